@@ -1,0 +1,43 @@
+# `make` alone prints the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-host test-mpy soak lint bench clean
+
+help: ## print the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(BIN)/python -m latchkey_tools.umqtt
+	touch $@
+
+setup: $(READY) ## make .venv with everything pinned
+
+demo: $(READY) ## run the main job on real MicroPython; KEEP=1 leaves it running
+	$(BIN)/latchkey demo $(if $(KEEP),--keep)
+
+test: $(READY) ## every test, on CPython and on the unix port
+	$(BIN)/python -m pytest
+
+test-host: $(READY) ## the tests on CPython only
+	$(BIN)/python -m pytest --deselect host_tests/host/test_dual_on_micropython.py
+
+test-mpy: $(READY) ## the dual tests on the unix port only
+	$(BIN)/python host_tests/run_mpy.py
+
+soak: $(READY) ## the same tests with full counts (hours)
+	LATCHKEY_SOAK=1 $(BIN)/python -m pytest --timeout=7200
+
+lint: $(READY) ## ruff over everything
+	$(BIN)/ruff check .
+
+bench: $(READY) ## measure the verifier on both interpreters
+	$(BIN)/python -m latchkey_tools.bench
+
+clean: ## remove what was built
+	rm -rf build $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,43 @@
+"""The errors that callers tell apart; the cause is a stable short code.
+
+A message is for people and never holds token, key or secret bytes. One class
+stands for one decision of a caller; what exactly was wrong is ``.code``, which
+tests assert and the local API sends (the table is docs/security.md).
+"""
+
+
+class LatchkeyError(Exception):
+    """Base of all. ``code``: stable ASCII word; ``message``: a sentence or empty."""
+
+    def __init__(self, code, message=""):
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+
+class TokenError(LatchkeyError):
+    """The token does not open the door. ``retry_after_s``: whole seconds to wait, or None."""
+
+    def __init__(self, code, message="", retry_after_s=None):
+        super().__init__(code, message)
+        self.retry_after_s = retry_after_s
+
+
+class KeySetError(LatchkeyError):
+    """A key, or a whole key set, that cannot be used; the keys held stay in force."""
+
+
+class StoreError(LatchkeyError):
+    """Flash refused or lost something; the last good state stands."""
+
+
+class FormatError(LatchkeyError):
+    """Bytes from outside (JSON, HTTP, a list) that are not what they must be."""
+
+
+class ConfigError(LatchkeyError):
+    """A configuration that is refused whole. ``field``: dotted path of the offender."""
+
+    def __init__(self, code, field, message=""):
+        super().__init__(code, message)
+        self.field = field

