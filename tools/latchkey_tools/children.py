@@ -1,0 +1,51 @@
+"""Start a child process that does not outlive us, and end it for certain."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+
+PIPE = subprocess.PIPE
+_PR_SET_PDEATHSIG = 1
+# Loaded here, since a forked child of a threaded parent must not wait for the import or loader lock.
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def die_with_parent():
+    """For ``preexec_fn``: the kernel kills this process when the thread that started it ends (Linux only)."""
+    if _LIBC:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def spawn(command, **options):
+    """Popen in a session of its own, so that Ctrl-C at our terminal is ours to handle, killed if we die."""
+    return subprocess.Popen(
+        [str(c) for c in command], start_new_session=True, preexec_fn=die_with_parent, **options
+    )
+
+
+def end(process, grace_s=3):
+    """Ask ``process`` to end, then insist; returns its exit status. Safe to call twice, or with None."""
+    if process is None:
+        return None
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    return process.wait()
+
+
+def stop_on_signal_or_orphaned(loop, stop):
+    """In a child: call ``stop`` at SIGTERM or SIGINT, or when the parent's end of our standard input closes."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+
+    def readable():
+        if not os.read(0, 4096):
+            loop.remove_reader(0)
+            stop()
+
+    loop.add_reader(0, readable)
