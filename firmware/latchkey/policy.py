@@ -1,0 +1,74 @@
+"""What the device's owner and maker have decided: whom to expect, and what a role may do.
+
+Permissions are ordered, each holding those before it: read < control < configure.
+A role that the table does not know gives nothing (V7).
+"""
+
+from latchkey import uuids
+
+PERMISSIONS = ("read", "control", "configure")
+
+# The two roles of DRIVR's own documentation; everything else is the maker's to add.
+DEFAULT_ROLES = {"Domain Owner": "configure", "System Maintainer": "configure"}
+
+
+class Policy:
+    """The settings a verification needs, checked once.
+
+    ``system_uuid``: text. ``issuer``: exact text of ``iss``, or None for any. ``unlisted``: "accept" or
+    "refuse" (L4). ``clock_unset``: "floor" or "refuse" (T3). ``roles``: role name or role UUID (text) to a
+    permission. Raises ValueError.
+    """
+
+    def __init__(
+        self,
+        system_uuid,
+        issuer=None,
+        skew_s=60,
+        unlisted="accept",
+        clock_unset="floor",
+        roles=None,
+    ):
+        self.system_uuid16 = uuids.to_bytes(system_uuid)
+        self.issuer = issuer
+        self.skew_s = skew_s
+        self.unlisted = _one_of(unlisted, ("accept", "refuse"))
+        self.clock_unset = _one_of(clock_unset, ("floor", "refuse"))
+        self._levels = _levels(DEFAULT_ROLES if roles is None else roles)
+
+    def permissions(self, roles):
+        """Names of what ``roles`` ((uuid16, name), ...) permit, lowest first; an empty tuple for nothing."""
+        level = 0
+        for uuid16, name in roles:
+            level = max(level, self._levels.get(uuid16, 0), self._levels.get(name, 0))
+        return PERMISSIONS[:level]
+
+
+def from_config(config):
+    """The Policy of a validated configuration document (``latchkey.config``)."""
+    p = config["policy"]
+    return Policy(
+        config["system_uuid"],
+        config["issuer"],
+        p["skew_s"],
+        p["unlisted"],
+        p["clock_unset"],
+        config["roles"],
+    )
+
+
+def _one_of(value, allowed):
+    if value not in allowed:
+        raise ValueError(value)
+    return value
+
+
+def _levels(roles):
+    levels = {}
+    for role, permission in roles.items():
+        try:
+            key = uuids.to_bytes(role)
+        except ValueError:
+            key = role
+        levels[key] = 1 + PERMISSIONS.index(_one_of(permission, PERMISSIONS))
+    return levels

@@ -1,0 +1,50 @@
+"""What the documents claim is what the code does."""
+
+import re
+from pathlib import Path
+
+from latchkey.codes import CODES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def table_rows(text, header):
+    """Rows (lists of cells) of the markdown table whose header begins with ``header``."""
+    body = text.split(header, 1)[1].splitlines()[2:]
+    rows = []
+    for line in body:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    return rows
+
+
+def test_the_code_table_in_security_md_is_the_one_in_the_firmware():
+    rows = table_rows((ROOT / "docs/security.md").read_text(), "| code | status |")
+    documented = {row[0].strip("`"): int(row[1]) for row in rows}
+    assert documented == {code: status for code, (status, _sentence) in CODES.items()}
+
+
+def test_every_code_says_what_it_means_and_what_to_do():
+    rows = table_rows((ROOT / "docs/security.md").read_text(), "| code | status |")
+    assert all(len(row) == 4 and row[2] and row[3] for row in rows)
+
+
+def test_every_file_named_in_the_documents_exists():
+    missing = []
+    for doc in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "boards").rglob("*.md"))]:
+        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", doc.read_text()):
+            if not (doc.parent / target).exists():
+                missing.append(f"{doc.name}: {target}")
+    assert missing == []
+
+
+def test_every_line_of_differences_md_names_a_test_that_exists():
+    text = (ROOT / "docs/differences.md").read_text()
+    rows = table_rows(text, "| what |")
+    assert rows
+    for row in rows:
+        file, _, name = row[-1].strip("`").partition("::")
+        path = ROOT / "host_tests" / file
+        assert path.exists(), row
+        assert f"def {name}(" in path.read_text(), row

@@ -1,0 +1,99 @@
+"""Imports point inwards only: pure ring <- adapters <- composition."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
+
+# What the pure ring may take from outside: arithmetic and encodings, nothing that touches the world.
+PURE_STDLIB = {"array", "binascii", "collections", "errno", "gc", "hashlib", "io", "json", "micropython", "struct"}
+COMPOSITION = {"main", "boot", "wire", "selftest", "board_config", "desk_options"}
+
+
+def ring(path):
+    """0 pure, 1 adapter, 2 composition."""
+    parts = path.parts
+    if parts[0] != "latchkey":
+        return 2
+    return 1 if parts[1] == "hw" else 0
+
+
+def imported(source):
+    """Dotted names of every import in ``source``, also those inside functions."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            if node.module.split(".")[0] == "latchkey":
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def ring_of_module(name):
+    if name in COMPOSITION:
+        return 2
+    return 1 if name.startswith("latchkey.hw") else 0
+
+
+def outward_arrows(path, source):
+    """Each import in ``source`` that its ring forbids, as text."""
+    mine = ring(path)
+    for name in imported(source):
+        inside = name.split(".")[0] == "latchkey" or name in COMPOSITION
+        if inside and ring_of_module(name) > mine:
+            yield f"{path}: {name}"
+        if inside and name in COMPOSITION and name not in ("board_config", "desk_options"):
+            yield f"{path}: nobody imports {name}"
+        if not inside and mine == 0 and name.split(".")[0] not in PURE_STDLIB:
+            yield f"{path}: {name} reaches the world"
+
+
+def firmware_files():
+    return [p for p in FIRMWARE.rglob("*.py")]
+
+
+def test_no_import_points_outwards():
+    files = firmware_files()
+    assert len(files) > 10
+    found = [a for p in files for a in outward_arrows(p.relative_to(FIRMWARE), p.read_text())]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "path, source",
+    [
+        ("latchkey/verifier.py", "import socket"),
+        ("latchkey/verifier.py", "def f():\n    from latchkey.hw import clock"),
+        ("latchkey/products/bulb.py", "import latchkey.hw.light"),
+        ("latchkey/verifier.py", "import time"),
+        ("latchkey/hw/server.py", "import main"),
+        ("latchkey/api.py", "import board_config"),
+    ],
+)
+def test_the_walk_bites_on_an_arrow_that_points_outwards(path, source):
+    assert list(outward_arrows(Path(path), source))
+
+
+def test_the_pure_ring_imports_on_plain_cpython_without_shims():
+    import subprocess
+    import sys
+
+    modules = [
+        ".".join(p.relative_to(FIRMWARE).with_suffix("").parts)
+        for p in firmware_files()
+        if ring(p.relative_to(FIRMWARE)) == 0 and not p.stem.endswith("_viper") and p.stem != "__init__"
+    ]
+    code = f"import sys; sys.path.insert(0, {str(FIRMWARE)!r})\n" + "".join(f"import {m}\n" for m in modules)
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_assert_judges_input():
+    guilty = []
+    for path in firmware_files():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Assert):
+                guilty.append(f"{path.name}:{node.lineno}")
+    assert guilty == []
