@@ -1,0 +1,403 @@
+"""The main job from end to end, as a story: real broker, DRIVR simulator, and the firmware on the unix port.
+
+    latchkey demo            every step, what was expected, what was seen, how long it took; exit status 1 if they differ
+    latchkey demo --keep     the same, then everything stays up, with lines to try by hand
+
+The story is a test too (host_tests/host/test_story.py), with the clock unset and without threads.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from latchkey_tools import pki
+from latchkey_tools.broker import Broker
+from latchkey_tools.desk import Desk
+from latchkey_tools.sim import Simulator
+
+SLUG = "company-example"
+SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
+OTHER_SYSTEM = "11111111-2222-4333-8444-555555555555"
+VISITOR = {"uuid": "5d1f7f3c-96d2-4a6a-9a6e-0f3a3c9b7a10", "name": "Visitor"}
+
+# The whole sample token that DRIVR's documentation prints: a real one, long expired, whose key nobody published.
+PAGE_SAMPLE = (
+    "CLOUD-eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9."
+    "eyJqdGkiOiI1MzA4ODZlYS1kYTA3LTQ5MjctYWRlMC1iNDljMDVkNjU1ZjQiLCJzdWIiOiIxYWQ2ZmIxYS1jMzhlLTRkNjgtYWQ0NC0yNDhiODhkNWZk"
+    "MTMiLCJpc3MiOiJodHRwczovL2FkYW0uYXBpLmRyaXZyLmNsb3VkIiwiYXVkIjoiZjNhMjBmNzAtMzAyMS00MmY1LWI5YjktOWVhNjJlMmVhYzJhIiwi"
+    "ZXhwIjoxNzMwOTEzNDk4LCJuYmYiOjE3MzA3NDA2MzgsImlhdCI6MTczMDc0MDY5OCwibmFtZSI6Ik1hcmllIEN1cmllIiwidHlwZW5hbWUiOiJVU0VS"
+    "Iiwicm9sZXMiOlt7InV1aWQiOiIyZmFhNjg3MC05MWIwLTRiM2EtODRlOC04YmJiZDhiZWNiZDAiLCJuYW1lIjoiU3lzdGVtIE1haW50YWluZXIifV19."
+    "kaIIr5Jn25hvG-kHB2yiJlggpaJ7OUHfCjXK5_wJZeMsgC3I3w_8FXc4_n7C1730T55Ze6Awsq_28d-Cdxmokv5Gh3WPnDoFCGtqqnDK-VEChtl6UwNv"
+    "c6a4cHHKVFapRjvdRklCtqWL__mpU5D41hVqU9ROrmdZvu-Vh7pyezzNGwRPPNeWcczBtSQ7NtWdLxYzpIcGPOiM8NCck5H4CcL7qE5ly95Ns_gZvV15"
+    "iYOlKe53XqB8IGCg9ImLFOKsXruuCzWZKTzFNP-PqRHPgOCB0LdYIxg16uFKCZuEG2U2bIyFG0UHwMmtBy7tDy7Hivsl_j_QThOGeErOFS3lGQ"
+)
+
+SHORT_LIVED = """mutation LApiToken {
+  createLocalApiToken(systemUuid: "%s", requestedDevice: "smart-bulb", duration: "1D") { jwt uuid }
+}"""
+PERMANENT = """mutation createPermanentLocalApiTokenPermanent {
+  createPermanentLocalApiToken(systemUuid: "%s", name: "permanent-token-smart-light") { jwt uuid }
+}"""
+
+
+@dataclass
+class Row:
+    """One thing that was tried: what should have been seen, and what was."""
+
+    step: int
+    what: str
+    expected: str
+    seen: str
+    seconds: float
+
+    @property
+    def ok(self):
+        return self.expected == self.seen
+
+
+# Tokens that must not work
+
+
+def b64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def unb64(text):
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def flip_a_signature_bit(token):
+    head, _, signature = token.rpartition(".")
+    raw = bytearray(unb64(signature))
+    raw[100] ^= 0x10
+    return f"{head}.{b64(bytes(raw))}"
+
+
+def with_header(token, header, signature):
+    """``token`` under another header; ``signature`` maps the new signing input to bytes."""
+    payload = token.split(".")[1]
+    signing_input = b64(json.dumps(header, separators=(",", ":")).encode()) + "." + payload
+    return f"CLOUD-{signing_input}.{b64(signature(signing_input.encode()))}"
+
+
+def keyed_with_public_key(token, jwk):
+    """The classic confusion: HS256 with the RSA modulus, which everybody knows, as its secret."""
+    secret = unb64(jwk["n"])
+    return with_header(token, {"alg": "HS256", "typ": "JWT"}, lambda data: hmac.digest(secret, data, hashlib.sha256))
+
+
+def re_aimed(token, **changes):
+    """``token`` with other claims and its old signature."""
+    head, payload, signature = token.split(".")
+    claims = json.loads(unb64(payload)) | changes
+    return f"{head}.{b64(json.dumps(claims, separators=(',', ':')).encode())}.{signature}"
+
+
+class Technician:
+    """Talks to the device as a phone would, and waits when it is told to."""
+
+    def __init__(self, url):
+        self._http = httpx.Client(base_url=url, timeout=10)
+
+    def close(self):
+        self._http.close()
+
+    def send(self, method, path, token=None, body=None):
+        """The response; a 429 is tried again after its Retry-After, as its code asks."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        for _ in range(8):
+            response = self._http.request(method, path, headers=headers, json=body)
+            if response.status_code != 429:
+                break
+            time.sleep(int(response.headers["Retry-After"]))
+        return response
+
+    def answer(self, method, path, token=None, body=None):
+        """"200", or status and code, or the kind of failure: one word that a table can hold."""
+        try:
+            response = self.send(method, path, token, body)
+        except httpx.HTTPError as exc:
+            return type(exc).__name__
+        if response.status_code < 400:
+            return str(response.status_code)
+        return f"{response.status_code} {response.json()['code']}"
+
+    def diagnostics(self, token):
+        response = self.send("GET", "/v1/diagnostics", token)
+        return response.json() if response.status_code == 200 else None
+
+
+class Story:
+    """The steps in order, over parts that live in ``folder``; ``rows`` is what came of them."""
+
+    def __init__(self, folder, broker_kind=None, clock="host", threads=True, say=print):
+        self.folder = Path(folder)
+        self.rows = []
+        self.say = say
+        self._step = 0
+        self.pki = pki.make(self.folder / "pki", SLUG, SYSTEM)
+        self.broker = Broker(self.pki.folder, broker_kind)
+        self.sim = Simulator(self.folder / "sim", SLUG, self.broker)
+        self.desk = Desk(self.folder / "desk", clock=clock, threads=threads)
+        self.tech = None
+
+    def start(self):
+        self.broker.start()
+        self.sim.start()
+        self.desk.power_on()
+        self.tech = Technician(self.desk.url)
+
+    def stop(self):
+        if self.tech:
+            self.tech.close()
+        for part in (self.desk, self.sim, self.broker):
+            part.stop()
+
+    def run(self):
+        """Tell the whole story; True if every row is as expected."""
+        for tell in (
+            self.unboxed,
+            self.provisioned,
+            self.opened,
+            self.refused,
+            self.offline,
+            self.signature_alone,
+            self.back_online,
+        ):
+            self._step += 1
+            self.say("")
+            self.say(f"[bold]{self._step}. {tell.__doc__.splitlines()[0]}[/bold]")
+            tell()
+        return all(row.ok for row in self.rows)
+
+    def expect(self, what, expected, call, within_s=0):
+        """Call until it returns ``expected`` or ``within_s`` is over; note and tell what was seen."""
+        start = time.monotonic()
+        seen = call()
+        while seen != expected and time.monotonic() - start < within_s:
+            time.sleep(0.1)
+            seen = call()
+        row = Row(self._step, what, str(expected), str(seen), time.monotonic() - start)
+        self.rows.append(row)
+        mark = "[green]ok[/green]" if row.ok else f"[red]expected {escape(row.expected)}[/red]"
+        self.say(f"   {what}: [cyan]{escape(row.seen)}[/cyan] {mark} [dim]{row.seconds:.2f} s[/dim]")
+        return row.ok
+
+    def state(self, token, body=None):
+        return self.tech.answer("PATCH" if body else "GET", "/v1/state", token, body)
+
+    # The steps
+
+    def unboxed(self):
+        """Unboxed: no System, no keys. It says who it is and refuses everything else."""
+        self.expect("GET /v1/info", "200", lambda: self.tech.answer("GET", "/v1/info"))
+        self.expect("its state", "unprovisioned", lambda: self.desk.info()["state"])
+        for method, path in (("GET", "/v1/state"), ("PATCH", "/v1/state"), ("GET", "/v1/diagnostics")):
+            self.expect(f"{method} {path}", "503 unprovisioned", lambda m=method, p=path: self.tech.answer(m, p))
+        self.expect("GET /v1/state with a token", "503 unprovisioned", lambda: self.state(PAGE_SAMPLE))
+
+    def provisioned(self):
+        """Provisioned over the wire; the key set comes by MQTT and is kept in flash."""
+        self.say(f"   broker: [cyan]{self.broker.kind}[/cyan], TLS, port {self.broker.port}")
+        self.expect("the broker refuses who has no certificate", True, self.broker.proves_refusal)
+        self.desk.provision(self.provisioning())
+        self.expect("its state", "ready", lambda: self.desk.info()["state"], within_s=20)
+        self.installer = self.make(SHORT_LIVED, "createLocalApiToken")
+        self.expect("the keys in flash", self.published_keys(), lambda: self.keys_held(self.installer), within_s=20)
+
+    def opened(self):
+        """A one-day token, made by the page's GraphQL mutation, turns the bulb on."""
+        self.day = self.make(SHORT_LIVED, "createLocalApiToken")
+        self.expect("PATCH /v1/state on", "200", lambda: self.state(self.day, {"on": True}))
+        self.expect("the state read back", True, lambda: self.tech.send("GET", "/v1/state", self.day).json()["on"])
+        self.expect("the light itself", True, lambda: "light: on" in self.desk.log_text())
+
+    def refused(self):
+        """Refused, each with its code."""
+        now = int(time.time())
+        jwk = self.sim.jwks()["keys"][0]
+        sign = self.sim.sign_token
+        other_system = self.sim.create_token(system_uuid=OTHER_SYSTEM)["jwt"]
+        powerless = self.sim.create_token(system_uuid=SYSTEM, roles=[VISITOR])["jwt"]
+        for what, token, expected in (
+            ("no token at all", None, "401 token_missing"),
+            ("one bit of the signature flipped", flip_a_signature_bit(self.day), "401 bad_signature"),
+            ("alg none", with_header(self.day, {"alg": "none", "typ": "JWT"}, lambda _: b""), "401 alg_refused"),
+            ("HS256 keyed with the public key", keyed_with_public_key(self.day, jwk), "401 alg_refused"),
+            ("another System's token", other_system, "401 wrong_system"),
+            ("expired an hour ago", sign(iat=now - 7200, nbf=now - 7260, exp=now - 3600), "401 expired"),
+            ("valid from an hour on", sign(iat=now - 5, nbf=now + 3600, exp=now + 7200), "401 not_yet_valid"),
+            ("the sample printed on the page", PAGE_SAMPLE, "401 wrong_system"),
+            ("the sample re-aimed at this System", re_aimed(PAGE_SAMPLE, aud=SYSTEM), "401 expired"),
+            (
+                "re-aimed, and its end put off",
+                re_aimed(PAGE_SAMPLE, aud=SYSTEM, iss=self.sim.issuer, exp=now + 3600),
+                "401 bad_signature",
+            ),
+            ("roles that permit nothing", powerless, "403 no_permission"),
+        ):
+            self.expect(what, expected, lambda t=token: self.state(t))
+        self.expect("the good token, still", "200", lambda: self.state(self.day))
+
+    def offline(self):
+        """No broker, no network: the token still works, also after the power was pulled."""
+        self.permanent = self.make(PERMANENT, "createPermanentLocalApiToken")
+        self.to_revoke = self.sim.create_token(system_uuid=SYSTEM)
+        self.to_vanish = self.sim.create_token(system_uuid=SYSTEM)
+        self.expect("the list with four tokens more is on the device", True, self.list_taken, within_s=20)
+        self.broker.stop()
+        self.desk.cut_uplink()
+        self.expect("the cloud link is down", True, lambda: self.link_state() != "connected", within_s=20)
+        self.expect("the token, offline", "200", lambda: self.state(self.day, {"on": False}))
+        self.desk.power_cut()
+        self.desk.power_on()
+        self.expect("the token, offline, after a power cut", "200", lambda: self.state(self.day, {"on": True}))
+
+    def signature_alone(self):
+        """A permanent token works; so does one made while the device was away, on its signature alone."""
+        self.expect("the permanent token", "200", lambda: self.state(self.permanent))
+        # The list's newest `updatedAt` is a mark in whole seconds; a token of that very second would have to wait.
+        time.sleep(max(0, self.sim.newest_updated_unix_s() + 2.1 - time.time()))
+        away = self.make(SHORT_LIVED, "createLocalApiToken")
+        self.expect("a token the device has never heard of", "200", lambda: self.state(away, {"on": False}))
+
+    def back_online(self):
+        """The network returns: revoked tokens are out within seconds, and so is a rotated key."""
+        self.broker.start()
+        self.desk.restore_uplink()
+        self.expect("the cloud link", "connected", self.link_state, within_s=40)
+        self.expect("a token about to be revoked", "200", lambda: self.state(self.to_revoke["jwt"]), within_s=20)
+        self.expect("another", "200", lambda: self.state(self.to_vanish["jwt"]))
+        self.sim.revoke(self.to_revoke["uuid"], by="status")
+        self.expect("revoked by status", "401 revoked", lambda: self.state(self.to_revoke["jwt"]), within_s=10)
+        self.sim.revoke(self.to_vanish["uuid"], by="leaving")
+        self.expect("revoked by leaving the list", "401 revoked", lambda: self.state(self.to_vanish["jwt"]), within_s=10)
+        self.rotation()
+
+    def rotation(self):
+        old = self.permanent
+        self.sim.rotate()
+        new = self.make(SHORT_LIVED, "createLocalApiToken")
+        self.expect("the new key set in flash", self.published_keys(), lambda: self.keys_held(new), within_s=20)
+        self.expect("a token of the new key", "200", lambda: self.state(new, {"on": True}), within_s=10)
+        self.expect("a token of the old key", "401 bad_signature", lambda: self.state(old))
+        self.day = new
+
+    # What the steps look at
+
+    def provisioning(self):
+        """The document the wire carries: configuration, credentials, the time; no key set, that comes by MQTT."""
+        encode = lambda path: base64.b64encode(path.read_bytes()).decode()  # noqa: E731
+        return {
+            "config": {
+                "system_uuid": SYSTEM,
+                "slug": SLUG,
+                "issuer": self.sim.issuer,
+                "broker": {"host": "localhost", "port": self.broker.port},
+                "name": "Cellar light",
+                "wifi": {"ssid": "desk"},
+                "dev": True,
+            },
+            "wifi": {"ssid": "desk", "passphrase": "a passphrase of the desk"},
+            "credentials": {
+                "ca_der": encode(self.pki.ca.cert_der),
+                "cert_der": encode(self.pki.device.cert_der),
+                "key_der": encode(self.pki.device.key_der),
+            },
+            "time_unix_s": int(time.time()),
+        }
+
+    def make(self, mutation, name):
+        """A token by GraphQL, exactly as the page asks for it."""
+        return self.sim.graphql(mutation % SYSTEM)[name]["jwt"]
+
+    def published_keys(self):
+        return [f"RSA-{len(unb64(k['n'])) * 8} e={k['e']} kid={k['kid']}" for k in self.sim.jwks()["keys"]]
+
+    def keys_held(self, token):
+        seen = self.tech.diagnostics(token)
+        if not seen:
+            return self.tech.answer("GET", "/v1/diagnostics", token)
+        exponent = lambda e: b64(e.to_bytes(3, "big"))  # noqa: E731
+        return [f"RSA-{k['bits']} e={exponent(k['e'])} kid={k['kid']}" for k in seen["keys"]["held"]]
+
+    def list_taken(self):
+        seen = self.tech.diagnostics(self.day)
+        return bool(seen) and seen["ledger"]["records"] == self.sim.listed(SYSTEM)
+
+    def link_state(self):
+        seen = self.tech.diagnostics(self.day)
+        return seen["cloud"]["state"] if seen else "no answer"
+
+
+def summary(rows):
+    table = Table("step", "what", "expected", "seen", "s", title="Latchkey, from end to end")
+    for row in rows:
+        colour = "green" if row.ok else "red"
+        seen = f"[{colour}]{escape(row.seen)}[/{colour}]"
+        table.add_row(str(row.step), row.what, escape(row.expected), seen, f"{row.seconds:.2f}")
+    return table
+
+
+def hints(story):
+    """Lines that work when pasted into another terminal."""
+    url, sim = story.desk.url, story.sim
+    token_file = story.folder / "token"
+    pki.write_private(token_file, f"Authorization: Bearer {story.day}\n".encode())
+    graphql = json.dumps({"query": " ".join((SHORT_LIVED % SYSTEM).split())})
+    return f"""
+Everything is running; Ctrl-C stops it and removes {story.folder}. In another terminal:
+
+curl -s {url}/v1/info
+curl -s -H @{token_file} {url}/v1/state
+curl -s -H @{token_file} -X PATCH -H 'Content-Type: application/json' -d '{{"on": false}}' {url}/v1/state
+curl -s -H @{token_file} {url}/v1/diagnostics
+curl -s -H @{sim.header_file} -H 'Content-Type: application/json' -d '{graphql}' {sim.url}
+tail -f {story.desk.log_path}
+"""
+
+
+def main(keep=False, broker_kind=None):
+    """Run the story in a folder of its own; returns the exit status."""
+    console = Console(highlight=False, soft_wrap=False)
+    folder = Path(tempfile.mkdtemp(prefix="latchkey-demo-"))
+    start = time.monotonic()
+    story = None
+    try:
+        story = Story(folder, broker_kind, say=console.print)
+        story.start()
+        good = story.run()
+        console.print()
+        console.print(summary(story.rows))
+        done = sum(row.ok for row in story.rows)
+        console.print(f"{done} of {len(story.rows)} as expected, in {time.monotonic() - start:.0f} s")
+        if keep:
+            print(hints(story), flush=True)
+            wait_for_ctrl_c()
+        return 0 if good else 1
+    except KeyboardInterrupt:
+        console.print("stopped")
+        return 130
+    finally:
+        if story:
+            story.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_for_ctrl_c():
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        print()
