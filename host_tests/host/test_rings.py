@@ -20,15 +20,17 @@ def ring(path):
     return 1 if parts[1] == "hw" else 0
 
 
-def imported(source):
-    """Dotted names of every import in ``source``, also those inside functions."""
+def imported(source, package=""):
+    """Dotted names of every import in ``source``, also those inside functions; ``package``: where it stands."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield node.module
-            if node.module.split(".")[0] == "latchkey":
-                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            module = ".".join(package.split(".")[: 1 - node.level or None]) if node.level else ""
+            module = ".".join(part for part in (module, node.module) if part)
+            yield module
+            if module.split(".")[0] == "latchkey":
+                yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
 def ring_of_module(name):
@@ -40,7 +42,7 @@ def ring_of_module(name):
 def outward_arrows(path, source):
     """Each import in ``source`` that its ring forbids, as text."""
     mine = ring(path)
-    for name in imported(source):
+    for name in imported(source, ".".join(path.parent.parts)):
         inside = name.split(".")[0] == "latchkey" or name in COMPOSITION
         if inside and ring_of_module(name) > mine:
             yield f"{path}: {name}"
@@ -68,6 +70,8 @@ def test_no_import_points_outwards():
         ("latchkey/verifier.py", "def f():\n    from latchkey.hw import clock"),
         ("latchkey/products/bulb.py", "import latchkey.hw.light"),
         ("latchkey/verifier.py", "import time"),
+        ("latchkey/verifier.py", "from .hw import clock"),
+        ("latchkey/products/bulb.py", "from ..hw.light import DeskLight"),
         ("latchkey/hw/server.py", "import main"),
         ("latchkey/api.py", "import board_config"),
     ],

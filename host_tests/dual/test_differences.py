@@ -1,0 +1,71 @@
+"""Where the interpreters differ, and the firmware is written for both: docs/differences.md line by line."""
+
+import binascii
+import hashlib
+import io
+import json
+import sys
+import time
+import unittest
+
+MICROPYTHON = sys.implementation.name == "micropython"
+
+
+def raises(call, *kinds):
+    try:
+        call()
+    except kinds:
+        return True
+    return False
+
+
+class Differences(unittest.TestCase):
+    def test_json_is_lenient_on_micropython(self):
+        self.assertEqual(raises(lambda: json.loads("[1 2]"), ValueError), not MICROPYTHON)
+        self.assertEqual(json.loads('{"a":1,"a":2}'), {"a": 2})
+        self.assertEqual(raises(lambda: json.loads("NaN"), ValueError), MICROPYTHON)
+
+    def test_hashlib_has_no_sha512_on_micropython(self):
+        self.assertEqual(hasattr(hashlib, "sha512"), not MICROPYTHON)
+        self.assertEqual(hasattr(hashlib.sha256(b""), "hexdigest"), not MICROPYTHON)
+
+    def test_a_digest_is_taken_once_on_micropython(self):
+        h = hashlib.sha256(b"x")
+        h.digest()
+        self.assertEqual(raises(h.digest, ValueError), MICROPYTHON)
+
+    def test_integers_have_no_bit_length_on_micropython(self):
+        self.assertEqual(hasattr(1, "bit_length"), not MICROPYTHON)
+
+    def test_base64_skips_stray_characters_on_both(self):
+        self.assertEqual(binascii.a2b_base64(b"QU*JD"), b"ABC")
+
+    def test_the_epoch_is_1970_on_both_desks(self):
+        self.assertEqual(time.gmtime(0)[0], 1970)
+
+    def test_words_are_64_bits_wide_on_both_desks(self):
+        self.assertGreater(sys.maxsize, 1 << 32)
+
+    def test_isdigit_takes_other_digits_on_cpython_only(self):
+        self.assertEqual("\u0663".isdigit(), not MICROPYTHON)
+
+    def test_invalid_utf8_is_refused_by_both_when_decoded(self):
+        self.assertTrue(raises(lambda: b"\xff\xfe".decode(), UnicodeError, ValueError))
+
+    def test_micropython_decodes_surrogates_and_overlong_forms_that_cpython_refuses(self):
+        lenient = [not raises(lambda b=b: b.decode(), UnicodeError, ValueError) for b in (b"\xed\xa0\x80", b"\xc0\x80")]
+        self.assertEqual(lenient, [MICROPYTHON, MICROPYTHON])
+
+    def test_bytesio_readinto_answers_with_a_count_on_both(self):
+        buffer = bytearray(4)
+        self.assertEqual(io.BytesIO(b"abcdef").readinto(buffer), 4)
+
+    def test_threads_share_no_lock_on_the_unix_port(self):
+        self.assertEqual(getattr(sys.implementation, "_thread", None), "unsafe" if MICROPYTHON else None)
+
+    def test_docstrings_cost_nothing_on_micropython(self):
+        self.assertEqual(raises(lambda: raises.__doc__, AttributeError), MICROPYTHON)
+
+
+if __name__ == "__main__":
+    unittest.main()
