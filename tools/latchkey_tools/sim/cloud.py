@@ -1,0 +1,255 @@
+"""What the simulated cloud knows: keys, tokens, the subject, and how to write the two messages. No network.
+
+Everything is in one file of mode 0600, written after every change, so that a restart goes on where it stopped.
+Times are kept in Unix seconds and written out only in the messages.
+"""
+
+import json
+import os
+import time
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import rsa
+
+from latchkey_tools import pki
+from latchkey_tools.sim import signing
+
+ACTIVATED = "ACTIVATED"
+MAINTAINER = {"uuid": "2faa6870-91b0-4b3a-84e8-8bbbd8becbd0", "name": "System Maintainer"}
+SETTINGS = {
+    "algorithm": "RS512",
+    "retainedLists": True,
+    "createdAtOffset": 0.0,
+    "omitUpdatedAt": False,
+    "mixedZones": False,
+    "dropExpired": True,
+    "permanentExp": "NULL",
+    "emptyList": "ARRAY",
+}
+_NBF_MARGIN_S = 60
+_ZONES = (None, UTC, timezone(timedelta(hours=2)))
+
+
+class CloudError(Exception):
+    """A request the cloud refuses; the text is for the one who asked."""
+
+
+class Cloud:
+    """One Domain: ``slug``, its issuer, keys and tokens, kept in ``path``. ``clock`` gives Unix seconds."""
+
+    def __init__(self, path, slug, issuer=None, clock=time.time, read_only=False):
+        self.path = Path(path)
+        self.slug = slug
+        self.clock = clock
+        self._data = self._load() or self._fresh(issuer or f"https://{slug}.api.drivr.cloud")
+        if self._data["slug"] != slug:
+            raise CloudError(f"{self.path} belongs to slug {self._data['slug']}; give another folder or that slug")
+        if issuer:
+            self._data["issuer"] = issuer
+        self._keys = [(kid, rsa.PrivateKey.load_pkcs1(pem.encode())) for kid, pem in self._data["keys"]]
+        if not read_only:
+            self.save()
+
+    @property
+    def settings(self):
+        return self._data["settings"]
+
+    @property
+    def subject(self):
+        return self._data["subject"]
+
+    @property
+    def systems(self):
+        return list(self._data["systems"])
+
+    @property
+    def kids(self):
+        """The kids of the key set, the signing one first."""
+        return [kid for kid, _ in self._keys]
+
+    def published(self, kid):
+        """True if this simulator ever had a key of that name."""
+        return kid in self._data["kids_ever"]
+
+    def add_system(self, system_uuid):
+        """Know a System, so that its list is published even while it is empty."""
+        if system_uuid not in self._data["systems"]:
+            self._data["systems"].append(system_uuid)
+            self.save()
+
+    def create(self, system_uuid, duration_s=None, **overrides):
+        """Make a token for a System; without ``duration_s`` it is permanent. Returns its record."""
+        now = self.clock()
+        record = {
+            "uuid": signing.new_uuid(),
+            "systemUuid": system_uuid,
+            "created": now + self.settings["createdAtOffset"],
+            "start": int(now),
+            "end": None if duration_s is None else now + duration_s,
+            "status": ACTIVATED,
+            "roles": [dict(role) for role in self.subject["roles"]],
+        }
+        record["token"] = self._sign(record, **overrides)
+        record["updated"] = record["created"] + max(0.0, self.clock() - now)
+        self._data["tokens"].append(record)
+        self.add_system(system_uuid)
+        self.save()
+        return record
+
+    def revoke(self, token_uuid, leave=False, status="DEACTIVATED"):
+        """Revoke a token by ``status`` in the list, or by its leaving the list."""
+        record = self.find(token_uuid)
+        if status == ACTIVATED:
+            raise CloudError("ACTIVATED does not revoke")
+        if leave:
+            self._data["tokens"].remove(record)
+        else:
+            record["status"] = status
+        return self._changed(record)
+
+    def extend(self, token_uuid, duration_s):
+        """Move a token's end to ``duration_s`` from now; the uuid stays, the jwt is signed anew."""
+        record = self.find(token_uuid)
+        record["end"] = self.clock() + duration_s
+        record["token"] = self._sign(record)
+        return self._changed(record)
+
+    def set_token_roles(self, token_uuid, roles):
+        record = self.find(token_uuid)
+        record["roles"] = roles
+        return self._changed(record)
+
+    def set_subject_roles(self, roles):
+        self.subject["roles"] = roles
+        self.save()
+        return roles
+
+    def set(self, **settings):
+        """Change some of SETTINGS."""
+        self.settings.update(settings)
+        self.save()
+
+    def rotate(self, keep_old=False):
+        """Sign with a fresh key from now on; returns its kid."""
+        self._keys = [signing.new_key()] + (self._keys if keep_old else [])
+        self._remember_keys(self._data)
+        self.save()
+        return self.kids[0]
+
+    def drop_expired(self):
+        """Delete tokens that ended, as the cloud does; returns the Systems whose lists changed."""
+        now = self.clock()
+        gone = [r for r in self._data["tokens"] if r["end"] is not None and r["end"] <= now]
+        if not self.settings["dropExpired"] or not gone:
+            return []
+        self._data["tokens"] = [r for r in self._data["tokens"] if r not in gone]
+        self.save()
+        return sorted({r["systemUuid"] for r in gone})
+
+    def find(self, token_uuid):
+        for record in self._data["tokens"]:
+            if record["uuid"] == token_uuid:
+                return record
+        raise CloudError(f"no token {token_uuid}; it may have been revoked by leaving, or have expired")
+
+    def tokens(self, system_uuid):
+        """Records as in the list message, newest first."""
+        mine = [r for r in self._data["tokens"] if r["systemUuid"] == system_uuid]
+        mine.sort(key=lambda r: r["created"], reverse=True)
+        return [self._as_message(i, r) for i, r in enumerate(mine)]
+
+    def as_listed(self, record):
+        """A record with the fields of the list message."""
+        return self._as_message(0, record)
+
+    def key_set_message(self):
+        return json.dumps({"keys": [signing.jwk(kid, key) for kid, key in self._keys]}).encode()
+
+    def list_message(self, system_uuid):
+        """Payload of a System's list; None where the settings say that nothing is published."""
+        tokens = self.tokens(system_uuid)
+        if not tokens and self.settings["emptyList"] != "ARRAY":
+            return b"" if self.settings["emptyList"] == "PAYLOAD" else None
+        return json.dumps(tokens, ensure_ascii=False).encode()
+
+    def claims(self, system_uuid, start_unix_s, end_unix_s, token_uuid, roles):
+        """The payload of a token, with the claims of DRIVR's guide in its order."""
+        return {
+            "jti": token_uuid,
+            "sub": self.subject["uuid"],
+            "iss": self._data["issuer"],
+            "aud": system_uuid,
+            "exp": end_unix_s,
+            "nbf": start_unix_s - _NBF_MARGIN_S,
+            "iat": start_unix_s,
+            "name": self.subject["name"],
+            "typename": self.subject["type"],
+            "roles": roles,
+        }
+
+    def sign(self, claims, algorithm=None, header=None):
+        """A token over any claims at all, by the key in use; for tests of what a device must refuse."""
+        return signing.token(claims, self._keys[0][1], algorithm or self.settings["algorithm"], header)
+
+    def save(self):
+        part = self.path.with_suffix(".part")
+        pki.write_private(part, json.dumps(self._data, indent=1).encode())
+        os.replace(part, self.path)
+
+    def _sign(self, record):
+        end = None if record["end"] is None else int(record["end"])
+        claims = self.claims(record["systemUuid"], record["start"], end, record["uuid"], record["roles"])
+        if end is None and self.settings["permanentExp"] == "ABSENT":
+            del claims["exp"]
+        return self.sign(claims)
+
+    def _changed(self, record):
+        # Later than before whatever the clock says: a change that looks no newer would be lost on a device.
+        record["updated"] = max(self.clock() + self.settings["createdAtOffset"], record["updated"] + 0.001)
+        self.save()
+        return record
+
+    def _as_message(self, index, record):
+        zone = _ZONES[index % len(_ZONES)] if self.settings["mixedZones"] else None
+        message = {
+            "uuid": record["uuid"],
+            "createdAt": _text(record["created"], zone),
+            "updatedAt": _text(record["updated"], zone),
+            "status": record["status"],
+            "expiresAt": None if record["end"] is None else _text(record["end"], zone),
+            "notBefore": _text(record["start"], zone or UTC),
+            "systemUuid": record["systemUuid"],
+            "roles": record["roles"],
+            "token": record["token"],
+            "subject": {key: self.subject[key] for key in ("uuid", "name", "type")},
+        }
+        if self.settings["omitUpdatedAt"]:
+            del message["updatedAt"]
+        return message
+
+    def _load(self):
+        if not self.path.exists():
+            return None
+        try:
+            return json.loads(self.path.read_bytes())
+        except ValueError as error:
+            raise CloudError(f"{self.path} is damaged; remove it to start with a new cloud") from error
+
+    def _fresh(self, issuer):
+        subject = {"uuid": signing.new_uuid(), "name": "Marie Curie", "type": "USER", "roles": [dict(MAINTAINER)]}
+        data = {"version": 1, "slug": self.slug, "issuer": issuer, "subject": subject, "tokens": [], "systems": []}
+        data |= {"settings": dict(SETTINGS), "kids_ever": []}
+        self._keys = [signing.new_key()]
+        self._remember_keys(data)
+        return data
+
+    def _remember_keys(self, data):
+        data["keys"] = [(kid, key.save_pkcs1().decode()) for kid, key in self._keys]
+        data["kids_ever"] += [kid for kid in self.kids if kid not in data["kids_ever"]]
+
+
+def _text(unix_s, zone):
+    """A time as DRIVR writes it: without a zone (UTC is meant) or with one; a fraction only where there is one."""
+    text = datetime.fromtimestamp(unix_s, zone or UTC).isoformat()
+    return text if zone else text.removesuffix("+00:00")

@@ -1,0 +1,198 @@
+"""The simulator's way to a broker: publishes retained messages, again at every reconnect, and only where it may.
+
+It refuses DRIVR's own hosts, and any broker that retains a key set which it did not publish: a device there trusts
+somebody else's keys, and this key set would lock its owners out.
+"""
+
+import asyncio
+import json
+import os
+import ssl
+import urllib.parse
+from collections import deque, namedtuple
+
+import aiomqtt
+
+from latchkey_tools.sim import signing
+
+Target = namedtuple("Target", "host port ca cert key")
+
+FORBIDDEN_DOMAIN = "drivr.cloud"
+HISTORY = 50
+_FENCE_S = 0.3
+_PAUSE_S = (0.2, 0.4, 0.8, 1.5, 3.0)
+
+
+class Refused(Exception):
+    """A broker that this simulator must not publish to; the text says why and what to do."""
+
+
+def parse_broker(url, ca=None, cert=None, key=None):
+    """A Target from ``mqtts://host:port`` (or ``mqtt://`` without TLS on loopback); ValueError or Refused."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("mqtts", "mqtt") or not parts.hostname or parts.username or parts.path.strip("/"):
+        raise ValueError("give the broker as mqtts://host:port")
+    refuse_forbidden_host(parts.hostname)
+    if parts.scheme == "mqtt":
+        if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise ValueError("without TLS only a broker on this machine is taken; use mqtts://")
+        return Target(parts.hostname, parts.port or 1883, None, None, None)
+    if not ca:
+        raise ValueError("mqtts needs the CA's certificate (--ca)")
+    return Target(parts.hostname, parts.port or 8883, str(ca), cert and str(cert), key and str(key))
+
+
+def refuse_forbidden_host(host):
+    """Raises Refused for DRIVR's own hosts, however they are spelt."""
+    name = host.rstrip(".").lower()
+    if name == FORBIDDEN_DOMAIN or name.endswith("." + FORBIDDEN_DOMAIN):
+        raise Refused(f"{host} is DRIVR's own; the simulator never goes there")
+
+
+class Publisher:
+    """Keeps what ``cloud`` publishes on one broker; its methods queue messages and never wait for the network."""
+
+    def __init__(self, cloud, target):
+        refuse_forbidden_host(target.host)
+        self.cloud = cloud
+        self.target = target
+        self.connected = False
+        self.error = None
+        self._queue = asyncio.Queue()
+        self._busy = 0
+        self._history = {}
+
+    @property
+    def pending(self):
+        return self._queue.qsize() + self._busy
+
+    @property
+    def key_set_topic(self):
+        return f"drivr/v1/{self.cloud.slug}/jwks"
+
+    def list_topic(self, system_uuid):
+        return f"drivr/v1/{self.cloud.slug}/authorization/localApiTokens/{system_uuid}"
+
+    def publish_keys(self):
+        self._put(self.key_set_topic, self.cloud.key_set_message(), True)
+
+    def publish_list(self, system_uuid):
+        """Queue a System's list as it stands, and remember it as one that a lagging broker may serve."""
+        payload = self.cloud.list_message(system_uuid)
+        if payload is None:
+            return
+        self._history.setdefault(system_uuid, deque(maxlen=HISTORY)).append(payload)
+        self._put(self.list_topic(system_uuid), payload, self.cloud.settings["retainedLists"])
+
+    def publish_old_list(self, system_uuid, steps_back, retained):
+        """Queue the list of ``steps_back`` lists ago; returns its size in bytes. IndexError if there is none."""
+        known = self._history.get(system_uuid, ())
+        if not 0 <= steps_back < len(known):
+            raise IndexError(f"{len(known)} lists are remembered")
+        payload = known[-1 - steps_back]
+        self._put(self.list_topic(system_uuid), payload, retained)
+        return len(payload)
+
+    def clear_lists(self):
+        """Take retained lists off the broker: from now on lists are live."""
+        for system_uuid in self.cloud.systems:
+            self._put(self.list_topic(system_uuid), b"", True)
+
+    def publish_all(self):
+        self.publish_keys()
+        for system_uuid in self.cloud.systems:
+            self.publish_list(system_uuid)
+
+    async def run(self):
+        """Stay connected until cancelled; raises Refused where publishing is forbidden."""
+        attempt = 0
+        while True:
+            try:
+                async with self._client() as client:
+                    attempt = 0
+                    await self._serve(client)
+            except (aiomqtt.MqttError, OSError, TimeoutError) as error:
+                self.error = f"{type(error).__name__}: {error}"
+            finally:
+                self.connected = False
+            await asyncio.sleep(_PAUSE_S[min(attempt, len(_PAUSE_S) - 1)])
+            attempt += 1
+
+    async def _serve(self, client):
+        await self._refuse_foreign_keys(client)
+        # What was queued while we were away is in the state already, which is published whole.
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self.publish_all()
+        self.connected, self.error = True, None
+        listening = asyncio.create_task(self._listen(client))
+        try:
+            await self._send_queue(client, listening)
+        finally:
+            listening.cancel()
+            self._busy = 0
+
+    async def _send_queue(self, client, listening):
+        while True:
+            getting = asyncio.create_task(self._queue.get())
+            await asyncio.wait((getting, listening), return_when=asyncio.FIRST_COMPLETED)
+            if not getting.done():
+                getting.cancel()
+                return listening.result()
+            self._busy = 1
+            topic, payload, retain = getting.result()
+            # QoS 1 to the broker, so that we know when it has the message; subscribers ask for QoS 0 and get that.
+            await client.publish(topic, payload, qos=1, retain=retain, timeout=30)
+            self._busy = 0
+
+    async def _listen(self, client):
+        """Watches the key set topic: somebody else publishing there ends this simulator."""
+        async for message in client.messages:
+            self._refuse_foreign(message)
+
+    async def _refuse_foreign_keys(self, client):
+        """Retained messages come right after their SUBACK; a pause is the fence, as MQTT has no other."""
+        await client.subscribe(self.key_set_topic, qos=1, timeout=10)
+        try:
+            async with asyncio.timeout(_FENCE_S):
+                async for message in client.messages:
+                    self._refuse_foreign(message)
+        except TimeoutError:
+            return
+
+    def _refuse_foreign(self, message):
+        if message.payload and not self._is_ours(bytes(message.payload)):
+            raise Refused(
+                f"{self.target.host}:{self.target.port} has a key set on {message.topic} that this simulator did not "
+                "publish; use another slug or broker, or clear that retained message if it is a leftover of yours"
+            )
+
+    def _is_ours(self, payload):
+        try:
+            kids = [str(member["kid"]) for member in json.loads(payload)["keys"]]
+        except (ValueError, KeyError, TypeError):
+            return False
+        return bool(kids) and all(k.startswith(signing.KID_PREFIX) and self.cloud.published(k) for k in kids)
+
+    def _put(self, topic, payload, retain):
+        self._queue.put_nowait((topic, payload, retain))
+
+    def _client(self):
+        return aiomqtt.Client(
+            self.target.host,
+            self.target.port,
+            identifier=f"latchkey-sim-{os.getpid()}-{os.urandom(3).hex()}",
+            keepalive=20,
+            timeout=10,
+            tls_context=tls_context(self.target),
+        )
+
+
+def tls_context(target):
+    """TLS context for a client of ``target``; None where it is reached without TLS."""
+    if not target.ca:
+        return None
+    context = ssl.create_default_context(cafile=target.ca)
+    if target.cert:
+        context.load_cert_chain(target.cert, target.key)
+    return context
