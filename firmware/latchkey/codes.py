@@ -30,6 +30,7 @@ CODES = {
     "bad_request": (400, "This is not a valid request."),
     "json_refused": (400, "The body is not strict JSON."),
     "token_in_url": (400, "A token must not stand in a URL."),
+    "plain_http": (403, "Not over plain HTTP from the network: use the access point or HTTPS."),
     "origin_refused": (403, "Requests from other web pages are refused."),
     "not_found": (404, "There is nothing here."),
     "method_not_allowed": (405, "This method is not allowed here."),

@@ -1,0 +1,294 @@
+"""The local API: which request may do what, and the answers. No sockets, no waiting.
+
+The order of the checks is the contract: Host and Origin (A4), a token in the URL, an unprovisioned
+device, route and method, HTTPS (A2), the cap on plain HTTP (A2), the token, its permission, and only
+then the body. Whoever serves calls, per request:
+
+    exchange = api.admit(request)                          # before the body is read; raises LatchkeyError
+    response = api.answer(exchange, body)                  # body: bytes or view, empty if none; raises LatchkeyError
+    response = api.refusal(exc)                            # for either's LatchkeyError, and FormatError of the parser
+    response = api.failure(exc)                            # for any other exception
+"""
+
+import json
+
+from latchkey import events, limits, strictjson
+from latchkey.codes import CODES
+from latchkey.errors import ConfigError, LatchkeyError, TokenError
+
+ANY = ""  # any valid token, whatever it permits
+OPEN = None  # no token
+_RANK = ("read", "control", "configure")
+
+
+class Refused(LatchkeyError):
+    """A request refused for itself. ``lines``: further header lines of the answer."""
+
+    def __init__(self, code, lines=()):
+        super().__init__(code)
+        self.lines = lines
+
+
+class Response:
+    """``status``, ``body`` bytes, ``lines`` of further header, ``stream`` (events.Stream) for an endless body,
+    ``after``: callable to run once the answer is out, ``code``: what an error answers, else None."""
+
+    def __init__(self, status, body=b"", lines=(), media="application/json", code=None):
+        self.status = status
+        self.body = body
+        self.lines = lines
+        self.media = media
+        self.code = code
+        self.stream = None
+        self.after = None
+
+
+class Route:
+    """``permission``: OPEN, ANY or a permission's name. ``handler(exchange)`` -> dict or Response.
+    ``body_bytes``: the longest JSON object it takes, 0 for none; ``body_needed``: whether one must come."""
+
+    def __init__(self, permission, handler, body_bytes=0, body_needed=False):
+        self.permission = permission
+        self.handler = handler
+        self.body_bytes = body_bytes
+        self.body_needed = body_needed
+
+
+class Exchange:
+    """One admitted request: ``request``, ``route``, ``grant`` (None on an open route), ``body`` (dict)."""
+
+    def __init__(self, request, route, grant):
+        self.request = request
+        self.route = route
+        self.grant = grant
+        self.body = {}
+
+
+class Api:
+    """The routes of one device.
+
+    device    facts and deeds of the composition:
+              .info() -> dict for GET /v1/info, its ``state`` one of unprovisioned, pairing, ready;
+              .hosts() -> names and addresses (text, lower case, no port) that are ours (A4);
+              .plain_http() -> "read", "control" or "configure": A2's cap, asked at every plain LAN request;
+              .diagnostics() -> dict; .log (logring.LogRing);
+              .restart(): called after its answer is out.
+    verifier  .verify(token_bytes, caller=peer_text) -> Grant, or TokenError; None while unprovisioned.
+    product   .name .state() .patch(dict) .identify() .on_change (products/*.py).
+    ``add(path, method, route)`` gives further routes (pairing, configuration).
+    ``refusals``: dict of how often each code was answered since start.
+    """
+
+    def __init__(self, device, verifier, product):
+        self.device = device
+        self.verifier = verifier
+        self.product = product
+        self.hub = events.Hub(product)
+        self.refusals = {}
+        self._routes = {}
+        self.add("/v1/info", "GET", Route(OPEN, self._info))
+        self.add("/v1/whoami", "GET", Route(ANY, self._whoami))
+        self.add("/v1/state", "GET", Route("read", self._state))
+        self.add("/v1/state", "PATCH", Route("control", self._patch, limits.BODY_BYTES, True))
+        self.add("/v1/events", "GET", Route("read", self._events))
+        self.add("/v1/identify", "POST", Route("control", self._identify, limits.BODY_BYTES))
+        self.add("/v1/diagnostics", "GET", Route("configure", self._diagnostics))
+        self.add("/v1/log", "GET", Route("configure", self._log))
+        self.add("/v1/restart", "POST", Route("configure", self._restart, limits.BODY_BYTES))
+
+    def add(self, path, method, route):
+        """Serve ``route`` at ``path`` (exact text) for ``method``."""
+        self._routes.setdefault(path, {})[method] = route
+
+    def admit(self, request):
+        """Exchange for a parsed head, everything but the body judged; raises Refused or TokenError."""
+        self._check_source(request)
+        info = request.path == "/v1/info"
+        if not info and (self.verifier is None or self.device.info()["state"] == "unprovisioned"):
+            raise Refused("unprovisioned")
+        route = self._route(request)
+        if request.tls_serves and request.channel != "tls" and route.permission is not OPEN:
+            raise Refused("tls_required", ("Upgrade: TLS/1.2, HTTP/1.1", "Connection: Upgrade"))
+        grant = self._grant(request, route)
+        _check_framing(request, route)
+        return Exchange(request, route, grant)
+
+    def answer(self, exchange, body=b""):
+        """Response of the route's handler; raises LatchkeyError (json_refused, invalid_field...)."""
+        if len(body):
+            parsed = strictjson.parse(body, limits.BODY_DEPTH)
+            if not isinstance(parsed, dict):
+                raise ConfigError("invalid_field", "", "The body must be an object.")
+            exchange.body = parsed
+        result = exchange.route.handler(exchange)
+        return result if isinstance(result, Response) else _json(200, result)
+
+    def ask(self, request, permission):
+        """The Grant for the request's token if it opens ``permission`` (or ANY) now; raises TokenError or Refused."""
+        if request.token is None:
+            raise TokenError("token_missing")
+        grant = self.verifier.verify(request.token, caller=request.peer)
+        if permission and permission not in grant.permissions:
+            raise TokenError("insufficient_scope", permission)
+        return grant
+
+    def refusal(self, exc):
+        """Response for a LatchkeyError; counted by code. An unknown code is a server error."""
+        code = exc.code if exc.code in CODES else "server_error"
+        status, sentence = CODES[code]
+        answer = {"code": code, "message": sentence}
+        if isinstance(exc, ConfigError):
+            answer["field"] = exc.field
+            answer["message"] = exc.message or sentence
+        self.refusals[code] = self.refusals.get(code, 0) + 1
+        response = _json(status, answer)
+        response.code = code
+        response.lines = _lines(code, status, exc)
+        return response
+
+    def failure(self, exc):
+        """Response for an exception that nobody expected. Its kind is logged; its text may quote input and is not."""
+        self.device.log.add("request failed: " + type(exc).__name__)
+        return self.refusal(LatchkeyError("server_error"))
+
+    # What comes before the body
+
+    def _check_source(self, request):
+        """A4, and A2's tokens in URLs."""
+        hosts = self.device.hosts()
+        if _host_name(request.host) not in hosts:
+            raise Refused("wrong_host")
+        if request.origin is not None and not _own_origin(request):
+            raise Refused("origin_refused")
+        if _token_in(request.query) or "CLOUD-" in request.path:
+            raise Refused("token_in_url")
+
+    def _route(self, request):
+        methods = self._routes.get(request.path)
+        if methods is None:
+            raise Refused("not_found")
+        name = "GET" if request.method == "HEAD" else request.method
+        route = methods.get(name)
+        if route is None:
+            allowed = sorted(methods) + (["HEAD"] if "GET" in methods else [])
+            raise Refused("method_not_allowed", ("Allow: " + ", ".join(allowed),))
+        return route
+
+    def _grant(self, request, route):
+        if route.permission is OPEN:
+            return None
+        if route.permission and request.channel == "lan":
+            if _RANK.index(route.permission) > _RANK.index(self.device.plain_http()):
+                raise Refused("plain_http")
+        return self.ask(request, route.permission)
+
+    # The routes
+
+    def _info(self, _exchange):
+        return self.device.info()
+
+    def _whoami(self, exchange):
+        grant = exchange.grant
+        return {
+            "jti": grant.jti,
+            "sub": grant.sub,
+            "name": grant.name,
+            "typename": grant.typename,
+            "roles": [{"uuid": uuid, "name": name} for uuid, name in grant.roles],
+            "permissions": list(grant.permissions),
+            "exp_unix_s": grant.exp_unix_s,
+        }
+
+    def _state(self, _exchange):
+        return self.product.state()
+
+    def _patch(self, exchange):
+        return self.product.patch(exchange.body)
+
+    def _identify(self, exchange):
+        _check_empty(exchange.body)
+        self.product.identify()
+        return _json(202, {"accepted": True})
+
+    def _diagnostics(self, _exchange):
+        facts = self.device.diagnostics()
+        facts["refusals"] = self.refusals
+        return facts
+
+    def _log(self, _exchange):
+        return {"lines": self.device.log.lines()}
+
+    def _restart(self, exchange):
+        _check_empty(exchange.body)
+        self.device.log.add("restart asked by " + exchange.grant.jti)
+        response = _json(202, {"accepted": True})
+        response.after = self.device.restart
+        return response
+
+    def _events(self, exchange):
+        request = exchange.request
+        response = Response(200, media="text/event-stream")
+        if request.method != "HEAD":
+            response.stream = self.hub.subscribe(lambda: self.ask(request, "read"))
+            if response.stream is None:
+                raise Refused("full_house")
+        return response
+
+
+def _json(status, value):
+    return Response(status, json.dumps(value).encode())
+
+
+def _lines(code, status, exc):
+    """Header lines that belong to an error: RFC 6750 3, RFC 9110 10.2.3."""
+    if code == "token_missing":
+        return ("WWW-Authenticate: Bearer",)
+    if status == 401:
+        return ('WWW-Authenticate: Bearer error="invalid_token"',)
+    if code == "insufficient_scope":
+        return ('WWW-Authenticate: Bearer error="insufficient_scope", scope="%s"' % exc.message,)
+    if code == "no_permission":
+        return ('WWW-Authenticate: Bearer error="insufficient_scope"',)
+    if status == 429 or code == "full_house":
+        return ("Retry-After: %d" % (getattr(exc, "retry_after_s", None) or 1),)
+    return getattr(exc, "lines", ())
+
+
+def _check_framing(request, route):
+    length = request.length
+    if length is None and route.body_needed:
+        raise Refused("length_required")
+    if not length:
+        return
+    if length > route.body_bytes:
+        raise Refused("too_large")
+    media = request.media.split(b";")[0].strip(b" \t").lower()
+    if media != b"application/json" or request.encoded:
+        raise Refused("media_type")
+
+
+def _check_empty(body):
+    for field in body:
+        raise ConfigError("invalid_field", field, "There is no such field.")
+
+
+def _host_name(host):
+    """Text of a Host value without its port, lower case; "" if it is not one."""
+    name, _, port = (host or b"").decode().lower().partition(":")
+    for c in port:
+        if c not in "0123456789":
+            return ""
+    return name
+
+
+def _own_origin(request):
+    """Whether Origin is a page of ours: the scheme and authority of this request, whose Host is (RFC 6454)."""
+    scheme = b"https://" if request.channel == "tls" else b"http://"
+    return request.origin.lower() == scheme + request.host.lower()
+
+
+def _token_in(query):
+    for pair in query.split("&"):
+        if pair.partition("=")[0].lower() in ("token", "access_token"):
+            return True
+    return "cloud-" in query.lower()

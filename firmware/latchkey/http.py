@@ -1,0 +1,266 @@
+"""HTTP/1.1 without sockets: bytes of one connection in, requests out; answers to bytes.
+
+RFC 9112 for the framing, RFC 9110 for the words. What two readers could understand
+differently is refused: line folding, a bare CR or LF, NUL and other control characters,
+white space around a field name, a second Content-Length or Host, any Transfer-Encoding.
+HTTP/1.0 is answered and closed. No chunked bodies, no trailers, no upgrade, no percent-decoding of paths.
+"""
+
+from latchkey import limits
+from latchkey.errors import FormatError
+
+# Fields that are looked at; each may stand once. All others are checked and dropped.
+_KNOWN = {
+    b"host": 1,
+    b"authorization": 1,
+    b"content-length": 1,
+    b"content-type": 1,
+    b"content-encoding": 1,
+    b"transfer-encoding": 1,
+    b"origin": 1,
+    b"expect": 1,
+}
+_TOKEN_CHARS = b"abcdefghijklmnopqrstuvwxyz0123456789-_!#$%&'*+.^`|~"  # RFC 9110 5.6.2, lowered
+_REASONS = {
+    200: "OK",
+    202: "Accepted",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    422: "Unprocessable Content",
+    426: "Upgrade Required",
+    429: "Too Many Requests",
+    503: "Service Unavailable",
+}
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Request:
+    """One head, parsed. ``path`` and ``query`` are text as sent; ``token`` the bytes after Bearer, or None.
+
+    ``length`` is the Content-Length or None; ``close`` tells that the client wants no further request.
+    ``channel`` ("loopback", "ap", "tls", "lan"), ``peer`` and ``tls_serves`` are set by the server: how the
+    request came, from which address, and whether HTTPS is offered beside this plain port.
+    """
+
+    def __init__(self, method, path, query, authority, fields, close):
+        self.method = method
+        self.path = path
+        self.query = query
+        self.host = _host(authority, fields.get(b"host"))
+        self.origin = fields.get(b"origin")
+        self.token = _bearer(fields.get(b"authorization"))
+        self.length = _length(fields)
+        self.media = fields.get(b"content-type", b"")
+        self.encoded = b"content-encoding" in fields
+        self.wants_continue = _expect(fields.get(b"expect"))
+        self.close = close
+        self.channel = "lan"
+        self.peer = ""
+        self.tls_serves = False
+
+
+class Reader:
+    """Cuts requests out of a buffer that the caller owns and fills through ``room`` and ``filled``."""
+
+    def __init__(self, buffer):
+        self._buf = buffer
+        self._view = memoryview(buffer)
+        self.reset()
+
+    def reset(self):
+        """Forget everything; the buffer may serve another connection."""
+        self.held = 0
+        self._seen = 0
+
+    def room(self):
+        """View of the free rest, to be filled from its start. Empty only while a body waits to be taken."""
+        return self._view[self.held :]
+
+    def filled(self, count):
+        self.held += count
+
+    def request(self):
+        """The next Request, or None while its head is not whole; FormatError with an API code."""
+        if self._buf[:2] == b"\r\n" and self.held >= 2:
+            self.take(2)  # RFC 9112 2.2: an empty line before a request is let pass
+        end = self._buf.find(b"\r\n\r\n", max(0, self._seen - 3), self.held)
+        if end < 0:
+            self._check_partial()
+            return None
+        view = self._view[: end + 2]
+        request = parse_head(bytes(view))
+        self.take(end + 4)
+        return request
+
+    def body(self, length):
+        """View of ``length`` bytes if they are there (valid until ``take``), else None. At most the buffer."""
+        return self._view[:length] if self.held >= length else None
+
+    def take(self, count):
+        """Drop the first ``count`` bytes; what was pipelined behind them moves to the front."""
+        rest = self.held - count
+        if rest:
+            self._buf[:rest] = self._buf[count : self.held]
+        self.held = rest
+        self._seen = 0
+
+    def _check_partial(self):
+        held = self.held
+        line_end = self._buf.find(b"\r\n", 0, held)
+        if line_end < 0 and held > limits.REQUEST_LINE_BYTES:
+            raise _line_too_long(bytes(self._view[:held]))
+        _check_line_ends(self._buf, max(0, self._seen - 1), held - 1)
+        if held == len(self._buf):
+            raise FormatError("headers_too_large")
+        self._seen = held
+
+
+def parse_head(head):
+    """Request from a head: its lines, each with its CRLF, without the empty line. FormatError."""
+    if head.find(b"\0") >= 0:
+        raise FormatError("bad_request", "NUL")
+    _check_line_ends(head, 0, len(head))
+    at = head.find(b"\r\n")
+    if at > limits.REQUEST_LINE_BYTES:
+        raise _line_too_long(head[:at])
+    method, target, minor = _request_line(head[:at])
+    fields, connection = _fields(head, at + 2)
+    if minor and b"host" not in fields:
+        raise FormatError("bad_request", "Host")
+    authority, target = _origin_form(target)
+    path, _, query = target.partition("?")
+    return Request(method, path, query, authority, fields, _closes(connection, minor))
+
+
+def _line_too_long(start):
+    # The commonest cause deserves its own word: a token pasted into the address.
+    return FormatError("token_in_url" if start.find(b"CLOUD-") >= 0 else "uri_too_long")
+
+
+def _check_line_ends(data, start, end):
+    """Every CR is followed by LF and every LF follows a CR (RFC 9112 2.2 lets a server insist)."""
+    if data.count(b"\r", start, end) != data.count(b"\r\n", start, end + 1):
+        raise FormatError("bad_request", "bare CR")
+    if data.count(b"\n", start, end) != data.count(b"\r\n", max(0, start - 1), end):
+        raise FormatError("bad_request", "bare LF")
+
+
+def _request_line(line):
+    parts = line.split(b" ")
+    if len(parts) != 3 or not parts[0] or not parts[1]:
+        raise FormatError("bad_request", "request line")
+    method, target, version = parts
+    if version not in (b"HTTP/1.1", b"HTTP/1.0"):
+        raise FormatError("bad_request", "version")
+    _check_name(method.lower())
+    if min(target) < 33 or max(target) > 126 or b"#" in target:
+        raise FormatError("bad_request", "target")
+    return method.decode(), target.decode(), version == b"HTTP/1.1"
+
+
+def _origin_form(target):
+    """(authority or None, origin-form). RFC 9112 3.2.2: absolute-form must be understood."""
+    if target[0] == "/":
+        return None, target
+    scheme, mark, rest = target.partition("://")
+    if not mark or scheme.lower() not in ("http", "https"):
+        raise FormatError("bad_request", "target")
+    authority, _, path = rest.partition("/")
+    return authority.encode(), "/" + path
+
+
+def _fields(head, at):
+    fields = {}
+    connection = b""
+    count = 0
+    while at < len(head):
+        end = head.find(b"\r\n", at)
+        colon = head.find(b":", at, end)
+        count += 1
+        if colon <= at:
+            raise FormatError("bad_request", "field")
+        if count > limits.HEADER_FIELDS:
+            raise FormatError("headers_too_large")
+        name = head[at:colon].lower()
+        value = head[colon + 1 : end].strip(b" \t")
+        at = end + 2
+        if name in _KNOWN:
+            if name in fields:
+                raise FormatError("bad_request", "doubled field")
+            fields[name] = value
+        else:
+            _check_name(name)
+            if name == b"connection":
+                connection += b"," + value.lower()
+        if value and min(value) < 32 and min(value.replace(b"\t", b" ")) < 32:
+            raise FormatError("bad_request", "control character")
+    return fields, connection
+
+
+def _check_name(name):
+    for c in name:
+        if c not in _TOKEN_CHARS:
+            raise FormatError("bad_request", "field name")
+
+
+def _closes(connection, minor):
+    words = [word.strip(b" \t") for word in connection.split(b",")]
+    return b"close" in words or not minor
+
+
+def _host(authority, field):
+    if authority is None:
+        authority = field
+    elif field is not None and field.lower() != authority.lower():
+        raise FormatError("bad_request", "Host")
+    if authority and max(authority) > 126:
+        raise FormatError("bad_request", "Host")
+    return authority
+
+
+def _bearer(value):
+    """Bytes after ``Bearer``, b"" for an empty or crooked one, None without or with another scheme (RFC 6750 2.1)."""
+    if value is None:
+        return None
+    scheme, _, token = value.partition(b" ")
+    return token.strip(b" ") if scheme.lower() == b"bearer" else None
+
+
+def _length(fields):
+    text = fields.get(b"content-length")
+    if b"transfer-encoding" in fields:
+        raise FormatError("bad_request" if text is not None else "length_required")
+    if text is None:
+        return None
+    for c in text:
+        if not 48 <= c <= 57:
+            raise FormatError("bad_request", "Content-Length")
+    if not text:
+        raise FormatError("bad_request", "Content-Length")
+    if len(text) > limits.BODY_DIGITS:
+        raise FormatError("too_large")
+    return int(text)
+
+
+def _expect(value):
+    if value is None:
+        return False
+    if value.lower() != b"100-continue":
+        raise FormatError("bad_request", "Expect")
+    return True
+
+
+def response_head(status, length, lines=(), close=False, media="application/json"):
+    """Bytes of an answer's head. ``length`` None: the body ends with the connection. ``lines``: more "Name: value"."""
+    out = ["HTTP/1.1 %d %s" % (status, _REASONS.get(status, "Refused")), "Content-Type: " + media]
+    if length is not None:
+        out.append("Content-Length: %d" % length)
+    out.append("Cache-Control: no-store")
+    out.extend(lines)
+    if close:
+        out.append("Connection: close")
+    out.append("\r\n")
+    return "\r\n".join(out).encode()

@@ -1,0 +1,37 @@
+"""The newest lines of the device's log, in RAM: fixed number, fixed length, no secret.
+
+Whatever looks like a token is cut off when a line is added, so that neither an answer nor a
+crash dump can give one away. Nothing here reaches flash.
+"""
+
+from latchkey import limits
+
+_CUT = "CLOUD-"
+
+
+class LogRing:
+    """``uptime_s``: callable giving seconds since start. ``echo``: callable that also gets each line (a console)."""
+
+    def __init__(self, uptime_s, echo=None, size=limits.LOG_LINES):
+        self._uptime_s = uptime_s
+        self._echo = echo
+        self._ring = [None] * size
+        self._count = 0
+
+    def add(self, text):
+        """Keep one line, shortened to the limit."""
+        at = text.find(_CUT)
+        if at >= 0:
+            text = text[:at] + _CUT + "..."
+        text = text[: limits.LOG_CHARS]
+        self._ring[self._count % len(self._ring)] = (self._count, self._uptime_s(), text)
+        self._count += 1
+        if self._echo:
+            self._echo(text)
+
+    def lines(self):
+        """The lines held, oldest first: dicts of ``n`` (counts from 0), ``uptime_s`` and ``text``."""
+        size = len(self._ring)
+        first = max(0, self._count - size)
+        kept = [self._ring[n % size] for n in range(first, self._count)]
+        return [{"n": n, "uptime_s": at, "text": text} for n, at, text in kept]

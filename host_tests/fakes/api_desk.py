@@ -1,0 +1,100 @@
+"""Serve the API alone on MicroPython, with the fake device: `micropython api_desk.py PORT [option=value ...]`.
+
+Options: channel (loopback), connections (16), state, cap, cert and key (DER files: HTTPS on tls_port), product.
+Lines on standard input command it, one word of answer each: `heap`, `refuse CODE`, `change`, `stop`.
+"""
+
+import asyncio
+import gc
+import select
+import sys
+
+from fake_device import FakeDevice, FakeVerifier
+from latchkey.api import Api
+from latchkey.hw.light import DeskLight
+from latchkey.hw.sensor import DeskSensor
+from latchkey.hw.server import Server, tls_context
+
+
+def product_of(name):
+    if name == "sensor":
+        from latchkey.products import sensor
+
+        return sensor.Product(DeskSensor(quiet), lambda: 1764000000)
+    from latchkey.products import bulb
+
+    return bulb.Product(DeskLight(quiet), name)
+
+
+def quiet(_text):
+    pass
+
+
+def context_of(options):
+    if "cert" not in options:
+        return None
+    with open(options["cert"], "rb") as cert, open(options["key"], "rb") as key:
+        return tls_context(cert.read(), key.read())
+
+
+async def obey(device, verifier, api):
+    """Commands, one a line, until `stop` or the end of input."""
+    poll = select.poll()
+    poll.register(sys.stdin, select.POLLIN)
+    while True:
+        await asyncio.sleep(0.02)
+        if not poll.poll(0):
+            continue
+        line = sys.stdin.readline()
+        words = line.split()
+        if not words or words[0] == "stop":
+            return
+        print(command(words, device, verifier, api))
+
+
+def command(words, device, verifier, api):
+    if words[0] == "heap":
+        gc.collect()
+        gc.collect()
+        return gc.mem_alloc()
+    if words[0] == "refuse":
+        verifier.refuse = words[1] if len(words) > 1 else None
+        return "ok"
+    if words[0] == "change":
+        if api.product.name == "sensor":
+            api.product._sensor.values = (api.product._sensor.values[0] + 1, 40, 80)
+            api.product.measure()
+        return "ok"
+    if words[0] == "calls":
+        return verifier.calls
+    return "unknown"
+
+
+async def main(port, options):
+    device, verifier = FakeDevice(options.get("state", "ready")), FakeVerifier()
+    device.cap = options.get("cap", "control")
+    api = Api(device, None if device.facts["state"] == "unprovisioned" else verifier, product_of(options["product"]))
+    server = Server(
+        api,
+        "127.0.0.1",
+        port,
+        tls=context_of(options),
+        tls_port=int(options.get("tls_port", 0)),
+        channel=lambda _peer: options.get("channel", "loopback"),
+        connections=int(options.get("connections", 16)),
+    )
+    await server.start()
+    print("ready")
+    await obey(device, verifier, api)
+    await server.stop()
+
+
+def options_of(words):
+    options = {"product": "rgb"}
+    for word in words:
+        name, _, value = word.partition("=")
+        options[name] = value
+    return options
+
+
+asyncio.run(main(int(sys.argv[1]), options_of(sys.argv[2:])))
