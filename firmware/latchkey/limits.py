@@ -81,3 +81,6 @@ CLOUD_HANDOVER_MS = const(30000)
 CLOUD_TRIAL_MS = const(120000)
 CLOUD_WARN_DAYS = const(60)
 NTP_MS = const(3000)
+
+# Key sets
+JWK_BYTES = const(4096)

@@ -1,0 +1,109 @@
+"""JSON Web Keys (RFC 7517, RFC 7518 section 6.3): from what the cloud publishes to RSA keys that may verify.
+
+RSA of 2,048 to 4,096 bits with 65537 <= e < 2**32, meant for signatures by RS256 or RS512, and public: a key
+that shows private members has lost its secret and is refused. Other members are ignored.
+"""
+
+from latchkey import b64url, strictjson
+from latchkey.errors import FormatError, KeySetError
+from latchkey.limits import KEYS_HELD, KID_CHARS, RSA_MAX_BITS, const
+from latchkey.rsa import PublicKey
+
+_PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
+_LEAST_E = const(65537)
+# Characters of the largest modulus, and of the zero byte that some libraries put before it.
+_MAX_CHARS = RSA_MAX_BITS // 6 + 3
+
+
+class Key:
+    """``kid``: str or None; ``public_key``: rsa.PublicKey; ``alg``: "RS256", "RS512" or None for both."""
+
+    def __init__(self, kid, public_key, alg=None):
+        self.kid = kid
+        self.public_key = public_key
+        self.alg = alg
+
+
+class KeySet(list):
+    """The usable keys in their order; ``refused``: how many members were not taken."""
+
+    refused = 0
+
+
+def parse_key_set(data):
+    """``KeySet`` of the JWKS in ``data``: bytes; at most 8 keys.
+
+    Bad members are skipped and counted; of two usable ones with the same ``kid`` neither is believed.
+    KeySetError("json_refused") for what is no JWKS, KeySetError("no_usable_key") if no key remains.
+    """
+    keys = KeySet()
+    twice = set()
+    try:
+        document = strictjson.parse(data)
+    except FormatError as exc:
+        raise KeySetError(exc.code, exc.message)
+    members = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(members, list):
+        raise KeySetError("json_refused", "keys")
+    for item in members:
+        _admit(keys, twice, item)
+    if not keys:
+        raise KeySetError("no_usable_key")
+    return keys
+
+
+def parse_key(members):
+    """``Key`` of one JWK's members (dict); KeySetError("key_refused") if it may not verify tokens here."""
+    if not isinstance(members, dict) or members.get("kty") != "RSA":
+        raise _refused("kty")
+    for name in _PRIVATE:
+        if name in members:
+            raise _refused("private")
+    ops = members.get("key_ops", ["verify"])
+    if members.get("use", "sig") != "sig" or not isinstance(ops, list) or "verify" not in ops:
+        raise _refused("use")
+    alg = members.get("alg")
+    if "alg" in members and alg not in ("RS256", "RS512"):
+        raise _refused("alg")
+    kid = members.get("kid")
+    if "kid" in members and not (isinstance(kid, str) and len(kid) <= KID_CHARS):
+        raise _refused("kid")
+    e = int.from_bytes(_bytes(members.get("e"), 8), "big")
+    if e < _LEAST_E:
+        raise _refused("e")
+    return Key(kid, PublicKey(_bytes(members.get("n"), _MAX_CHARS), e), alg)
+
+
+def _bytes(text, max_chars):
+    if not isinstance(text, str) or len(text) > max_chars:
+        raise _refused("number")
+    try:
+        return b64url.decode(text)
+    except ValueError:
+        raise _refused("number")
+
+
+def _refused(why):
+    return KeySetError("key_refused", why)
+
+
+def _admit(keys, twice, item):
+    """Take the key in ``item`` if it is usable, new, and there is room; count it otherwise."""
+    keys.refused += 1
+    try:
+        key = parse_key(item)
+    except KeySetError:
+        return
+    if key.kid is not None and _burnt(keys, twice, key.kid) or len(keys) >= KEYS_HELD:
+        return
+    keys.append(key)
+    keys.refused -= 1
+
+
+def _burnt(keys, twice, kid):
+    for key in keys:
+        if key.kid == kid:
+            keys.remove(key)
+            keys.refused += 1
+            twice.add(kid)
+    return kid in twice

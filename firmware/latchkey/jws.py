@@ -1,0 +1,111 @@
+"""Compact JWS (RFC 7515 sections 5.2 and 7.1) with RS256 and RS512 (RFC 7518 section 3.3), in pieces.
+
+``verify_compact`` does it all. Who has cheap checks to make between the steps calls ``split``,
+``parse_header``, ``choose_keys`` and ``verify_signature`` in that order. The token never chooses
+where a key comes from: ``jku``, ``jwk``, ``x5u``, ``x5c`` are not looked at. Knows no claims and no time.
+"""
+
+from latchkey import b64url, rsa, strictjson
+from latchkey.errors import FormatError, TokenError
+from latchkey.limits import JOSE_HEADER_BYTES, KEYS_HELD, RSA_MAX_BITS, TOKEN_BYTES, const
+
+_HASH_OF = {"RS256": "sha256", "RS512": "sha512"}
+_STEP = const(64)
+
+
+def verify_compact(jws, keys):
+    """``(header, payload_bytes, key)`` of the compact JWS in ``jws`` (bytes-like, no ``CLOUD-``); else TokenError.
+
+    ``keys``: what ``jwk.parse_key_set`` gives. The payload may be empty.
+    """
+    header_b, payload, signature, signing_input = split(jws)
+    header = parse_header(header_b)
+    key = verify_signature(header["alg"], signing_input, signature, choose_keys(header, keys))
+    return header, payload, key
+
+
+def split(jws):
+    """``(header_b, payload_b, signature_b, signing_input)``: three segments decoded, and a view of what is signed.
+
+    Lengths are judged before anything is decoded. TokenError("token_malformed").
+    """
+    view = memoryview(jws)
+    if len(view) > TOKEN_BYTES:
+        raise _malformed()
+    first = _find_dot(view, 0)
+    second = _find_dot(view, first + 1)
+    if first > _encoded(JOSE_HEADER_BYTES) or len(view) - second - 1 > _encoded(RSA_MAX_BITS // 8):
+        raise _malformed()
+    try:  # a third dot is not in base64url's alphabet
+        signature = b64url.decode(view[second + 1 :])
+        return b64url.decode(view[:first]), b64url.decode(view[first + 1 : second]), signature, view[:second]
+    except ValueError:
+        raise _malformed()
+
+
+def parse_header(header_b):
+    """The protected header as a dict, by rule V2; TokenError("header_refused") or ("alg_refused")."""
+    try:
+        header = strictjson.parse(header_b)
+    except FormatError:
+        header = None
+    if not isinstance(header, dict) or header.get("typ", "JWT") != "JWT" or not isinstance(header.get("kid", ""), str):
+        raise TokenError("header_refused")
+    for name in ("crit", "b64", "zip"):
+        if name in header:
+            raise TokenError("header_refused")
+    alg = header.get("alg")
+    if not isinstance(alg, str) or alg not in _HASH_OF:
+        raise TokenError("alg_refused")
+    return header
+
+
+def choose_keys(header, keys):
+    """Rule V4: the key that ``kid`` names if it is held, otherwise all that fit ``alg``, in order and at most 8."""
+    kid = header.get("kid")
+    if kid is not None:
+        for key in keys:
+            if key.kid == kid:
+                return [key]
+    return [key for key in keys if _agrees(key, header["alg"])][:KEYS_HELD]
+
+
+def verify_signature(alg, signing_input, signature, keys, charge=None):
+    """The first of ``keys`` whose signature this is; TokenError("bad_signature") if there is none.
+
+    ``charge()`` is called before each key is tried and may raise; keys that cannot fit cost nothing.
+    """
+    info = None
+    for key in keys:
+        if not _agrees(key, alg) or len(signature) != key.public_key.size:
+            continue
+        if charge is not None:
+            charge()
+        if info is None:
+            info = rsa.digest_info(_HASH_OF[alg], signing_input)
+        if rsa.fits(key.public_key, signature, info):
+            return key
+    raise TokenError("bad_signature")
+
+
+def _agrees(key, alg):
+    return key.alg is None or key.alg == alg
+
+
+def _encoded(size):
+    """Characters of ``size`` bytes in base64url."""
+    return (size * 4 + 2) // 3
+
+
+def _find_dot(view, at):
+    # A view has no find, and a copy of the whole token is too much at once.
+    while at < len(view):
+        found = bytes(view[at : at + _STEP]).find(b".")
+        if found >= 0:
+            return at + found
+        at += _STEP
+    raise _malformed()
+
+
+def _malformed():
+    return TokenError("token_malformed")

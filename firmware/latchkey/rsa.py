@@ -1,0 +1,100 @@
+"""RSASSA-PKCS1-v1_5 verification (RFC 8017 section 8.2.2) with SHA-256, SHA-384 and SHA-512.
+
+The expected block is built and compared whole; nothing of a signature is ever parsed. Moduli of 2,048
+to 4,096 bits, odd exponents from 3 to below 2**32. Does not sign, encrypt, or do PSS. All inputs are
+public: time depends on them.
+"""
+
+import hashlib
+
+from latchkey import sha512
+from latchkey.bignum import Modulus
+from latchkey.errors import KeySetError, TokenError
+from latchkey.limits import RSA_MAX_BITS, RSA_MIN_BITS
+
+# RFC 8017 section 9.2, note 1: DER of DigestInfo up to the digest; hashes differ in a length, the OID's
+# last byte, and the digest's length.
+_DIGEST_INFO = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
+_HASHES = {
+    "sha256": (hashlib.sha256, 1, 32),
+    "sha384": (sha512.sha384, 2, 48),
+    "sha512": (sha512.sha512, 3, 64),
+}
+
+
+class PublicKey:
+    """``n_be``: big-endian modulus, odd, 2,048 to 4,096 bits; ``e``: odd, 3 <= e < 2**32. Else KeySetError.
+
+    ``.bits`` of the modulus; ``.size`` bytes of a signature; ``.n``, ``.e`` integers.
+    """
+
+    def __init__(self, n_be, e):
+        n_be = bytes(n_be).lstrip(b"\x00")
+        self.size = len(n_be)
+        self.bits = _bits(n_be)
+        if not RSA_MIN_BITS <= self.bits <= RSA_MAX_BITS:
+            raise KeySetError("key_refused", "modulus size")
+        if type(e) is not int or not 3 <= e < 1 << 32 or not e & 1 or not n_be[-1] & 1:
+            raise KeySetError("key_refused", "even modulus, or exponent")
+        self.e = e
+        self._modulus = Modulus(int.from_bytes(n_be, "big"))
+
+    @property
+    def n(self):
+        return self._modulus.n
+
+    def n_be(self):
+        """The modulus as ``.size`` bytes, without leading zeros."""
+        return self.n.to_bytes(self.size, "big")
+
+    def power(self, s):
+        """s**e mod n for 0 <= s < n."""
+        return self._modulus.power(s, self.e)
+
+
+def verify_pkcs1v15(key, hash_name, message, signature):
+    """None if ``signature`` (bytes-like, ``key.size`` long) is ``key``'s over ``message``; else TokenError.
+
+    ``hash_name``: "sha256", "sha384" or "sha512"; ``message``: bytes-like, or an iterable of such chunks.
+    The code is always "bad_signature".
+    """
+    if (
+        hash_name not in _HASHES
+        or not isinstance(signature, (bytes, bytearray, memoryview))
+        or not fits(key, signature, digest_info(hash_name, message))
+    ):
+        raise TokenError("bad_signature")
+
+
+def digest_info(hash_name, message):
+    """DER of DigestInfo for ``message``, as a signature holds it: hash once, then ask ``fits`` of many keys."""
+    new, oid_end, size = _HASHES[hash_name]
+    hasher = new()
+    for chunk in (message,) if isinstance(message, (bytes, bytearray, memoryview)) else message:
+        hasher.update(chunk)
+    info = bytearray(_DIGEST_INFO)
+    info[1] = 17 + size
+    info[14] = oid_end
+    info[18] = size
+    return bytes(info) + hasher.digest()
+
+
+def fits(key, signature, info):
+    """Whether ``signature`` is ``key``'s over the message of ``info`` (RFC 8017 section 8.2.2 steps 1 to 4)."""
+    if len(signature) != key.size:
+        return False
+    s = int.from_bytes(signature, "big")
+    if s >= key.n:
+        return False
+    padding = b"\xff" * (key.size - 3 - len(info))
+    return key.power(s).to_bytes(key.size, "big") == b"\x00\x01" + padding + b"\x00" + info
+
+
+def _bits(n_be):
+    """Length in bits of a big-endian number without leading zeros."""
+    bits = len(n_be) * 8
+    top = n_be[0] if n_be else 0x80
+    while top < 0x80:
+        top <<= 1
+        bits -= 1
+    return bits
