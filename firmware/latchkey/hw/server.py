@@ -43,7 +43,7 @@ def plain_channel(peer):
 
 
 def tls_context(cert_der, key_der):
-    """A context that serves HTTPS with an ECDSA P-256 certificate and key, DER bytes; ValueError or OSError if unfit."""
+    """A context that serves HTTPS with an ECDSA P-256 certificate and key (DER); ValueError or OSError if unfit."""
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
