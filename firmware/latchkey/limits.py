@@ -84,3 +84,18 @@ NTP_MS = const(3000)
 
 # Key sets
 JWK_BYTES = const(4096)
+
+# Stores and the ledger (K1, L5 to L8, T2)
+LIST_ITEM_BYTES = const(4096)
+LIST_BYTES = const(2097152)
+ROLES_PER_RECORD = const(8)
+LEDGER_PENDING = const(32)  # added records that wait in RAM for the next commit
+LEDGER_PAUSE_MS = const(10000)
+KEYS_PAUSE_MS = const(2000)
+HEARD_MARGIN_S = const(120)
+FLOOR_SAVE_S = const(3600)
+FLOOR_AHEAD_S = const(400 * 86400)
+CLOCK_AHEAD_S = const(60)
+YEAR_2020_S = const(1577836800)
+CONFIG_BYTES = const(4096)
+CREDENTIAL_BYTES = const(4096)
