@@ -34,13 +34,13 @@ class Policy:
         self.skew_s = skew_s
         self.unlisted = _one_of(unlisted, ("accept", "refuse"))
         self.clock_unset = _one_of(clock_unset, ("floor", "refuse"))
-        self._levels = _levels(DEFAULT_ROLES if roles is None else roles)
+        self._by_uuid, self._by_name = _levels(DEFAULT_ROLES if roles is None else roles)
 
     def permissions(self, roles):
         """Names of what ``roles`` ((uuid16, name), ...) permit, lowest first; an empty tuple for nothing."""
         level = 0
         for uuid16, name in roles:
-            level = max(level, self._levels.get(uuid16, 0), self._levels.get(name, 0))
+            level = max(level, self._by_uuid.get(uuid16, 0), self._by_name.get(name, 0))
         return PERMISSIONS[:level]
 
 
@@ -64,11 +64,12 @@ def _one_of(value, allowed):
 
 
 def _levels(roles):
-    levels = {}
+    """Two tables, since MicroPython warns where one mixes text and bytes."""
+    by_uuid, by_name = {}, {}
     for role, permission in roles.items():
+        level = 1 + PERMISSIONS.index(_one_of(permission, PERMISSIONS))
         try:
-            key = uuids.to_bytes(role)
+            by_uuid[uuids.to_bytes(role)] = level
         except ValueError:
-            key = role
-        levels[key] = 1 + PERMISSIONS.index(_one_of(permission, PERMISSIONS))
-    return levels
+            by_name[role] = level
+    return by_uuid, by_name

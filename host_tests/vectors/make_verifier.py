@@ -155,7 +155,7 @@ def refused_shapes():
     yield "two segments", f"CLOUD-{head}.{body}", "token_malformed"
     yield "four segments", good + ".AA", "token_malformed"
     yield "two thousand dots", "CLOUD-" + "." * 2000, "token_malformed"
-    yield "empty header", f"CLOUD-.{body}.{tail}", "token_malformed"
+    yield "empty header", f"CLOUD-.{body}.{tail}", "header_refused"
     yield "padded base64", f"CLOUD-{head}.{body}.{tail}==", "token_malformed"
     yield "standard alphabet", f"CLOUD-{head}.{body}.{tail[:-2]}+/", "token_malformed"
     yield "over 2,048 bytes", token(claims(x="x" * 2000)), "token_malformed"
