@@ -86,6 +86,8 @@ class Reader:
         """The next Request, or None while its head is not whole; FormatError with an API code."""
         if self._buf[:2] == b"\r\n" and self.held >= 2:
             self.take(2)  # RFC 9112 2.2: an empty line before a request is let pass
+        if not self.held:
+            return None
         end = self._buf.find(b"\r\n\r\n", max(0, self._seen - 3), self.held)
         if end < 0:
             self._check_partial()

@@ -278,7 +278,7 @@ class _Connection:
             if self.phase == _IDLE and self._http.held:
                 self.phase = _READING
                 self.deadline = ticks_add(ticks_ms(), limits.REQUEST_MS)
-            request = self._http.request() if self._http.held else None
+            request = self._http.request()
             if request:
                 return request
             await self._fill()

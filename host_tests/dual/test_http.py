@@ -1,0 +1,141 @@
+"""The HTTP parser: every head of the table, whole and byte by byte, alike on both interpreters."""
+
+import json
+import unittest
+
+from latchkey import http, limits
+from latchkey.errors import FormatError
+
+
+def table(name):
+    for folder in ("vectors/", "host_tests/vectors/"):
+        try:
+            with open(folder + name) as f:
+                return json.load(f)
+        except OSError:
+            pass
+    raise OSError(name)
+
+
+def raw(text):
+    """Bytes of a text that stands for Latin-1, which MicroPython cannot encode."""
+    return bytes([ord(c) for c in text])
+
+
+def outcome(call):
+    try:
+        return call()
+    except FormatError as exc:
+        return exc.code
+
+
+def feed(reader, data):
+    reader.room()[: len(data)] = data
+    reader.filled(len(data))
+
+
+def seen(request, field):
+    value = getattr(request, field)
+    return value.decode() if isinstance(value, bytes) else value
+
+
+class TheTable(unittest.TestCase):
+    def check(self, case, result):
+        with self.subTest(case["name"]):
+            if case["code"]:
+                self.assertEqual(result, case["code"], case["name"])
+                return
+            self.assertIsInstance(result, http.Request, case["name"])
+            for field, value in case["want"].items():
+                self.assertEqual(seen(result, field), value, case["name"] + " " + field)
+
+    def test_every_head_gives_what_the_table_says(self):
+        for case in table("http_heads.json"):
+            head = raw(case["head"])
+            self.check(case, outcome(lambda head=head: http.parse_head(head)))
+
+    def test_byte_by_byte_gives_the_same(self):
+        buffer = bytearray(limits.HEAD_BYTES)
+        reader = http.Reader(buffer)
+        for case in table("http_heads.json"):
+            if case["head"] == "\r\n":
+                continue  # empty lines before a request are let pass
+            reader.reset()
+            data = raw(case["head"] + "\r\n")
+            self.check(case, outcome(lambda data=data: self.drip(reader, data)))
+
+    def drip(self, reader, data):
+        for at in range(len(data)):
+            feed(reader, data[at : at + 1])
+            request = reader.request()
+            if request:
+                self.assertEqual(at, len(data) - 1)
+                return request
+        return None
+
+
+class TheReader(unittest.TestCase):
+    def setUp(self):
+        self.reader = http.Reader(bytearray(256))
+
+    def test_pipelined_requests_come_out_one_by_one(self):
+        feed(self.reader, b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\nGET /3")
+        self.assertEqual(self.reader.request().path, "/1")
+        self.assertEqual(self.reader.request().path, "/2")
+        self.assertIsNone(self.reader.request())
+        feed(self.reader, b" HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertEqual(self.reader.request().path, "/3")
+        self.assertEqual(self.reader.held, 0)
+
+    def test_a_body_is_taken_and_what_follows_stays(self):
+        feed(self.reader, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab")
+        self.assertEqual(self.reader.request().length, 4)
+        self.assertIsNone(self.reader.body(4))
+        feed(self.reader, b"cdGET /2 HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertEqual(bytes(self.reader.body(4)), b"abcd")
+        self.reader.take(4)
+        self.assertEqual(self.reader.request().path, "/2")
+
+    def test_a_head_that_fills_the_buffer_is_refused(self):
+        feed(self.reader, b"GET / HTTP/1.1\r\n" + b"X-A: " + b"a" * 235)
+        self.assertEqual(outcome(self.reader.request), "headers_too_large")
+
+    def test_a_head_of_exactly_the_buffer_is_taken(self):
+        head = b"GET / HTTP/1.1\r\nHost: a\r\nX: "
+        feed(self.reader, head + b"a" * (252 - len(head)) + b"\r\n\r\n")
+        self.assertEqual(self.reader.request().path, "/")
+
+    def test_an_endless_request_line_is_refused_before_its_end(self):
+        reader = http.Reader(bytearray(limits.HEAD_BYTES))
+        feed(reader, b"GET /" + b"a" * 1100)
+        self.assertEqual(outcome(reader.request), "uri_too_long")
+
+    def test_what_another_connection_left_is_not_seen(self):
+        feed(self.reader, b"GET /secret HTTP/1.1\r\nHost: a\r\n")
+        self.reader.request()
+        self.reader.reset()
+        feed(self.reader, b"\r\n")
+        self.assertIsNone(self.reader.request())
+        feed(self.reader, b"GET /x")
+        self.assertIsNone(self.reader.request())
+
+    def test_a_bare_line_feed_is_refused_at_once(self):
+        feed(self.reader, b"GET / HTTP/1.1\n\n")
+        self.assertEqual(outcome(self.reader.request), "bad_request")
+
+
+class TheAnswer(unittest.TestCase):
+    def test_a_head_is_framed(self):
+        head = http.response_head(429, 5, ("Retry-After: 3",), True)
+        want = (
+            b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nContent-Length: 5\r\n"
+            b"Cache-Control: no-store\r\nRetry-After: 3\r\nConnection: close\r\n\r\n"
+        )
+        self.assertEqual(head, want)
+
+    def test_a_stream_has_no_length(self):
+        self.assertTrue(b"Content-Length" not in http.response_head(200, None, media="text/event-stream"))
+
+
+if __name__ == "__main__":
+    unittest.main()
