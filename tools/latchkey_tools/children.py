@@ -1,10 +1,12 @@
 """Start a child process that does not outlive us, and end it for certain."""
 
 import ctypes
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
 
 PIPE = subprocess.PIPE
 _PR_SET_PDEATHSIG = 1
@@ -18,11 +20,18 @@ def die_with_parent():
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def spawn(command, **options):
-    """Popen in a session of its own, so that Ctrl-C at our terminal is ours to handle, killed if we die."""
-    return subprocess.Popen(
-        [str(c) for c in command], start_new_session=True, preexec_fn=die_with_parent, **options
-    )
+def spawn(command, controlling_terminal=False, **options):
+    """Popen in a session of its own, so that Ctrl-C at our terminal is ours to handle, killed if we die.
+
+    ``controlling_terminal``: standard input is a terminal that shall be the session's, so that its Ctrl-C is a signal.
+    """
+    prepare = _with_terminal if controlling_terminal else die_with_parent
+    return subprocess.Popen([str(c) for c in command], start_new_session=True, preexec_fn=prepare, **options)
+
+
+def _with_terminal():
+    die_with_parent()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def end(process, grace_s=3):

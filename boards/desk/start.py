@@ -1,0 +1,88 @@
+"""The desk board's ROM: mounts the flash image at /flash and runs main from it, as a chip does after reset.
+
+    micropython -i -X heapsize=256K start.py --image FILE --port N [--host 127.0.0.1] [--clock host|unset]
+        [--no-threads] [--uplink FILE] [--nvs FILE] [--cause power|reset|soft|panic] [--no-main]
+
+Firmware finds the options as attributes of the module `desk_options`: host, port, clock, threads, uplink, nvs, cause,
+blocks (the block device), reset() (ends this process; its owner starts it again, as a chip would). Ctrl-C ends main
+and leaves the REPL. --no-main goes there at once, as a soft reset in the raw REPL does on a chip.
+"""
+
+import os
+import sys
+
+import fileblocks
+import vfs
+
+
+class desk_options:
+    """Looks like a module; MicroPython has no way to make one at run time."""
+
+    image = uplink = nvs = None
+    host = "127.0.0.1"
+    port = "0"
+    clock = "host"
+    cause = "power"
+    threads = True
+    run_main = True
+    blocks = None
+
+    @staticmethod
+    def reset():
+        """A hardware reset. The unix port cannot end a process that has -i and threads, so a shell does."""
+        os.system("kill -9 $PPID")
+
+
+def read_arguments(arguments):
+    flags = {"--no-threads": "threads", "--no-main": "run_main"}
+    while arguments:
+        name = arguments.pop(0)
+        if name in flags:
+            setattr(desk_options, flags[name], False)
+        elif name.startswith("--") and hasattr(desk_options, name[2:]) and arguments:
+            setattr(desk_options, name[2:], arguments.pop(0))
+        else:
+            raise SystemExit("start.py: unknown or incomplete option " + name)
+    desk_options.port = int(desk_options.port)
+
+
+def with_reset():
+    """The port's `machine` lacks what a board's has and what mpremote calls: reset and reset_cause."""
+    import machine as port_machine
+
+    class machine:
+        PWRON_RESET, HARD_RESET, SOFT_RESET, WDT_RESET = 1, 2, 5, 3
+        reset = staticmethod(desk_options.reset)
+
+        @staticmethod
+        def reset_cause():
+            return {"power": 1, "soft": 5, "panic": 3}.get(desk_options.cause, 2)
+
+    for name in dir(port_machine):
+        if not name.startswith("__") and not hasattr(machine, name):
+            setattr(machine, name, staticmethod(getattr(port_machine, name)))
+    return machine
+
+
+def mount():
+    desk_options.blocks = fileblocks.FileBlocks(desk_options.image)
+    vfs.mount(vfs.VfsLfs2(desk_options.blocks), "/flash")
+    os.chdir("/flash")
+
+
+def run_main():
+    try:
+        import main
+
+        main.run()
+    except KeyboardInterrupt:
+        print("stopped")
+
+
+read_arguments(sys.argv[1:])
+mount()
+sys.path[:] = [".frozen", "/flash/lib", "/flash"]
+sys.modules["desk_options"] = desk_options
+sys.modules["machine"] = with_reset()
+if desk_options.run_main:
+    run_main()

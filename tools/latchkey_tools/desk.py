@@ -1,0 +1,212 @@
+"""The desk board: Latchkey's firmware on the MicroPython unix port, with flash, power switch and serial port.
+
+    desk = Desk(folder)
+    desk.power_on()                    waits until its local API answers
+    desk.info(); desk.url; desk.serial (for `mpremote connect`)
+    desk.provision(document); desk.power_cut(); desk.cut_uplink()
+
+The flash is a LittleFS in an image file that survives everything here. The process is started again whenever it ends
+by itself, as a chip starts again after a reset; a soft reset from the raw REPL does not run main, as on a chip.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+
+from latchkey_tools import build, umqtt
+from latchkey_tools.pki import write_private
+from latchkey_tools.serialport import Bridge
+
+BOARD = build.ROOT / "boards" / "desk"
+IMAGE_SIZE = 1024 * 1024
+READY_WITHIN_S = 30
+DOCUMENT = "/flash/provision.json"
+
+
+class DeskError(Exception):
+    """The desk board did not do what was asked; the text says why, never with secrets."""
+
+
+def firmware_tree(folder):
+    """Lay out in ``folder`` what goes onto a board's flash: compiled firmware, umqtt, board_config."""
+    folder = Path(folder)
+    compiled = build.compile_firmware()
+    for source in compiled.rglob("*.mpy"):
+        name = source.relative_to(compiled)
+        _link(source, folder / ("lib" if len(name.parts) > 1 else "") / name)
+    simple = umqtt.fetch() / "umqtt" / "simple.py"
+    build.compile_file(simple, folder / "lib" / "umqtt" / "simple.mpy", "x64", "umqtt/simple.py")
+    config = BOARD / "board_config.py"
+    if config.exists():
+        build.compile_file(config, folder / "board_config.mpy", "x64", "board_config.py")
+    return folder
+
+
+def make_image(path, tree, size=IMAGE_SIZE):
+    """Make a LittleFS image of ``size`` bytes at ``path`` that holds the files of folder ``tree``."""
+    with open(path, "wb") as image:
+        image.write(b"\xff" * size)
+    command = [build.micropython(), BOARD / "mkimage.py", path, tree]
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise DeskError(f"no flash image was made: {(done.stderr or done.stdout).strip()}")
+
+
+class Desk:
+    """One desk board in ``folder``; ``tree`` replaces what is on its flash when the image is first made.
+
+    ``clock``: "host", or "unset" (it starts in 2000 at every power-on). ``port``: of the local API, 0 for a free one;
+    it stays the same over restarts. ``heapsize``: as the interpreter takes it.
+    """
+
+    def __init__(self, folder, port=0, clock="host", threads=True, heapsize="256K", tree=None):
+        self.folder = Path(folder)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.port = port or _free_port()
+        self.clock = clock
+        self.threads = threads
+        self.heapsize = heapsize
+        self.image = self.folder / "flash.img"
+        self.uplink = self.folder / "uplink"
+        self.log_path = self.folder / "console.log"
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._make_image_once(tree)
+        self._bridge = Bridge(self._command, self.log_path)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    @property
+    def serial(self):
+        """Path of the serial port, for mpremote; the same for the life of this object."""
+        return self._bridge.path
+
+    @property
+    def running(self):
+        return self._bridge.running
+
+    @property
+    def starts(self):
+        """How often the process was started, by the power switch and by resets."""
+        return self._bridge.starts
+
+    @property
+    def pid(self):
+        """Process id of the device, or None while it has no power."""
+        return self._bridge.pid
+
+    def power_on(self, wait=True):
+        """Give it power; ``wait`` until its local API answers. Returns self."""
+        self._bridge.power_on()
+        if wait:
+            self.wait_ready()
+        return self
+
+    def power_cut(self):
+        """Take its power away, at whatever it was doing (SIGKILL)."""
+        self._bridge.power_off()
+
+    def restart(self, wait=True):
+        """Power cut and power on."""
+        self.power_cut()
+        return self.power_on(wait)
+
+    def close(self):
+        """Power off for good; the serial port is gone, the image and the log stay."""
+        self._bridge.close()
+
+    def wait_ready(self, within_s=READY_WITHIN_S):
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            try:
+                return self.info()
+            except httpx.HTTPError:
+                time.sleep(0.05)
+        raise DeskError(f"the device did not answer within {within_s} s; its last words: {self.last_words()}")
+
+    def info(self):
+        """GET /v1/info."""
+        return httpx.get(f"{self.url}/v1/info", timeout=5, trust_env=False).json()
+
+    def log_text(self):
+        """All that the device ever wrote to its console."""
+        return self.log_path.read_text(errors="replace")
+
+    def last_words(self):
+        return " | ".join(self.log_text().strip().splitlines()[-3:]) or "(none)"
+
+    def cut_uplink(self):
+        """No Wi-Fi and no internet for the device; its local API stays reachable here."""
+        self.uplink.write_text("down")
+
+    def restore_uplink(self):
+        self.uplink.unlink(missing_ok=True)
+
+    def mpremote(self, *arguments, timeout_s=60):
+        """Run the real mpremote against the serial port; returns what it printed, DeskError if it failed."""
+        command = [sys.executable, "-m", "mpremote", "connect", self.serial, *arguments]
+        try:
+            done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise DeskError(f"mpremote {arguments[0]} took longer than {timeout_s} s") from error
+        if done.returncode != 0:
+            words = (done.stderr.strip() or done.stdout.strip() or "no words").splitlines()[-1]
+            raise DeskError(f"mpremote {arguments[0]} failed: {words}")
+        return done.stdout
+
+    def provision(self, document, wait=True):
+        """Provision over the wire, as at a factory: copy the document, let the device commit it, restart.
+
+        Returns the device's report (dict). Secrets travel in a private file, not in any argument or output.
+        """
+        with tempfile.TemporaryDirectory(dir=self.folder) as private:
+            path = Path(private) / "provision.json"
+            write_private(path, json.dumps(document).encode())
+            action = f"import wire; wire.provision({DOCUMENT!r})"
+            output = self.mpremote("fs", "cp", path, f":{DOCUMENT}", "+", "exec", action)
+        self.restart(wait)
+        return _last_json(output)
+
+    def _make_image_once(self, tree):
+        if self.image.exists():
+            return
+        with tempfile.TemporaryDirectory() as scratch:
+            part = self.folder / "flash.part"
+            make_image(part, tree or firmware_tree(scratch))
+            part.replace(self.image)
+
+    def _command(self, cause, run_main):
+        command = [build.micropython(), "-i", "-X", f"heapsize={self.heapsize}", BOARD / "start.py"]
+        command += ["--image", self.image, "--port", self.port, "--clock", self.clock, "--cause", cause]
+        command += ["--uplink", self.uplink, "--nvs", self.folder / "nvs.json"]
+        command += [] if self.threads else ["--no-threads"]
+        return command + ([] if run_main else ["--no-main"])
+
+
+def _last_json(output):
+    for line in reversed(output.strip().splitlines()):
+        try:
+            return json.loads(line)
+        except ValueError:
+            continue
+    raise DeskError("the device gave no report of its provisioning")
+
+
+def _link(source, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.symlink(source, target)
+
+
+def _free_port():
+    from latchkey_tools.broker import free_port
+
+    return free_port()

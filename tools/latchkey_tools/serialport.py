@@ -1,0 +1,235 @@
+"""A process behind a pseudo-terminal that looks like a board on a serial port.
+
+The device has a terminal of its own (so that Ctrl-C reaches it as a signal). A second pseudo-terminal is the serial
+port that `mpremote` opens. A thread carries bytes between the two, copies what the device says to a log, starts the
+process again when it ends, and answers a soft reset the way a chip's REPL does.
+"""
+
+import fcntl
+import os
+import select
+import signal
+import termios
+import threading
+import time
+import tty
+
+from latchkey_tools import children
+
+_TICK_S = 0.02
+_CRASH_PAUSE_S = 0.2
+_HOLD_S = 3.0
+_CTRL_A, _CTRL_B, _CTRL_C = 1, 2, 3
+
+
+class Bridge:
+    """``command(cause, run_main)`` gives the argument list of the device's process; ``log_path`` gets its output."""
+
+    def __init__(self, command, log_path):
+        self._command = command
+        self._log = open(log_path, "ab", buffering=0)
+        self._port, port_end = os.openpty()
+        tty.setraw(port_end)
+        self.path = os.ttyname(port_end)
+        # Closed, so that the port shows whether somebody has it open: a serial line keeps nothing for late readers.
+        os.close(port_end)
+        os.set_blocking(self._port, False)
+        self._wake_out, self._wake_in = os.pipe()
+        self._changed = threading.Condition()
+        self._wanted = self._closing = False
+        self._device = self._process = None
+        self._forget_session()
+        self.starts = 0
+        self._thread = threading.Thread(target=self._run, name="serial port", daemon=True)
+        self._thread.start()
+
+    @property
+    def running(self):
+        return self._process is not None
+
+    @property
+    def pid(self):
+        process = self._process
+        return process.pid if process else None
+
+    def power_on(self):
+        self._want(True)
+
+    def power_off(self):
+        self._want(False)
+
+    def close(self):
+        """End the device and the thread, close the port. Safe to call twice."""
+        if self._thread.is_alive():
+            self._closing = True
+            self._want(False)
+            self._thread.join()
+            os.close(self._port)
+            os.close(self._wake_in)
+            os.close(self._wake_out)
+            self._log.close()
+
+    def _want(self, power):
+        with self._changed:
+            self._wanted = power
+            if self._thread.is_alive():
+                os.write(self._wake_in, b".")
+                self._changed.wait_for(lambda: self.running == power or self._wanted != power, timeout=10)
+
+    # Everything below runs in the thread. It alone starts the process: the kernel ends a child with the *thread*
+    # that started it (PR_SET_PDEATHSIG), so no caller's thread may.
+
+    def _run(self):
+        try:
+            while not self._closing or self.running:
+                self._follow_switch()
+                self._carry()
+        finally:
+            if self.running:
+                self._kill()
+
+    def _follow_switch(self):
+        if self._wanted and not self.running:
+            self._start("power", True)
+        elif not self._wanted and self.running:
+            self._kill()
+
+    def _start(self, cause, run_main):
+        self._device, device_end = os.openpty()
+        _set_quiet(device_end)
+        try:
+            self._process = children.spawn(
+                self._command(cause, run_main),
+                stdin=device_end,
+                stdout=device_end,
+                stderr=device_end,
+                controlling_terminal=True,
+            )
+        finally:
+            os.close(device_end)
+        self.starts += 1
+        self._forget_session()
+        self._announce()
+
+    def _kill(self):
+        self._process.send_signal(signal.SIGKILL)
+        self._reap()
+
+    def _reap(self):
+        status = self._process.wait()
+        os.close(self._device)
+        self._process = self._device = None
+        self._announce()
+        return status
+
+    def _announce(self):
+        with self._changed:
+            self._changed.notify_all()
+
+    def _forget_session(self):
+        self._raw = False
+        self._enter_raw_at_prompt = False
+        self._held = b""
+        self._hold_until = 0.0
+        self._tail = b""
+
+    def _carry(self):
+        readers = [self._wake_out] + ([self._device] if self.running else [])
+        if self._somebody_listens():
+            readers.append(self._port)
+        ready, _, _ = select.select(readers, [], [], _TICK_S)
+        if self._wake_out in ready:
+            os.read(self._wake_out, 64)
+        if self._device in ready:
+            self._from_device()
+        if self._port in ready:
+            self._from_client()
+        if self._held:
+            self._release()
+
+    def _somebody_listens(self):
+        poll = select.poll()
+        poll.register(self._port, select.POLLIN)
+        return not any(event & select.POLLHUP for _, event in poll.poll(0))
+
+    def _from_device(self):
+        try:
+            data = os.read(self._device, 4096)
+        except OSError:  # EIO: the process has closed its terminal
+            data = b""
+        if not data:
+            return self._ended()
+        # The REPL writes CR LF itself and the terminal adds a CR before every LF: one is enough.
+        data = data.replace(b"\r\r\n", b"\r\n")
+        self._tail = (self._tail + data)[-16:]
+        self._say(data)
+        if self._enter_raw_at_prompt and self._tail.endswith(b">>> "):
+            self._enter_raw_at_prompt = False
+            self._to_device(bytes((_CTRL_A,)))
+
+    def _ended(self):
+        """The process ended by itself: 0 is the REPL's Ctrl-D, SIGKILL its own reset, anything else a crash."""
+        raw = self._raw
+        status = self._reap()
+        if not self._wanted:
+            return
+        cause = {0: "soft", -signal.SIGKILL: "reset"}.get(status, "panic")
+        if cause == "soft":
+            self._say(b"\r\nMPY: soft reboot\r\n")
+        else:
+            time.sleep(_CRASH_PAUSE_S)
+        stay_in_repl = cause == "soft" and raw
+        self._start(cause, not stay_in_repl)
+        self._raw = self._enter_raw_at_prompt = stay_in_repl
+
+    def _from_client(self):
+        try:
+            data = os.read(self._port, 4096)
+        except OSError:
+            return
+        if not self.running:
+            return
+        for byte in data:
+            if byte in (_CTRL_A, _CTRL_B):
+                self._raw = byte == _CTRL_A
+        self._held += data
+        self._release()
+
+    def _release(self):
+        """Pass input on. After a Ctrl-C to a running program the rest waits for the prompt: the interpreter throws
+        away what is typed before it (tcsetattr with TCSAFLUSH)."""
+        if self._held and self._hold_until and self._program_runs() and time.monotonic() < self._hold_until:
+            return
+        self._hold_until = 0.0
+        interrupt = self._held.find(bytes((_CTRL_C,)))
+        if interrupt >= 0 and self._program_runs():
+            self._to_device(self._held[: interrupt + 1])
+            self._held = self._held[interrupt + 1 :]
+            self._hold_until = time.monotonic() + _HOLD_S
+            return
+        data, self._held = self._held, b""
+        self._to_device(data)
+
+    def _program_runs(self):
+        """The REPL reads single keys; while a program runs the terminal is line by line."""
+        return self.running and bool(termios.tcgetattr(self._device)[3] & termios.ICANON)
+
+    def _to_device(self, data):
+        if self.running and data:
+            os.write(self._device, data)
+
+    def _say(self, data):
+        self._log.write(data)
+        if self._somebody_listens():
+            try:
+                os.write(self._port, data)
+            except BlockingIOError:
+                pass  # a full line loses bytes, as a serial port does
+
+
+def _set_quiet(fd):
+    """No echo: a board does not echo, and what is typed may be secret while this is logged."""
+    modes = termios.tcgetattr(fd)
+    modes[3] &= ~(termios.ECHO | termios.ECHOE | termios.ECHOK | termios.ECHOCTL)
+    termios.tcsetattr(fd, termios.TCSANOW, modes)
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, b"\x18\x00\x50\x00\x00\x00\x00\x00")
