@@ -99,3 +99,7 @@ CLOCK_AHEAD_S = const(60)
 YEAR_2020_S = const(1577836800)
 CONFIG_BYTES = const(4096)
 CREDENTIAL_BYTES = const(4096)
+
+# Wi-Fi
+WIFI_FIRST_PAUSE_MS = const(8000)  # less, and a slow association is cut off by the next try
+WIFI_CEILING_MS = const(120000)

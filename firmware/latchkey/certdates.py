@@ -1,0 +1,65 @@
+"""The end of validity of an X.509 certificate in DER (RFC 5280 section 4.1.2.5), and nothing else of it.
+
+Checks no signature and trusts nothing: TLS does that. For diagnostics and for the bound on forged time.
+"""
+
+from . import times
+
+_SEQUENCE = 0x30
+_UTC_TIME = 0x17
+_GENERALIZED_TIME = 0x18
+_VERSION = 0xA0
+
+
+def not_after(der):
+    """Unix seconds, or None for None or bytes that are not a certificate."""
+    try:
+        return _not_after(der)
+    except (ValueError, IndexError, TypeError):
+        return None
+
+
+def _not_after(der):
+    at = _enter(der, _enter(der, 0))
+    if der[at] == _VERSION:
+        at = _skip(der, at)
+    # serialNumber, signature, issuer; then validity: notBefore, notAfter
+    for _ in range(3):
+        at = _skip(der, at)
+    return _time(der, _skip(der, _enter(der, at)))
+
+
+def _time(der, at):
+    start, end = _content(der, at)
+    digits = der[start:end].decode()
+    if der[at] == _UTC_TIME:
+        digits = ("20" if digits[:2] < "50" else "19") + digits
+    elif der[at] != _GENERALIZED_TIME:
+        raise ValueError("time")
+    d = digits
+    return times.parse_unix_s("%s-%s-%sT%s:%s:%s" % (d[:4], d[4:6], d[6:8], d[8:10], d[10:12], d[12:14]))
+
+
+def _enter(der, at):
+    if der[at] != _SEQUENCE:
+        raise ValueError("sequence")
+    return _content(der, at)[0]
+
+
+def _skip(der, at):
+    return _content(der, at)[1]
+
+
+def _content(der, at):
+    """(start, end) of the content of the element at ``at``."""
+    n = der[at + 1]
+    at += 2
+    if n & 0x80:
+        count = n & 0x7F
+        if count > 4:
+            raise ValueError("length")
+        n = int.from_bytes(der[at : at + count], "big")
+        at += count
+    if at + n > len(der):
+        raise ValueError("length")
+    return at, at + n

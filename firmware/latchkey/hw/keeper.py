@@ -1,0 +1,182 @@
+"""Staying connected: Wi-Fi, time, broker, subscriptions, and a growing pause after every failure.
+
+Works in turns, each of which waits at most a slice, so that a thread or a loop can drive it. What it finds out it
+puts as messages: ``("state", state, reason, detail)``, ``("tls", unix_s)`` (end of the broker's certificate, or
+None), ``("time", unix_s, source)``, ``("trial", kept, reason)``, and those of the intake.
+"""
+
+import os
+
+from .. import certdates
+from ..backoff import Backoff
+from ..intake import Intake
+from ..link import LinkError
+from . import ntp
+from .mqtt import Client
+from .transport import Transport, context
+
+_TOPIC_WORDS = ("jwks", "localApiTokens")
+_NTP_AGAIN_MS = 6 * 3600 * 1000
+_TRIAL_ENDS = ("cert_refused", "credentials_bad", "broker_refused", "subscription_refused")
+
+
+def _random_byte():
+    return os.urandom(1)[0]
+
+
+class Keeper:
+    """``settings``: a ``link.Settings``; ``put(message)`` waits for room, ``tell(message)`` does not and says whether
+    there was any; ``alive()`` raises LinkError to give up."""
+
+    def __init__(self, settings, radio, clock, timing, put, tell, alive):
+        self._settings = settings
+        self._radio = radio
+        self._clock = clock
+        self._timing = timing
+        self._put = put
+        self._tell = tell
+        self._alive = alive
+        self._intake = Intake(settings.system_uuid16, put)
+        self._backoff = Backoff(timing.first_ms, timing.ceiling_ms, timing.jitter_percent, _random_byte)
+        self._client = self._transport = self._context = None
+        self._trial = settings.trial_credentials is not None
+        self._trial_ms = self._since_ms = clock.ticks_ms()
+        self._pause_ms = 0
+        self._refused = None
+        self._synced_ms = None
+        self._state = self._told = None
+
+    def turn(self, wait_ms):
+        """One piece of work, or a wait of ``wait_ms`` (0 to return at once)."""
+        try:
+            self._alive()
+            self._turn(wait_ms)
+        except LinkError as e:
+            self._lost(e)
+        except Exception as e:
+            # One cloud message or session must never end the thread.
+            self._lost(LinkError("no_memory" if isinstance(e, MemoryError) else "internal"))
+        self._retell()
+
+    def close(self):
+        """Close the connection, if there is one."""
+        if self._transport:
+            self._transport.close()
+        self._client = self._transport = None
+
+    def _turn(self, wait_ms):
+        if not self._radio.up():
+            self._radio.join()
+            self._no_radio(wait_ms)
+        elif self._client:
+            self._online(wait_ms)
+        elif self._elapsed_ms() >= self._pause_ms:
+            self._connect()
+        elif wait_ms:
+            self._clock.sleep_ms(min(self._pause_ms - self._elapsed_ms(), wait_ms))
+
+    def _no_radio(self, wait_ms):
+        self.close()
+        self._set("waiting", self._radio.why())
+        # Back on air the broker is tried at once: the pause belongs to the broker.
+        self._pause_ms = 0
+        if wait_ms:
+            self._clock.sleep_ms(wait_ms)
+
+    def _online(self, wait_ms):
+        self._client.turn(wait_ms)
+        if self._elapsed_ms() > self._timing.stable_ms:
+            self._backoff.reset()
+        if self._refused and self._elapsed_ms() > self._timing.ceiling_ms:
+            raise LinkError("subscription_refused", "", self._refused)
+
+    def _connect(self):
+        self._set("connecting", "")
+        self._retell()
+        self._ask_time()
+        self._client = self._open()
+        self._put(("tls", certdates.not_after(self._transport.peer_certificate())))
+        self._subscribe()
+        self._since_ms = self._clock.ticks_ms()
+        if self._trial:
+            self._end_trial(True, "")
+
+    def _open(self):
+        settings = self._settings
+        if self._context is None:
+            self._context = context(*(settings.trial_credentials if self._trial else settings.credentials))
+        self._transport = Transport(self._context, self._clock, self._timing.slice_ms, self._alive_on_air)
+        client = Client(
+            settings.client_id, settings.host, settings.port, self._transport, self._clock, self._timing,
+            settings.topics, self._intake.serve,
+        )  # fmt: skip
+        client.open()
+        return client
+
+    def _subscribe(self):
+        topics = self._settings.topics
+        refused = [_TOPIC_WORDS[i] for i in range(len(topics)) if not self._client.subscribe(topics[i])]
+        self._refused = ", ".join(refused) if refused else None
+        if len(refused) == len(_TOPIC_WORDS):
+            raise LinkError("subscription_refused", "", self._refused)
+        if refused:
+            self._set("partial", "subscription_refused", self._refused)
+        else:
+            self._set("online", "")
+
+    def _alive_on_air(self):
+        self._alive()
+        if not self._radio.up():
+            raise LinkError("no_wifi")
+
+    def _ask_time(self):
+        """T4: never shake hands with a clock behind the floor; ask the network if nobody set the clock."""
+        if self._clock.host_trusted:
+            return
+        self._raise_clock(self._settings.floor_unix_s)
+        now_ms = self._clock.ticks_ms()
+        if self._synced_ms is not None and self._clock.ticks_diff_ms(now_ms, self._synced_ms) < _NTP_AGAIN_MS:
+            return
+        unix_s = ntp.ask(self._radio.ntp_hosts() + self._settings.ntp_hosts, self._clock, self._alive_on_air)
+        if unix_s is not None and unix_s >= self._settings.floor_unix_s:
+            self._synced_ms = now_ms
+            self._clock.set_unix_s(unix_s)
+            self._put(("time", unix_s, "ntp"))
+
+    def _raise_clock(self, unix_s):
+        if self._clock.unix_s() < unix_s:
+            self._clock.set_unix_s(unix_s)
+
+    def _lost(self, e):
+        """Close, judge a trial, and pause."""
+        self.close()
+        code = e.code
+        if code == "cert_not_yet_valid" and self._synced_ms is None and not self._clock.host_trusted:
+            code = "clock_unset"
+        if self._trial:
+            self._judge_trial(code)
+        self._since_ms = self._clock.ticks_ms()
+        self._pause_ms = self._backoff.next_ms()
+        self._set("waiting", code, e.detail)
+
+    def _judge_trial(self, code):
+        late = self._clock.ticks_diff_ms(self._clock.ticks_ms(), self._trial_ms) > self._timing.trial_ms
+        if late or code in _TRIAL_ENDS:
+            self._end_trial(False, code)
+
+    def _end_trial(self, kept, reason):
+        self._trial = False
+        if not kept:
+            self._context = None
+        self._put(("trial", kept, reason))
+
+    def _set(self, state, reason, detail=None):
+        self._state = (state, reason, detail)
+
+    def _retell(self):
+        # Told without waiting: a full queue holds up neither a reconnect nor a stop, and only the newest counts.
+        if self._state != self._told and self._tell(("state",) + self._state):
+            self._told = self._state
+
+    def _elapsed_ms(self):
+        return self._clock.ticks_diff_ms(self._clock.ticks_ms(), self._since_ms)

@@ -1,0 +1,166 @@
+"""MQTT 3.1.1 over umqtt.simple, with every packet from the broker checked before it is believed.
+
+A PUBLISH payload is handed on as a bounded stream with its retain flag, never as bytes, and drained if it was not
+read. QoS 0 and 1 come in; QoS 2 was never asked for and ends the connection, as do unknown packets, wrong lengths
+and silence. Works over umqtt 1.3.4 and 1.8.0; of umqtt ``connect``, ``ping`` and ``_recv_len`` are used.
+Does not reconnect.
+"""
+
+from umqtt import simple
+
+from .. import limits
+from ..link import LinkError
+
+_PUBLISH = 0x30
+_SUBACK = 0x90
+_PINGRESP = 0xD0
+
+
+class Payload:
+    """The rest of one PUBLISH: ``readinto(buf)`` gives 0 at the end, and LinkError if the connection fails."""
+
+    def __init__(self, client, size):
+        self._client = client
+        self.left = size
+
+    def readinto(self, buf):
+        if not self.left or not len(buf):
+            return 0
+        self._client.ping_if_due()
+        n = self._client.sock.readinto(memoryview(buf)[: min(len(buf), self.left)])
+        self.left -= n
+        return n
+
+    def drain(self, buf):
+        while self.readinto(buf):
+            pass
+
+
+class Client(simple.MQTTClient):
+    """``on_publish(topic_index, retained, payload)`` is called for each of ``topics``, a tuple of bytes."""
+
+    def __init__(self, client_id, host, port, transport, clock, timing, topics, on_publish):
+        super().__init__(client_id, host, port, keepalive=timing.keepalive_s)
+        self.sock = transport
+        self._clock = clock
+        self._timing = timing
+        self._topics = topics
+        self._on_publish = on_publish
+        self._buf = bytearray(limits.CLOUD_BUFFER_BYTES)
+        self._pinged_ms = 0
+        self._owed = False
+        self._silent_ms = 0
+
+    def open(self):
+        """Connect and be accepted; LinkError ``broker_refused`` with the CONNACK's code, or what the transport says."""
+        transport, self.sock = self.sock, None  # 1.8.0 would close it
+        simple.socket = transport
+        transport.operation(self._timing.connect_ms, 4)
+        try:
+            self.connect()
+        except simple.MQTTException as e:
+            raise LinkError("broker_refused", "", e.args[0])
+        except AssertionError:
+            raise LinkError("bad_packet")
+        # Asserts may have been compiled away.
+        if transport.heard[:2] != b"\x20\x02":
+            raise LinkError("bad_packet")
+        self._pinged_ms = self._clock.ticks_ms()
+
+    def subscribe(self, topic, qos=1):
+        """True if the broker granted it. PUBLISH packets that come before the answer are served."""
+        self.pid += 1
+        body = bytes((self.pid >> 8, self.pid & 255, len(topic) >> 8, len(topic) & 255)) + topic + bytes((qos,))
+        self.sock.operation(self._timing.packet_ms, 0)
+        self.sock.write(b"\x82" + _length(len(body)) + body)
+        while True:
+            answer = self.wait_msg()
+            if answer is not None:
+                return answer < 0x80
+
+    def turn(self, wait_ms):
+        """Serve one packet, or wait up to ``wait_ms`` for it; keep the connection alive."""
+        self.ping_if_due()
+        first = self.sock.try_byte()
+        if first is None and wait_ms:
+            since_ms = self._clock.ticks_ms()
+            self.sock.readable(wait_ms)
+            first = self.sock.try_byte()
+            self._count_silence(self._clock.ticks_diff_ms(self._clock.ticks_ms(), since_ms))
+        if first is not None:
+            self._packet(first)
+
+    def wait_msg(self):
+        """Serve one packet; returns the return code of a SUBACK, else None."""
+        self.sock.operation(self._timing.packet_ms, 1)
+        return self._packet(self.sock.read(1)[0])
+
+    def ping_if_due(self):
+        """Tell the broker that we live, at half the keepalive, also while a long payload is read."""
+        now_ms = self._clock.ticks_ms()
+        if self._clock.ticks_diff_ms(now_ms, self._pinged_ms) < self._timing.keepalive_s * 500:
+            return
+        self._pinged_ms = now_ms
+        self._owed = True
+        self.ping()
+
+    def _count_silence(self, ms):
+        # Only time in which the broker said nothing counts against it.
+        self._silent_ms = self._silent_ms + ms if self._owed else 0
+        if self._silent_ms > self._timing.answer_ms:
+            raise LinkError("stalled")
+
+    def _packet(self, op):
+        self.sock.operation(self._timing.packet_ms, 4)
+        size = self._recv_len()
+        if size > limits.CLOUD_PACKET_BYTES:
+            raise LinkError("packet_too_large")
+        self.sock.operation(self._timing.packet_ms + size // self._timing.rate_bytes_s * 1000, size)
+        if op & 0xF0 == _PUBLISH:
+            return self._publish(op, size)
+        if op == _PINGRESP and size == 0:
+            self._owed = False
+            self._silent_ms = 0
+        elif op == _SUBACK and size == 3:
+            return self._suback()
+        else:
+            raise LinkError("bad_packet")
+
+    def _suback(self):
+        body = self.sock.read(3)
+        if (body[0] << 8 | body[1]) != self.pid or body[2] not in (0, 1, 2, 0x80):
+            raise LinkError("bad_packet")
+        return body[2]
+
+    def _publish(self, op, size):
+        qos = op >> 1 & 3
+        head = 4 if qos else 2
+        if qos > 1 or size < head:
+            raise LinkError("bad_packet")
+        topic_bytes = self._number()
+        if topic_bytes + head > size:
+            raise LinkError("bad_packet")
+        index = self._topic_index(topic_bytes)
+        pid = self._number() if qos else 0
+        payload = Payload(self, size - head - topic_bytes)
+        if index >= 0:
+            self._on_publish(index, bool(op & 1), payload)
+        payload.drain(self._buf)
+        if qos:
+            self.sock.write(bytes((0x40, 2, pid >> 8, pid & 255)))
+
+    def _number(self):
+        two = self.sock.read(2)
+        return two[0] << 8 | two[1]
+
+    def _topic_index(self, length):
+        """Which of our topics comes next on the wire, or -1; a longer one than ours is skipped unread."""
+        if length > max([len(t) for t in self._topics]):
+            Payload(self, length).drain(self._buf)
+            return -1
+        topic = self.sock.read(length)
+        return self._topics.index(topic) if topic in self._topics else -1
+
+
+def _length(n):
+    return bytes((n,)) if n < 128 else bytes((n & 127 | 128, n >> 7))

@@ -1,0 +1,63 @@
+"""Ask a time server (SNTP, RFC 4330 section 5): Unix seconds or None, soon.
+
+The answer must carry back our random request stamp, so that who cannot see the question cannot answer it.
+Who sits on the network can: the time is trusted only after TLS checked dates with it.
+"""
+
+import os
+import select
+import socket
+
+from .. import limits
+
+_NTP_OF_1970 = 2208988800
+_PACKET = 48
+
+
+def ask(hosts, clock, alive, port=123):
+    """Unix seconds from the first of ``hosts`` that answers, else None; LinkError from ``alive()`` passes."""
+    for host in hosts:
+        try:
+            unix_s = _ask_one(host, port, clock, alive)
+        except (OSError, ValueError, IndexError):
+            unix_s = None
+        if unix_s is not None:
+            return unix_s
+    return None
+
+
+def _ask_one(host, port, clock, alive):
+    info = socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM)[0]
+    sock = socket.socket(info[0], socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        stamp = os.urandom(8)
+        sock.sendto(b"\x23" + bytes(39) + stamp, info[-1])
+        return _answer(sock, stamp, clock, alive)
+    finally:
+        sock.close()
+
+
+def _answer(sock, stamp, clock, alive):
+    poller = select.poll()
+    poller.register(sock, select.POLLIN)
+    since_ms = clock.ticks_ms()
+    while clock.ticks_diff_ms(clock.ticks_ms(), since_ms) < limits.NTP_MS:
+        alive()
+        if poller.poll(limits.CLOUD_SLICE_MS):
+            unix_s = parse(sock.recv(_PACKET), stamp)
+            if unix_s is not None:
+                return unix_s
+    return None
+
+
+def parse(packet, stamp):
+    """Unix seconds of a server's packet that answers ``stamp``, else None. Good until 2106."""
+    if len(packet) < _PACKET or packet[24:32] != stamp:
+        return None
+    leap, mode, stratum = packet[0] >> 6, packet[0] & 7, packet[1]
+    seconds = int.from_bytes(packet[40:44], "big")
+    if mode != 4 or leap == 3 or not 1 <= stratum <= 15 or not seconds:
+        return None
+    # Era 1 begins in 2036 and has the top bit clear.
+    return seconds - _NTP_OF_1970 + (0 if seconds >> 31 else 1 << 32)

@@ -1,0 +1,203 @@
+"""One TLS connection behind the name ``umqtt.simple.socket``: verified, with deadlines and a byte limit.
+
+umqtt opens sockets by itself and reads from them without end. It is given this instead: ``socket()`` and
+``getaddrinfo()`` are answered here, and ``connect()`` does name, TCP and TLS under one deadline. Server
+certificate: CA, name and dates are always checked; there is no way to ask for less. Certificates and keys are
+DER. Sockets never block: MicroPython's TLS sockets have no ``settimeout``.
+Every failure is a ``LinkError`` whose code is the reason.
+"""
+
+import errno
+import select
+import socket
+
+import tls
+
+from ..link import LinkError, connect_reason, tls_reason
+
+_ADDRESSES = 3
+
+
+def context(ca_der, cert_der, key_der):
+    """TLS settings of a client that proves itself and verifies the server; LinkError if they are unusable."""
+    try:
+        made = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+        made.verify_mode = tls.CERT_REQUIRED
+        made.load_verify_locations(ca_der)
+        made.load_cert_chain(cert_der, key_der)
+    except (OSError, ValueError, TypeError):
+        raise LinkError("credentials_bad")
+    return made
+
+
+class Transport:
+    """``alive``: called several times a second while waiting; raises LinkError to give up."""
+
+    def __init__(self, tls_context, clock, slice_ms, alive):
+        self._context = tls_context
+        self._clock = clock
+        self._slice_ms = slice_ms
+        self._alive = alive
+        self._raw = self._tls = self._poller = None
+        self._secure = False
+        self._start_ms = 0
+        self._limit_ms = 0
+        self._bytes = 0
+        self.heard = b""
+
+    # What umqtt asks of the socket module and of a socket
+
+    def socket(self):
+        return self
+
+    def getaddrinfo(self, host, port):
+        return (((host, port),),)
+
+    def settimeout(self, _timeout):
+        """umqtt 1.8.0 sets one; ours is the operation's."""
+
+    def setblocking(self, _blocking):
+        """umqtt cancels time limits with this; ours stays."""
+
+    def connect(self, address):
+        host, port = address
+        self._connect_tcp(host, port)
+        try:
+            self._tls = self._context.wrap_socket(self._raw, server_hostname=host, do_handshake_on_connect=False)
+        except (OSError, ValueError) as e:
+            raise LinkError(tls_reason(e.args))
+
+    def write(self, data, length=None):
+        """Write all of ``data`` (or its first ``length`` bytes) before the deadline."""
+        left = memoryview(data)[: len(data) if length is None else length]
+        while len(left):
+            n = self._try(self._tls.write, left)
+            if n:
+                self._secure = True
+                left = left[n:]
+            else:
+                # Before the first byte is out TLS is shaking hands, and mostly waits for the other side.
+                self._wait(select.POLLOUT if self._secure else select.POLLIN)
+
+    def read(self, n):
+        """Exactly ``n`` bytes; allocates them."""
+        if n > self._bytes:
+            raise LinkError("bad_packet")
+        buf = bytearray(n)
+        view = memoryview(buf)
+        at = 0
+        while at < n:
+            at += self.readinto(view[at:])
+        self.heard = bytes(buf)
+        return self.heard
+
+    def close(self):
+        """Close whatever is open; never raises."""
+        for one in (self._tls, self._raw):
+            try:
+                if one is not None:
+                    one.close()
+            except OSError:
+                pass
+        self._tls = self._raw = None
+
+    # What our client asks in addition
+
+    def operation(self, limit_ms, byte_limit):
+        """Begin an operation: everything until the next call has ``limit_ms`` and may read ``byte_limit`` bytes."""
+        self._start_ms = self._clock.ticks_ms()
+        self._limit_ms = limit_ms
+        self._bytes = byte_limit
+
+    def readinto(self, view):
+        """At least one byte into ``view``; returns how many."""
+        if len(view) > self._bytes:
+            raise LinkError("bad_packet")
+        while True:
+            n = self._try(self._tls.readinto, view)
+            if n:
+                self._bytes -= n
+                return n
+            if n == 0:
+                raise LinkError("closed")
+            self._wait(select.POLLIN)
+
+    def readable(self, wait_ms):
+        """Whether the socket has something within ``wait_ms``. Bytes that TLS already holds do not show: read first."""
+        return bool(self._poller.poll(wait_ms))
+
+    def try_byte(self):
+        """One byte as an int if it is there, else None. Costs no deadline."""
+        buf = bytearray(1)
+        n = self._try(self._tls.readinto, buf)
+        if n == 0:
+            raise LinkError("closed")
+        return buf[0] if n else None
+
+    def peer_certificate(self):
+        """DER of the server's certificate, or None where the port does not give it."""
+        get = getattr(self._tls, "getpeercert", None)
+        return get(True) if get else None
+
+    def _connect_tcp(self, host, port):
+        try:
+            found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+        except (OSError, ValueError):
+            raise LinkError("dns")
+        failure = LinkError("dns")
+        # A name may have an IPv6 address first that leads nowhere.
+        for info in found[:_ADDRESSES]:
+            try:
+                return self._open_tcp(info)
+            except OSError as e:
+                self.close()
+                failure = LinkError(connect_reason(e.args[0]), "", e.args[0])
+        raise failure
+
+    def _open_tcp(self, info):
+        self._raw = socket.socket(info[0], info[1])
+        self._raw.setblocking(False)
+        self._poller = select.poll()
+        self._poller.register(self._raw, select.POLLIN)
+        self._finish_tcp(info[-1])
+
+    def _finish_tcp(self, address):
+        try:
+            self._raw.connect(address)
+        except OSError as e:
+            if e.args[0] != errno.EINPROGRESS:
+                raise
+        try:
+            self._wait(select.POLLOUT)
+        except LinkError as e:
+            raise LinkError("no_answer") if e.code == "stalled" else e
+        self._raise_pending()
+
+    def _raise_pending(self):
+        # MicroPython has no getsockopt(SO_ERROR); a read reports the failure of the connect.
+        try:
+            self._raw.recv(0)
+            self._raw.send(b"")
+        except OSError as e:
+            if e.args[0] != errno.EAGAIN:
+                raise
+
+    def _wait(self, event):
+        """Until the socket is ready; LinkError ``stalled`` at the deadline."""
+        self._poller.modify(self._raw, event)
+        while True:
+            self._alive()
+            left = self._limit_ms - self._clock.ticks_diff_ms(self._clock.ticks_ms(), self._start_ms)
+            if left <= 0:
+                raise LinkError("stalled")
+            if self._poller.poll(min(left, self._slice_ms)):
+                return
+
+    def _try(self, call, buf):
+        try:
+            return call(buf)
+        except ValueError as e:
+            raise LinkError(tls_reason(e.args))
+        except OSError as e:
+            reason = tls_reason(e.args)
+            raise LinkError("closed" if reason == "tls_failed" and self._secure else reason, "", e.args[0])

@@ -1,0 +1,71 @@
+"""From a payload stream to immutable messages for the loop: what the cloud thread does with a PUBLISH.
+
+``("keys", ((kid, n_be, e, alg), ...), refused)`` or ``("keys_refused", code)``;
+``("list_begin", retained)``, ``("list_records", (record, ...))``, then ``("list_commit",)`` or
+``("list_abort", code)``. Touches no store: the loop alone writes.
+A connection that fails meanwhile aborts the list and is passed on; anything else costs this one message.
+"""
+
+from . import jwk, ledger, limits
+from .errors import LatchkeyError
+from .link import LinkError
+
+
+class Intake:
+    """``put(message)`` hands over one message, waiting for room."""
+
+    def __init__(self, system_uuid16, put):
+        self._system_uuid16 = system_uuid16
+        self._put = put
+
+    def serve(self, topic_index, retained, payload):
+        """``topic_index`` 0 is the key set, 1 the token list; ``payload`` has ``readinto`` and ``left``."""
+        if topic_index:
+            self._token_list(retained, payload)
+        else:
+            self._key_set(payload)
+
+    def _key_set(self, payload):
+        try:
+            message = _keys(payload)
+        except LinkError:
+            raise
+        except Exception as e:
+            message = ("keys_refused", _code(e))
+        self._put(message)
+
+    def _token_list(self, retained, payload):
+        self._put(("list_begin", retained))
+        try:
+            self._records(payload)
+        except LinkError as e:
+            self._put(("list_abort", e.code))
+            raise
+        except Exception as e:
+            self._put(("list_abort", _code(e)))
+            return
+        self._put(("list_commit",))
+
+    def _records(self, payload):
+        batch = []
+        for record in ledger.parse_records(payload, self._system_uuid16):
+            batch.append(record)
+            if len(batch) == limits.CLOUD_BATCH:
+                self._put(("list_records", tuple(batch)))
+                batch = []
+        if batch:
+            self._put(("list_records", tuple(batch)))
+
+
+def _keys(payload):
+    if payload.left > limits.KEY_SET_BYTES:
+        return ("keys_refused", "key_set_too_large")
+    found = jwk.parse_key_set(payload)
+    keys = tuple([(k.kid, k.public_key.n_be(), k.public_key.e, k.alg) for k in found])
+    return ("keys", keys, found.refused)
+
+
+def _code(e):
+    if isinstance(e, LatchkeyError):
+        return e.code
+    return "no_memory" if isinstance(e, MemoryError) else "unreadable"

@@ -1,0 +1,141 @@
+"""What the cloud link is called: its states, the reasons it gives, its topics and its patience.
+
+States: ``stopped``; ``waiting`` (for Wi-Fi, or between two tries); ``connecting``; ``online``
+(both topics subscribed); ``partial`` (one subscription refused, the other serves).
+A reason is a stable short word; docs/design.md has the table. Does not touch a socket.
+"""
+
+import errno
+
+from . import limits, uuids
+from .errors import LatchkeyError
+
+# Reasons of MQTT 3.1.1, section 3.2.2.3, for people.
+CONNACK_WORDS = (
+    "",
+    "protocol version",
+    "client id",
+    "server unavailable",
+    "user name or password",
+    "not authorised",
+)
+
+
+class LinkError(LatchkeyError):
+    """The connection is of no use any more; ``.code`` is the reason, ``.detail`` an int or None."""
+
+    def __init__(self, code, message="", detail=None):
+        super().__init__(code, message)
+        self.detail = detail
+
+
+class Timing:
+    """How patient the link is. Class attributes are the device's; tests make a hastier instance."""
+
+    connect_ms = limits.CLOUD_CONNECT_MS
+    packet_ms = limits.CLOUD_PACKET_MS
+    rate_bytes_s = limits.CLOUD_RATE_BYTES_S
+    keepalive_s = limits.CLOUD_KEEPALIVE_S
+    answer_ms = limits.CLOUD_ANSWER_MS
+    first_ms = limits.CLOUD_FIRST_PAUSE_MS
+    ceiling_ms = limits.CLOUD_CEILING_MS
+    jitter_percent = limits.CLOUD_JITTER_PERCENT
+    stable_ms = limits.CLOUD_STABLE_MS
+    slice_ms = limits.CLOUD_SLICE_MS
+    handover_ms = limits.CLOUD_HANDOVER_MS
+    trial_ms = limits.CLOUD_TRIAL_MS
+
+
+def topics(slug, system_uuid):
+    """(key set topic, token list topic) as bytes."""
+    base = "drivr/v1/%s/" % slug
+    return (base + "jwks").encode(), (base + "authorization/localApiTokens/" + system_uuid).encode()
+
+
+class Settings:
+    """What the link needs to know, read once from a configuration; nothing in it changes afterwards.
+
+    ``credentials`` and ``trial_credentials``: dicts of bytes ``ca_der cert_der key_der``; the trial's may be None.
+    """
+
+    def __init__(self, config, credentials, floor_unix_s, trial_credentials=None):
+        system_uuid = config["system_uuid"]
+        self.system_uuid16 = uuids.to_bytes(system_uuid)
+        # In one spelling: a broker compares topics byte by byte.
+        system_uuid = uuids.to_text(self.system_uuid16)
+        self.client_id = system_uuid.encode()
+        self.topics = topics(config["slug"], system_uuid)
+        self.host = config["broker"]["host"]
+        self.port = config["broker"]["port"]
+        self.ntp_hosts = tuple(config.get("ntp", ()))
+        self.credentials = _three(credentials)
+        self.trial_credentials = trial_credentials and _three(trial_credentials)
+        self.floor_unix_s = floor_unix_s
+
+
+def _three(credentials):
+    return credentials["ca_der"], credentials["cert_der"], credentials["key_der"]
+
+
+def connect_reason(number):
+    """Reason for an errno of a TCP connect. lwIP says ECONNRESET where Linux says ECONNREFUSED."""
+    if number in (errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED):
+        return "refused"
+    return "no_answer" if number == errno.ETIMEDOUT else "no_route"
+
+
+# First match wins: mbedTLS lists every flaw of a certificate, OpenSSL the first it meets.
+_TLS_WORDS = (
+    ("trusted CA", "cert_wrong_ca"),
+    ("self-signed", "cert_wrong_ca"),
+    ("self signed", "cert_wrong_ca"),
+    ("issuer", "cert_wrong_ca"),
+    ("does not match", "cert_wrong_name"),
+    ("doesn't match", "cert_wrong_name"),
+    ("mismatch", "cert_wrong_name"),
+    ("not valid for", "cert_wrong_name"),
+    ("in the future", "cert_not_yet_valid"),
+    ("not yet valid", "cert_not_yet_valid"),
+    ("has expired", "cert_expired"),
+    ("FATAL_ALERT", "cert_refused"),
+    ("fatal alert", "cert_refused"),
+    ("ALERT", "cert_refused"),
+    ("alert", "cert_refused"),
+)
+_MBEDTLS_FATAL_ALERT = -0x7780
+
+
+def tls_reason(args):
+    """Reason for the arguments of an exception out of TLS; ``tls_failed`` if it says nothing we know."""
+    if args and args[0] == _MBEDTLS_FATAL_ALERT:
+        return "cert_refused"
+    text = " ".join([str(a) for a in args])
+    for words, reason in _TLS_WORDS:
+        if words in text:
+            return reason
+    return "tls_failed"
+
+
+class Status:
+    """State, reason and since when; a change is logged once. Lives on the loop."""
+
+    def __init__(self, unix_s, log):
+        self._unix_s = unix_s
+        self._log = log
+        self.state = "stopped"
+        self.reason = ""
+        self.detail = None
+        self.since_unix_s = unix_s()
+
+    def change(self, state, reason, detail):
+        """Note a state; a mere alternation of waiting and connecting for the same reason is no change."""
+        tries = ("waiting", "connecting")
+        if reason == "" and state == "connecting":
+            reason, detail = self.reason, self.detail
+        same = reason == self.reason and (state == self.state or (state in tries and self.state in tries))
+        self.state = state
+        if same and detail == self.detail:
+            return
+        self.reason, self.detail = reason, detail
+        self.since_unix_s = self._unix_s()
+        self._log("cloud: " + " ".join([str(w) for w in (state, reason, detail) if w not in ("", None)]))

@@ -1,0 +1,3 @@
+"""``ubinascii`` for umqtt 1.3.4."""
+
+from binascii import hexlify  # noqa: F401
