@@ -14,6 +14,7 @@ import shutil
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -148,7 +149,7 @@ class Story:
         self._step = 0
         self.pki = pki.make(self.folder / "pki", SLUG, SYSTEM)
         self.broker = Broker(self.pki.folder, broker_kind)
-        self.sim = Simulator(self.folder / "sim", SLUG, self.broker)
+        self.sim = Simulator(self.folder / "sim", SLUG, self.broker, systems=[SYSTEM])
         self.desk = Desk(self.folder / "desk", clock=clock, threads=threads)
         self.tech = None
 
@@ -161,8 +162,9 @@ class Story:
     def stop(self):
         if self.tech:
             self.tech.close()
-        for part in (self.desk, self.sim, self.broker):
-            part.stop()
+        self.desk.close()
+        self.sim.stop()
+        self.broker.stop()
 
     def run(self):
         """Tell the whole story; True if every row is as expected."""
@@ -226,18 +228,19 @@ class Story:
     def refused(self):
         """Refused, each with its code."""
         now = int(time.time())
-        jwk = self.sim.jwks()["keys"][0]
-        sign = self.sim.sign_token
-        other_system = self.sim.create_token(system_uuid=OTHER_SYSTEM)["jwt"]
-        powerless = self.sim.create_token(system_uuid=SYSTEM, roles=[VISITOR])["jwt"]
+        jwk = self.sim.key_set()["keys"][0]
+        other_system = self.sim.create_token(OTHER_SYSTEM).jwt
+        expired = self.sim.make_token(SYSTEM, iat=now - 7200, nbf=now - 7260, exp=now - 3600)
+        early = self.sim.make_token(SYSTEM, iat=now - 5, nbf=now + 3600, exp=now + 7200)
+        powerless = self.sim.make_token(SYSTEM, roles=[VISITOR])
         for what, token, expected in (
             ("no token at all", None, "401 token_missing"),
             ("one bit of the signature flipped", flip_a_signature_bit(self.day), "401 bad_signature"),
             ("alg none", with_header(self.day, {"alg": "none", "typ": "JWT"}, lambda _: b""), "401 alg_refused"),
             ("HS256 keyed with the public key", keyed_with_public_key(self.day, jwk), "401 alg_refused"),
             ("another System's token", other_system, "401 wrong_system"),
-            ("expired an hour ago", sign(iat=now - 7200, nbf=now - 7260, exp=now - 3600), "401 expired"),
-            ("valid from an hour on", sign(iat=now - 5, nbf=now + 3600, exp=now + 7200), "401 not_yet_valid"),
+            ("expired an hour ago", expired, "401 expired"),
+            ("valid from an hour on", early, "401 not_yet_valid"),
             ("the sample printed on the page", PAGE_SAMPLE, "401 wrong_system"),
             ("the sample re-aimed at this System", re_aimed(PAGE_SAMPLE, aud=SYSTEM), "401 expired"),
             (
@@ -253,8 +256,8 @@ class Story:
     def offline(self):
         """No broker, no network: the token still works, also after the power was pulled."""
         self.permanent = self.make(PERMANENT, "createPermanentLocalApiToken")
-        self.to_revoke = self.sim.create_token(system_uuid=SYSTEM)
-        self.to_vanish = self.sim.create_token(system_uuid=SYSTEM)
+        self.to_revoke = self.sim.create_token(SYSTEM)
+        self.to_vanish = self.sim.create_token(SYSTEM)
         self.expect("the list with four tokens more is on the device", True, self.list_taken, within_s=20)
         self.broker.stop()
         self.desk.cut_uplink()
@@ -268,7 +271,7 @@ class Story:
         """A permanent token works; so does one made while the device was away, on its signature alone."""
         self.expect("the permanent token", "200", lambda: self.state(self.permanent))
         # The list's newest `updatedAt` is a mark in whole seconds; a token of that very second would have to wait.
-        time.sleep(max(0, self.sim.newest_updated_unix_s() + 2.1 - time.time()))
+        time.sleep(max(0, self.newest_change_unix_s() + 2.1 - time.time()))
         away = self.make(SHORT_LIVED, "createLocalApiToken")
         self.expect("a token the device has never heard of", "200", lambda: self.state(away, {"on": False}))
 
@@ -277,12 +280,12 @@ class Story:
         self.broker.start()
         self.desk.restore_uplink()
         self.expect("the cloud link", "online", self.link_state, within_s=40)
-        self.expect("a token about to be revoked", "200", lambda: self.state(self.to_revoke["jwt"]), within_s=20)
-        self.expect("another", "200", lambda: self.state(self.to_vanish["jwt"]))
-        self.sim.revoke(self.to_revoke["uuid"], by="status")
-        self.expect("revoked by status", "401 revoked", lambda: self.state(self.to_revoke["jwt"]), within_s=10)
-        self.sim.revoke(self.to_vanish["uuid"], by="leaving")
-        gone = self.to_vanish["jwt"]
+        self.expect("a token about to be revoked", "200", lambda: self.state(self.to_revoke.jwt), within_s=20)
+        self.expect("another", "200", lambda: self.state(self.to_vanish.jwt))
+        self.sim.revoke(self.to_revoke.uuid)
+        self.expect("revoked by status", "401 revoked", lambda: self.state(self.to_revoke.jwt), within_s=10)
+        self.sim.revoke(self.to_vanish.uuid, leave=True)
+        gone = self.to_vanish.jwt
         self.expect("revoked by leaving the list", "401 revoked", lambda: self.state(gone), within_s=10)
         self.rotation()
 
@@ -324,7 +327,7 @@ class Story:
         return self.sim.graphql(mutation % SYSTEM)[name]["jwt"]
 
     def published_keys(self):
-        return [f"RSA-{len(unb64(k['n'])) * 8} e={k['e']} kid={k['kid']}" for k in self.sim.jwks()["keys"]]
+        return [f"RSA-{len(unb64(k['n'])) * 8} e={k['e']} kid={k['kid']}" for k in self.sim.key_set()["keys"]]
 
     def keys_held(self, token):
         seen = self.tech.diagnostics(token)
@@ -335,7 +338,11 @@ class Story:
 
     def list_taken(self):
         seen = self.tech.diagnostics(self.day)
-        return bool(seen) and seen["ledger"]["records"] == self.sim.listed(SYSTEM)
+        return bool(seen) and seen["ledger"]["records"] == len(self.sim.tokens(SYSTEM))
+
+    def newest_change_unix_s(self):
+        newest = max(t["updatedAt"] or t["createdAt"] for t in self.sim.tokens(SYSTEM))
+        return datetime.fromisoformat(newest).replace(tzinfo=UTC).timestamp()
 
     def link_state(self):
         seen = self.tech.diagnostics(self.day)
@@ -356,6 +363,8 @@ def hints(story):
     url, sim = story.desk.url, story.sim
     token_file = story.folder / "token"
     pki.write_private(token_file, f"Authorization: Bearer {story.day}\n".encode())
+    cloud_file = story.folder / "cloud"
+    pki.write_private(cloud_file, f"Authorization: Bearer {sim.bearer}\n".encode())
     graphql = json.dumps({"query": " ".join((SHORT_LIVED % SYSTEM).split())})
     return f"""
 Everything is running; Ctrl-C stops it and removes {story.folder}. In another terminal:
@@ -364,7 +373,7 @@ curl -s {url}/v1/info
 curl -s -H @{token_file} {url}/v1/state
 curl -s -H @{token_file} -X PATCH -H 'Content-Type: application/json' -d '{{"on": false}}' {url}/v1/state
 curl -s -H @{token_file} {url}/v1/diagnostics
-curl -s -H @{sim.header_file} -H 'Content-Type: application/json' -d '{graphql}' {sim.url}
+curl -s -H @{cloud_file} -H 'Content-Type: application/json' -d '{graphql}' {sim.url}
 tail -f {story.desk.log_path}
 """
 

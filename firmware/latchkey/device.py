@@ -1,0 +1,85 @@
+"""What one device knows of itself: the facts behind /v1/info and /v1/diagnostics, and its own names.
+
+Holds the parts that ``main`` built and asks them; decides nothing about tokens.
+"""
+
+from latchkey import __version__, sha512
+from latchkey.config import DEFAULTS
+
+
+class Uptime:
+    """Whole seconds since it was made. To be called at least once in a turn of the tick counter (6 days)."""
+
+    def __init__(self, clock):
+        self._clock = clock
+        self._last_ms = clock.ticks_ms()
+        self._rest_ms = 0
+        self._s = 0
+
+    def __call__(self):
+        now = self._clock.ticks_ms()
+        self._rest_ms += self._clock.ticks_diff_ms(now, self._last_ms)
+        self._last_ms = now
+        self._s += self._rest_ms // 1000
+        self._rest_ms %= 1000
+        return self._s
+
+
+class Device:
+    """``board``: the adapters of one board (see boards/desk/board_config.py). ``config``: a validated document, or None
+    before provisioning. ``keystore ledger floor link server`` are set by ``main`` once they exist; None before."""
+
+    def __init__(self, board, config, uptime_s, log):
+        self._board = board
+        self._config = config
+        self._uptime_s = uptime_s
+        self.log = log
+        self.keystore = self.ledger = self.floor = self.link = self.server = None
+        self.restart = board.restart
+
+    def info(self):
+        """What anybody may know (A1)."""
+        config = self._config
+        return {
+            "product": self._board.product_name,
+            "model": self._board.model,
+            "version": __version__,
+            "system_uuid": config["system_uuid"] if config else None,
+            "name": config["name"] if config else None,
+            "state": self.state(),
+            "dev": bool(config and config["dev"]),
+        }
+
+    def state(self):
+        """unprovisioned: no System yet. pairing: no network given. ready: everything else."""
+        if self._config is None:
+            return "unprovisioned"
+        if self._board.radio.wants_network and not self._config["wifi"]["ssid"]:
+            return "pairing"
+        return "ready"
+
+    def hosts(self):
+        """Names and addresses by which requests may call us (A4), lower case, without port."""
+        names = list(self._board.addresses())
+        if self._config:
+            names.append(self.hostname() + ".local")
+            names.extend(self._config["hosts"])
+        return names
+
+    def hostname(self):
+        return "latchkey-" + self._config["system_uuid"][:8].lower()
+
+    def plain_http(self):
+        """The highest permission that plain LAN requests may use (A2)."""
+        return (self._config or DEFAULTS)["policy"]["plain_http"]
+
+    def diagnostics(self):
+        """Everything a technician may want to see; no secret is among it."""
+        parts = (("cloud", self.link), ("keys", self.keystore), ("ledger", self.ledger), ("clock", self.floor))
+        facts = {name: part.status() for name, part in parts if part}
+        facts["server"] = self.server.status() if self.server else None
+        facts["uptime_s"] = self._uptime_s()
+        facts["reset_cause"] = self._board.reset_cause
+        facts["heap"] = self._board.heap()
+        facts["kernels"] = {"sha512": sha512.kernel, "threads": self._board.threads}
+        return facts

@@ -1,0 +1,88 @@
+"""Provisioning: what the wire brings, judged whole, then stored. Nothing else may bring keys or a System (K4, A3).
+
+The document is one JSON object: ``config`` (see docs/config.schema.json), ``credentials`` (``ca_der``, ``cert_der``,
+``key_der`` in base64), ``time_unix_s``; and, if wanted, ``key_set`` (a JWKS), ``wifi`` (``passphrase``), ``ap_passphrase``.
+The configuration is stored last: a device with a configuration has everything else.
+"""
+
+import binascii
+import json
+
+from latchkey import config as config_
+from latchkey import jwk, strictjson
+from latchkey.errors import ConfigError
+from latchkey.limits import DER_BYTES, PASSPHRASE_CHARS, PROVISION_DEPTH
+
+_MEMBERS = ("config", "credentials", "time_unix_s", "key_set", "wifi", "ap_passphrase")
+_DER = ("ca_der", "cert_der", "key_der")
+
+
+def read(data):
+    """Judge the document (bytes) and return ``(config bytes, credentials dict, keys or None, unix_s)``.
+
+    Raises ConfigError naming the field, FormatError, or KeySetError; nothing is stored then.
+    """
+    document = strictjson.parse(data, PROVISION_DEPTH)
+    if not isinstance(document, dict):
+        raise _wrong("")
+    for name in document:
+        if name not in _MEMBERS:
+            raise _wrong(name)
+    config_bytes = json.dumps(document.get("config")).encode()
+    config = config_.parse(config_bytes)
+    keys = _keys(document.get("key_set"), config["dev"])
+    return config_bytes, _credentials(document), keys, _time(document.get("time_unix_s"))
+
+
+def _credentials(document):
+    """Bytes of the DER files and texts of the passphrases, by name."""
+    der = document.get("credentials")
+    if not isinstance(der, dict):
+        raise _wrong("credentials")
+    kept = {name: _der(der.get(name), name) for name in _DER}
+    kept["wifi_passphrase"] = _passphrase(_member(document.get("wifi"), "passphrase"), "wifi")
+    kept["ap_passphrase"] = _passphrase(document.get("ap_passphrase"), "ap_passphrase")
+    return kept
+
+
+def _der(text, name):
+    if not isinstance(text, str) or len(text) > DER_BYTES * 4 // 3 + 4:
+        raise _wrong("credentials." + name)
+    try:
+        der = binascii.a2b_base64(text)
+    except ValueError:
+        raise _wrong("credentials." + name)
+    # Every certificate and key is an ASN.1 SEQUENCE; PEM is not.
+    if der[:1] != b"\x30":
+        raise _wrong("credentials." + name)
+    return der
+
+
+def _member(value, name):
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise _wrong(name)
+    return value.get(name)
+
+
+def _passphrase(text, field):
+    if text is not None and (not isinstance(text, str) or not 8 <= len(text) <= PASSPHRASE_CHARS):
+        raise _wrong(field)
+    return text
+
+
+def _keys(key_set, dev):
+    if key_set is None:
+        return None
+    return jwk.admitted(jwk.parse_key_set(json.dumps(key_set).encode()), dev)
+
+
+def _time(value):
+    if type(value) is not int or value <= 0:
+        raise _wrong("time_unix_s")
+    return value
+
+
+def _wrong(field):
+    return ConfigError("invalid_field", field)

@@ -1,0 +1,78 @@
+"""Composition: builds the parts of this board's device, hands each what it needs, and runs them.
+
+    import main; main.run()        until the power goes or the console interrupts
+
+Nobody imports it but the start of the board.
+"""
+
+import asyncio
+
+from board_config import Board
+from latchkey import ledger, limits, policy, uuids
+from latchkey.api import Api
+from latchkey.config import ConfigStore, CredentialStore
+from latchkey.device import Device, Uptime
+from latchkey.hw.cloud import Link
+from latchkey.hw.server import Server
+from latchkey.keystore import KeyStore
+from latchkey.logring import LogRing
+from latchkey.timefloor import TimeFloor
+from latchkey.updates import Updates
+from latchkey.verifier import Verifier
+
+
+class Parts:
+    """What this board runs: built once, from what its flash holds."""
+
+    def __init__(self, board):
+        uptime_s = Uptime(board.clock)
+        log = LogRing(uptime_s, board.say)
+        config = ConfigStore(board.store).load()
+        self.device = Device(board, config, uptime_s, log)
+        self.floor = self.device.floor = TimeFloor(board.store, board.clock)
+        self.verifier = self.updates = self.link = None
+        if config:
+            self._provisioned(board, config, log)
+        api = Api(self.device, self.verifier, board.product())
+        host, port = board.listen
+        self.server = self.device.server = Server(api, host, port)
+
+    def _provisioned(self, board, config, log):
+        keystore = self.device.keystore = KeyStore(board.store, board.factory_keys())
+        tokens = self.device.ledger = ledger.Ledger(board.store, uuids.to_bytes(config["system_uuid"]))
+        self.verifier = Verifier(keystore, tokens, self.floor, policy.from_config(config))
+        self.updates = Updates(keystore, tokens, self.floor, log.add)
+        self.link = self.device.link = Link(
+            config,
+            CredentialStore(board.store).load(),
+            board.radio,
+            board.clock,
+            self.floor.floor_unix_s,
+            use_thread=board.threads,
+            log=log.add,
+        )
+
+
+async def serve(parts):
+    """Serve until cancelled."""
+    await parts.server.start()
+    parts.device.log.add("started: " + parts.device.state())
+    if parts.link:
+        parts.link.start()
+    while True:
+        if parts.link:
+            parts.link.pump(parts.updates.apply)
+            parts.updates.tick()
+        parts.floor.save_if_due()
+        await asyncio.sleep(limits.LOOP_S)
+
+
+def run():
+    """Build and serve; a console interrupt leaves nothing running but the REPL."""
+    parts = Parts(Board())
+    try:
+        asyncio.run(serve(parts))
+    finally:
+        if parts.link:
+            parts.link.stop()
+        parts.floor.save()
