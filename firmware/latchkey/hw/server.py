@@ -182,9 +182,13 @@ class Server:
         response = await self._answer(place, request)
         unread = place.owed > 0
         close = request.close or unread or response.stream is not None
-        await self._send(place, response, close, request.method == "HEAD")
-        if response.stream:
-            await self._stream(place, response.stream)
+        try:
+            await self._send(place, response, close, request.method == "HEAD")
+            if response.stream:
+                await self._stream(place, response.stream)
+        finally:
+            if response.stream:
+                response.stream.close()
         if response.after:
             response.after()
         if unread:
@@ -235,7 +239,6 @@ class Server:
             self._api.failure(exc)
         finally:
             watcher.cancel()
-            stream.close()
 
 
 class _Connection:
