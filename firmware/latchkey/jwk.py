@@ -4,9 +4,11 @@ RSA of 2,048 to 4,096 bits with 65537 <= e < 2**32, meant for signatures by RS25
 that shows private members has lost its secret and is refused. Other members are ignored.
 """
 
-from latchkey import b64url, strictjson
+import io
+
+from latchkey import b64url, jsonstream, strictjson
 from latchkey.errors import FormatError, KeySetError
-from latchkey.limits import KEYS_HELD, KID_CHARS, RSA_MAX_BITS, const
+from latchkey.limits import JWK_BYTES, KEY_SET_BYTES, KEYS_HELD, KID_CHARS, RSA_MAX_BITS, const
 from latchkey.rsa import PublicKey
 
 _PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
@@ -31,22 +33,19 @@ class KeySet(list):
 
 
 def parse_key_set(data):
-    """``KeySet`` of the JWKS in ``data``: bytes; at most 8 keys.
+    """``KeySet`` of the JWKS in ``data``: bytes, or a stream with ``readinto(buf)``; at most 8 keys.
 
     Bad members are skipped and counted; of two usable ones with the same ``kid`` neither is believed.
     KeySetError("json_refused") for what is no JWKS, KeySetError("no_usable_key") if no key remains.
     """
+    stream = io.BytesIO(data) if isinstance(data, (bytes, bytearray, memoryview)) else data
     keys = KeySet()
     twice = set()
     try:
-        document = strictjson.parse(data)
+        for item in jsonstream.items(stream, "keys", JWK_BYTES, KEY_SET_BYTES):
+            _admit(keys, twice, item)
     except FormatError as exc:
         raise KeySetError(exc.code, exc.message)
-    members = document.get("keys") if isinstance(document, dict) else None
-    if not isinstance(members, list):
-        raise KeySetError("json_refused", "keys")
-    for item in members:
-        _admit(keys, twice, item)
     if not keys:
         raise KeySetError("no_usable_key")
     return keys
@@ -90,9 +89,11 @@ def _refused(why):
 def _admit(keys, twice, item):
     """Take the key in ``item`` if it is usable, new, and there is room; count it otherwise."""
     keys.refused += 1
+    if isinstance(item, jsonstream.TooLong):
+        return
     try:
-        key = parse_key(item)
-    except KeySetError:
+        key = parse_key(strictjson.parse(item))
+    except (FormatError, KeySetError):
         return
     if key.kid is not None and _burnt(keys, twice, key.kid) or len(keys) >= KEYS_HELD:
         return
