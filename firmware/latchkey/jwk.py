@@ -36,7 +36,7 @@ def parse_key_set(data):
     """``KeySet`` of the JWKS in ``data``: bytes, or a stream with ``readinto(buf)``; at most 8 keys.
 
     Bad members are skipped and counted; of two usable ones with the same ``kid`` neither is believed.
-    KeySetError("json_refused") for what is no JWKS, KeySetError("no_usable_key") if no key remains.
+    KeySetError("json_refused"), ("truncated") or ("too_large") for what is no JWKS, ("no_usable_key") if none is left.
     """
     stream = io.BytesIO(data) if isinstance(data, (bytes, bytearray, memoryview)) else data
     keys = KeySet()
