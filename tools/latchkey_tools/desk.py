@@ -166,7 +166,8 @@ class Desk:
     def provision(self, document, wait=True):
         """Provision over the wire, as at a factory: copy the document, let the device commit it, restart.
 
-        Returns the device's report (dict). Secrets travel in a private file, not in any argument or output.
+        Returns the device's report (dict); DeskError with code and field if the device refused the document. Secrets
+        travel in a private file, not in any argument or output.
         """
         with tempfile.TemporaryDirectory(dir=self.folder) as private:
             path = Path(private) / "provision.json"
@@ -174,7 +175,10 @@ class Desk:
             action = f"import wire; wire.provision({DOCUMENT!r})"
             output = self.mpremote("fs", "cp", path, f":{DOCUMENT}", "+", "exec", action)
         self.restart(wait)
-        return _last_json(output)
+        report = _last_json(output)
+        if report.get("ok") is False:
+            raise DeskError(f"the device refused the document: {report.get('code')} {report.get('field') or ''}".strip())
+        return report
 
     def _make_image_once(self, tree):
         if self.image.exists():

@@ -155,8 +155,7 @@ class Cloud:
 
     def tokens(self, system_uuid):
         """Records as in the list message, newest first."""
-        mine = [r for r in self._data["tokens"] if r["systemUuid"] == system_uuid]
-        mine.sort(key=lambda r: r["created"], reverse=True)
+        mine = [r for r in reversed(self._data["tokens"]) if r["systemUuid"] == system_uuid]
         return [self._as_message(i, r) for i, r in enumerate(mine)]
 
     def as_listed(self, record):

@@ -1,0 +1,45 @@
+"""The document that provisions a device over the wire, and its building from PEM files.
+
+    document = provision.document(config, credentials=pki.device, ca=pki.ca, key_set=..., time_unix_s=...)
+    desk.provision(document)
+
+``config`` is the configuration (docs/config.schema.json); the rest are secrets and facts that are kept apart from it.
+"""
+
+import base64
+import time
+from pathlib import Path
+
+from latchkey_tools import pki
+
+
+def document(config, ca, credentials, key_set=None, wifi=None, ap_passphrase=None, time_unix_s=None):
+    """One JSON-able document. ``ca`` and ``credentials``: Identity objects of latchkey_tools.pki.
+
+    ``key_set``: a JWKS (dict) for the factory keys, None for a device that learns them from its broker. ``wifi``:
+    {"ssid", "passphrase"} or None. ``time_unix_s``: the technician's time, by default this machine's.
+    """
+    made = {
+        "config": config,
+        "credentials": {
+            "ca_der": _base64(ca.cert_der),
+            "cert_der": _base64(credentials.cert_der),
+            "key_der": _base64(credentials.key_der),
+        },
+        "time_unix_s": int(time.time()) if time_unix_s is None else time_unix_s,
+    }
+    optional = {"key_set": key_set, "wifi": wifi, "ap_passphrase": ap_passphrase}
+    return made | {name: value for name, value in optional.items() if value is not None}
+
+
+def config(system_uuid, slug, broker_host, broker_port, issuer, **others):
+    """The smallest configuration that makes a device ready; ``others`` are further members of the document."""
+    made = {"system_uuid": system_uuid, "slug": slug, "issuer": issuer}
+    return made | {"broker": {"host": broker_host, "port": broker_port}} | others
+
+
+def _base64(path):
+    """A PEM or DER file as base64 of DER."""
+    content = Path(path).read_bytes()
+    der = pki.pem_to_der(content) if content.startswith(b"-----") else content
+    return base64.b64encode(der).decode()
