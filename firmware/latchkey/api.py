@@ -115,7 +115,7 @@ class Api:
 
     def answer(self, exchange, body=b""):
         """Response of the route's handler; raises LatchkeyError (json_refused, invalid_field...)."""
-        if len(body):
+        if len(body) or exchange.route.body_needed:
             parsed = strictjson.parse(body, limits.BODY_DEPTH)
             if not isinstance(parsed, dict):
                 raise ConfigError("invalid_field", "", "The body must be an object.")

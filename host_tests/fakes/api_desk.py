@@ -1,15 +1,18 @@
 """Serve the API alone on MicroPython, with the fake device: `micropython api_desk.py PORT [option=value ...]`.
 
-Options: channel (loopback), connections (16), state, cap, cert and key (DER files: HTTPS on tls_port), product.
-Lines on standard input command it, one word of answer each: `heap`, `refuse CODE`, `change`, `stop`.
+Options: channel (loopback), connections (16), state, cap, cert and key (DER files: HTTPS on tls_port), product;
+names in capitals set limits. Lines on standard input command it, one word of answer each: `heap` (bytes in use),
+`refuse CODE`, `change`, `calls`, `status`, `stop`.
 """
 
 import asyncio
 import gc
+import json
 import select
 import sys
 
 from fake_device import FakeDevice, FakeVerifier
+from latchkey import limits
 from latchkey.api import Api
 from latchkey.hw.light import DeskLight
 from latchkey.hw.sensor import DeskSensor
@@ -37,7 +40,7 @@ def context_of(options):
         return tls_context(cert.read(), key.read())
 
 
-async def obey(device, verifier, api):
+async def obey(device, verifier, api, server):
     """Commands, one a line, until `stop` or the end of input."""
     poll = select.poll()
     poll.register(sys.stdin, select.POLLIN)
@@ -49,10 +52,10 @@ async def obey(device, verifier, api):
         words = line.split()
         if not words or words[0] == "stop":
             return
-        print(command(words, device, verifier, api))
+        print(command(words, verifier, api, server))
 
 
-def command(words, device, verifier, api):
+def command(words, verifier, api, server):
     if words[0] == "heap":
         gc.collect()
         gc.collect()
@@ -67,6 +70,8 @@ def command(words, device, verifier, api):
         return "ok"
     if words[0] == "calls":
         return verifier.calls
+    if words[0] == "status":
+        return json.dumps(server.status())
     return "unknown"
 
 
@@ -85,7 +90,7 @@ async def main(port, options):
     )
     await server.start()
     print("ready")
-    await obey(device, verifier, api)
+    await obey(device, verifier, api, server)
     await server.stop()
 
 
@@ -94,6 +99,8 @@ def options_of(words):
     for word in words:
         name, _, value = word.partition("=")
         options[name] = value
+        if name.isupper():
+            setattr(limits, name, int(value))
     return options
 
 

@@ -73,10 +73,9 @@ class Server:
 
     async def start(self):
         """Bind and begin to serve; OSError if an address is taken."""
-        self._listeners.append(await asyncio.start_server(self._plain, self._address, self._ports[0]))
+        await self._listen(self._plain, self._ports[0])
         if self._tls:
-            kwargs = {} if _FILLS else {"ssl": self._tls}
-            self._listeners.append(await asyncio.start_server(self._secure, self._address, self._ports[1], **kwargs))
+            await self._listen(self._secure, self._ports[1], None if _FILLS else self._tls)
         self._sweeper = asyncio.create_task(self._sweep())
 
     async def stop(self):
@@ -101,6 +100,10 @@ class Server:
             "event_streams": self._api.hub.open,
             "turned_away": self.turned_away,
         }
+
+    async def _listen(self, welcome, port, tls=None):
+        listener = await asyncio.start_server(welcome, self._address, port, backlog=limits.BACKLOG, ssl=tls)
+        self._listeners.append(listener)
 
     # Connections
 
