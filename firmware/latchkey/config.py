@@ -1,0 +1,231 @@
+"""The configuration: one JSON document, judged whole, and the secrets, kept apart from it.
+
+docs/config.schema.json describes the document; a test holds the two equal. What is left out has the default below; an
+unknown member is refused. Trust settings are here too: who may change which is for the caller to decide (A3).
+"""
+
+import json
+
+from latchkey import strictjson, uuids
+from latchkey.errors import ConfigError, FormatError, StoreError
+from latchkey.limits import CONFIG_BYTES, CREDENTIAL_BYTES
+from latchkey.policy import DEFAULT_ROLES, PERMISSIONS
+from latchkey.slots import Slots
+
+_LOWER = "abcdefghijklmnopqrstuvwxyz0123456789"
+_NAME = _LOWER + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+# "unlisted": a token made while we were away opens the door; "clock_unset": so does one while the time is unknown,
+# or a device could not be commissioned; "keys": the broker may rotate them; "plain_http": a bearer sniffed
+# on the Wi-Fi cannot configure.
+DEFAULTS = {
+    "system_uuid": None,
+    "slug": None,
+    "issuer": None,
+    "name": "",
+    "model": "",
+    "dev": False,
+    "broker": {"host": "mqtt.drivr.cloud", "port": 8883},
+    "policy": {
+        "unlisted": "accept",
+        "clock_unset": "floor",
+        "keys": "broker",
+        "plain_http": "control",
+        "skew_s": 60,
+    },
+    "roles": DEFAULT_ROLES,
+    "wifi": {"ssid": ""},
+    "pins": {},
+    "hosts": [],
+    "ntp": [],
+}
+
+
+def parse(data):
+    """The configuration (dict, every member there) in ``data`` (bytes of JSON).
+
+    ConfigError names the offending field: "json_refused", "too_large", or "invalid_field".
+    """
+    if len(data) > CONFIG_BYTES:
+        raise ConfigError("too_large", "")
+    try:
+        document = strictjson.parse(data)
+    except FormatError as exc:
+        raise ConfigError(exc.code, "", exc.message)
+    return _members(document, "", _FIELDS, DEFAULTS)
+
+
+class ConfigStore:
+    """The configuration in flash. ``name``: of its slots, so that a trial may be kept beside the last good one."""
+
+    def __init__(self, store, name="config"):
+        self._slots = Slots(store, name, b"c")
+
+    @property
+    def damaged(self):
+        """Slots that hold something which cannot be believed."""
+        return self._slots.damaged
+
+    def load(self):
+        """The configuration (dict), or None if there is none that is valid."""
+        try:
+            data = self._slots.read(2 * CONFIG_BYTES)
+            return parse(data) if data else None
+        except (StoreError, ConfigError):
+            return None
+
+    def save(self, data):
+        """Judge and keep ``data`` (bytes of JSON) whole; returns the configuration. ConfigError, StoreError."""
+        config = parse(data)
+        if config != self.load():
+            self._slots.write(json.dumps(config).encode())
+        return config
+
+    def erase(self):
+        """Keep none; neither slot holds it afterwards."""
+        _erase(self._slots)
+
+
+class CredentialStore:
+    """Secrets in slots of their own: ``ca_der cert_der key_der`` (bytes), ``wifi_passphrase ap_passphrase`` (str)."""
+
+    NAMES = ("ca_der", "cert_der", "key_der", "wifi_passphrase", "ap_passphrase")
+
+    def __init__(self, store):
+        self._store = store
+
+    def load(self):
+        """Every secret by name; None for one that is not there."""
+        return {name: self._read(name) for name in self.NAMES}
+
+    def save(self, secrets):
+        """Keep what is given and not None; what did not change is not written."""
+        for name, value in secrets.items():
+            if value is not None and value != self._read(name):
+                data = value.encode() if isinstance(value, str) else value
+                if name not in self.NAMES or len(data) > CREDENTIAL_BYTES:
+                    raise ConfigError("invalid_field", name)
+                self._slots(name).write(data)
+
+    def erase(self, name):
+        """Forget one secret; neither slot holds it afterwards."""
+        _erase(self._slots(name))
+
+    def _slots(self, name):
+        return Slots(self._store, name, b"s")
+
+    def _read(self, name):
+        try:
+            data = self._slots(name).read(CREDENTIAL_BYTES)
+        except StoreError:
+            return None
+        if not data:
+            return None
+        return str(data, "utf-8") if name.endswith("passphrase") else bytes(data)
+
+
+def _erase(slots):
+    if slots.ever_written:
+        slots.write(b"")
+        slots.write(b"")
+
+
+def _wrong(path, why):
+    raise ConfigError("invalid_field", path, why)
+
+
+def _members(value, path, fields, defaults):
+    """A dict with every field of the table, judged."""
+    if not isinstance(value, dict):
+        _wrong(path, "not an object")
+    for name in value:
+        if name not in fields:
+            _wrong(_under(path, name), "unknown")
+    found = {}
+    for name, (judge, args) in fields.items():
+        given = value.get(name, defaults[name])
+        if judge is _members:
+            args = (args, defaults[name])
+        found[name] = judge(given, _under(path, name), *args)
+    return found
+
+
+def _under(path, name):
+    return path + "." + name if path else name
+
+
+def _text(value, path, least, most, alphabet=None):
+    if not isinstance(value, str) or not least <= len(value.encode()) <= most:
+        _wrong(path, "not a text of %d to %d bytes" % (least, most))
+    for c in value:
+        if c not in alphabet if alphabet else c < " ":
+            _wrong(path, "character")
+    return value
+
+
+def _text_or_null(value, path, least, most):
+    return None if value is None else _text(value, path, least, most)
+
+
+def _uuid(value, path):
+    try:
+        return uuids.to_text(uuids.to_bytes(value))
+    except ValueError:
+        _wrong(path, "not a UUID")
+
+
+def _integer(value, path, least, most):
+    if type(value) is not int or not least <= value <= most:
+        _wrong(path, "not an integer of %d to %d" % (least, most))
+    return value
+
+
+def _flag(value, path):
+    if value is not True and value is not False:
+        _wrong(path, "not true or false")
+    return value
+
+
+def _choice(value, path, *words):
+    if value not in words:
+        _wrong(path, "not one of " + ", ".join(words))
+    return value
+
+
+def _table(value, path, most, least_name, most_name, alphabet, judge, args):
+    """An object whose member names are the owner's choice."""
+    if not isinstance(value, dict) or len(value) > most:
+        _wrong(path, "not an object of at most %d" % most)
+    return {_text(k, path, least_name, most_name, alphabet): judge(v, _under(path, k), *args) for k, v in value.items()}
+
+
+def _hosts(value, path, most):
+    if not isinstance(value, list) or len(value) > most:
+        _wrong(path, "not a list of at most %d" % most)
+    return [_text(v, path, 1, 253, _NAME + ".-") for v in value]
+
+
+_FIELDS = {
+    "system_uuid": (_uuid, ()),
+    "slug": (_text, (1, 63, _NAME + "_-")),
+    "issuer": (_text_or_null, (1, 256)),
+    "name": (_text, (0, 64)),
+    "model": (_text, (0, 32)),
+    "dev": (_flag, ()),
+    "broker": (_members, {"host": (_text, (1, 253, _NAME + ".-")), "port": (_integer, (1, 65535))}),
+    "policy": (
+        _members,
+        {
+            "unlisted": (_choice, ("accept", "refuse")),
+            "clock_unset": (_choice, ("floor", "refuse")),
+            "keys": (_choice, ("broker", "pinned")),
+            "plain_http": (_choice, PERMISSIONS),
+            "skew_s": (_integer, (0, 300)),
+        },
+    ),
+    "roles": (_table, (16, 1, 128, None, _choice, PERMISSIONS)),
+    "wifi": (_members, {"ssid": (_text, (0, 32))}),
+    "pins": (_table, (8, 1, 16, _LOWER + "_", _integer, (0, 63))),
+    "hosts": (_hosts, (4,)),
+    "ntp": (_hosts, (2,)),
+}

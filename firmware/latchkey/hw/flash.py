@@ -1,0 +1,95 @@
+"""The store of latchkey.slots as files in a folder of a mounted file system.
+
+On LittleFS ``close`` commits a file's new content in one step; on other systems it may not, and slots do not
+rely on it. Every OSError becomes a StoreError: "store_full", "store_readonly" or "store_failed".
+"""
+
+import errno
+import os
+
+from latchkey.errors import StoreError
+
+_CODES = {
+    errno.ENOENT: "store_failed",
+    28: "store_full",  # ENOSPC; MicroPython's errno module lacks these three
+    27: "store_full",  # EFBIG
+    30: "store_readonly",  # EROFS
+    errno.EACCES: "store_readonly",
+    errno.EPERM: "store_readonly",
+}
+
+
+class FileStore:
+    """Files directly inside the folder ``path``, which is made if it is not there."""
+
+    def __init__(self, path):
+        self._folder = path.rstrip("/") + "/"
+        try:
+            os.mkdir(path)
+        except OSError:
+            pass  # It is there, or the first write says why not.
+
+    def open(self, name):
+        """File to read, or None if there is none of that name."""
+        try:
+            return _File(open(self._folder + name, "rb"))
+        except OSError as exc:
+            if exc.errno == errno.ENOENT:
+                return None
+            raise _store_error(exc)
+
+    def create(self, name):
+        """Empty file to write; what it held before is gone once it is closed, on some systems at once."""
+        try:
+            return _File(open(self._folder + name, "wb"), True)
+        except OSError as exc:
+            raise _store_error(exc)
+
+    def remove(self, name):
+        """Remove the file if there is one."""
+        try:
+            os.remove(self._folder + name)
+        except OSError as exc:
+            if exc.errno != errno.ENOENT:
+                raise _store_error(exc)
+
+
+class _File:
+    def __init__(self, file, durable=False):
+        self._file = file
+        self._durable = durable
+
+    def readinto(self, buf):
+        try:
+            return self._file.readinto(buf)
+        except OSError as exc:
+            raise _store_error(exc)
+
+    def seek(self, offset, whence=0):
+        try:
+            return self._file.seek(offset, whence)
+        except OSError as exc:
+            raise _store_error(exc)
+
+    def write(self, data):
+        try:
+            self._file.write(data)
+        except OSError as exc:
+            raise _store_error(exc)
+
+    def close(self):
+        """What was written is durable when this returns."""
+        try:
+            try:
+                if self._durable:
+                    self._file.flush()
+                    if hasattr(os, "fsync"):
+                        os.fsync(self._file.fileno())
+            finally:
+                self._file.close()
+        except OSError as exc:
+            raise _store_error(exc)
+
+
+def _store_error(exc):
+    return StoreError(_CODES.get(exc.errno, "store_failed"), "errno %s" % exc.errno)

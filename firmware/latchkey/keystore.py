@@ -1,0 +1,151 @@
+"""The cloud's public keys: in RAM, in flash, and those of the factory (K1 to K3).
+
+Kept as raw ``n`` and ``e``. A new set is in force in RAM at once; a burst of changes reaches flash after a pause.
+Who may replace keys (K4, policy ``keys``) is for the caller to decide.
+"""
+
+import struct
+
+from latchkey.errors import KeySetError, StoreError
+from latchkey.jwk import Key
+from latchkey.limits import KEYS_HELD, KEYS_PAUSE_MS, KID_CHARS, RSA_MAX_BITS, const
+from latchkey.rsa import PublicKey
+from latchkey.slots import Slots
+
+_ALGS = (None, "RS256", "RS512")
+_HEAD = "<HBIH"  # bytes of kid (0xFFFF: none), alg, e, bytes of n
+_HEAD_BYTES = const(9)
+_NO_KID = const(0xFFFF)
+_MAX_BYTES = 1 + KEYS_HELD * (_HEAD_BYTES + 4 * KID_CHARS + RSA_MAX_BITS // 8)
+
+
+class KeyStore:
+    """``factory_keys``: list of ``jwk.Key`` from outside the file system, used while the store holds none.
+
+    ``.keys``: list of ``jwk.Key``; ``.generation``: int, rises when they change; ``.source``: "flash", "factory",
+    "cloud" (new, perhaps not yet in flash) or "none".
+    """
+
+    def __init__(self, store, factory_keys=None):
+        self._slots = Slots(store, "keys", b"k")
+        self._dirty = False
+        self._changed_ms = 0
+        self._refused = 0
+        self._last_refusal = None
+        self.generation = 0
+        self.keys = self._load()
+        self.source = "flash" if self.keys else "none"
+        if not self.keys and factory_keys:
+            self.keys = list(factory_keys)[:KEYS_HELD]
+            self.source = "factory"
+
+    def replace(self, keys, now_ms=None):
+        """Use these keys instead (K2); False if nothing changed.
+
+        ``keys``: list of ``jwk.Key``; the first 8 count. An empty one: KeySetError("no_usable_key"), the old ones stay.
+        With ``now_ms`` (ticks) flash follows by ``save_if_due``; without, before this returns, or StoreError and
+        the old ones stay in force.
+        """
+        keys = list(keys)[:KEYS_HELD]
+        if not keys:
+            self.refuse("no_usable_key")
+            raise KeySetError("no_usable_key")
+        if _same(keys, self.keys) and (self.source == "flash" or now_ms is not None and self._dirty):
+            return False
+        if now_ms is None:
+            self._write(keys)
+        if not _same(keys, self.keys):
+            self.keys = keys
+            self.generation += 1
+        self._dirty = now_ms is not None
+        self._changed_ms = now_ms
+        self.source = "cloud" if self._dirty else "flash"
+        return True
+
+    def refuse(self, code):
+        """Count a key set that was not taken, and why (K2)."""
+        self._refused += 1
+        self._last_refusal = code
+
+    def save_if_due(self, now_ms):
+        """Write what changed once nothing has for a while; True if it did. StoreError: tried again after a pause."""
+        # Ticks wrap at 2**30 ms; so does the difference.
+        if not self._dirty or (now_ms - self._changed_ms) & 0x3FFFFFFF < KEYS_PAUSE_MS:
+            return False
+        self._changed_ms = now_ms
+        self.save()
+        return True
+
+    def save(self):
+        """Write what changed now, as before a planned restart. StoreError leaves RAM as it is."""
+        if self._dirty:
+            self._write(self.keys)
+            self._dirty = False
+            self.source = "flash"
+
+    def status(self):
+        """For diagnostics; no key material but ``kid``s."""
+        return {
+            "source": self.source,
+            "keys": [{"kid": k.kid, "alg": k.alg, "bits": k.public_key.bits} for k in self.keys],
+            "saved": not self._dirty,
+            "generation": self.generation,
+            "sets_refused": self._refused,
+            "last_refusal": self._last_refusal,
+            "damaged_slots": list(self._slots.damaged),
+        }
+
+    def _write(self, keys):
+        # A burst may end where it began.
+        if not _same(keys, self._load()):
+            self._slots.write(pack(keys))
+
+    def _load(self):
+        try:
+            payload = self._slots.read(_MAX_BYTES)
+            return unpack(payload) if payload else []
+        except (StoreError, KeySetError, ValueError):
+            self.refuse("store_damaged")
+            return []
+
+
+def pack(keys):
+    """Bytes of a list of keys, as flash and factory hold them."""
+    parts = [bytes([len(keys)])]
+    for key in keys:
+        kid = None if key.kid is None else key.kid.encode()
+        n_be = key.public_key.n_be()
+        size = _NO_KID if kid is None else len(kid)
+        parts.append(struct.pack(_HEAD, size, _ALGS.index(key.alg), key.public_key.e, len(n_be)))
+        parts.append(kid or b"")
+        parts.append(n_be)
+    return b"".join(parts)
+
+
+def unpack(data):
+    """The keys in ``data`` (bytes-like); ValueError or KeySetError if it is not what ``pack`` made."""
+    keys = []
+    at = 1
+    for _ in range(data[0]):
+        if len(data) < at + _HEAD_BYTES:
+            raise ValueError("keys")
+        kid_bytes, alg, e, n_bytes = struct.unpack(_HEAD, data[at : at + _HEAD_BYTES])
+        at += _HEAD_BYTES
+        kid = None
+        if kid_bytes != _NO_KID:
+            kid = str(data[at : at + kid_bytes], "utf-8")
+            at += kid_bytes
+        if alg >= len(_ALGS) or len(data) < at + n_bytes:
+            raise ValueError("keys")
+        keys.append(Key(kid, PublicKey(data[at : at + n_bytes], e), _ALGS[alg]))
+        at += n_bytes
+    return keys
+
+
+def _same(a, b):
+    """Whether two lists hold the same keys in whatever order."""
+    return _facts(a) == _facts(b)
+
+
+def _facts(keys):
+    return {(k.kid, k.public_key.n, k.public_key.e, k.alg) for k in keys}

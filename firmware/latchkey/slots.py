@@ -1,0 +1,235 @@
+"""Two slots in flash for one thing that must survive anything (K1).
+
+Each slot is a file ``NAME.0`` or ``NAME.1``::
+
+    "LK" kind(1) version(1) counter(4)   payload   length(4) checksum
+
+all integers little-endian; ``length`` is the payload's; the checksum is SHA-256 over everything before it, cut to 16
+bytes (format version 2) or 8 (version 1, still read). The newest whole slot counts. An update is streamed to the other
+slot, closed (durable), read back, and only then used, so neither a rename nor an atomic overwrite is relied on.
+
+The store is a folder of files: ``open(name)`` gives a file to read or None, ``create(name)`` an empty one to write,
+``remove(name)``. Files have ``readinto seek write close``, ``close`` makes what was written durable; anything that goes
+wrong is a StoreError. See latchkey.hw.flash.FileStore.
+"""
+
+import hashlib
+import struct
+
+from latchkey.errors import StoreError
+from latchkey.limits import const
+
+_VERSION = const(2)
+_SUM_BYTES = {1: 8, 2: 16}
+_HEADER = "<2s1sBI"
+_HEADER_BYTES = const(8)
+_PIECE_BYTES = const(256)
+_ABSENT = const(0)
+_DAMAGED = const(1)
+
+
+class Slots:
+    """``name``: of the files; ``kind``: one byte, told from other kinds in the header.
+
+    ``.slot``: 0 or 1, which counts, None if neither; ``.counter``: of updates; ``.length``: bytes of payload;
+    ``.damaged``: tuple of slots that hold something which cannot be believed.
+    """
+
+    def __init__(self, store, name, kind):
+        self._store = store
+        self._name = name
+        self._kind = kind
+        self.load()
+
+    def load(self):
+        """Look at both slots anew and choose."""
+        self.slot = None
+        self.counter = self.length = self._sum_bytes = 0
+        damaged = []
+        for slot in (0, 1):
+            found = self._examine(slot)
+            if found == _DAMAGED:
+                damaged.append(slot)
+            elif found != _ABSENT and (self.slot is None or found[0] > self.counter):
+                self.slot = slot
+                self.counter, self.length, self._sum_bytes = found
+        self.damaged = tuple(damaged)
+
+    @property
+    def ever_written(self):
+        """Whether anything was ever here, readable or not."""
+        return self.slot is not None or bool(self.damaged)
+
+    def read(self, limit):
+        """The payload (bytearray, at most ``limit``), or None if there is none. StoreError if it has rotted since."""
+        if self.slot is None or self.length > limit:
+            return None
+        payload = bytearray(self.length)
+        for _ in self.pieces(memoryview(payload)):
+            pass
+        return payload
+
+    def pieces(self, view):
+        """Fill ``view`` (memoryview) with one piece of the payload after the other and yield the bytes in it.
+
+        After the last piece the checksum is compared: StoreError("store_damaged"). Believe nothing before the end.
+        """
+        file = self._store.open(self._path(self.slot))
+        if file is None:
+            raise StoreError("store_damaged")
+        try:
+            hasher = hashlib.sha256()
+            _hash_next(file, hasher, _HEADER_BYTES)
+            left = self.length
+            while left:
+                piece = view if left >= len(view) else view[:left]
+                if file.readinto(piece) != len(piece):
+                    raise StoreError("store_damaged")
+                hasher.update(piece)
+                left -= len(piece)
+                yield len(piece)
+            _hash_next(file, hasher, 4)
+            if _hash_next(file, None, self._sum_bytes) != hasher.digest()[: self._sum_bytes]:
+                raise StoreError("store_damaged")
+        finally:
+            file.close()
+
+    def open(self):
+        """File of the slot that counts, at the payload's first byte; the caller closes it. No checksum."""
+        file = self._store.open(self._path(self.slot))
+        if file is None:
+            raise StoreError("store_damaged")
+        file.seek(_HEADER_BYTES)
+        return file
+
+    def writer(self):
+        """Begin an update; see Writer."""
+        file = self._store.create(self._path(self._other()))
+        try:
+            return Writer(self, file)
+        except StoreError:
+            self.discard(file)
+            raise
+
+    def write(self, payload):
+        """Update to ``payload``. StoreError leaves the old state in force."""
+        writer = self.writer()
+        try:
+            writer.write(payload)
+            writer.commit()
+        except StoreError:
+            writer.abort()
+            raise
+
+    def _other(self):
+        return 1 if self.slot == 0 else 0
+
+    def _path(self, slot):
+        return "%s.%d" % (self._name, slot)
+
+    def adopt(self, counter, length):
+        """Use the other slot, just written, if it reads back whole and is what was written."""
+        slot = self._other()
+        if self._examine(slot) != (counter, length, _SUM_BYTES[_VERSION]):
+            raise StoreError("store_failed", "read back")
+        if self.slot is None and (1 - slot) in self.damaged:
+            # It may become readable again one day and must not outrank what counts from now on.
+            self._store.remove(self._path(1 - slot))
+            self.damaged = ()
+        self.slot, self.counter, self.length = slot, counter, length
+        self._sum_bytes = _SUM_BYTES[_VERSION]
+        self.damaged = tuple([s for s in self.damaged if s != slot])
+
+    def discard(self, file):
+        """Close a half-written update and leave nothing that looks damaged; the slot that counts is not touched."""
+        try:
+            file.close()
+            if self._examine(self._other()) == _DAMAGED:
+                self._store.remove(self._path(self._other()))
+        except StoreError:
+            pass  # The next load reports it.
+
+    def _examine(self, slot):
+        """(counter, length, bytes of checksum) of a whole slot, else _ABSENT or _DAMAGED."""
+        try:
+            file = self._store.open(self._path(slot))
+            if file is None:
+                return _ABSENT
+            try:
+                return self._read_whole(file)
+            finally:
+                file.close()
+        except StoreError:
+            return _DAMAGED
+
+    def _read_whole(self, file):
+        size = file.seek(0, 2)
+        file.seek(0)
+        if size == 0:
+            # The name was made and the power went before the first close.
+            return _ABSENT
+        header = bytearray(_HEADER_BYTES)
+        file.readinto(header)
+        magic, kind, version, counter = struct.unpack(_HEADER, header)
+        if magic != b"LK" or kind != self._kind or version not in _SUM_BYTES:
+            return _DAMAGED
+        length = size - _HEADER_BYTES - 4 - _SUM_BYTES[version]
+        if length < 0 or not _fits(file, header, length, _SUM_BYTES[version]):
+            return _DAMAGED
+        return counter, length, _SUM_BYTES[version]
+
+
+def _fits(file, header, length, sum_bytes):
+    hasher = hashlib.sha256(header)
+    piece = memoryview(bytearray(_PIECE_BYTES))
+    left = length
+    while left:
+        count = file.readinto(piece[: min(left, _PIECE_BYTES)])
+        if not count:
+            return False
+        hasher.update(piece[:count])
+        left -= count
+    stated = _hash_next(file, hasher, 4)
+    return struct.unpack("<I", stated)[0] == length and _hash_next(file, None, sum_bytes) == hasher.digest()[:sum_bytes]
+
+
+def _hash_next(file, hasher, count):
+    data = bytearray(count)
+    file.readinto(data)
+    if hasher:
+        hasher.update(data)
+    return data
+
+
+class Writer:
+    """An update under way: ``write`` any number of times, then ``commit`` or ``abort``. ``abort`` is always allowed."""
+
+    def __init__(self, slots, file):
+        self._slots = slots
+        self._file = file
+        self._hasher = hashlib.sha256()
+        self._length = 0
+        self._counter = slots.counter + 1
+        self._put(struct.pack(_HEADER, b"LK", slots._kind, _VERSION, self._counter))
+
+    def write(self, data):
+        self._put(data)
+        self._length += len(data)
+
+    def commit(self):
+        """Durable, read back and in force when this returns; StoreError if not."""
+        self._put(struct.pack("<I", self._length))
+        self._file.write(self._hasher.digest()[: _SUM_BYTES[_VERSION]])
+        file, self._file = self._file, None
+        file.close()
+        self._slots.adopt(self._counter, self._length)
+
+    def abort(self):
+        """Give up; what counted before still does."""
+        file, self._file = self._file, None
+        if file:
+            self._slots.discard(file)
+
+    def _put(self, data):
+        self._hasher.update(data)
+        self._file.write(data)

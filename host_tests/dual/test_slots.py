@@ -1,0 +1,189 @@
+"""Two slots: the newest whole one counts, whatever happened to the other."""
+
+import unittest
+
+from latchkey.errors import StoreError
+from latchkey.slots import Slots
+from ram_store import PowerCut, RamStore
+
+# "hello" as counter 7, written by format version 1 (SHA-256 cut to 8 bytes).
+VERSION_1 = b"LKx\x01\x07\x00\x00\x00hello\x05\x00\x00\x00"
+
+
+def _slots(store):
+    return Slots(store, "thing", b"x")
+
+
+def _version_1():
+    import hashlib
+
+    return VERSION_1 + hashlib.sha256(VERSION_1).digest()[:8]
+
+
+class TestSlots(unittest.TestCase):
+    def test_a_new_store_holds_nothing(self):
+        slots = _slots(RamStore())
+        self.assertIsNone(slots.read(100))
+        self.assertFalse(slots.ever_written)
+        self.assertEqual(slots.damaged, ())
+
+    def test_what_was_written_is_read_by_the_next_one(self):
+        store = RamStore()
+        slots = _slots(store)
+        for n in range(5):
+            slots.write(b"value %d" % n)
+            self.assertEqual(slots.read(100), b"value %d" % n)
+            self.assertEqual(_slots(store).read(100), b"value %d" % n)
+            self.assertEqual(_slots(store).counter, n + 1)
+        self.assertEqual(sorted(store.files), ["thing.0", "thing.1"])
+
+    def test_an_empty_payload_is_a_payload(self):
+        store = RamStore()
+        _slots(store).write(b"")
+        self.assertEqual(_slots(store).read(100), b"")
+        self.assertTrue(_slots(store).ever_written)
+
+    def test_every_single_damaged_byte_of_the_newest_slot_brings_back_the_one_before(self):
+        store = RamStore()
+        slots = _slots(store)
+        slots.write(b"before")
+        slots.write(b"newest")
+        whole = store.files["thing.1"]
+        for at in range(len(whole)):
+            store.files["thing.1"] = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+            found = _slots(store)
+            self.assertEqual(found.read(100), b"before")
+            self.assertEqual(found.damaged, (1,))
+
+    def test_every_truncation_and_extension_is_noticed(self):
+        store = RamStore()
+        slots = _slots(store)
+        slots.write(b"before")
+        slots.write(b"newest")
+        whole = store.files["thing.1"]
+        for cut in range(1, len(whole)):
+            store.files["thing.1"] = whole[:cut]
+            self.assertEqual(_slots(store).read(100), b"before")
+        store.files["thing.1"] = whole + b"\x00"
+        self.assertEqual(_slots(store).damaged, (1,))
+
+    def test_a_damaged_slot_is_healed_by_the_next_write(self):
+        store = RamStore()
+        slots = _slots(store)
+        slots.write(b"one")
+        slots.write(b"two")
+        store.files["thing.1"] = b"garbage"
+        slots = _slots(store)
+        self.assertEqual(slots.damaged, (1,))
+        slots.write(b"three")
+        self.assertEqual(slots.damaged, ())
+        self.assertEqual(_slots(store).read(100), b"three")
+        self.assertEqual(_slots(store).damaged, ())
+
+    def test_two_damaged_slots_are_nothing_but_were_once_written_and_heal(self):
+        store = RamStore({"thing.0": b"garbage", "thing.1": _version_1()[:-1]})
+        slots = _slots(store)
+        self.assertIsNone(slots.read(100))
+        self.assertTrue(slots.ever_written)
+        self.assertEqual(slots.damaged, (0, 1))
+        slots.write(b"new")
+        self.assertEqual(_slots(store).damaged, ())
+        self.assertEqual(_slots(store).read(100), b"new")
+
+    def test_the_previous_format_version_is_read_and_its_successor_outranks_it(self):
+        store = RamStore({"thing.0": _version_1()})
+        slots = _slots(store)
+        self.assertEqual(slots.read(100), b"hello")
+        self.assertEqual(slots.counter, 7)
+        slots.write(b"now")
+        self.assertEqual(_slots(store).read(100), b"now")
+        self.assertEqual(_slots(store).counter, 8)
+        self.assertEqual(store.files["thing.1"][3], 2)
+
+    def test_a_later_format_version_and_another_kind_are_not_believed(self):
+        store = RamStore()
+        _slots(store).write(b"one")
+        self.assertIsNone(Slots(store, "thing", b"y").read(100))
+        later = store.files["thing.0"]
+        store.files["thing.0"] = later[:3] + b"\x03" + later[4:]
+        self.assertEqual(_slots(store).damaged, (0,))
+
+    def test_a_full_and_a_readonly_store_say_so_and_the_old_state_stands(self):
+        for setting, code in (("capacity", "store_full"), ("readonly", "store_readonly")):
+            store = RamStore()
+            slots = _slots(store)
+            slots.write(b"old")
+            slots.write(b"older" * 3)
+            setattr(store, setting, 80 if setting == "capacity" else True)
+            with self.assertRaises(StoreError) as caught:
+                slots.write(b"x" * 100)
+            self.assertEqual(caught.exception.code, code)
+            self.assertEqual(slots.read(100), b"older" * 3)
+            self.assertEqual(_slots(store).read(100), b"older" * 3)
+            setattr(store, setting, None)
+            slots.write(b"new")
+            self.assertEqual(_slots(store).read(100), b"new")
+
+    def test_a_write_that_does_not_read_back_is_an_error_and_not_used(self):
+        store = RamStore()
+        slots = _slots(store)
+        slots.write(b"old")
+        writer = slots.writer()
+        writer.write(b"new")
+        writer._file.data = writer._file.data[:-1] + b"?"
+        self.assertRaises(StoreError, writer.commit)
+        writer.abort()
+        self.assertEqual(slots.read(100), b"old")
+        self.assertEqual(_slots(store).read(100), b"old")
+
+    def test_an_update_given_up_leaves_no_trace_but_space(self):
+        store = RamStore()
+        slots = _slots(store)
+        slots.write(b"old")
+        slots.write(b"now")
+        writer = slots.writer()
+        writer.write(b"never")
+        writer.abort()
+        writer.abort()
+        self.assertEqual(_slots(store).read(100), b"now")
+        self.assertEqual(_slots(store).damaged, ())
+
+    def test_a_power_cut_before_any_operation_leaves_old_or_new(self):
+        for torn in (False, True):
+            for cut in range(40):
+                store = RamStore()
+                store.torn = torn
+                slots = _slots(store)
+                slots.write(b"zero")
+                slots.write(b"old")
+                store.cut_after = cut
+                try:
+                    slots.write(b"new")
+                    done = True
+                except PowerCut:
+                    done = False
+                store.cut_after = None
+                after = _slots(store)
+                self.assertIn(after.read(100), (b"new",) if done else (b"new", b"old"))
+                after.write(b"next")
+                self.assertEqual(_slots(store).read(100), b"next")
+                if done:
+                    break
+            self.assertTrue(done)
+
+    def test_rot_after_loading_is_noticed_when_the_payload_is_read(self):
+        store = RamStore()
+        slots = _slots(store)
+        slots.write(b"one")
+        slots.write(b"two")
+        store.files["thing.1"] = store.files["thing.1"].replace(b"two", b"tvo")
+        self.assertRaises(StoreError, slots.read, 100)
+        slots.load()
+        self.assertEqual(slots.read(100), b"one")
+
+    def test_a_store_that_cannot_be_read_counts_as_damaged(self):
+        store = RamStore()
+        _slots(store).write(b"one")
+        store.failing = True
+        slots = _slots(store)
+        self.assertEqual(slots.damaged, (0, 1))
