@@ -20,6 +20,7 @@ from pathlib import Path
 import httpx
 
 from latchkey_tools import build, umqtt
+from latchkey_tools.broker import free_port
 from latchkey_tools.pki import write_private
 from latchkey_tools.serialport import Bridge
 
@@ -68,7 +69,7 @@ class Desk:
     def __init__(self, folder, port=0, clock="host", threads=True, heapsize="256K", tree=None):
         self.folder = Path(folder)
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self.clock = clock
         self.threads = threads
         self.heapsize = heapsize
@@ -142,7 +143,7 @@ class Desk:
         return self.log_path.read_text(errors="replace")
 
     def last_words(self):
-        return " | ".join(self.log_text().strip().splitlines()[-3:]) or "(none)"
+        return " | ".join(self.log_text().strip().splitlines()[-6:]) or "(none)"
 
     def cut_uplink(self):
         """No Wi-Fi and no internet for the device; its local API stays reachable here."""
@@ -177,7 +178,8 @@ class Desk:
         self.restart(wait)
         report = _last_json(output)
         if report.get("ok") is False:
-            raise DeskError(f"the device refused the document: {report.get('code')} {report.get('field') or ''}".strip())
+            why = f"{report.get('code')} {report.get('field') or ''}".strip()
+            raise DeskError(f"the device refused the document: {why}")
         return report
 
     def _make_image_once(self, tree):
@@ -209,8 +211,3 @@ def _link(source, target):
     target.parent.mkdir(parents=True, exist_ok=True)
     os.symlink(source, target)
 
-
-def _free_port():
-    from latchkey_tools.broker import free_port
-
-    return free_port()

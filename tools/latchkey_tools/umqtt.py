@@ -10,8 +10,6 @@ import io
 import re
 import tarfile
 
-from pypi_simple import PyPISimple
-
 from latchkey_tools.build import BUILD, ROOT, BuildError
 
 NAME = "micropython-umqtt.simple"
@@ -28,6 +26,9 @@ def pinned():
 
 def download(version, sha256):
     """The archive's bytes, checked against ``sha256``."""
+    # Here, since its import takes a second and is needed once in the life of a checkout.
+    from pypi_simple import PyPISimple
+
     with PyPISimple() as client:
         packages = client.get_project_page(NAME).packages
         match = [p for p in packages if p.version == version and p.filename.endswith(".tar.gz")]
