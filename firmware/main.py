@@ -8,10 +8,11 @@ Nobody imports it but the start of the board.
 import asyncio
 
 from board_config import Board
-from latchkey import ledger, limits, policy, uuids
+from latchkey import jwk, ledger, limits, policy, uuids
 from latchkey.api import Api
 from latchkey.config import ConfigStore, CredentialStore
 from latchkey.device import Device, Uptime
+from latchkey.errors import KeySetError
 from latchkey.hw.cloud import Link
 from latchkey.hw.server import Server
 from latchkey.keystore import KeyStore
@@ -38,10 +39,11 @@ class Parts:
         self.server = self.device.server = Server(api, host, port)
 
     def _provisioned(self, board, config, log):
-        keystore = self.device.keystore = KeyStore(board.store, board.factory_keys())
+        keystore = self.device.keystore = KeyStore(board.store, factory_keys(board, config["dev"]))
         tokens = self.device.ledger = ledger.Ledger(board.store, uuids.to_bytes(config["system_uuid"]))
         self.verifier = Verifier(keystore, tokens, self.floor, policy.from_config(config))
-        self.updates = Updates(keystore, tokens, self.floor, log.add)
+        pinned = config["policy"]["keys"] == "pinned"
+        self.updates = self.device.updates = Updates(keystore, tokens, self.floor, log.add, pinned, config["dev"])
         self.link = self.device.link = Link(
             config,
             CredentialStore(board.store).load(),
@@ -51,6 +53,15 @@ class Parts:
             use_thread=board.threads,
             log=log.add,
         )
+
+
+def factory_keys(board, dev):
+    """The keys that the maker wrote outside the file system, or None."""
+    data = board.factory_keys()
+    try:
+        return jwk.admitted(jwk.parse_key_set(data), dev) if data else None
+    except KeySetError:
+        return None
 
 
 async def serve(parts):

@@ -27,14 +27,14 @@ class Uptime:
 
 class Device:
     """``board``: the adapters of one board (see boards/desk/board_config.py). ``config``: a validated document, or None
-    before provisioning. ``keystore ledger floor link server`` are set by ``main`` once they exist; None before."""
+    before provisioning. ``keystore ledger floor link updates server`` are set by ``main`` once they exist; None before."""
 
     def __init__(self, board, config, uptime_s, log):
         self._board = board
         self._config = config
         self._uptime_s = uptime_s
         self.log = log
-        self.keystore = self.ledger = self.floor = self.link = self.server = None
+        self.keystore = self.ledger = self.floor = self.link = self.updates = self.server = None
         self.restart = board.restart
 
     def info(self):
@@ -75,9 +75,15 @@ class Device:
 
     def diagnostics(self):
         """Everything a technician may want to see; no secret is among it."""
-        parts = (("cloud", self.link), ("keys", self.keystore), ("ledger", self.ledger), ("clock", self.floor))
+        parts = (
+            ("cloud", self.link),
+            ("messages", self.updates),
+            ("keys", self.keystore),
+            ("ledger", self.ledger),
+            ("clock", self.floor),
+            ("server", self.server),
+        )
         facts = {name: part.status() for name, part in parts if part}
-        facts["server"] = self.server.status() if self.server else None
         facts["uptime_s"] = self._uptime_s()
         facts["reset_cause"] = self._board.reset_cause
         facts["heap"] = self._board.heap()

@@ -51,6 +51,18 @@ def parse_key_set(data):
     return keys
 
 
+def admitted(keys, dev):
+    """``keys`` without those of the simulator (``kid`` begins "SIM-"), unless the device is for development (A10).
+
+    KeySetError("no_usable_key") if none remains.
+    """
+    if not dev:
+        keys = [key for key in keys if not (key.kid or "").startswith("SIM-")]
+    if not keys:
+        raise KeySetError("no_usable_key")
+    return keys
+
+
 def parse_key(members):
     """``Key`` of one JWK's members (dict); KeySetError("key_refused") if it may not verify tokens here."""
     if not isinstance(members, dict) or members.get("kty") != "RSA":

@@ -87,7 +87,7 @@ class KeyStore:
         """For diagnostics; no key material but ``kid``s."""
         return {
             "source": self.source,
-            "keys": [{"kid": k.kid, "alg": k.alg, "bits": k.public_key.bits} for k in self.keys],
+            "keys": [_public(key) for key in self.keys],
             "saved": not self._dirty,
             "generation": self.generation,
             "sets_refused": self._refused,
@@ -107,6 +107,10 @@ class KeyStore:
         except (StoreError, KeySetError, ValueError):
             self.refuse("store_damaged")
             return []
+
+
+def _public(key):
+    return {"kid": key.kid, "alg": key.alg, "bits": key.public_key.bits, "e": key.public_key.e}
 
 
 def pack(keys):

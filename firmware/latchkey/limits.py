@@ -104,3 +104,12 @@ CREDENTIAL_BYTES = const(4096)
 # Wi-Fi
 WIFI_FIRST_PAUSE_MS = const(8000)  # less, and a slow association is cut off by the next try
 WIFI_CEILING_MS = const(120000)
+
+# Provisioning over the wire
+PROVISION_BYTES = const(16384)
+PROVISION_DEPTH = const(5)
+DER_BYTES = const(4096)
+PASSPHRASE_CHARS = const(63)
+
+# The main loop's turn, in seconds
+LOOP_S = 0.02

@@ -40,7 +40,7 @@ def _credentials(document):
     if not isinstance(der, dict):
         raise _wrong("credentials")
     kept = {name: _der(der.get(name), name) for name in _DER}
-    kept["wifi_passphrase"] = _passphrase(_member(document.get("wifi"), "passphrase"), "wifi")
+    kept["wifi_passphrase"] = _passphrase(_wifi(document), "wifi")
     kept["ap_passphrase"] = _passphrase(document.get("ap_passphrase"), "ap_passphrase")
     return kept
 
@@ -58,12 +58,11 @@ def _der(text, name):
     return der
 
 
-def _member(value, name):
-    if value is None:
-        return None
-    if not isinstance(value, dict):
-        raise _wrong(name)
-    return value.get(name)
+def _wifi(document):
+    wifi = document.get("wifi", {})
+    if not isinstance(wifi, dict):
+        raise _wrong("wifi")
+    return wifi.get("passphrase")
 
 
 def _passphrase(text, field):

@@ -333,8 +333,10 @@ class Story:
         seen = self.tech.diagnostics(token)
         if not seen:
             return self.tech.answer("GET", "/v1/diagnostics", token)
+        if seen["keys"]["source"] != "flash":
+            return seen["keys"]["source"]
         exponent = lambda e: b64(e.to_bytes(3, "big"))  # noqa: E731
-        return [f"RSA-{k['bits']} e={exponent(k['e'])} kid={k['kid']}" for k in seen["keys"]["held"]]
+        return [f"RSA-{k['bits']} e={exponent(k['e'])} kid={k['kid']}" for k in seen["keys"]["keys"]]
 
     def list_taken(self):
         seen = self.tech.diagnostics(self.day)

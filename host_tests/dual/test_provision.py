@@ -1,0 +1,89 @@
+"""The document that the wire brings is judged whole before anything is stored."""
+
+import binascii
+import json
+import unittest
+
+from latchkey import provision
+from latchkey.errors import ConfigError, FormatError, KeySetError
+from test_verifier import TABLE
+
+DER = binascii.b2a_base64(b"\x30\x03\x02\x01\x05").decode().strip()
+
+
+def document(**changes):
+    base = {
+        "config": {
+            "system_uuid": TABLE["system_uuid"],
+            "slug": "company-example",
+            "broker": {"host": "mqtt.drivr.cloud", "port": 8883},
+        },
+        "credentials": {"ca_der": DER, "cert_der": DER, "key_der": DER},
+        "time_unix_s": 1763900000,
+    }
+    base.update(changes)
+    return {k: v for k, v in base.items() if v is not ...}
+
+
+def read(**changes):
+    return provision.read(json.dumps(document(**changes)).encode())
+
+
+def simulated(**more):
+    key = dict(TABLE["jwks"]["keys"][0], kid="SIM-1")
+    return {"keys": [dict(key, **more)]}
+
+
+class ADocument(unittest.TestCase):
+    def test_gives_what_is_to_be_stored(self):
+        config, credentials, keys, unix_s = read(wifi={"ssid": "cellar", "passphrase": "eight or more"})
+        self.assertEqual(json.loads(config)["slug"], "company-example")
+        self.assertEqual(credentials["ca_der"], b"\x30\x03\x02\x01\x05")
+        self.assertEqual(credentials["wifi_passphrase"], "eight or more")
+        self.assertIsNone(credentials["ap_passphrase"])
+        self.assertEqual((keys, unix_s), (None, 1763900000))
+
+    def test_may_bring_the_key_set(self):
+        keys = read(key_set=TABLE["jwks"])[2]
+        self.assertEqual([k.kid for k in keys], ["first", "second"])
+
+    def test_with_a_simulated_key_is_for_development_only(self):
+        with self.assertRaises(KeySetError):
+            read(key_set=simulated())
+        config = dict(document()["config"], dev=True)
+        self.assertEqual(len(read(config=config, key_set=simulated())[2]), 1)
+
+    def test_is_refused_with_the_field_that_is_wrong(self):
+        credentials = document()["credentials"]
+        pem = binascii.b2a_base64(b"-----BEGIN CERTIFICATE-----").decode().strip()
+        for field, changes in (
+            ("credentials", {"credentials": ...}),
+            ("credentials.key_der", {"credentials": dict(credentials, key_der=None)}),
+            ("credentials.ca_der", {"credentials": dict(credentials, ca_der="!")}),
+            ("credentials.cert_der", {"credentials": dict(credentials, cert_der=pem)}),
+            ("credentials.cert_der", {"credentials": dict(credentials, cert_der="A" * 9000)}),
+            ("wifi", {"wifi": {"passphrase": "short"}}),
+            ("wifi", {"wifi": []}),
+            ("ap_passphrase", {"ap_passphrase": "x" * 64}),
+            ("time_unix_s", {"time_unix_s": ...}),
+            ("time_unix_s", {"time_unix_s": True}),
+            ("time_unix_s", {"time_unix_s": 1.5}),
+            ("extra", {"extra": 1}),
+            ("system_uuid", {"config": dict(document()["config"], system_uuid="x")}),
+        ):
+            with self.assertRaises(ConfigError) as caught:
+                read(**changes)
+            self.assertEqual(caught.exception.field, field, field)
+
+    def test_that_is_no_strict_json_is_refused(self):
+        for data in (b"", b"[]", b"{", b'{"a":1,"a":2}'):
+            with self.assertRaises((FormatError, ConfigError)):
+                provision.read(data)
+
+    def test_with_an_unusable_key_set_is_refused(self):
+        with self.assertRaises(KeySetError):
+            read(key_set={"keys": [{"kty": "RSA", "n": "1", "e": "AQAB", "kid": "1"}]})
+
+
+if __name__ == "__main__":
+    unittest.main()
