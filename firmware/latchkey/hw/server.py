@@ -257,7 +257,7 @@ class _Connection:
 
     def open(self, reader, writer, peer, channel):
         self._http.reset()
-        self._reader, self._writer = reader, writer
+        self._reader, self._writer, self._plain = reader, writer, None
         self.peer, self.channel = peer, channel
         self.phase = _IDLE
         self.owed = 0  # bytes of a body that has not been taken
@@ -270,6 +270,7 @@ class _Connection:
             socket = context.wrap_socket(self._writer.s, server_side=True, do_handshake_on_connect=False)
         except OSError:
             raise _Gone()
+        self._plain = self._writer
         self._reader = self._writer = asyncio.StreamReader(socket)
 
     def expect(self, ms):
@@ -335,7 +336,10 @@ class _Connection:
     async def close(self):
         self.deadline = None
         await _close(self._writer, self.phase == _STUCK)
-        self._reader = self._writer = self.task = self._large = self.channel = None
+        if self._plain:
+            # After a failed handshake modtls no longer closes the socket under it; twice does no harm.
+            await _close(self._plain)
+        self._reader = self._writer = self._plain = self.task = self._large = self.channel = None
 
     async def _fill(self):
         self._http.filled(await self._read(self._http.room()))

@@ -1,0 +1,106 @@
+"""HTTPS on the unix port when a certificate is provisioned (A2): at most two sessions, and the plain port stands back."""
+
+import contextlib
+import json
+import socket
+import ssl
+import time
+
+import api_process
+import httpx
+import pytest
+from latchkey_tools import pki
+
+READ = {"Authorization": "Bearer CLOUD-read"}
+CONFIGURE = {"Authorization": "Bearer CLOUD-configure"}
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return pki.make(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="module")
+def device(authority):
+    options = {"cert": authority.broker.cert_der, "key": authority.broker.key_der, "channel": "lan"}
+    with api_process.running(heapsize="512K", REQUEST_MS=2000, **options) as process:
+        yield process
+
+
+@pytest.fixture
+def trust(authority):
+    return ssl.create_default_context(cafile=authority.ca.cert_pem)
+
+
+def connect_tls(device, trust):
+    sock = socket.create_connection(("127.0.0.1", device.tls_port), 10)
+    return trust.wrap_socket(sock, server_hostname="127.0.0.1")
+
+
+def wait_empty(device):
+    for _ in range(100):
+        if json.loads(device.tell("status"))["connections"] == 0:
+            return
+        time.sleep(0.05)
+    raise AssertionError("connections stay")
+
+
+def test_https_serves_everything_to_the_permitted(device, trust):
+    with httpx.Client(base_url=f"https://127.0.0.1:{device.tls_port}", verify=trust) as client:
+        assert client.get("/v1/info").status_code == 200
+        assert client.get("/v1/log", headers=CONFIGURE).status_code == 200
+        assert client.patch("/v1/state", headers=CONFIGURE, json={"on": True}).json()["on"] is True
+        assert client.get("/v1/state").status_code == 401
+
+
+def test_the_plain_port_answers_only_info_and_426(device):
+    with httpx.Client(base_url=device.url) as client:
+        assert client.get("/v1/info").status_code == 200
+        answer = client.get("/v1/state", headers=READ)
+        assert (answer.status_code, answer.json()["code"]) == (426, "tls_required")
+        assert answer.headers["upgrade"].startswith("TLS/1.2")
+
+
+def test_a_third_session_is_closed_and_two_go_on(device, trust):
+    wait_empty(device)
+    with connect_tls(device, trust) as first, connect_tls(device, trust) as second:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            connect_tls(device, trust).close()
+        for guest in (first, second):
+            guest.sendall(b"GET /v1/info HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert guest.recv(1000).startswith(b"HTTP/1.1 200 ")
+    wait_empty(device)
+    connect_tls(device, trust).close()
+
+
+def test_who_never_finishes_the_handshake_is_let_go(device):
+    wait_empty(device)
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", device.tls_port), 10) as sock:
+        assert sock.recv(100) == b""
+    assert 1.5 < time.monotonic() - began < 5
+    wait_empty(device)
+
+
+def test_plain_words_on_the_tls_port_do_no_harm(device, trust):
+    for words in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" + b"\0" * 600, b"\0" * 5000):
+        with socket.create_connection(("127.0.0.1", device.tls_port), 10) as sock:
+            with contextlib.suppress(ConnectionError):
+                sock.sendall(words)
+                while sock.recv(1000):
+                    pass
+    wait_empty(device)
+    connect_tls(device, trust).close()
+
+
+def test_sessions_leave_no_heap_behind(device, trust):
+    def heap_after(sessions):
+        for _ in range(sessions):
+            with connect_tls(device, trust) as sock:
+                sock.sendall(b"GET /v1/info HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+                assert sock.recv(1000).startswith(b"HTTP/1.1 200 ")
+        wait_empty(device)
+        return int(device.tell("heap"))
+
+    before = heap_after(3)
+    assert heap_after(15) <= before + 4096
