@@ -7,6 +7,8 @@ The first line on standard output is a JSON object with the address of the API a
 
 import argparse
 import asyncio
+import contextlib
+import fcntl
 import json
 import secrets
 import socket
@@ -38,6 +40,22 @@ async def serve(folder, slug, target, systems=(), issuer=None, port=0, settings=
     """Serve until SIGINT, SIGTERM, the end of standard input where that is a pipe, or Refused (raised)."""
     folder = Path(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _sole_user(folder):
+        await _serve(folder, slug, target, systems, issuer, port, settings, on_ready)
+
+
+@contextlib.contextmanager
+def _sole_user(folder):
+    """Two simulators over one state would undo each other's changes."""
+    with open(folder / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CloudError(f"a simulator runs over {folder} already; stop it, or give another --folder") from None
+        yield
+
+
+async def _serve(folder, slug, target, systems, issuer, port, settings, on_ready):
     cloud = Cloud(folder / STATE_NAME, slug, issuer)
     cloud.set(**(settings or {}))
     for system_uuid in systems:

@@ -1,0 +1,121 @@
+"""`latchkey sim` and `latchkey vboard` as a person runs them: a process, its words, its exit status, Ctrl-C."""
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
+LATCHKEY = [sys.executable, "-m", "latchkey_tools.cli"]
+
+
+def latchkey(*arguments, folder=None):
+    env = dict(os.environ, **({"LATCHKEY_SIM": str(folder)} if folder else {}))
+    return subprocess.run([*LATCHKEY, *arguments], env=env, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """The folder of a simulator started by hand, with its own broker."""
+    folder = tmp_path_factory.mktemp("cli") / "sim"
+    command = [*LATCHKEY, "sim", "run", "--folder", str(folder), "--system", SYSTEM]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    words = [process.stderr.readline() for _ in range(3)]
+    assert "GraphQL: http://127.0.0.1:" in words[-1], words
+    yield folder
+    process.send_signal(signal.SIGINT)
+    process.wait(15)
+    process.stderr.close()
+
+
+def test_a_token_is_made_listed_extended_and_revoked(running, tmp_path):
+    made = latchkey("sim", "create", SYSTEM, "--duration", "PT1H", folder=running)
+    assert made.returncode == 0 and re.fullmatch(r"CLOUD-[\w-]+\.[\w-]+\.[\w-]+\n", made.stdout)
+    (record,) = json.loads(latchkey("sim", "list", SYSTEM, "--json", folder=running).stdout)
+    assert record["status"] == "ACTIVATED" and "token" not in record
+    out = tmp_path / "token"
+    extended = latchkey("sim", "extend", record["uuid"], "P2D", "--out", str(out), folder=running)
+    assert extended.returncode == 0 and extended.stdout == "" and "CLOUD-" not in extended.stderr
+    assert out.read_text().startswith("CLOUD-") and stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert latchkey("sim", "revoke", record["uuid"], folder=running).returncode == 0
+    table = latchkey("sim", "list", SYSTEM, folder=running).stdout
+    assert "DEACTI" in table and "CLOUD-" not in table
+    assert latchkey("sim", "revoke", record["uuid"], "--leave", folder=running).returncode == 0
+    assert "no tokens" in latchkey("sim", "list", SYSTEM, folder=running).stdout
+
+
+def test_keys_are_rotated_and_settings_changed(running):
+    assert latchkey("sim", "rotate", folder=running).stdout.startswith("SIM-")
+    assert latchkey("sim", "set", "algorithm=RS256", "mixedZones=true", folder=running).returncode == 0
+    bad = latchkey("sim", "set", "colour=blue", folder=running)
+    assert bad.returncode == 1 and "colour" in bad.stderr
+
+
+def test_a_second_simulator_over_the_same_state_is_refused(running):
+    second = latchkey("sim", "run", "--folder", str(running))
+    assert second.returncode == 1 and "runs over" in second.stderr and "Traceback" not in second.stderr
+
+
+def test_failures_are_one_line_that_says_what_to_do(tmp_path):
+    for arguments, status, words in (
+        (["sim", "list", SYSTEM], 1, "latchkey sim run"),
+        (["sim", "run", "--broker", "mqtts://mqtt.drivr.cloud"], 3, "DRIVR's own"),
+        (["sim", "run", "--broker", "localhost"], 1, "mqtts://host:port"),
+        (["sim", "create"], 2, "Usage"),
+        (["vboard", "--clock", "cuckoo"], 1, "host or unset"),
+    ):
+        done = latchkey(*arguments, folder=tmp_path / "none")
+        assert (done.returncode, words in done.stderr) == (status, True), done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_ends_the_simulator_with_its_broker_and_leaves_no_address(tmp_path):
+    command = [*LATCHKEY, "sim", "run", "--folder", str(tmp_path / "s"), "--broker-kind", "amqtt"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    words = "".join(process.stderr.readline() for _ in range(3))
+    ports = [int(p) for p in re.findall(r"(?:localhost|127\.0\.0\.1):(\d+)", words)]
+    process.send_signal(signal.SIGINT)
+    assert process.wait(15) == 130
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()
+    assert len(ports) == 2 and not any(listens(port) for port in ports)
+    assert not (tmp_path / "s" / "simulator.json").exists()
+
+
+def test_a_vboard_shows_its_port_takes_commands_and_leaves_nothing_at_ctrl_c():
+    process = subprocess.Popen(
+        [*LATCHKEY, "vboard"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    lines = [process.stdout.readline() for _ in range(4)]
+    serial, url, log = (line.split(":", 1)[1].strip() for line in lines[:3])
+    assert httpx.get(url + "/v1/info", trust_env=False).json()["state"] == "unprovisioned"
+    assert os.path.exists(serial)
+    for command, answer in (("cut", "power is off"), ("on", "power is on"), ("what", "commands:")):
+        process.stdin.write(command + "\n")
+        process.stdin.flush()
+        assert answer in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, complaints = process.communicate(timeout=15)
+    assert process.returncode == 130 and "Traceback" not in complaints
+    assert not os.path.exists(os.path.dirname(log)) and not os.path.exists(serial)
+    assert not listens(int(url.rsplit(":", 1)[1]))
+
+
+def listens(port):
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        try:
+            httpx.get(f"http://127.0.0.1:{port}/", timeout=0.5, trust_env=False)
+        except httpx.ConnectError:
+            return False
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.05)
+    return True

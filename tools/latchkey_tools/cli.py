@@ -1,0 +1,57 @@
+"""The command `latchkey`: the demo, the DRIVR simulator, and the desk board.
+
+Data goes to standard output, everything else to standard error. Exit status: 0 done, 1 it did not work (the last line
+says what to do), 2 wrong usage, 3 refused for safety, 130 interrupted.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from latchkey_tools import __version__, cli_sim, cli_vboard
+from latchkey_tools.problems import PROBLEMS, REFUSALS
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Tools for Latchkey devices.")
+app.add_typer(cli_sim.app, name="sim")
+app.command("vboard")(cli_vboard.vboard)
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running and print lines to try.")] = False,
+    broker: Annotated[str | None, typer.Option(help="mosquitto or amqtt; the first that is there by default.")] = None,
+):
+    """Run the main job from end to end: broker, simulator, and the firmware on real MicroPython."""
+    from latchkey_tools import demo as story
+
+    raise typer.Exit(story.main(keep=keep, broker_kind=broker))
+
+
+@app.callback(invoke_without_command=True)
+def version(show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False):
+    if show:
+        print(__version__)
+        raise typer.Exit
+
+
+def main():
+    """Entry point: every failure that is foreseen is one line on standard error."""
+    try:
+        app()
+    except REFUSALS as problem:
+        _say(problem)
+        sys.exit(3)
+    except PROBLEMS as problem:
+        _say(problem)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _say(problem):
+    print(f"latchkey: {problem}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

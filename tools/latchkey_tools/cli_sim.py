@@ -1,0 +1,162 @@
+"""`latchkey sim`: run the DRIVR simulator, and change what its cloud says."""
+
+import asyncio
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from latchkey_tools import pki
+from latchkey_tools.sim import server
+from latchkey_tools.sim.client import Client
+from latchkey_tools.sim.publisher import parse_broker
+
+app = typer.Typer(no_args_is_help=True, help="The DRIVR simulator: a cloud on this machine, for development only.")
+
+HOME = Path(typer.get_app_dir("latchkey")) / "simulator"
+Folder = Annotated[Path, typer.Option(envvar="LATCHKEY_SIM", help="Where the simulator keeps keys, tokens and bearer.")]
+System = Annotated[str, typer.Argument(help="System UUID of the device.")]
+TokenUuid = Annotated[str, typer.Argument(metavar="UUID", help="The token's uuid, as `latchkey sim list` shows it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print data for scripts.")]
+
+
+@app.command()
+def run(
+    folder: Folder = HOME,
+    slug: Annotated[str, typer.Option(help="The Domain's name in topics.")] = "company-example",
+    system: Annotated[list[str] | None, typer.Option(help="System UUID to list for; may be repeated.")] = None,
+    broker: Annotated[str | None, typer.Option(help="mqtts://host:port; else a broker is started.")] = None,
+    ca: Annotated[Path | None, typer.Option(help="PEM of the CA that signed the broker's certificate.")] = None,
+    cert: Annotated[Path | None, typer.Option(help="PEM of the simulator's client certificate.")] = None,
+    key: Annotated[Path | None, typer.Option(help="PEM of its private key.")] = None,
+    broker_kind: Annotated[str | None, typer.Option(help="Of the broker that is started: mosquitto or amqtt.")] = None,
+    algorithm: Annotated[str | None, typer.Option(help="RS512 or RS256.")] = None,
+    issuer: Annotated[str | None, typer.Option(help="The tokens' iss; else https://SLUG.api.drivr.cloud.")] = None,
+    port: Annotated[int, typer.Option(help="Port of the GraphQL API on 127.0.0.1; 0 for a free one.")] = 0,
+):
+    """Run until Ctrl-C. Prints where it listens; binds loopback only; refuses DRIVR's own hosts."""
+    if algorithm not in (None, "RS256", "RS512"):
+        raise ValueError("--algorithm is RS512 or RS256")
+    settings = {"algorithm": algorithm} if algorithm else {}
+    with contextlib.ExitStack() as stack:
+        target = parse_broker(broker, ca, cert, key) if broker else _own_broker(stack, folder, slug, broker_kind)
+        asyncio.run(server.serve(folder, slug, target, system or (), issuer, port, settings, _tell))
+
+
+@app.command()
+def create(
+    system: System,
+    duration: Annotated[str, typer.Option(help="1D, P1D, PT1H or seconds.")] = "1D",
+    permanent: Annotated[str | None, typer.Option(metavar="NAME", help="Make a permanent token of this name.")] = None,
+    device: Annotated[str, typer.Option(help="requestedDevice, as the mutation wants it.")] = "smart-bulb",
+    out: Annotated[Path | None, typer.Option(help="Write the token to this file, mode 0600, instead.")] = None,
+    folder: Folder = HOME,
+):
+    """Make a token with DRIVR's mutation and print it."""
+    client = Client(folder)
+    if permanent:
+        token = client.create_permanent_token(system, permanent)
+    else:
+        token = client.create_token(system, duration, device)
+    _deliver(token, out)
+
+
+@app.command()
+def revoke(
+    uuid: TokenUuid,
+    leave: Annotated[bool, typer.Option("--leave", help="By leaving the list, instead of by status.")] = False,
+    status: Annotated[str, typer.Option(help="The status that the list shows then.")] = "DEACTIVATED",
+    folder: Folder = HOME,
+):
+    """Revoke a token."""
+    Client(folder).revoke(uuid, leave, status)
+    _say(f"{uuid} {'has left the list' if leave else 'is ' + status}")
+
+
+@app.command()
+def extend(
+    uuid: TokenUuid,
+    duration: Annotated[str, typer.Argument(help="From now: 1D, P1D, PT1H or seconds.")],
+    out: Annotated[Path | None, typer.Option(help="Write the token to this file, mode 0600, instead.")] = None,
+    folder: Folder = HOME,
+):
+    """Move a token's end; its uuid stays, and the new jwt is printed."""
+    _deliver(Client(folder).extend(uuid, duration), out)
+
+
+@app.command()
+def rotate(
+    keep_old: Annotated[bool, typer.Option("--keep-old", help="Leave the old key in the key set.")] = False,
+    folder: Folder = HOME,
+):
+    """Sign with a new key from now on; prints its kid."""
+    print(Client(folder).rotate(keep_old))
+
+
+@app.command("list")
+def list_(system: System, folder: Folder = HOME, as_json: AsJson = False):
+    """The tokens of a System, newest first; the tokens themselves are not shown."""
+    records = [{name: value for name, value in r.items() if name != "token"} for r in Client(folder).tokens(system)]
+    if as_json:
+        return print(json.dumps(records, indent=2))
+    table = Table("uuid", "status", "created", "ends", "roles")
+    for r in records:
+        roles = ", ".join(role["name"] for role in r["roles"])
+        table.add_row(r["uuid"], r["status"], r["createdAt"][:19], (r["expiresAt"] or "never")[:19], roles)
+    Console().print(table if records else f"no tokens for {system}")
+
+
+@app.command("set")
+def set_(
+    changes: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="Fields of SimulationInput.")],
+    folder: Folder = HOME,
+):
+    """Change how the cloud behaves, e.g. retainedLists=false createdAtOffset=-1 omitUpdatedAt=true."""
+    settings = dict(_setting(change) for change in changes)
+    Client(folder).configure(**settings)
+    _say("now " + ", ".join(f"{name} is {value}" for name, value in settings.items()))
+
+
+def _setting(change):
+    name, equals, text = change.partition("=")
+    if not equals:
+        raise ValueError(f"{change}: write NAME=VALUE")
+    with contextlib.suppress(ValueError):
+        return name, json.loads(text)
+    return name, text
+
+
+def _own_broker(stack, folder, slug, kind):
+    from latchkey_tools.broker import Broker
+
+    certificates = folder / "pki"
+    if not (certificates / "broker.key.pem").exists():
+        pki.make(certificates, slug)
+    broker = stack.enter_context(Broker(certificates, kind))
+    _say(f"broker ({broker.kind}, a client certificate is required): mqtts://localhost:{broker.port}")
+    _say(f"certificates for a device: {certificates}/ca.cert.der, device.cert.der, device.key.der")
+    identity = broker.pki.simulator
+    return parse_broker(f"mqtts://localhost:{broker.port}", broker.pki.ca.cert_pem, identity.cert_pem, identity.key_pem)
+
+
+def _deliver(token, out):
+    if out:
+        pki.write_private(out, token.jwt.encode())
+        _say(f"{token.uuid} is in {out}")
+    else:
+        _say(token.uuid)
+        print(token.jwt)
+
+
+def _tell(line):
+    address = json.loads(line)
+    _say(f"GraphQL: {address['url']}  bearer in {address['bearer_file']}; Ctrl-C ends it")
+
+
+def _say(text):
+    print(text, file=sys.stderr, flush=True)
