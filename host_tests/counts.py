@@ -12,6 +12,8 @@ COUNTS = {
     "mutated_tokens": (2000, 20000),
     "histories": (200, 2000),
     "reconnects": (100, 1000),
+    "openapi_examples": (50, 1000),
+    "api_requests": (2000, 100000),
 }
 
 

@@ -53,11 +53,11 @@ class TheBulb(Counted):
         rgb = bulb.Product(self.adapter, "rgb")
         cct = bulb.Product(self.adapter, "cct")
         ends = ({"brightness_pct": 1}, {"brightness_pct": 100}, {"transition_ms": 0}, {"transition_ms": 60000})
-        for fields in ends + ({"on": True}, {"rgb": [0, 255, 7]}):
+        for fields in ends + ({"on": True}, {"rgb": [0, 255, 7]}, {"brightness_pct": 50.0}):
             self.assertIsNone(refused(rgb, fields), fields)
         for value in (1, 0, None, "true", [], {}):
             self.assertEqual(refused(rgb, {"on": value}), "on")
-        for value in (0, 101, -1, True, "5", 5.5, None, 10**18):
+        for value in (0, 101, -1, True, "5", 5.5, None, 10**18, 1e30, -1e300 * 1e300):
             self.assertEqual(refused(rgb, {"brightness_pct": value}), "brightness_pct")
         for value in ([], [1, 2], [1, 2, 3, 4], [1, 2, 256], [1, 2, True], "red", None):
             self.assertEqual(refused(rgb, {"rgb": value}), "rgb")

@@ -13,10 +13,10 @@ TRANSITION_MS = 60000
 
 
 def whole(value, low, high, field):
-    """``value`` if it is a JSON integer in low..high, else ConfigError naming ``field``."""
-    if type(value) is not int or not low <= value <= high:
+    """``value`` as int if it is a whole number in low..high (50.0 counts, as in JSON Schema), else ConfigError."""
+    if type(value) not in (int, float) or not low <= value <= high or value != int(value):
         raise ConfigError("invalid_field", field, "%s: a whole number from %d to %d." % (field, low, high))
-    return value
+    return int(value)
 
 
 def truth(value, field):
