@@ -250,3 +250,11 @@ def test_a_flash_image_holds_the_firmware_umqtt_and_this_board_s_configuration(t
     with desk.Desk(tmp_path / "d", tree=tree) as board:
         board.power_on(wait=False)
         assert "verifier.mpy" in board.mpremote("fs", "ls", ":/flash/lib/latchkey")
+
+
+def test_an_interpreter_that_cannot_start_is_told_to_who_pressed_the_switch(tree, tmp_path, monkeypatch):
+    with desk.Desk(tmp_path / "d", tree=tree) as board:
+        monkeypatch.setattr(board._bridge, "_command", lambda cause, run_main: ["/nowhere/micropython"])
+        with pytest.raises(OSError):
+            board.power_on()
+        assert not board.running

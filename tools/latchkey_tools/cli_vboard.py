@@ -15,7 +15,7 @@ HELP = "commands: cut, on, reset, offline, online, log, quit"
 
 
 def vboard(
-    folder: Annotated[Path | None, typer.Option(help="Keeps flash and log; else a folder that vanishes.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Keeps flash, with its firmware, and log.")] = None,
     port: Annotated[int, typer.Option(help="Port of its local API; 0 for a free one.")] = 0,
     clock: Annotated[str, typer.Option(help="host, or unset: it starts in 2000 at every power-on.")] = "host",
     threads: Annotated[bool, typer.Option(help="Whether the port has threads.")] = True,

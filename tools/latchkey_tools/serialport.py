@@ -37,7 +37,7 @@ class Bridge:
         self._wake_out, self._wake_in = os.pipe()
         self._changed = threading.Condition()
         self._wanted = self._closing = False
-        self._device = self._process = None
+        self._device = self._process = self._failure = None
         self._forget_session()
         self.starts = 0
         self._thread = threading.Thread(target=self._run, name="serial port", daemon=True)
@@ -53,7 +53,11 @@ class Bridge:
         return process.pid if process else None
 
     def power_on(self):
+        """Returns once the process is started; raises what kept it from starting."""
         self._want(True)
+        if self._failure:
+            failure, self._failure = self._failure, None
+            raise failure
 
     def power_off(self):
         self._want(False)
@@ -74,7 +78,7 @@ class Bridge:
             self._wanted = power
             if self._thread.is_alive():
                 os.write(self._wake_in, b".")
-                self._changed.wait_for(lambda: self.running == power or self._wanted != power, timeout=10)
+                self._changed.wait_for(lambda: self.running == power or self._failure, timeout=10)
 
     # Everything below runs in the thread. It alone starts the process: the kernel ends a child with the *thread*
     # that started it (PR_SET_PDEATHSIG), so no caller's thread may.
@@ -90,16 +94,28 @@ class Bridge:
 
     def _follow_switch(self):
         if self._wanted and not self.running:
-            self._start("power", True)
+            self._start_or_tell()
         elif not self._wanted and self.running:
             self._kill()
 
+    def _start_or_tell(self):
+        try:
+            self._start("power", True)
+        except Exception as failure:  # whatever it was belongs to the caller of power_on, in another thread
+            self._wanted, self._failure = False, failure
+            if self._device is not None:
+                os.close(self._device)
+                self._device = None
+            self._announce()
+
     def _start(self, cause, run_main):
+        command = self._command(cause, run_main)
         self._device, device_end = os.openpty()
+        os.set_blocking(self._device, False)
         _set_quiet(device_end)
         try:
             self._process = children.spawn(
-                self._command(cause, run_main),
+                command,
                 stdin=device_end,
                 stdout=device_end,
                 stderr=device_end,
@@ -155,6 +171,8 @@ class Bridge:
     def _from_device(self):
         try:
             data = os.read(self._device, 4096)
+        except BlockingIOError:
+            return
         except OSError:  # EIO: the process has closed its terminal
             data = b""
         if not data:
@@ -216,15 +234,20 @@ class Bridge:
 
     def _to_device(self, data):
         if self.running and data:
-            os.write(self._device, data)
+            _write_or_lose(self._device, data)
 
     def _say(self, data):
         self._log.write(data)
         if self._somebody_listens():
-            try:
-                os.write(self._port, data)
-            except BlockingIOError:
-                pass  # a full line loses bytes, as a serial port does
+            _write_or_lose(self._port, data)
+
+
+def _write_or_lose(fd, data):
+    """A full line loses bytes, as a serial port does."""
+    try:
+        os.write(fd, data)
+    except BlockingIOError:
+        pass
 
 
 def _set_quiet(fd):

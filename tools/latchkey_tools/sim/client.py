@@ -56,7 +56,7 @@ class Client:
 
     @property
     def bearer(self):
-        return server.bearer(self.folder)
+        return (self.folder / server.BEARER_NAME).read_text()
 
     def graphql(self, query, **variables):
         """POST a query; returns its ``data``, raises SimulatorError with the API's words."""
