@@ -1,8 +1,8 @@
 """Strict JSON (RFC 8259), alike on CPython and MicroPython, whose own parsers are both lenient.
 
 Refused beyond the grammar: duplicate member names, a byte order mark, lone surrogates,
-deep nesting, integers over 19 digits, numbers over 32 characters or not within 1e38
-(a chip's float is single precision). Reads only; does not write JSON.
+deep nesting, numbers over 19 digits before the point, over 32 characters, or not within
+1e38 (a chip's float is single precision). Reads only; does not write JSON.
 """
 
 from latchkey import limits

@@ -119,7 +119,8 @@ def integer(text):
 
 
 def number(text):
-    return float(text) if len(text) <= 32 and abs(float(text)) < 1e38 else loose()
+    whole = re.match(r"-?(\d+)", text)[1]
+    return float(text) if len(whole) <= 19 and len(text) <= 32 and abs(float(text)) < 1e38 else loose()
 
 
 def depth(value):
