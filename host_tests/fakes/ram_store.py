@@ -65,7 +65,7 @@ class _Reader:
         return n
 
     def seek(self, offset, whence=0):
-        self.at = offset + (len(self.data) if whence == 2 else 0)
+        self.at = offset + (0, self.at, len(self.data))[whence]
         return self.at
 
     def close(self):

@@ -1,0 +1,244 @@
+"""A list on its way into the ledger: what it changes, and what of it counts (L5, L8).
+
+Nothing is written as long as the list repeats what is held. At the first difference a new file is begun, and what
+was repeated so far is copied from the old one; so a list of any length needs little memory, an unchanged one no flash.
+"""
+
+import binascii
+
+from latchkey import tokenlist
+from latchkey.limits import LEDGER_PENDING, YEAR_2020_S, const
+from latchkey.tokenlist import RECORD_BYTES
+
+_PIECE = const(8)  # records read at a time
+_FILTER_BYTES = const(1024)
+_FILTER_MASK = const(8191)
+_SUSPECTS = const(128)
+
+
+class Merge:
+    """One list. ``held``: Held; ``pending``: records by jti that are in force but not in flash yet; ``find_all``: gives
+    the narrowest of all records of a jti; ``begin``: a new slots.Writer.
+
+    ``retained``: L5 applies, with ``bar`` the moment after which a record that is not held counts; ``latest``: no time
+    after this moves a mark.
+    """
+
+    def __init__(self, held, pending, find_all, begin, retained, bar, latest):
+        self._held = held
+        self._pending = pending
+        self._find_all = find_all
+        self._begin = begin
+        self._retained = retained
+        self._bar = bar
+        self._latest = latest
+        self._seen = bytearray((held.count + 7) // 8)
+        self._seen_pending = {}
+        self._left = held.count + len(pending)
+        self.added = {}
+        self.writer = None
+        self.count = 0
+        self.spoken = self.changed = 0
+        self.unreadable = self.others = self.dropped = 0
+
+    def add(self, parsed):
+        """Take one member of the list, as tokenlist.parse_records gives it."""
+        if parsed == tokenlist.UNREADABLE:
+            self.unreadable += 1
+        elif parsed == tokenlist.OTHER_SYSTEM:
+            self.others += 1
+        else:
+            self._mark(parsed)
+            self._take(parsed[:RECORD_BYTES])
+
+    def same_tokens(self):
+        """The list is what is held, nothing more and nothing less."""
+        return self.only_adds() and not self.added
+
+    def only_adds(self):
+        """Everything held stands in the list unchanged."""
+        return self.writer is None and self._left == 0
+
+    def write(self):
+        """Begin the new file, if that has not been done, with everything that counted so far."""
+        if self.writer is None:
+            self.writer = self._begin()
+            for index in range(self._held.count):
+                if self._seen[index >> 3] & 1 << (index & 7):
+                    self.writer.write(self._held.record(index))
+            for records in (self._seen_pending, self.added):
+                for record in records.values():
+                    self.writer.write(record)
+
+    def close(self):
+        """Let go of both files; what was begun and not committed is given up."""
+        self._held.close()
+        if self.writer:
+            self.writer.abort()
+
+    def _mark(self, parsed):
+        changed = tokenlist.unpack(parsed)[4]
+        iat = int.from_bytes(parsed[RECORD_BYTES:], "little")
+        # T2: what lies outside moves nothing.
+        if YEAR_2020_S <= changed <= self._latest:
+            self.changed = max(self.changed, changed)
+            self.spoken = max(self.spoken, changed)
+        if YEAR_2020_S <= iat <= self._latest:
+            self.spoken = max(self.spoken, iat)
+
+    def _take(self, record):
+        jti16 = record[:16]
+        index, held = -1, None
+        if self._retained or not self.writer:
+            index, held = self._look(jti16)
+            if self._retained:
+                record = self._counting(record, held)
+                if record is None:
+                    self.dropped += 1
+                    return
+        self.count += 1
+        if self.writer is None and not self._repeats(jti16, index, held, record):
+            self.write()
+        if self.writer:
+            self.writer.write(record)
+
+    def _look(self, jti16):
+        if jti16 in self._pending:
+            return -1, self._pending[jti16]
+        index = self._held.find(jti16)
+        if index < 0:
+            return -1, None
+        if self._retained and self._held.suspect(jti16):
+            return index, self._find_all(jti16)
+        return index, self._held.record(index)
+
+    def _counting(self, record, held):
+        """L5: what of a record in a list that may be old counts, None for nothing."""
+        changed = tokenlist.unpack(record)[4]
+        if held is not None:
+            if changed > tokenlist.unpack(held)[4]:
+                return record
+            return tokenlist.narrower(held, record)
+        if changed > self._bar:
+            return record
+        jti16, flags = tokenlist.unpack(record)[:2]
+        if flags & tokenlist.ADMITS:
+            return None
+        # A refusal always counts; kept as new as the bar, it lets no old record after it count either.
+        return tokenlist.pack(jti16, flags, 0, tokenlist.NEVER, self._bar, ())
+
+    def _repeats(self, jti16, index, held, record):
+        """Whether this one need not be written yet: it repeats what is held, or is one of a few new ones."""
+        if held is None:
+            if len(self.added) == LEDGER_PENDING or jti16 in self.added:
+                return False
+            self.added[jti16] = record
+            return True
+        # Of a token held twice ``held`` is the narrowest, and neither of the two may be what stands there.
+        if record != (held if index < 0 else self._held.record(index)):
+            return False
+        if index < 0:
+            if jti16 in self._seen_pending:
+                return False
+            self._seen_pending[jti16] = record
+        else:
+            bit = 1 << (index & 7)
+            if self._seen[index >> 3] & bit:
+                return False
+            self._seen[index >> 3] |= bit
+        self._left -= 1
+        return True
+
+
+class Held:
+    """The records in flash, looked up one after the other in about the order in which they stand there.
+
+    All are read once at the start, when the checksum is compared (StoreError) and it is learnt which tokens are surely
+    not held and which may be held twice: a Bloom filter of two hashes, in which 1,000 tokens take one lookup in 80
+    for another's.
+    """
+
+    def __init__(self, slots, count):
+        self.count = count
+        self._buf = bytearray(_PIECE * RECORD_BYTES if count else 0)
+        self._view = memoryview(self._buf)
+        self._filter = bytearray(2 * _FILTER_BYTES if count else 0)
+        self._suspects = []
+        self._survey(slots)
+        self._first = -1  # index of the first record in the buffer
+        self._have = 0
+        self._next = 0
+        self._file = slots.open() if count else None
+        self._start = self._file.seek(0, 1) if count else 0
+
+    def close(self):
+        file, self._file = self._file, None
+        if file:
+            file.close()
+
+    def record(self, index):
+        """Bytes of one record."""
+        self._read(index - index % _PIECE)
+        at = (index - self._first) * RECORD_BYTES
+        return bytes(self._view[at : at + RECORD_BYTES])
+
+    def find(self, jti16):
+        """Index of the next record of this token, searched for from the last find on and around; -1 for none."""
+        if self.count == 0:
+            return -1
+        # Most lists come in the order of the one before.
+        if self._next < self.count and self.record(self._next)[:16] == jti16:
+            self._next += 1
+            return self._next - 1
+        return self._search(jti16) if self._perhaps(binascii.crc32(jti16)) else -1
+
+    def suspect(self, jti16):
+        """Whether more than one record may be of this token."""
+        return len(self._suspects) == _SUSPECTS or (binascii.crc32(jti16) & 0x3FFFFFFF) in self._suspects
+
+    def _survey(self, slots):
+        left = self.count * RECORD_BYTES
+        for size in slots.pieces(self._view) if left else ():
+            for at in range(0, min(size, left), RECORD_BYTES):
+                self._note(binascii.crc32(self._view[at : at + 16]))
+            left -= min(size, left)
+
+    def _bits(self, crc):
+        low, high = crc & _FILTER_MASK, crc >> 13 & _FILTER_MASK
+        return low >> 3, 1 << (low & 7), _FILTER_BYTES + (high >> 3), 1 << (high & 7)
+
+    def _perhaps(self, crc):
+        a, a_bit, b, b_bit = self._bits(crc)
+        return self._filter[a] & a_bit and self._filter[b] & b_bit
+
+    def _note(self, crc):
+        if self._perhaps(crc) and len(self._suspects) < _SUSPECTS:
+            self._suspects.append(crc & 0x3FFFFFFF)
+        a, a_bit, b, b_bit = self._bits(crc)
+        self._filter[a] |= a_bit
+        self._filter[b] |= b_bit
+
+    def _search(self, jti16):
+        first = self._next - self._next % _PIECE
+        at = (self._next - first) * RECORD_BYTES
+        for _ in range((self.count + _PIECE - 1) // _PIECE + 1):
+            if first >= self.count:
+                first = 0
+            self._read(first)
+            end = self._have * RECORD_BYTES
+            at = self._buf.find(jti16, at, end)
+            while at > 0 and at % RECORD_BYTES:
+                at = self._buf.find(jti16, at + 1, end)
+            if at >= 0:
+                self._next = first + at // RECORD_BYTES + 1
+                return self._next - 1
+            first += _PIECE
+            at = 0
+        return -1
+
+    def _read(self, first):
+        if first != self._first:
+            self._have = min(_PIECE, self.count - first)
+            self._file.seek(self._start + first * RECORD_BYTES)
+            self._file.readinto(self._view[: self._have * RECORD_BYTES])
+            self._first = first

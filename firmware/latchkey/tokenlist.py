@@ -1,0 +1,179 @@
+"""The cloud's list of tokens: from JSON to small fixed-size records (L7).
+
+A record is 61 bytes, integers little-endian::
+
+    jti(16) flags(1) start(4) end(4) changed(4) roles(8 x 4)
+
+``flags``: bit 0 set if it admits, bits 4 to 7 the number of roles; times in Unix seconds, ``start`` 0 and ``end``
+0xFFFFFFFF for none; roles are the first 4 bytes of SHA-256 over the role's UUID, sorted. The token's text never leaves
+this module.
+"""
+
+import hashlib
+import struct
+
+from latchkey import b64url, jsonstream, strictjson, times, uuids
+from latchkey.errors import FormatError
+from latchkey.limits import ROLES_PER_RECORD, const
+
+RECORD_BYTES = const(61)
+NEVER = const(0xFFFFFFFF)
+ADMITS = const(1)
+_FORM = "<16sBIII32s"
+_ROLE_BYTES = const(4)
+
+# In place of a record: one without a readable uuid (L6), and one for another System.
+UNREADABLE = b"u"
+OTHER_SYSTEM = b"o"
+
+
+def parse_records(stream, system_uuid16):
+    """Yield for each member of the list in ``stream`` (``readinto``) 65 bytes: its record, and the ``iat`` inside its
+    token as 4 more (0 if there is none to be read); or UNREADABLE or OTHER_SYSTEM.
+
+    An empty stream is an empty list. FormatError for a list that breaks off, has no end or is no list; OSError as
+    the stream raises it. One member is in memory at a time; touches no store, so any thread may run it.
+    """
+    for item in jsonstream.items(_Peeked(stream)):
+        yield _record(item, system_uuid16)
+
+
+def role_hash(role_uuid16):
+    """What a record keeps of a role."""
+    return hashlib.sha256(role_uuid16).digest()[:_ROLE_BYTES]
+
+
+def unpack(record):
+    """(jti16, flags, start, end, changed, roles) of a record; ``roles``: tuple of hashes."""
+    jti16, flags, start, end, changed, packed = struct.unpack(_FORM, record[:RECORD_BYTES])
+    roles = [packed[i : i + _ROLE_BYTES] for i in range(0, (flags >> 4) * _ROLE_BYTES, _ROLE_BYTES)]
+    return jti16, flags & 15, start, end, changed, tuple(roles)
+
+
+def pack(jti16, flags, start, end, changed, roles):
+    """The record of these; of one that does not admit nothing else matters, so nothing else is kept."""
+    if not flags & ADMITS:
+        start, end, roles = 0, NEVER, ()
+    roles = sorted(set(roles))
+    return struct.pack(_FORM, jti16, flags | len(roles) << 4, start, end, changed, b"".join(roles))
+
+
+def narrower(a, b):
+    """Of two records of one token what both allow, field by field; the later ``changed``."""
+    jti16, a_flags, a_start, a_end, a_changed, a_roles = unpack(a)
+    _, b_flags, b_start, b_end, b_changed, b_roles = unpack(b)
+    roles = [role for role in a_roles if role in b_roles]
+    start, end, changed = max(a_start, b_start), min(a_end, b_end), max(a_changed, b_changed)
+    return pack(jti16, a_flags & b_flags, start, end, changed, roles)
+
+
+class _Peeked:
+    """Stands before a stream and gives ``[]`` for one that is empty."""
+
+    def __init__(self, stream):
+        self._stream = stream
+        self._empty = True
+
+    def readinto(self, buf):
+        count = self._stream.readinto(buf) or 0
+        if self._empty and not count:
+            buf[:2] = b"[]"
+            count = 2
+        self._empty = False
+        return count
+
+
+def _record(item, system_uuid16):
+    if not isinstance(item, bytes):
+        return _refusal(item.text)
+    try:
+        members = strictjson.parse(item)
+    except FormatError:
+        return _refusal(jsonstream.find_text(item))
+    if not isinstance(members, dict):
+        return UNREADABLE
+    system = _uuid_or_none(members.get("systemUuid"))
+    if system is not None and system != system_uuid16:
+        return OTHER_SYSTEM
+    jti16 = _uuid_or_none(members.get("uuid"))
+    if jti16 is None:
+        return UNREADABLE
+    changed = _changed(members)
+    usable = system is not None and changed is not None and members.get("status") == "ACTIVATED"
+    record = _admitting(jti16, changed, members) if usable else None
+    if record is None:
+        record = pack(jti16, 0, 0, NEVER, changed or _changed(members, True), ())
+    return record + struct.pack("<I", _iat(members.get("token")))
+
+
+def _refusal(text):
+    """Of a record that is too long or no strict JSON nothing counts but that its token is out."""
+    jti16 = _uuid_or_none(str(text, "ascii") if text and max(text) < 128 else None)
+    return UNREADABLE if jti16 is None else pack(jti16, 0, 0, NEVER, 0, ()) + b"\x00\x00\x00\x00"
+
+
+def _uuid_or_none(text):
+    try:
+        return uuids.to_bytes(text)
+    except ValueError:
+        return None
+
+
+def _changed(members, lax=False):
+    """The later of createdAt and updatedAt, 0 without either; None if one cannot be read, or with ``lax`` the other."""
+    changed = 0
+    for name in ("createdAt", "updatedAt"):
+        try:
+            changed = max(changed, _moment(members.get(name), 0, True))
+        except ValueError:
+            if not lax:
+                return None
+    return changed
+
+
+def _admitting(jti16, changed, members):
+    try:
+        start = _moment(members.get("notBefore"), 0)
+        end = _moment(members.get("expiresAt"), NEVER)
+        return pack(jti16, ADMITS, start, end, changed, _roles(members.get("roles")))
+    except ValueError:
+        return None
+
+
+def _moment(text, default, round_up=False):
+    if text is None:
+        return default
+    return min(max(times.parse_unix_s(text, round_up), 0), NEVER)
+
+
+def _roles(roles):
+    if roles is None:
+        return ()
+    if not isinstance(roles, list):
+        raise ValueError("roles")
+    hashes = []
+    for role in roles[:ROLES_PER_RECORD]:
+        if not isinstance(role, dict):
+            raise ValueError("roles")
+        hashes.append(role_hash(uuids.to_bytes(role.get("uuid"))))
+    return hashes
+
+
+def _iat(token):
+    """``iat`` of the payload, without parsing all of it: inside a JSON string its quotes would be escaped."""
+    if not isinstance(token, str):
+        return 0
+    start = token.find(".") + 1
+    end = token.find(".", start)
+    try:
+        payload = b64url.decode(token[start:end]) if 0 < start < end else b""
+    except ValueError:
+        return 0
+    at = payload.find(b'"iat"')
+    digits = payload[at + 5 : at + 32].lstrip(b" \t\r\n:") if at >= 0 else b""
+    iat = 0
+    for byte in digits:
+        if not 0x30 <= byte <= 0x39:
+            break
+        iat = iat * 10 + byte - 0x30
+    return iat if iat < NEVER else 0
