@@ -72,11 +72,20 @@ def mount():
 
 def run_main():
     try:
+        run_boot()
         import main
 
         main.run()
     except KeyboardInterrupt:
         print("stopped")
+
+
+def run_boot():
+    """A board without boot.py boots all the same."""
+    try:
+        import boot  # noqa: F401
+    except ImportError:
+        pass
 
 
 read_arguments(sys.argv[1:])
