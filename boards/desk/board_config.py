@@ -47,6 +47,7 @@ class Board:
         return (desk_options.host, "localhost")
 
     def heap(self):
+        gc.collect()
         return {"free_bytes": gc.mem_free(), "used_bytes": gc.mem_alloc()}
 
     def say(self, text):

@@ -30,6 +30,7 @@ from latchkey_tools.sim import Simulator
 SLUG = "company-example"
 SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
 OTHER_SYSTEM = "11111111-2222-4333-8444-555555555555"
+OWNER = {"uuid": "8d86661d-985d-4878-a8f5-69723acfa364", "name": "Domain Owner"}
 VISITOR = {"uuid": "5d1f7f3c-96d2-4a6a-9a6e-0f3a3c9b7a10", "name": "Visitor"}
 
 # The whole sample token that DRIVR's documentation prints: a real one, long expired, whose key nobody published.
@@ -118,7 +119,8 @@ class Technician:
         """The response; a 429 is tried again after its Retry-After, as its code asks."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         for _ in range(8):
-            response = self._http.request(method, path, headers=headers, json=body)
+            # One connection each: the device reboots in this story, and a kept one would be dead.
+            response = self._http.request(method, path, headers=headers | {"Connection": "close"}, json=body)
             if response.status_code != 429:
                 break
             time.sleep(int(response.headers["Retry-After"]))
@@ -135,7 +137,11 @@ class Technician:
         return f"{response.status_code} {response.json()['code']}"
 
     def diagnostics(self, token):
-        response = self.send("GET", "/v1/diagnostics", token)
+        """The dict of /v1/diagnostics, or None while the device does not give it."""
+        try:
+            response = self.send("GET", "/v1/diagnostics", token)
+        except httpx.HTTPError:
+            return None
         return response.json() if response.status_code == 200 else None
 
 
@@ -223,7 +229,7 @@ class Story:
         self.day = self.make(SHORT_LIVED, "createLocalApiToken")
         self.expect("PATCH /v1/state on", "200", lambda: self.state(self.day, {"on": True}))
         self.expect("the state read back", True, lambda: self.tech.send("GET", "/v1/state", self.day).json()["on"])
-        self.expect("the light itself", True, lambda: "light: brightness_pct=100 on=True" in self.desk.log_text())
+        self.expect("the light itself", True, lambda: "on=True" in self.desk.log_text())
 
     def refused(self):
         """Refused, each with its code."""
@@ -232,7 +238,9 @@ class Story:
         other_system = self.sim.create_token(OTHER_SYSTEM).jwt
         expired = self.sim.make_token(SYSTEM, iat=now - 7200, nbf=now - 7260, exp=now - 3600)
         early = self.sim.make_token(SYSTEM, iat=now - 5, nbf=now + 3600, exp=now + 7200)
-        powerless = self.sim.make_token(SYSTEM, roles=[VISITOR])
+        self.sim.set_subject_roles([VISITOR])
+        powerless = self.sim.create_token(SYSTEM).jwt
+        self.sim.set_subject_roles([OWNER])
         for what, token, expected in (
             ("no token at all", None, "401 token_missing"),
             ("one bit of the signature flipped", flip_a_signature_bit(self.day), "401 bad_signature"),
@@ -340,7 +348,7 @@ class Story:
 
     def list_taken(self):
         seen = self.tech.diagnostics(self.day)
-        return bool(seen) and seen["ledger"]["records"] == len(self.sim.tokens(SYSTEM))
+        return bool(seen) and seen["ledger"]["tokens"] == len(self.sim.tokens(SYSTEM))
 
     def newest_change_unix_s(self):
         newest = max(t["updatedAt"] or t["createdAt"] for t in self.sim.tokens(SYSTEM))

@@ -9,7 +9,8 @@ import sys
 
 from .. import limits
 
-_STACK_BYTES = 16 * 1024
+# Enough for strict JSON at full depth under a TLS read on a 32-bit chip; frames of 64-bit words take twice as much.
+_STACK_BYTES = 16 * 1024 if sys.maxsize < 1 << 32 else 32 * 1024
 _lock = _thread.allocate_lock()
 _slot = [None, False]  # the next job; whether the thread runs
 

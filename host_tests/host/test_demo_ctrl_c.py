@@ -1,0 +1,62 @@
+"""Ctrl-C at any moment of the demo leaves no process, no port and no file behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+
+def processes_that_name(text):
+    """Command lines of living processes in which ``text`` stands."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if text in line:
+            found.append(line)
+    return found
+
+
+def wait_for(text, log, process, within_s=60):
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline and process.poll() is None:
+        if text in log.read_text():
+            return
+        time.sleep(0.02)
+    pytest.fail(f"{text!r} never came: {log.read_text()[-2000:]}")
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="not run: needs /proc to look for processes")
+@pytest.mark.parametrize("moment", ["", "1. Unboxed", "2. Provisioned", "the keys in flash", "5. No broker"])
+def test_ctrl_c_leaves_nothing(tmp_path, moment):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    log = tmp_path / "out"
+    with open(log, "wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-c", "import sys; from latchkey_tools import demo; sys.exit(demo.main())"],
+            env={**os.environ, "TMPDIR": str(scratch), "PYTHONUNBUFFERED": "1"},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        wait_for(moment, log, process)
+        if not moment:
+            time.sleep(0.7)
+        # A terminal's Ctrl-C goes to the whole foreground group.
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(20)
+        assert process.returncode == 130, log.read_text()
+        assert "Traceback" not in log.read_text()
+        assert list(scratch.iterdir()) == []
+        assert processes_that_name(str(scratch)) == []
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
