@@ -68,7 +68,7 @@ class Api:
     """The routes of one device.
 
     device    facts and deeds of the composition:
-              .info() -> dict for GET /v1/info, its ``state`` one of unprovisioned, pairing, ready;
+              .info() -> dict for GET /v1/info; .state() -> "unprovisioned", "pairing" or "ready";
               .hosts() -> names and addresses (text, lower case, no port) that are ours (A4);
               .plain_http() -> "read", "control" or "configure": A2's cap, asked at every plain LAN request;
               .diagnostics() -> dict; .log (logring.LogRing);
@@ -104,7 +104,7 @@ class Api:
         """Exchange for a parsed head, everything but the body judged; raises Refused or TokenError."""
         self._check_source(request)
         info = request.path == "/v1/info"
-        if not info and (self.verifier is None or self.device.info()["state"] == "unprovisioned"):
+        if not info and (self.verifier is None or self.device.state() == "unprovisioned"):
             raise Refused("unprovisioned")
         route = self._route(request)
         if request.tls_serves and request.channel != "tls" and route.permission is not OPEN:

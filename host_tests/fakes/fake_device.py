@@ -49,6 +49,7 @@ class FakeDevice:
             "model": "rgb",
             "version": "0.1.0",
             "system_uuid": SYSTEM_UUID,
+            "name": "Hall lamp",
             "state": state,
             "dev": True,
         }
@@ -58,6 +59,9 @@ class FakeDevice:
 
     def info(self):
         return self.facts
+
+    def state(self):
+        return self.facts["state"]
 
     def hosts(self):
         return self.names
