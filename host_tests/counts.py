@@ -11,6 +11,7 @@ COUNTS = {
     "bignum_micropython": (2000, 20000),
     "mutated_tokens": (2000, 20000),
     "histories": (200, 2000),
+    "power_cut_updates": (3, 12),
     "reconnects": (100, 1000),
     "openapi_examples": (50, 1000),
     "api_requests": (2000, 100000),

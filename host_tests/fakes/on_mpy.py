@@ -1,0 +1,21 @@
+"""Runs a script of this folder on the unix port and returns the lines of JSON it prints. For host tests."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from latchkey_tools import build
+
+
+def stories(code, heapsize="4M", timeout_s=200):
+    path = [".frozen", str(build.compile_firmware()), str(Path(__file__).parent)]
+    done = subprocess.run(
+        [str(build.micropython()), "-X", f"heapsize={heapsize}", "-c", code],
+        env={**os.environ, "MICROPYPATH": ":".join(path)},
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return [json.loads(line) for line in done.stdout.splitlines()]
