@@ -1,8 +1,8 @@
 """Serve the API alone on MicroPython, with the fake device: `micropython api_desk.py PORT [option=value ...]`.
 
-Options: channel (loopback), connections (16), state, cap, cert and key (DER files: HTTPS on tls_port), product;
-names in capitals set limits. Lines on standard input command it, one word of answer each: `heap` (bytes in use),
-`refuse CODE`, `change`, `calls`, `status`, `stop`.
+Options: channel (loopback), connections (16), state, cap, cert and key (DER files: HTTPS on tls_port), product,
+verifier (file for real_verifier); names in capitals set limits. Lines on standard input command it, one line of
+answer each: `heap` (bytes in use), `refuse CODE`, `change`, `calls`, `status`, `stop`.
 """
 
 import asyncio
@@ -27,6 +27,14 @@ def product_of(name):
     from latchkey.products import bulb
 
     return bulb.Product(DeskLight(quiet), name)
+
+
+def verifier_of(options):
+    if "verifier" not in options:
+        return FakeVerifier()
+    import real_verifier
+
+    return real_verifier.make(options["verifier"])
 
 
 def quiet(_text):
@@ -76,7 +84,7 @@ def command(words, verifier, api, server):
 
 
 async def main(port, options):
-    device, verifier = FakeDevice(options.get("state", "ready")), FakeVerifier()
+    device, verifier = FakeDevice(options.get("state", "ready")), verifier_of(options)
     device.cap = options.get("cap", "control")
     api = Api(device, None if device.facts["state"] == "unprovisioned" else verifier, product_of(options["product"]))
     server = Server(
