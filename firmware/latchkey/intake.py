@@ -3,7 +3,8 @@
 ``("keys", ((kid, n_be, e, alg), ...), refused)`` or ``("keys_refused", code)``;
 ``("list_begin", retained)``, ``("list_records", (record, ...))``, then ``("list_commit",)`` or
 ``("list_abort", code)``. Touches no store: the loop alone writes.
-A connection that fails meanwhile aborts the list and is passed on; anything else costs this one message.
+A connection that fails meanwhile, or memory that is short, aborts the list and ends the connection; anything else costs
+this one message.
 """
 
 from . import jwk, ledger, limits
@@ -30,6 +31,9 @@ class Intake:
             message = _keys(payload)
         except LinkError:
             raise
+        except MemoryError:
+            # Connecting again brings a retained message again, perhaps at a better moment.
+            raise LinkError("no_memory")
         except Exception as e:
             message = ("keys_refused", _code(e))
         self._put(message)
@@ -41,6 +45,9 @@ class Intake:
         except LinkError as e:
             self._put(("list_abort", e.code))
             raise
+        except MemoryError:
+            self._put(("list_abort", "no_memory"))
+            raise LinkError("no_memory")
         except Exception as e:
             self._put(("list_abort", _code(e)))
             return
@@ -66,6 +73,4 @@ def _keys(payload):
 
 
 def _code(e):
-    if isinstance(e, LatchkeyError):
-        return e.code
-    return "no_memory" if isinstance(e, MemoryError) else "unreadable"
+    return e.code if isinstance(e, LatchkeyError) else "unreadable"

@@ -101,19 +101,22 @@ _TLS_WORDS = (
     ("fatal alert", "cert_refused"),
     ("ALERT", "cert_refused"),
     ("alert", "cert_refused"),
+    ("SSL", "tls_failed"),
 )
-_MBEDTLS_FATAL_ALERT = -0x7780
+# Chips leave out mbedTLS's texts.
+_MBEDTLS = {-0x7780: "cert_refused", -0x7280: "closed"}
 
 
 def tls_reason(args):
-    """Reason for the arguments of an exception out of TLS; ``tls_failed`` if it says nothing we know."""
-    if args and args[0] == _MBEDTLS_FATAL_ALERT:
-        return "cert_refused"
+    """Reason for the arguments of an exception out of TLS: ``closed`` for an errno, ``tls_failed`` for the unknown."""
+    number = args[0] if args and isinstance(args[0], int) else 0
+    if number in _MBEDTLS:
+        return _MBEDTLS[number]
     text = " ".join([str(a) for a in args])
     for words, reason in _TLS_WORDS:
         if words in text:
             return reason
-    return "tls_failed"
+    return "closed" if number > 0 else "tls_failed"
 
 
 class Status:

@@ -10,14 +10,16 @@ from .rsa import PublicKey
 
 
 class Updates:
-    """``pinned``: policy ``keys: pinned`` (K4), key sets are counted and dropped. ``log``: callable of one text."""
+    """``pinned``: policy ``keys: pinned`` (K4), key sets are counted and dropped. ``dev``: whether the simulator's
+    keys are believed (A10). ``log``: callable of one text."""
 
-    def __init__(self, keystore, ledger, timefloor, log, pinned=False):
+    def __init__(self, keystore, ledger, timefloor, log, pinned=False, dev=False):
         self._keystore = keystore
         self._ledger = ledger
         self._timefloor = timefloor
         self._log = log
         self._pinned = pinned
+        self._dev = dev
         self._open = False
         self.key_sets = self.key_sets_refused = self.lists = self.lists_aborted = 0
         self.last_refusal = None
@@ -32,6 +34,15 @@ class Updates:
         except Exception as e:
             # The one cloud message that fails must not take the local API with it.
             self._failed(message[0], e)
+
+    def tick(self):
+        """Write to flash what has waited long enough; to be called every second or so."""
+        now_ms = self._timefloor.ticks_ms()
+        for part in (self._keystore, self._ledger):
+            try:
+                part.save_if_due(now_ms)
+            except LatchkeyError as e:
+                self._failed("save", e)
 
     def status(self):
         """Counts since start, as plain values."""
@@ -59,17 +70,19 @@ class Updates:
     def _keys(self, keys, _refused):
         self.key_sets += 1
         if not self._pinned:
-            self._keystore.replace([jwk.Key(kid, PublicKey(n_be, e), alg) for kid, n_be, e, alg in keys])
+            found = [jwk.Key(kid, PublicKey(n_be, e), alg) for kid, n_be, e, alg in keys]
+            self._keystore.replace(jwk.admitted(found, self._dev), self._timefloor.ticks_ms())
 
     def _keys_refused(self, code):
         self.key_sets_refused += 1
         self.last_refusal = "keys: " + code
+        self._keystore.refuse(code)
         self._log("cloud: key set refused: " + code)
 
     def _list_begin(self, retained):
         # A connection that died with the queue full may have left one open.
         self._close()
-        self._ledger.begin(retained, self._timefloor.now_unix_s())
+        self._ledger.begin(retained, self._timefloor.heard_unix_s(), self._timefloor.latest_unix_s())
         self._open = True
 
     def _list_records(self, records):
@@ -79,8 +92,9 @@ class Updates:
     def _list_commit(self):
         if self._open:
             self._open = False
-            self._ledger.commit()
+            self._ledger.commit(self._timefloor.ticks_ms())
             self.lists += 1
+            self._timefloor.learn(self._ledger.newest_changed_unix_s)
 
     def _list_abort(self, code):
         self.lists_aborted += 1

@@ -7,7 +7,7 @@ None), ``("time", unix_s, source)``, ``("trial", kept, reason)``, and those of t
 
 import os
 
-from .. import certdates
+from .. import certdates, limits
 from ..backoff import Backoff
 from ..intake import Intake
 from ..link import LinkError
@@ -38,12 +38,14 @@ class Keeper:
         self._alive = alive
         self._intake = Intake(settings.system_uuid16, put)
         self._backoff = Backoff(timing.first_ms, timing.ceiling_ms, timing.jitter_percent, _random_byte)
-        self._client = self._transport = self._context = None
+        self._client = self._transport = None
         self._trial = settings.trial_credentials is not None
+        self._context = self._new_context()
         self._trial_ms = self._since_ms = clock.ticks_ms()
         self._pause_ms = 0
         self._refused = None
         self._synced_ms = None
+        self._checked = False
         self._state = self._told = None
 
     def turn(self, wait_ms):
@@ -95,16 +97,25 @@ class Keeper:
         self._retell()
         self._ask_time()
         self._client = self._open()
+        self._checked = self._synced_ms is not None
         self._put(("tls", certdates.not_after(self._transport.peer_certificate())))
         self._subscribe()
         self._since_ms = self._clock.ticks_ms()
         if self._trial:
             self._end_trial(True, "")
 
+    def _new_context(self):
+        """Made while the heap is still whole; None if the credentials are no good."""
+        settings = self._settings
+        try:
+            return context(*(settings.trial_credentials if self._trial else settings.credentials))
+        except LinkError:
+            return None
+
     def _open(self):
         settings = self._settings
         if self._context is None:
-            self._context = context(*(settings.trial_credentials if self._trial else settings.credentials))
+            raise LinkError("credentials_bad")
         self._transport = Transport(self._context, self._clock, self._timing.slice_ms, self._alive_on_air)
         client = Client(
             settings.client_id, settings.host, settings.port, self._transport, self._clock, self._timing,
@@ -133,24 +144,29 @@ class Keeper:
         """T4: never shake hands with a clock behind the floor; ask the network if nobody set the clock."""
         if self._clock.host_trusted:
             return
-        self._raise_clock(self._settings.floor_unix_s)
-        now_ms = self._clock.ticks_ms()
-        if self._synced_ms is not None and self._clock.ticks_diff_ms(now_ms, self._synced_ms) < _NTP_AGAIN_MS:
+        if self._clock.unix_s() < self._settings.floor_unix_s:
+            self._clock.set_unix_s(self._settings.floor_unix_s)
+        if self._checked and self._clock.ticks_diff_ms(self._clock.ticks_ms(), self._synced_ms) < _NTP_AGAIN_MS:
             return
         unix_s = ntp.ask(self._radio.ntp_hosts() + self._settings.ntp_hosts, self._clock, self._alive_on_air)
-        if unix_s is not None and unix_s >= self._settings.floor_unix_s:
-            self._synced_ms = now_ms
+        if unix_s is not None and self._believable(unix_s):
+            self._synced_ms = self._clock.ticks_ms()
             self._clock.set_unix_s(unix_s)
             self._put(("time", unix_s, "ntp"))
 
-    def _raise_clock(self, unix_s):
-        if self._clock.unix_s() < unix_s:
-            self._clock.set_unix_s(unix_s)
+    def _believable(self, unix_s):
+        # Once TLS has checked the clock the floor follows it, so an unchecked answer may then only correct its drift.
+        if self._checked:
+            return abs(unix_s - self._clock.unix_s()) <= limits.CLOCK_AHEAD_S
+        return unix_s >= self._settings.floor_unix_s
 
     def _lost(self, e):
         """Close, judge a trial, and pause."""
-        self.close()
         code = e.code
+        if code == "closed" and not self._client:
+            # Most often our certificate is not welcome and its alert was overtaken by the reset.
+            code = "closed_early"
+        self.close()
         if code == "cert_not_yet_valid" and self._synced_ms is None and not self._clock.host_trusted:
             code = "clock_unset"
         if self._trial:
@@ -167,7 +183,7 @@ class Keeper:
     def _end_trial(self, kept, reason):
         self._trial = False
         if not kept:
-            self._context = None
+            self._context = self._new_context()
         self._put(("trial", kept, reason))
 
     def _set(self, state, reason, detail=None):

@@ -199,5 +199,4 @@ class Transport:
         except ValueError as e:
             raise LinkError(tls_reason(e.args))
         except OSError as e:
-            reason = tls_reason(e.args)
-            raise LinkError("closed" if reason == "tls_failed" and self._secure else reason, "", e.args[0])
+            raise LinkError(tls_reason(e.args), "", e.args[0])

@@ -1,0 +1,165 @@
+"""States, reasons and settings of the cloud link, and what becomes of a payload."""
+
+import errno
+import unittest
+
+from fake_link import FakePayload
+from latchkey import certdates, intake, limits, link
+from latchkey.errors import FormatError
+
+SYSTEM = "792B6149-1daa-488f-b07a-f684503b0586"
+DER = {"ca_der": b"1", "cert_der": b"2", "key_der": b"3"}
+
+
+def settings(**more):
+    config = {"system_uuid": SYSTEM, "slug": "company-example", "broker": {"host": "mqtt.example.org", "port": 8883}}
+    config.update(more)
+    return link.Settings(config, DER, 5)
+
+
+class TestSettings(unittest.TestCase):
+    def test_topics_and_client_id_hold_the_system_in_lower_case(self):
+        made = settings()
+        self.assertEqual(made.client_id, SYSTEM.lower().encode())
+        self.assertEqual(made.topics[0], b"drivr/v1/company-example/jwks")
+        self.assertEqual(
+            made.topics[1], b"drivr/v1/company-example/authorization/localApiTokens/" + SYSTEM.lower().encode()
+        )
+
+    def test_credentials_come_in_the_order_that_tls_wants(self):
+        self.assertEqual(settings().credentials, (b"1", b"2", b"3"))
+        self.assertTrue(settings().trial_credentials is None)
+
+
+class TestReasons(unittest.TestCase):
+    def test_a_failed_connect_is_told_apart(self):
+        self.assertEqual(link.connect_reason(errno.ECONNREFUSED), "refused")
+        self.assertEqual(link.connect_reason(errno.ECONNRESET), "refused")
+        self.assertEqual(link.connect_reason(errno.ETIMEDOUT), "no_answer")
+        self.assertEqual(link.connect_reason(errno.EHOSTUNREACH), "no_route")
+
+    def test_certificate_flaws_are_told_apart_in_the_words_of_both_libraries(self):
+        for words, reason in (
+            ("The certificate is not correctly signed by the trusted CA\n", "cert_wrong_ca"),
+            ("certificate verify failed: unable to get local issuer certificate", "cert_wrong_ca"),
+            ("certificate verify failed: self-signed certificate", "cert_wrong_ca"),
+            ("The certificate Common Name (CN) does not match with the expected CN\n", "cert_wrong_name"),
+            ("certificate verify failed: Hostname mismatch, certificate is not valid for 'x'.", "cert_wrong_name"),
+            ("certificate verify failed: IP address mismatch, certificate is not", "cert_wrong_name"),
+            ("The certificate validity has expired\n", "cert_expired"),
+            ("certificate verify failed: certificate has expired", "cert_expired"),
+            ("The certificate validity starts in the future\n", "cert_not_yet_valid"),
+            ("certificate verify failed: certificate is not yet valid", "cert_not_yet_valid"),
+            ("[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required", "cert_refused"),
+            ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "tls_failed"),
+        ):
+            self.assertEqual(link.tls_reason((1, words)), reason, words)
+        self.assertEqual(link.tls_reason((-0x7780,)), "cert_refused")
+        self.assertEqual(link.tls_reason((-0x7100, "MBEDTLS_ERR_SSL_BAD_INPUT_DATA")), "tls_failed")
+        self.assertEqual(link.tls_reason((104, "Connection reset by peer")), "closed")
+        self.assertEqual(link.tls_reason((32,)), "closed")
+        self.assertEqual(link.tls_reason(()), "tls_failed")
+
+    def test_of_several_flaws_the_foreign_authority_comes_first(self):
+        words = "The certificate validity has expired\nThe certificate is not correctly signed by the trusted CA\n"
+        self.assertEqual(link.tls_reason((words,)), "cert_wrong_ca")
+
+
+class TestStatus(unittest.TestCase):
+    def setUp(self):
+        self.now = 1000
+        self.lines = []
+        self.status = link.Status(lambda: self.now, self.lines.append)
+
+    def change(self, *args):
+        self.now += 10
+        self.status.change(*args)
+
+    def test_a_change_is_logged_once_however_often_it_is_tried(self):
+        self.change("connecting", "", None)
+        for _ in range(5):
+            self.change("waiting", "refused", 111)
+            self.change("connecting", "", None)
+        self.assertEqual(self.lines, ["cloud: connecting", "cloud: waiting refused 111"])
+        self.assertEqual((self.status.reason, self.status.since_unix_s), ("refused", 1020))
+
+    def test_another_reason_is_another_change(self):
+        self.change("waiting", "refused", 111)
+        self.change("waiting", "dns", None)
+        self.change("online", "", None)
+        self.assertEqual(self.lines[-2:], ["cloud: waiting dns", "cloud: online"])
+        self.assertEqual(self.status.since_unix_s, 1030)
+
+    def test_a_lost_connection_is_a_change_even_for_no_reason(self):
+        self.change("online", "", None)
+        self.change("waiting", "closed", None)
+        self.change("connecting", "", None)
+        self.change("online", "", None)
+        self.assertEqual(self.lines, ["cloud: online", "cloud: waiting closed", "cloud: online"])
+
+
+class TestIntake(unittest.TestCase):
+    def setUp(self):
+        self.put = []
+        self.intake = intake.Intake(b"\x11" * 16, self.put.append)
+
+    def test_a_broken_key_set_is_refused_and_no_more(self):
+        for data in (b"", b"[]", b'{"keys":[]}', b'{"keys":[{"n":"1","kid":"1"}]}', b"\xff\xfe", b'{"keys":[' * 50):
+            self.put.clear()
+            self.intake.serve(0, True, FakePayload(data))
+            self.assertEqual([m[0] for m in self.put], ["keys_refused"], data)
+
+    def test_a_key_set_that_is_too_long_is_refused_unread(self):
+        payload = FakePayload(b" " * (limits.KEY_SET_BYTES + 1))
+        self.intake.serve(0, True, payload)
+        self.assertEqual(self.put, [("keys_refused", "key_set_too_large")])
+        self.assertEqual(payload.at, 0)
+
+    def test_a_broken_list_is_aborted_with_a_reason(self):
+        for data in (b"[", b"[1,,", b"{}", b"[] []", b"\x00"):
+            self.put.clear()
+            self.intake.serve(1, False, FakePayload(data))
+            self.assertEqual(self.put[0], ("list_begin", False), data)
+            self.assertEqual(self.put[-1][0], "list_abort", data)
+
+    def test_an_empty_list_and_an_empty_payload_commit(self):
+        for data in (b"[]", b"", b" [ ] "):
+            self.put.clear()
+            self.intake.serve(1, True, FakePayload(data))
+            self.assertEqual(self.put, [("list_begin", True), ("list_commit",)], data)
+
+    def test_a_connection_that_fails_aborts_the_list_and_is_passed_on(self):
+        failing = FakePayload(b"[" + b" " * 500, fail_at=128, error=link.LinkError("stalled"))
+        with self.assertRaises(link.LinkError) as caught:
+            self.intake.serve(1, True, failing)
+        self.assertEqual(caught.exception.code, "stalled")
+        self.assertEqual(self.put[-1], ("list_abort", "stalled"))
+
+    def test_a_connection_that_fails_in_a_key_set_refuses_nothing(self):
+        failing = FakePayload(b'{"keys":[' + b" " * 500, fail_at=128, error=link.LinkError("closed"))
+        self.assertRaises(link.LinkError, self.intake.serve, 0, True, failing)
+        self.assertEqual(self.put, [])
+
+    def test_any_other_failure_costs_only_the_message(self):
+        for error in (OSError(5), ValueError(), FormatError("json_refused")):
+            self.put.clear()
+            self.intake.serve(1, True, FakePayload(b"[" + b" " * 500, fail_at=128, error=error))
+            self.assertEqual(self.put[-1][0], "list_abort")
+
+
+    def test_short_memory_ends_the_connection_so_that_retained_messages_come_again(self):
+        for index, put in ((0, []), (1, [("list_begin", True), ("list_abort", "no_memory")])):
+            self.put.clear()
+            with self.assertRaises(link.LinkError) as caught:
+                self.intake.serve(index, True, FakePayload(b" " * 200, fail_at=128, error=MemoryError()))
+            self.assertEqual((caught.exception.code, self.put), ("no_memory", put))
+
+
+class TestCertificateDates(unittest.TestCase):
+    def test_what_is_no_certificate_has_no_date(self):
+        for der in (None, b"", b"\x30", b"\x30\x82\xff\xff", b"\x30\x03\x30\x01\x02", bytes(200), b"\x30\x80" * 9):
+            self.assertTrue(certdates.not_after(der) is None)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,98 @@
+"""What the cloud's messages do to the stores, in the right order and whatever fails."""
+
+import unittest
+
+from fake_link import Noting
+from latchkey.errors import StoreError
+from latchkey.updates import Updates
+
+# 2048 bits: the shape is all that counts here
+MODULUS = b"\xc3" + b"\x55" * 255
+KEYS = ("keys", (("one", MODULUS, 65537, None),), 0)
+
+
+class TestUpdates(unittest.TestCase):
+    def setUp(self):
+        self.keystore = Noting(("replace", "refuse", "save_if_due"))
+        self.ledger = Noting(("begin", "add", "commit", "abort", "save_if_due"))
+        self.ledger.newest_changed_unix_s = 66
+        names = ("source_set", "tls_checked", "heard_unix_s", "latest_unix_s", "learn", "ticks_ms")
+        self.floor = Noting(names, heard_unix_s=77, latest_unix_s=99, ticks_ms=5)
+        self.lines = []
+        self.updates = self.make()
+
+    def make(self, pinned=False):
+        return Updates(self.keystore, self.ledger, self.floor, self.lines.append, pinned)
+
+    def apply(self, *messages):
+        for message in messages:
+            self.updates.apply(message)
+
+    def ledger_calls(self):
+        return [name for name, _ in self.ledger.calls]
+
+    def test_keys_replace_the_keys_held(self):
+        self.apply(KEYS)
+        name, (keys, _) = self.keystore.calls[0]
+        self.assertEqual((name, keys[0].kid, keys[0].public_key.bits), ("replace", "one", 2048))
+        self.assertEqual(self.updates.status()["key_sets"], 1)
+
+    def test_pinned_keys_are_left_alone(self):
+        self.updates = self.make(pinned=True)
+        self.apply(KEYS)
+        self.assertEqual(self.keystore.calls, [])
+        self.assertEqual(self.updates.status()["key_sets"], 1)
+
+    def test_a_refused_key_set_is_counted_and_logged(self):
+        self.apply(("keys_refused", "json_refused"))
+        self.assertEqual(self.keystore.calls, [("refuse", ("json_refused",))])
+        self.assertEqual(self.updates.status()["key_sets_refused"], 1)
+        self.assertEqual(len(self.lines), 1)
+
+    def test_a_list_is_stored_between_begin_and_commit(self):
+        self.apply(("list_begin", True), ("list_records", (1, 2)), ("list_records", (3,)), ("list_commit",))
+        self.assertEqual(
+            self.ledger.calls, [("begin", (True, 77, 99)), ("add", ((1, 2),)), ("add", ((3,),)), ("commit", (5,))]
+        )
+        self.assertEqual(self.floor.calls[-1], ("learn", (66,)))
+        self.assertEqual(self.updates.status()["lists"], 1)
+
+    def test_a_list_that_breaks_off_is_aborted(self):
+        self.apply(("list_begin", False), ("list_records", (1,)), ("list_abort", "truncated"))
+        self.assertEqual(self.ledger_calls(), ["begin", "add", "abort"])
+        self.assertEqual(self.updates.status()["last_refusal"], "list: truncated")
+
+    def test_a_list_that_was_never_ended_is_aborted_by_the_next(self):
+        self.apply(("list_begin", False), ("list_records", (1,)), ("list_begin", True), ("list_commit",))
+        self.assertEqual(self.ledger_calls(), ["begin", "add", "abort", "begin", "commit"])
+
+    def test_records_without_a_list_are_dropped(self):
+        self.apply(("list_records", (1,)), ("list_commit",), ("list_abort", "closed"))
+        self.assertEqual(self.ledger_calls(), [])
+
+    def test_a_store_that_fails_in_a_list_aborts_it_and_nothing_else(self):
+        self.ledger.fail["add"] = StoreError("store_full")
+        self.apply(("list_begin", False), ("list_records", (1,)), ("list_records", (2,)), ("list_commit",), KEYS)
+        self.assertEqual(self.ledger_calls(), ["begin", "add", "abort"])
+        self.assertEqual(self.updates.status()["key_sets"], 1)
+        self.assertEqual(self.updates.status()["last_refusal"], "list_records: store_full")
+
+    def test_a_commit_that_fails_is_told(self):
+        self.ledger.fail["commit"] = StoreError("store_failed")
+        self.apply(("list_begin", False), ("list_commit",))
+        self.assertEqual(self.updates.status()["lists"], 0)
+        self.assertEqual(len(self.lines), 1)
+
+    def test_time_and_handshakes_reach_the_floor_in_their_order(self):
+        self.apply(("time", 1800000000, "ntp"), ("tls", None), ("state", "online", "", None), ("trial", True, ""))
+        self.assertEqual([name for name, _ in self.floor.calls], ["source_set", "tls_checked"])
+
+    def test_ticks_save_what_has_waited(self):
+        self.keystore.fail["save_if_due"] = StoreError("store_full")
+        self.updates.tick()
+        self.assertEqual(self.ledger.calls, [("save_if_due", (5,))])
+        self.assertEqual(len(self.lines), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()

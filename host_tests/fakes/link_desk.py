@@ -1,0 +1,117 @@
+"""The cloud link, the stores in RAM and the local API in one process, on either interpreter, for tests from outside.
+
+    LINK_DESK={"folder": with DER files, "port": the broker's, "api_port", "timing": {...}, ...}; link_desk.main()
+
+Prints what the link logs. ``GET /test`` tells what is held and how much heap is free.
+"""
+
+import asyncio
+import gc
+import json
+import os
+import sys
+
+from fake_device import SYSTEM_UUID, FakeDevice, FakeVerifier
+from latchkey import api, uuids
+from latchkey.hw.clock import DeskClock
+from latchkey.hw.cloud import Link
+from latchkey.hw.radio import DeskRadio
+from latchkey.hw.server import Server
+from latchkey.keystore import KeyStore
+from latchkey.ledger import Ledger
+from latchkey.link import Timing
+from latchkey.timefloor import TimeFloor
+from latchkey.updates import Updates
+from ram_store import RamStore
+
+
+class Product:
+    name = "bulb"
+    on_change = None
+
+    def state(self):
+        return {"on": False}
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def credentials(folder, name):
+    return {
+        "ca_der": read(folder + "/ca.cert.der"),
+        "cert_der": read(folder + "/" + name + ".cert.der"),
+        "key_der": read(folder + "/" + name + ".key.der"),
+    }
+
+
+class Desk:
+    def __init__(self, options):
+        self.clock = DeskClock(options.get("clock") == "unset")
+        store = RamStore()
+        self.keystore = KeyStore(store)
+        self.ledger = Ledger(store, uuids.to_bytes(SYSTEM_UUID))
+        self.floor = TimeFloor(store, self.clock)
+        self.updates = Updates(self.keystore, self.ledger, self.floor, print)
+        self.seen = {}
+        self.trials = []
+        self.link = self._link(options)
+        self.api = api.Api(FakeDevice(), FakeVerifier(), Product())
+        self.api.add("/test", "GET", api.Route(api.OPEN, self._tell))
+
+    def _link(self, options):
+        timing = Timing()
+        for name, value in options.get("timing", {}).items():
+            setattr(timing, name, value)
+        config = {
+            "system_uuid": SYSTEM_UUID,
+            "slug": options.get("slug", "company-example"),
+            "broker": {"host": options.get("host", "localhost"), "port": options["port"]},
+            "ntp": options.get("ntp", ()),
+        }
+        trial = options.get("trial")
+        return Link(
+            config,
+            credentials(options["folder"], options.get("who", "device")),
+            DeskRadio(options.get("uplink")),
+            self.clock,
+            options.get("floor", 0),
+            use_thread=options.get("threads", True),
+            log=print,
+            timing=timing,
+            trial=credentials(options["folder"], trial) if trial else None,
+        )
+
+    def apply(self, message):
+        self.seen[message[0]] = self.seen.get(message[0], 0) + 1
+        self.updates.apply(message)
+
+    def _tell(self, _exchange):
+        gc.collect()
+        return {
+            "link": self.link.status(),
+            "updates": self.updates.status(),
+            "seen": self.seen,
+            "kids": [k.kid for k in self.keystore.keys],
+            "keys_generation": self.keystore.generation,
+            "ledger": self.ledger.status(),
+            "floor": self.floor.status(),
+            "free": gc.mem_free() if hasattr(gc, "mem_free") else 0,
+        }
+
+    async def run(self, port):
+        await Server(self.api, "127.0.0.1", port).start()
+        self.link.start()
+        print("ready")
+        while True:
+            self.link.pump(self.apply)
+            await asyncio.sleep(0.05)
+
+
+def main():
+    # Not an argument: MicroPython interns those, and dies of one over 255 bytes.
+    options = json.loads(os.getenv("LINK_DESK"))
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(line_buffering=True)
+    asyncio.run(Desk(options).run(options["api_port"]))
