@@ -13,7 +13,7 @@ then the body. Whoever serves calls, per request:
 import json
 
 from latchkey import events, limits, strictjson
-from latchkey.codes import CODES
+from latchkey.codes import look_up
 from latchkey.errors import ConfigError, LatchkeyError, TokenError
 
 ANY = ""  # any valid token, whatever it permits
@@ -134,8 +134,8 @@ class Api:
 
     def refusal(self, exc):
         """Response for a LatchkeyError; counted by code. An unknown code is a server error."""
-        code = exc.code if exc.code in CODES else "server_error"
-        status, sentence = CODES[code]
+        code = exc.code if look_up(exc.code) else "server_error"
+        status, sentence = look_up(code)
         answer = {"code": code, "message": sentence}
         if isinstance(exc, ConfigError):
             answer["field"] = exc.field

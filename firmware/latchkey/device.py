@@ -27,7 +27,8 @@ class Uptime:
 
 class Device:
     """``board``: the adapters of one board (see boards/desk/board_config.py). ``config``: a validated document, or None
-    before provisioning. ``keystore ledger floor link updates server`` are set by ``main`` once they exist; None before."""
+    before provisioning. ``keystore ledger floor link updates server`` are set by ``main``
+    once they exist; None before."""
 
     def __init__(self, board, config, uptime_s, log):
         self._board = board

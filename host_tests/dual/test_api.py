@@ -6,7 +6,7 @@ import unittest
 from fake_device import FakeDevice, FakeVerifier
 from latchkey import api as api_
 from latchkey import http
-from latchkey.codes import CODES
+from latchkey.codes import look_up
 from latchkey.errors import LatchkeyError, TokenError
 from latchkey.products import bulb
 
@@ -53,7 +53,7 @@ class ApiCase(unittest.TestCase):
         if response.stream:
             response.stream.close()
         if response.code:
-            self.assertEqual(response.status, CODES[response.code][0])
+            self.assertEqual(response.status, look_up(response.code)[0])
             self.assertEqual(json.loads(response.body)["code"], response.code)
         return response.code
 

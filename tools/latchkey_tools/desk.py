@@ -37,11 +37,11 @@ class DeskError(Exception):
 def firmware_tree(folder):
     """Lay out in ``folder`` what goes onto a board's flash: compiled firmware, umqtt, board_config."""
     folder = Path(folder)
-    compiled = build.compile_firmware()
+    simple = umqtt.fetch() / "umqtt" / "simple.py"
+    compiled = build.compile_for_board([simple])
     for source in compiled.rglob("*.mpy"):
         name = source.relative_to(compiled)
         _link(source, folder / ("lib" if len(name.parts) > 1 else "") / name)
-    simple = umqtt.fetch() / "umqtt" / "simple.py"
     build.compile_file(simple, folder / "lib" / "umqtt" / "simple.mpy", "x64", "umqtt/simple.py")
     config = BOARD / "board_config.py"
     if config.exists():
