@@ -15,6 +15,7 @@ COUNTS = {
     "reconnects": (100, 1000),
     "openapi_examples": (50, 1000),
     "api_requests": (2000, 100000),
+    "api_rate_requests": (200, 3000),
 }
 
 

@@ -43,12 +43,16 @@ def listed():
     return [str(uuid.uuid4()) for _ in range(8)]
 
 
+def document(listed):
+    """What real_verifier.make wants."""
+    n = KEY.public_key().public_numbers().n
+    key = {"kty": "RSA", "n": b64(n.to_bytes(256, "big")), "e": "AQAB"}
+    return {"jwks": {"keys": [key]}, "system_uuid": SYSTEM, "now_unix_s": NOW, "listed": listed}
+
+
 @pytest.fixture
 def device(tmp_path, listed):
-    numbers = KEY.public_key().public_numbers()
-    key = {"kty": "RSA", "n": b64(numbers.n.to_bytes(256, "big")), "e": "AQAB"}
-    document = {"jwks": {"keys": [key]}, "system_uuid": SYSTEM, "now_unix_s": NOW, "listed": listed}
-    (tmp_path / "verifier.json").write_text(json.dumps(document))
+    (tmp_path / "verifier.json").write_text(json.dumps(document(listed)))
     with api_process.running(heapsize="768K", verifier=tmp_path / "verifier.json") as process:
         yield process
 
