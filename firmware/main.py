@@ -6,11 +6,12 @@ Nobody imports it but the start of the board.
 """
 
 import asyncio
+import sys
 
+import latchkey
 from board_config import Board
 from latchkey import jwk, ledger, limits, policy, uuids
 from latchkey.api import Api
-from latchkey.config import ConfigStore, CredentialStore
 from latchkey.device import Device, Uptime
 from latchkey.errors import KeySetError
 from latchkey.hw.cloud import Link
@@ -28,17 +29,17 @@ class Parts:
     def __init__(self, board):
         uptime_s = Uptime(board.clock)
         log = LogRing(uptime_s, board.say)
-        config = ConfigStore(board.store).load()
+        config, credentials = load_settings(board.store)
         self.device = Device(board, config, uptime_s, log)
         self.floor = self.device.floor = TimeFloor(board.store, board.clock)
         self.verifier = self.updates = self.link = None
         if config:
-            self._provisioned(board, config, log)
+            self._provisioned(board, config, credentials, log)
         api = Api(self.device, self.verifier, board.product())
         host, port = board.listen
         self.server = self.device.server = Server(api, host, port)
 
-    def _provisioned(self, board, config, log):
+    def _provisioned(self, board, config, credentials, log):
         keystore = self.device.keystore = KeyStore(board.store, factory_keys(board, config["dev"]))
         tokens = self.device.ledger = ledger.Ledger(board.store, uuids.to_bytes(config["system_uuid"]))
         self.verifier = Verifier(keystore, tokens, self.floor, policy.from_config(config))
@@ -46,13 +47,23 @@ class Parts:
         self.updates = self.device.updates = Updates(keystore, tokens, self.floor, log.add, pinned, config["dev"])
         self.link = self.device.link = Link(
             config,
-            CredentialStore(board.store).load(),
+            credentials,
             board.radio,
             board.clock,
             self.floor.floor_unix_s,
             use_thread=board.threads,
             log=log.add,
         )
+
+
+def load_settings(store):
+    """(configuration or None, credentials), and the module that judges them let go: it is a tenth of a small heap."""
+    from latchkey import config
+
+    found = config.ConfigStore(store).load(), config.CredentialStore(store).load()
+    del latchkey.config
+    del sys.modules["latchkey.config"]
+    return found
 
 
 def factory_keys(board, dev):

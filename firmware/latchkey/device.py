@@ -4,7 +4,6 @@ Holds the parts that ``main`` built and asks them; decides nothing about tokens.
 """
 
 from latchkey import __version__, sha512
-from latchkey.config import DEFAULTS
 
 
 class Uptime:
@@ -71,8 +70,8 @@ class Device:
         return "latchkey-" + self._config["system_uuid"][:8].lower()
 
     def plain_http(self):
-        """The highest permission that plain LAN requests may use (A2)."""
-        return (self._config or DEFAULTS)["policy"]["plain_http"]
+        """The highest permission that plain LAN requests may use (A2). Asked of a provisioned device only."""
+        return self._config["policy"]["plain_http"]
 
     def diagnostics(self):
         """Everything a technician may want to see; no secret is among it."""

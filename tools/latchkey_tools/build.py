@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from latchkey_tools import shorten
+from latchkey_tools import inline, shorten
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FIRMWARE = ROOT / "firmware"
@@ -68,12 +68,14 @@ def compile_firmware(arch="x64"):
 
 
 def compile_for_board(libraries, arch="x64"):
-    """The firmware as a board gets it, in build/board/ARCH: private names shortened (latchkey_tools.shorten).
+    """The firmware as a board gets it, in build/board/ARCH: limits inlined, private names shortened, to save RAM.
 
     ``libraries``: sources (paths) whose classes the firmware extends.
     """
     out = BUILD / "board" / arch
     texts = {name: source.read_text() for source, name in sources()}
+    limits = inline.values(texts[Path("latchkey/limits.py")])
+    texts = {name: inline.inline(text, limits) for name, text in texts.items()}
     keep = shorten.border(texts.values(), [path.read_text() for path in libraries])
     state = hashlib.sha256(repr((sorted(texts.items()), sorted(keep), arch)).encode()).hexdigest()
     stamp = out / ".state"
