@@ -1,8 +1,9 @@
 """Serve the API alone on MicroPython, with the fake device: `micropython api_desk.py PORT [option=value ...]`.
 
 Options: channel (loopback), connections (16), state, cap, cert and key (DER files: HTTPS on tls_port), product,
-verifier (file for real_verifier); names in capitals set limits. Lines on standard input command it, one line of
-answer each: `heap` (bytes in use), `refuse CODE`, `change`, `calls`, `status`, `stop`.
+product_folder (where plug.py is), verifier (file for real_verifier); names in capitals set limits. Lines on standard
+input command it, one line of answer each: `heap` (bytes in use), `refuse CODE`, `change` (measure), `calls`,
+`status`, `stop`.
 """
 
 import asyncio
@@ -19,7 +20,29 @@ from latchkey.hw.sensor import DeskSensor
 from latchkey.hw.server import Server, tls_context
 
 
-def product_of(name):
+class DeskRelay:
+    """The adapter that docs/new-product.md asks for."""
+
+    def __init__(self):
+        self.on = False
+
+    def switch(self, on):
+        self.on = on
+
+    def power_w(self):
+        return 40 if self.on else 0
+
+    def blink(self):
+        pass
+
+
+def product_of(options):
+    name = options["product"]
+    if name == "plug":
+        sys.path.append(options["product_folder"])
+        import plug
+
+        return plug.Product(DeskRelay())
     if name == "sensor":
         from latchkey.products import sensor
 
@@ -74,7 +97,7 @@ def command(words, verifier, api, server):
     if words[0] == "change":
         if api.product.name == "sensor":
             api.product._sensor.values = (api.product._sensor.values[0] + 1, 40, 80)
-            api.product.measure()
+        api.product.measure()
         return "ok"
     if words[0] == "calls":
         return verifier.calls
@@ -86,7 +109,7 @@ def command(words, verifier, api, server):
 async def main(port, options):
     device, verifier = FakeDevice(options.get("state", "ready")), verifier_of(options)
     device.cap = options.get("cap", "control")
-    api = Api(device, None if device.facts["state"] == "unprovisioned" else verifier, product_of(options["product"]))
+    api = Api(device, None if device.facts["state"] == "unprovisioned" else verifier, product_of(options))
     server = Server(
         api,
         "127.0.0.1",
