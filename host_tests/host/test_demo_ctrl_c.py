@@ -33,8 +33,17 @@ def wait_for(text, log, process, within_s=60):
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="not run: needs /proc to look for processes")
-@pytest.mark.parametrize("moment", ["", "1. Unboxed", "2. Provisioned", "the keys in flash", "5. No broker"])
-def test_ctrl_c_leaves_nothing(tmp_path, moment):
+@pytest.mark.parametrize(
+    "moment, number",
+    [
+        ("", signal.SIGINT),
+        ("1. Unboxed", signal.SIGINT),
+        ("2. Provisioned", signal.SIGINT),
+        ("5. No broker", signal.SIGINT),
+        ("the keys in flash", signal.SIGTERM),
+    ],
+)
+def test_stopping_the_demo_leaves_nothing(tmp_path, moment, number):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     log = tmp_path / "out"
@@ -51,7 +60,7 @@ def test_ctrl_c_leaves_nothing(tmp_path, moment):
         if not moment:
             time.sleep(0.7)
         # A terminal's Ctrl-C goes to the whole foreground group.
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, number)
         process.wait(20)
         assert process.returncode == 130, log.read_text()
         assert "Traceback" not in log.read_text()
