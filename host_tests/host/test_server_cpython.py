@@ -1,0 +1,79 @@
+"""The same server on CPython's asyncio: the hostile table, HTTPS, events and the deadline."""
+
+import asyncio
+import contextlib
+import ssl
+import threading
+
+import api_process
+import httpx
+import pytest
+import test_server_hostile as hostile
+from fake_device import FakeDevice, FakeVerifier
+from latchkey.api import Api
+from latchkey.hw.light import DeskLight
+from latchkey.hw.server import Server
+from latchkey.products import bulb
+from latchkey_tools import pki
+
+READ = {"Authorization": "Bearer CLOUD-read"}
+
+
+class InProcess:
+    """The server in a thread of this process, with what test_server_hostile asks of a device."""
+
+    def __init__(self, **options):
+        self.port, self.tls_port = api_process.free_port(), api_process.free_port()
+        self.api = Api(FakeDevice(), FakeVerifier(), bulb.Product(DeskLight(lambda _text: None), "rgb"))
+        self.options = options
+        self.ready = threading.Event()
+        self.thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+        self.thread.start()
+        assert self.ready.wait(5)
+
+    async def _run(self):
+        channel = {"channel": lambda _peer: "loopback"}
+        self.server = Server(self.api, "127.0.0.1", self.port, tls_port=self.tls_port, **channel, **self.options)
+        self.loop, self.done = asyncio.get_running_loop(), asyncio.Event()
+        await self.server.start()
+        self.ready.set()
+        await self.done.wait()
+        await self.server.stop()
+
+    def close(self):
+        self.loop.call_soon_threadsafe(self.done.set)
+        self.thread.join(5)
+        assert not self.thread.is_alive()
+
+    connect = api_process.ApiProcess.connect
+    url = api_process.ApiProcess.url
+
+
+@pytest.fixture(scope="module")
+def device():
+    with contextlib.closing(InProcess(connections=16)) as started:
+        yield started
+
+
+@pytest.mark.parametrize("case", hostile.TABLE, ids=lambda case: case[0])
+def test_each_hostile_request_gets_its_answer(device, case):
+    hostile.test_each_hostile_request_gets_its_answer(device, case)
+
+
+def test_a_listener_hears_a_change(device):
+    with httpx.Client(base_url=device.url, headers=READ) as client, client.stream("GET", "/v1/events") as stream:
+        lines = stream.iter_lines()
+        assert next(lines).startswith("id: ")
+        device.loop.call_soon_threadsafe(device.api.product.patch, {"on": True})
+        assert any('"on": true' in line for line in lines)
+
+
+def test_https_serves_beside_426(tmp_path):
+    authority = pki.make(tmp_path / "pki")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(authority.broker.cert_pem, authority.broker.key_pem)
+    trust = ssl.create_default_context(cafile=authority.ca.cert_pem)
+    with contextlib.closing(InProcess(tls=context)) as device:
+        with httpx.Client(base_url=f"https://127.0.0.1:{device.tls_port}", verify=trust, headers=READ) as client:
+            assert client.get("/v1/state").status_code == 200
+        assert httpx.get(device.url + "/v1/state", headers=READ).status_code == 426
