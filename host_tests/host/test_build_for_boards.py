@@ -1,0 +1,78 @@
+"""What the build does to sources before they reach a board: same behaviour, fewer names."""
+
+import ast
+
+import pytest
+
+from latchkey_tools import build, inline, shorten
+
+LIMITS = {"A_MS": 5, "PREFIX": b"x"}
+
+
+def run(source):
+    space = {}
+    exec(compile(source, "m.py", "exec"), space)
+    return space
+
+
+def test_private_names_are_shortened_and_still_meet():
+    source = (
+        "class C:\n    def __init__(self):\n        self._long_name = 1\n"
+        "    def _get_it(self):\n        return self._long_name\nx = C()._get_it()\n"
+    )
+    short = shorten.shorten(source, set())
+    assert "_long_name" not in short and "_get_it" not in short
+    assert run(short)["x"] == 1
+
+
+def test_names_that_cross_a_border_stay():
+    a = "import _thread\ndef f(o):\n    return o._shared\n"
+    b = "class D:\n    def __init__(self):\n        self._shared = 2\n        self._own_thing = 3\n"
+    library = "class L:\n    def _hook_me(self):\n        pass\n"
+    keep = shorten.border([a, b], [library])
+    assert {"_thread", "_shared", "_hook_me"} <= keep and "_own_thing" not in keep
+    assert "_shared" in shorten.shorten(b, keep) and "_own_thing" not in shorten.shorten(b, keep)
+
+
+def test_text_in_strings_and_public_names_stay():
+    source = 'def _find(long_name):\n    """_find it"""\n    return "_find" + long_name\nx = _find("!")\n'
+    short = shorten.shorten(source, set())
+    assert run(short)["x"] == "_find!" and '"""_find it"""' in short
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from latchkey.http import Reader\nclass R(Reader):\n    def _mine(self):\n        pass\n",
+        'def _mine():\n    pass\nx = f"{_mine()}"\n',
+    ],
+)
+def test_what_could_go_wrong_unseen_is_refused(source):
+    with pytest.raises(shorten.ShortenError):
+        shorten.shorten(source, set())
+
+
+def test_limits_become_numbers_and_their_imports_go():
+    source = (
+        "from latchkey import errors, limits\nfrom latchkey.limits import (\n    A_MS,\n    PREFIX,\n)\n"
+        "def f(a=limits.A_MS):\n    return a + A_MS, PREFIX\n"
+    )
+    text = inline.inline(source, LIMITS)
+    assert text.count("\n") == source.count("\n")
+    assert run(text.replace("from latchkey import errors", ""))["f"]() == (10, b"x")
+
+
+def test_every_source_keeps_its_lines_and_its_public_names():
+    limits = inline.values((build.FIRMWARE / "latchkey/limits.py").read_text())
+    texts = {name: inline.inline(path.read_text(), limits) for path, name in build.sources()}
+    keep = shorten.border(texts.values())
+    for path, name in build.sources():
+        source, short = path.read_text(), shorten.shorten(texts[name], keep)
+        assert short.count("\n") == source.count("\n"), name
+        assert public_names(short) == public_names(source), name
+
+
+def public_names(source):
+    """Names that a module defines for others."""
+    nodes = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+    return [n.name for n in nodes if not n.name.startswith("_")]
