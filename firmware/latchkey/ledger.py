@@ -12,7 +12,7 @@ from latchkey.errors import StoreError
 from latchkey.limits import FLOOR_AHEAD_S, HEARD_MARGIN_S, LEDGER_PAUSE_MS, const
 from latchkey.listmerge import Held, Merge
 from latchkey.slots import Slots
-from latchkey.tokenlist import RECORD_BYTES
+from latchkey.tokenlist import RECORD_BYTES, find_record
 
 parse_records = tokenlist.parse_records
 role_hash = tokenlist.role_hash
@@ -30,11 +30,22 @@ class Standing:
     """What the ledger says of one token. ``state``: "listed", "revoked", "unlisted" or "unknown"; for "listed" also
     ``start_unix_s`` and ``end_unix_s`` (None for no bound) and ``role_hashes`` (tuple of bytes)."""
 
-    def __init__(self, state, start_unix_s=None, end_unix_s=None, role_hashes=()):
+    def __init__(self, state, record=None):
         self.state = state
-        self.start_unix_s = start_unix_s
-        self.end_unix_s = end_unix_s
-        self.role_hashes = role_hashes
+        self._record = record
+
+    @property
+    def start_unix_s(self):
+        return self._record and tokenlist.unpack(self._record)[2] or None
+
+    @property
+    def end_unix_s(self):
+        end = tokenlist.unpack(self._record)[3] if self._record else tokenlist.NEVER
+        return None if end == tokenlist.NEVER else end
+
+    @property
+    def role_hashes(self):
+        return tokenlist.unpack(self._record)[5] if self._record else ()
 
     def counts_role(self, role_uuid16):
         """Whether the record has this role (V7)."""
@@ -49,10 +60,12 @@ class Ledger:
         self._buf = bytearray(8 * RECORD_BYTES)
         self._view = memoryview(self._buf)
         self._marks = (0, 0, 0)  # heard, spoken, changed
-        self._pending = {}
+        self._pending = bytearray()  # records in force but not in flash yet
         self._dirty = self._unstored = False
         self._merge = self._new_heard = None
         self._last_ms = None
+        self._wanted = self._found = self._writer = None  # of a scan
+        self._left = 0
         self._facts = {"received": 0, "unchanged": 0, "broken_off": 0}
         self.generation = 0
         self._slots = Slots(store, "ledger", b"l")
@@ -70,7 +83,7 @@ class Ledger:
             latest_unix_s = heard + HEARD_MARGIN_S + FLOOR_AHEAD_S if heard else tokenlist.NEVER
         bar = max(self._marks[_CHANGED], self._marks[_HEARD])
         retained = retained and self._ever
-        self._merge = Merge(self._held(), self._pending, self._find, self._slots.writer, retained, bar, latest_unix_s)
+        self._merge = Merge(self._held(), self._find, self._slots.writer, retained, bar, latest_unix_s)
         self._new_heard = heard
 
     def add(self, records):
@@ -131,13 +144,10 @@ class Ledger:
             return
         writer = self._slots.writer()
         try:
-            left = self._count * RECORD_BYTES
-            for size in self._slots.pieces(self._view) if left else ():
-                writer.write(self._view[: min(size, left)])
-                left -= min(size, left)
-            for record in self._pending.values():
-                writer.write(record)
-            self._finish(writer, self._count + len(self._pending), self._marks, self._unclean)
+            self._writer = writer
+            self._scan(self._copy)
+            writer.write(self._pending)
+            self._finish(writer, self._tokens(), self._marks, self._unclean)
         except StoreError:
             writer.abort()
             raise
@@ -162,7 +172,7 @@ class Ledger:
         except StoreError:
             return Standing("unknown")
         if record:
-            return _standing(record)
+            return Standing("listed", record) if record[16] & tokenlist.ADMITS else Standing("revoked")
         if iat_unix_s is None or iat_unix_s <= max(self._marks[_SPOKEN], self._marks[_HEARD]):
             return Standing("revoked")
         return Standing("unknown" if self.unknown else "unlisted")
@@ -180,7 +190,7 @@ class Ledger:
             record = self._find(jti16)
         except StoreError:
             return False
-        return record is not None and bool(tokenlist.unpack(record)[1] & tokenlist.ADMITS)
+        return record is not None and bool(record[16] & tokenlist.ADMITS)
 
     @property
     def unknown(self):
@@ -200,7 +210,7 @@ class Ledger:
         """For diagnostics."""
         return dict(
             self._facts,
-            tokens=self._count + len(self._pending),
+            tokens=self._tokens(),
             unknown=self.unknown,
             spoken_unix_s=self._marks[_SPOKEN],
             heard_unix_s=self._marks[_HEARD],
@@ -212,17 +222,20 @@ class Ledger:
 
     # Storing
 
+    def _tokens(self):
+        return self._count + len(self._pending) // RECORD_BYTES
+
     def _store(self, merge, now_ms):
         marks = self._later(self._marks, (self._new_heard, merge.spoken, merge.changed))
         unclean = merge.unreadable > 0
         as_before = self._ever and not self._lost and not self._unstored and unclean == self._unclean
         for name in ("others", "unreadable", "dropped"):
             self._facts[name] = getattr(merge, name)
-        if as_before and merge.same_tokens() and marks[_SPOKEN:] == self._marks[_SPOKEN:]:
+        if as_before and merge.only_adds() and not merge.added and marks[_SPOKEN:] == self._marks[_SPOKEN:]:
             self._facts["unchanged"] += 1
             self._hear(marks)
         elif as_before and merge.only_adds() and self._soon(now_ms):
-            self._pending.update(merge.added)
+            self._pending += merge.added
             self._marks = marks
             self._dirty = True
             self.generation += 1
@@ -246,7 +259,7 @@ class Ledger:
         self._count = count
         self._marks = marks
         self._unclean = unclean
-        self._pending = {}
+        self._pending = bytearray()
         self._dirty = self._unstored = self._lost = False
         self._ever = True
         self.generation += 1
@@ -277,10 +290,10 @@ class Ledger:
     def _held(self):
         """What the list under way is compared with."""
         try:
-            return Held(self._slots, self._count)
+            return Held(self._slots, self._count, self._pending)
         except StoreError:
             self._reload()
-        return Held(self._slots, self._count)
+        return Held(self._slots, self._count, self._pending)
 
     # Reading
 
@@ -336,32 +349,41 @@ class Ledger:
 
     def _find(self, jti16):
         """The record of a token, the narrowest if there are several, or None. StoreError if it cannot be known."""
-        if jti16 in self._pending:
-            return self._pending[jti16]
+        at = find_record(self._pending, jti16, 0, len(self._pending))
+        if at >= 0:
+            return bytes(self._pending[at : at + RECORD_BYTES])
         if self._lost or not self._count:
             return None
         try:
-            return self._scan(jti16)
+            return self._scan_for(jti16)
         except StoreError:
             self._reload()
-        return None if self._lost or not self._count else self._scan(jti16)
+        return None if self._lost or not self._count else self._scan_for(jti16)
 
-    def _scan(self, jti16):
-        found = None
-        before = 0
-        for size in self._slots.pieces(self._view):
-            at = self._buf.find(jti16, 0, size)
-            while at >= 0:
-                if (before + at) % RECORD_BYTES == 0 and before + at < self._count * RECORD_BYTES:
-                    record = bytes(self._view[at : at + RECORD_BYTES])
-                    found = record if found is None else tokenlist.narrower(found, record)
-                at = self._buf.find(jti16, at + 1, size)
-            before += size
-        return found
+    def _scan_for(self, jti16):
+        self._wanted = jti16
+        self._found = None
+        self._scan(self._look)
+        return self._found
 
+    def _scan(self, sink):
+        self._left = self._count * RECORD_BYTES
+        if self._left:
+            self._slots.scan(self._view, sink)
 
-def _standing(record):
-    _, flags, start, end, _, roles = tokenlist.unpack(record)
-    if not flags & tokenlist.ADMITS:
-        return Standing("revoked")
-    return Standing("listed", start or None, None if end == tokenlist.NEVER else end, roles)
+    def _records_in(self, size):
+        """How much of a piece is records; the summary follows them."""
+        size = min(size, self._left)
+        self._left -= size
+        return size
+
+    def _copy(self, size):
+        self._writer.write(self._view[: self._records_in(size)])
+
+    def _look(self, size):
+        size = self._records_in(size)
+        at = find_record(self._buf, self._wanted, 0, size)
+        while at >= 0:
+            record = bytes(self._view[at : at + RECORD_BYTES])
+            self._found = record if self._found is None else tokenlist.narrower(self._found, record)
+            at = find_record(self._buf, self._wanted, at + RECORD_BYTES, size)

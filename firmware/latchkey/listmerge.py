@@ -8,7 +8,7 @@ import binascii
 
 from latchkey import tokenlist
 from latchkey.limits import LEDGER_PENDING, YEAR_2020_S, const
-from latchkey.tokenlist import RECORD_BYTES
+from latchkey.tokenlist import RECORD_BYTES, find_record
 
 _PIECE = const(8)  # records read at a time
 _FILTER_BYTES = const(1024)
@@ -17,28 +17,24 @@ _SUSPECTS = const(128)
 
 
 class Merge:
-    """One list. ``held``: Held; ``pending``: records by jti that are in force but not in flash yet; ``find_all``: gives
-    the narrowest of all records of a jti; ``begin``: a new slots.Writer.
+    """One list. ``held``: Held; ``find_all``: gives the narrowest of all records of a jti; ``begin``: a new Writer.
 
     ``retained``: L5 applies, with ``bar`` the moment after which a record that is not held counts; ``latest``: no time
     after this moves a mark.
     """
 
-    def __init__(self, held, pending, find_all, begin, retained, bar, latest):
+    def __init__(self, held, find_all, begin, retained, bar, latest):
         self._held = held
-        self._pending = pending
         self._find_all = find_all
         self._begin = begin
         self._retained = retained
         self._bar = bar
         self._latest = latest
-        self._seen = bytearray((held.count + 7) // 8)
-        self._seen_pending = {}
-        self._left = held.count + len(pending)
-        self.added = {}
+        self._seen = bytearray((held.total + 7) // 8)
+        self._left = held.total
+        self.added = bytearray()
         self.writer = None
-        self.count = 0
-        self.spoken = self.changed = 0
+        self.count = self.spoken = self.changed = 0
         self.unreadable = self.others = self.dropped = 0
 
     def add(self, parsed):
@@ -51,10 +47,6 @@ class Merge:
             self._mark(parsed)
             self._take(parsed[:RECORD_BYTES])
 
-    def same_tokens(self):
-        """The list is what is held, nothing more and nothing less."""
-        return self.only_adds() and not self.added
-
     def only_adds(self):
         """Everything held stands in the list unchanged."""
         return self.writer is None and self._left == 0
@@ -63,12 +55,10 @@ class Merge:
         """Begin the new file, if that has not been done, with everything that counted so far."""
         if self.writer is None:
             self.writer = self._begin()
-            for index in range(self._held.count):
+            for index in range(self._held.total):
                 if self._seen[index >> 3] & 1 << (index & 7):
                     self.writer.write(self._held.record(index))
-            for records in (self._seen_pending, self.added):
-                for record in records.values():
-                    self.writer.write(record)
+            self.writer.write(self.added)
 
     def close(self):
         """Let go of both files; what was begun and not committed is given up."""
@@ -78,74 +68,54 @@ class Merge:
 
     def _mark(self, parsed):
         changed = tokenlist.unpack(parsed)[4]
-        iat = int.from_bytes(parsed[RECORD_BYTES:], "little")
-        # T2: what lies outside moves nothing.
+        for moment in (changed, int.from_bytes(parsed[RECORD_BYTES:], "little")):
+            # T2: what lies outside moves nothing.
+            if YEAR_2020_S <= moment <= self._latest:
+                self.spoken = max(self.spoken, moment)
         if YEAR_2020_S <= changed <= self._latest:
             self.changed = max(self.changed, changed)
-            self.spoken = max(self.spoken, changed)
-        if YEAR_2020_S <= iat <= self._latest:
-            self.spoken = max(self.spoken, iat)
 
     def _take(self, record):
-        jti16 = record[:16]
-        index, held = -1, None
+        index = -1
         if self._retained or not self.writer:
-            index, held = self._look(jti16)
-            if self._retained:
-                record = self._counting(record, held)
-                if record is None:
-                    self.dropped += 1
-                    return
+            index = self._held.find(record[:16])
+        if self._retained:
+            record = self._counting(record, index)
+            if record is None:
+                self.dropped += 1
+                return
         self.count += 1
-        if self.writer is None and not self._repeats(jti16, index, held, record):
+        if self.writer is None and not self._repeats(index, record):
             self.write()
         if self.writer:
             self.writer.write(record)
 
-    def _look(self, jti16):
-        if jti16 in self._pending:
-            return -1, self._pending[jti16]
-        index = self._held.find(jti16)
-        if index < 0:
-            return -1, None
-        if self._retained and self._held.suspect(jti16):
-            return index, self._find_all(jti16)
-        return index, self._held.record(index)
-
-    def _counting(self, record, held):
+    def _counting(self, record, index):
         """L5: what of a record in a list that may be old counts, None for nothing."""
-        changed = tokenlist.unpack(record)[4]
-        if held is not None:
-            if changed > tokenlist.unpack(held)[4]:
-                return record
-            return tokenlist.narrower(held, record)
+        jti16, flags, _, _, changed, _ = tokenlist.unpack(record)
+        if index >= 0:
+            held = self._find_all(jti16) if self._held.suspect(jti16) else self._held.record(index)
+            return record if changed > tokenlist.unpack(held)[4] else tokenlist.narrower(held, record)
         if changed > self._bar:
             return record
-        jti16, flags = tokenlist.unpack(record)[:2]
         if flags & tokenlist.ADMITS:
             return None
         # A refusal always counts; kept as new as the bar, it lets no old record after it count either.
         return tokenlist.pack(jti16, flags, 0, tokenlist.NEVER, self._bar, ())
 
-    def _repeats(self, jti16, index, held, record):
+    def _repeats(self, index, record):
         """Whether this one need not be written yet: it repeats what is held, or is one of a few new ones."""
-        if held is None:
-            if len(self.added) == LEDGER_PENDING or jti16 in self.added:
-                return False
-            self.added[jti16] = record
-            return True
-        # Of a token held twice ``held`` is the narrowest, and neither of the two may be what stands there.
-        if record != (held if index < 0 else self._held.record(index)):
-            return False
         if index < 0:
-            if jti16 in self._seen_pending:
+            size = len(self.added)
+            if size == LEDGER_PENDING * RECORD_BYTES or find_record(self.added, record[:16], 0, size) >= 0:
                 return False
-            self._seen_pending[jti16] = record
-        else:
-            bit = 1 << (index & 7)
-            if self._seen[index >> 3] & bit:
-                return False
-            self._seen[index >> 3] |= bit
+            self.added += record
+            return True
+        bit = 1 << (index & 7)
+        # Of a token held twice the narrowest counts, and neither of the two may be what stands here.
+        if record != self._held.record(index) or self._seen[index >> 3] & bit:
+            return False
+        self._seen[index >> 3] |= bit
         self._left -= 1
         return True
 
@@ -155,11 +125,13 @@ class Held:
 
     All are read once at the start, when the checksum is compared (StoreError) and it is learnt which tokens are surely
     not held and which may be held twice: a Bloom filter of two hashes, in which 1,000 tokens take one lookup in 80
-    for another's.
+    for another's. ``pending``: records that are in force but not in flash yet; they are held too, after the others.
     """
 
-    def __init__(self, slots, count):
+    def __init__(self, slots, count, pending):
         self.count = count
+        self.total = count + len(pending) // RECORD_BYTES
+        self._pending = pending
         self._buf = bytearray(_PIECE * RECORD_BYTES if count else 0)
         self._view = memoryview(self._buf)
         self._filter = bytearray(2 * _FILTER_BYTES if count else 0)
@@ -178,30 +150,37 @@ class Held:
 
     def record(self, index):
         """Bytes of one record."""
+        if index >= self.count:
+            at = (index - self.count) * RECORD_BYTES
+            return bytes(self._pending[at : at + RECORD_BYTES])
         self._read(index - index % _PIECE)
         at = (index - self._first) * RECORD_BYTES
         return bytes(self._view[at : at + RECORD_BYTES])
 
     def find(self, jti16):
         """Index of the next record of this token, searched for from the last find on and around; -1 for none."""
-        if self.count == 0:
-            return -1
+        at = find_record(self._pending, jti16, 0, len(self._pending))
+        if at >= 0:
+            return self.count + at // RECORD_BYTES
         # Most lists come in the order of the one before.
         if self._next < self.count and self.record(self._next)[:16] == jti16:
             self._next += 1
             return self._next - 1
-        return self._search(jti16) if self._perhaps(binascii.crc32(jti16)) else -1
+        return self._search(jti16) if self.count and self._perhaps(binascii.crc32(jti16)) else -1
 
     def suspect(self, jti16):
         """Whether more than one record may be of this token."""
         return len(self._suspects) == _SUSPECTS or (binascii.crc32(jti16) & 0x3FFFFFFF) in self._suspects
 
     def _survey(self, slots):
-        left = self.count * RECORD_BYTES
-        for size in slots.pieces(self._view) if left else ():
-            for at in range(0, min(size, left), RECORD_BYTES):
-                self._note(binascii.crc32(self._view[at : at + 16]))
-            left -= min(size, left)
+        self._have = self.count
+        if self.count:
+            slots.scan(self._view, self._note_piece)
+
+    def _note_piece(self, size):
+        for at in range(0, min(size // RECORD_BYTES, self._have) * RECORD_BYTES, RECORD_BYTES):
+            self._note(binascii.crc32(self._view[at : at + 16]))
+            self._have -= 1
 
     def _bits(self, crc):
         low, high = crc & _FILTER_MASK, crc >> 13 & _FILTER_MASK
@@ -225,10 +204,7 @@ class Held:
             if first >= self.count:
                 first = 0
             self._read(first)
-            end = self._have * RECORD_BYTES
-            at = self._buf.find(jti16, at, end)
-            while at > 0 and at % RECORD_BYTES:
-                at = self._buf.find(jti16, at + 1, end)
+            at = find_record(self._buf, jti16, at, self._have * RECORD_BYTES)
             if at >= 0:
                 self._next = first + at // RECORD_BYTES + 1
                 return self._next - 1

@@ -37,8 +37,12 @@ class Slots:
 
     def __init__(self, store, name, kind):
         self._store = store
-        self._name = name
+        self._paths = (name + ".0", name + ".1")
         self._kind = kind
+        # Made once, so that asking allocates little.
+        self._head = bytearray(_HEADER_BYTES)
+        self._stated = bytearray(4)
+        self._sum = bytearray(_SUM_BYTES[_VERSION])
         self.load()
 
     def load(self):
@@ -65,21 +69,21 @@ class Slots:
         if self.slot is None or self.length > limit:
             return None
         payload = bytearray(self.length)
-        for _ in self.pieces(memoryview(payload)):
-            pass
+        self.scan(memoryview(payload))
         return payload
 
-    def pieces(self, view):
-        """Fill ``view`` (memoryview) with one piece of the payload after the other and yield the bytes in it.
+    def scan(self, view, sink=None):
+        """Fill ``view`` (memoryview) with one piece of the payload after the other; ``sink(size)`` after each.
 
-        After the last piece the checksum is compared: StoreError("store_damaged"). Believe nothing before the end.
+        At the end the checksum is compared: StoreError("store_damaged"). Believe nothing before this returns. Allocates
+        nothing for a piece.
         """
-        file = self._store.open(self._path(self.slot))
+        file = self._store.open(self._paths[self.slot])
         if file is None:
             raise StoreError("store_damaged")
         try:
             hasher = hashlib.sha256()
-            _hash_next(file, hasher, _HEADER_BYTES)
+            _hash_next(file, hasher, self._head)
             left = self.length
             while left:
                 piece = view if left >= len(view) else view[:left]
@@ -87,16 +91,18 @@ class Slots:
                     raise StoreError("store_damaged")
                 hasher.update(piece)
                 left -= len(piece)
-                yield len(piece)
-            _hash_next(file, hasher, 4)
-            if _hash_next(file, None, self._sum_bytes) != hasher.digest()[: self._sum_bytes]:
+                if sink:
+                    sink(len(piece))
+            _hash_next(file, hasher, self._stated)
+            file.readinto(self._sum)
+            if not _begins(hasher.digest(), self._sum, self._sum_bytes):
                 raise StoreError("store_damaged")
         finally:
             file.close()
 
     def open(self):
         """File of the slot that counts, at the payload's first byte; the caller closes it. No checksum."""
-        file = self._store.open(self._path(self.slot))
+        file = self._store.open(self._paths[self.slot])
         if file is None:
             raise StoreError("store_damaged")
         file.seek(_HEADER_BYTES)
@@ -104,7 +110,7 @@ class Slots:
 
     def writer(self):
         """Begin an update; see Writer."""
-        file = self._store.create(self._path(self._other()))
+        file = self._store.create(self._paths[self._other()])
         try:
             return Writer(self, file)
         except StoreError:
@@ -124,9 +130,6 @@ class Slots:
     def _other(self):
         return 1 if self.slot == 0 else 0
 
-    def _path(self, slot):
-        return "%s.%d" % (self._name, slot)
-
     def adopt(self, counter, length):
         """Use the other slot, just written, if it reads back whole and is what was written."""
         slot = self._other()
@@ -134,7 +137,7 @@ class Slots:
             raise StoreError("store_failed", "read back")
         if self.slot is None and (1 - slot) in self.damaged:
             # It may become readable again one day and must not outrank what counts from now on.
-            self._store.remove(self._path(1 - slot))
+            self._store.remove(self._paths[1 - slot])
             self.damaged = ()
         self.slot, self.counter, self.length = slot, counter, length
         self._sum_bytes = _SUM_BYTES[_VERSION]
@@ -145,14 +148,14 @@ class Slots:
         try:
             file.close()
             if self._examine(self._other()) == _DAMAGED:
-                self._store.remove(self._path(self._other()))
+                self._store.remove(self._paths[self._other()])
         except StoreError:
             pass  # The next load reports it.
 
     def _examine(self, slot):
         """(counter, length, bytes of checksum) of a whole slot, else _ABSENT or _DAMAGED."""
         try:
-            file = self._store.open(self._path(slot))
+            file = self._store.open(self._paths[slot])
             if file is None:
                 return _ABSENT
             try:
@@ -168,37 +171,41 @@ class Slots:
         if size == 0:
             # The name was made and the power went before the first close.
             return _ABSENT
-        header = bytearray(_HEADER_BYTES)
-        file.readinto(header)
-        magic, kind, version, counter = struct.unpack(_HEADER, header)
+        file.readinto(self._head)
+        magic, kind, version, counter = struct.unpack(_HEADER, self._head)
         if magic != b"LK" or kind != self._kind or version not in _SUM_BYTES:
             return _DAMAGED
         length = size - _HEADER_BYTES - 4 - _SUM_BYTES[version]
-        if length < 0 or not _fits(file, header, length, _SUM_BYTES[version]):
+        if length < 0 or not self._fits(file, length, _SUM_BYTES[version]):
             return _DAMAGED
         return counter, length, _SUM_BYTES[version]
 
+    def _fits(self, file, length, sum_bytes):
+        hasher = hashlib.sha256(self._head)
+        piece = memoryview(bytearray(_PIECE_BYTES))
+        left = length
+        while left:
+            count = file.readinto(piece[: min(left, _PIECE_BYTES)])
+            if not count:
+                return False
+            hasher.update(piece[:count])
+            left -= count
+        _hash_next(file, hasher, self._stated)
+        file.readinto(self._sum)
+        return struct.unpack("<I", self._stated)[0] == length and _begins(hasher.digest(), self._sum, sum_bytes)
 
-def _fits(file, header, length, sum_bytes):
-    hasher = hashlib.sha256(header)
-    piece = memoryview(bytearray(_PIECE_BYTES))
-    left = length
-    while left:
-        count = file.readinto(piece[: min(left, _PIECE_BYTES)])
-        if not count:
+
+def _hash_next(file, hasher, buf):
+    file.readinto(buf)
+    hasher.update(buf)
+
+
+def _begins(digest, start, count):
+    """Whether ``digest`` begins with the first ``count`` bytes of ``start``; a slice would be allocated."""
+    for i in range(count):
+        if digest[i] != start[i]:
             return False
-        hasher.update(piece[:count])
-        left -= count
-    stated = _hash_next(file, hasher, 4)
-    return struct.unpack("<I", stated)[0] == length and _hash_next(file, None, sum_bytes) == hasher.digest()[:sum_bytes]
-
-
-def _hash_next(file, hasher, count):
-    data = bytearray(count)
-    file.readinto(data)
-    if hasher:
-        hasher.update(data)
-    return data
+    return True
 
 
 class Writer:

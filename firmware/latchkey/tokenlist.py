@@ -34,8 +34,12 @@ def parse_records(stream, system_uuid16):
     An empty stream is an empty list. FormatError for a list that breaks off, has no end or is no list; OSError as
     the stream raises it. One member is in memory at a time; touches no store, so any thread may run it.
     """
+    found = []
     for item in jsonstream.items(_Peeked(stream)):
-        yield _record(item, system_uuid16)
+        # So that the text is not kept while the record is made of it.
+        found.append(item)
+        item = None
+        yield _record(found, system_uuid16)
 
 
 def role_hash(role_uuid16):
@@ -67,6 +71,14 @@ def narrower(a, b):
     return pack(jti16, a_flags & b_flags, start, end, changed, roles)
 
 
+def find_record(records, jti16, at, end):
+    """Offset of the first record of ``jti16`` among those in ``records[at:end]``, which begin at multiples; or -1."""
+    at = records.find(jti16, at, end)
+    while at > 0 and at % RECORD_BYTES:
+        at = records.find(jti16, at + 1, end)
+    return at
+
+
 class _Peeked:
     """Stands before a stream and gives ``[]`` for one that is empty."""
 
@@ -83,15 +95,10 @@ class _Peeked:
         return count
 
 
-def _record(item, system_uuid16):
-    if not isinstance(item, bytes):
-        return _refusal(item.text)
-    try:
-        members = strictjson.parse(item)
-    except FormatError:
-        return _refusal(jsonstream.find_text(item))
+def _record(found, system_uuid16):
+    members = _members(found.pop())
     if not isinstance(members, dict):
-        return UNREADABLE
+        return members
     system = _uuid_or_none(members.get("systemUuid"))
     if system is not None and system != system_uuid16:
         return OTHER_SYSTEM
@@ -103,7 +110,20 @@ def _record(item, system_uuid16):
     record = _admitting(jti16, changed, members) if usable else None
     if record is None:
         record = pack(jti16, 0, 0, NEVER, changed or _changed(members, True), ())
-    return record + struct.pack("<I", _iat(members.get("token")))
+    token = members.get("token")
+    members = None
+    return record + struct.pack("<I", _iat(token))
+
+
+def _members(item):
+    """The record's members (dict), or what it counts as without."""
+    if not isinstance(item, bytes):
+        return _refusal(item.text)
+    try:
+        members = strictjson.parse(item)
+    except FormatError:
+        return _refusal(jsonstream.find_text(item))
+    return members if isinstance(members, dict) else UNREADABLE
 
 
 def _refusal(text):
@@ -164,9 +184,9 @@ def _iat(token):
     if not isinstance(token, str):
         return 0
     start = token.find(".") + 1
-    end = token.find(".", start)
+    token = token[start : token.find(".", start)] if start else ""
     try:
-        payload = b64url.decode(token[start:end]) if 0 < start < end else b""
+        payload = b64url.decode(token)
     except ValueError:
         return 0
     at = payload.find(b'"iat"')

@@ -7,9 +7,10 @@ import gc
 import json
 
 from cut_flash import BLOCK_BYTES, CutFlash, mount, unmount
+from power_cuts import BLOCKS, PATH, STORIES, _image
+
 from latchkey.errors import StoreError
 from latchkey.hw.flash import FileStore
-from power_cuts import BLOCKS, PATH, STORIES, _image
 
 STEPS = 5
 _ENOSPC = 28  # MicroPython's errno module lacks it
@@ -76,7 +77,8 @@ def garbage(story):
     """Every block in turn holds zeros, ones or noise."""
     history = [_image(story, n) for n in range(STEPS + 1)]
     image = history[-1][0]
-    result = {"story": story.__name__, "fault": "garbage", "newest": 0, "older": 0, "nothing": 0, "silent": 0, "wrong": 0}
+    result = {name: 0 for name in ("newest", "older", "nothing", "silent", "wrong")}
+    result.update(story=story.__name__, fault="garbage")
     for block in range(BLOCKS):
         for fill in (b"\x00" * BLOCK_BYTES, b"\xff" * BLOCK_BYTES, _NOISE):
             flash = CutFlash(BLOCKS, image)

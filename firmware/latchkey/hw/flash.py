@@ -41,7 +41,7 @@ class FileStore:
     def create(self, name):
         """Empty file to write; what it held before is gone once it is closed, on some systems at once."""
         try:
-            return _File(open(self._folder + name, "wb"), True)
+            return _Written(open(self._folder + name, "wb"))
         except OSError as exc:
             raise _store_error(exc)
 
@@ -55,9 +55,8 @@ class FileStore:
 
 
 class _File:
-    def __init__(self, file, durable=False):
+    def __init__(self, file):
         self._file = file
-        self._durable = durable
 
     def readinto(self, buf):
         try:
@@ -71,6 +70,11 @@ class _File:
         except OSError as exc:
             raise _store_error(exc)
 
+    def close(self):
+        self._file.close()
+
+
+class _Written(_File):
     def write(self, data):
         try:
             self._file.write(data)
@@ -81,10 +85,9 @@ class _File:
         """What was written is durable when this returns."""
         try:
             try:
-                if self._durable:
-                    self._file.flush()
-                    if hasattr(os, "fsync"):
-                        os.fsync(self._file.fileno())
+                self._file.flush()
+                if hasattr(os, "fsync"):
+                    os.fsync(self._file.fileno())
             finally:
                 self._file.close()
         except OSError as exc:
