@@ -4,11 +4,12 @@ import collections
 from pathlib import Path
 
 import api_process
-import counts
 import pytest
 import schemathesis
 import yaml
 from hypothesis import HealthCheck, settings
+
+import counts
 from latchkey import codes
 from latchkey.api import ANY, OPEN, Api
 from latchkey.products import bulb
@@ -20,14 +21,16 @@ RANKS = ("any", "read", "control", "configure")
 MODELS = {"white": "WhitePatch", "cct": "CctPatch", "rgb": "RgbPatch"}
 
 
-def narrowed(model):
+def narrowed(model, *left_out):
     """The document as it reads for one model and one who is let in or not: the tokens are the test's own.
 
-    The endless stream is left out; test_clients listens to it.
+    ``left_out``: paths, beside the endless stream, to which test_clients listens.
     """
     document = yaml.safe_load(FILE.read_text())
     document["components"]["schemas"]["StatePatch"] = {"$ref": f"#/components/schemas/{MODELS[model]}"}
-    del document["components"]["securitySchemes"], document["paths"]["/v1/events"]
+    del document["components"]["securitySchemes"]
+    for path in ("/v1/events", *left_out):
+        del document["paths"][path]
     for item in document["paths"].values():
         for operation in item.values():
             del operation["security"]
@@ -62,15 +65,20 @@ def needed(operation):
     derandomize=True,
 )
 def test_the_device_keeps_to_the_document(case, device, token):
-    headers = {} if token == "none" else {"Authorization": f"Bearer CLOUD-{token}"}
-    response = case.call(base_url=device.url, headers=headers)
+    judge(case, device.url, token, None if token == "none" else f"CLOUD-{token}", reached)
+
+
+def judge(case, url, permission, token, reached):
+    """Send ``case`` with the ``token`` that gives ``permission``; every check, and the right side of the door."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    response = case.call(base_url=url, headers=headers)
     case.validate_response(response)
-    permission = needed(case.operation)
-    if permission is None or response.status_code in (400, 405, 406):
+    needs = needed(case.operation)
+    if needs is None or response.status_code in (400, 405, 406):
         return
-    if token == "none":
+    if token is None:
         assert response.status_code == 401
-    elif RANKS.index(token) < RANKS.index(permission):
+    elif RANKS.index(permission) < RANKS.index(needs):
         assert response.status_code == 403
     else:
         reached["stopped" if response.status_code in (401, 403) else "past"] += 1
