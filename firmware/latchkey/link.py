@@ -131,14 +131,13 @@ class Status:
         self.since_unix_s = unix_s()
 
     def change(self, state, reason, detail):
-        """Note a state; a mere alternation of waiting and connecting for the same reason is no change."""
-        tries = ("waiting", "connecting")
+        """Note a state; waiting and connecting in turn for the same reason is no change, nor is another ``detail``."""
         if reason == "" and state == "connecting":
             reason, detail = self.reason, self.detail
+        tries = ("waiting", "connecting")
         same = reason == self.reason and (state == self.state or (state in tries and self.state in tries))
-        self.state = state
-        if same and detail == self.detail:
+        self.state, self.reason, self.detail = state, reason, detail
+        if same:
             return
-        self.reason, self.detail = reason, detail
         self.since_unix_s = self._unix_s()
         self._log("cloud: " + " ".join([str(w) for w in (state, reason, detail) if w not in ("", None)]))

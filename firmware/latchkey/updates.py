@@ -105,7 +105,11 @@ class Updates:
     def _close(self):
         if self._open:
             self._open = False
-            self._ledger.abort()
+            try:
+                self._ledger.abort()
+            except (LatchkeyError, MemoryError):
+                # The next list begins by aborting this one again.
+                self._log("cloud: a list could not be put away")
 
     def _time(self, _unix_s, _source):
         self._timefloor.source_set()

@@ -4,6 +4,7 @@ import errno
 import unittest
 
 from fake_link import FakePayload
+
 from latchkey import certdates, intake, limits, link
 from latchkey.errors import FormatError
 

@@ -3,6 +3,7 @@
 import unittest
 
 from fake_link import Noting
+
 from latchkey.errors import StoreError
 from latchkey.updates import Updates
 
@@ -76,6 +77,12 @@ class TestUpdates(unittest.TestCase):
         self.assertEqual(self.ledger_calls(), ["begin", "add", "abort"])
         self.assertEqual(self.updates.status()["key_sets"], 1)
         self.assertEqual(self.updates.status()["last_refusal"], "list_records: store_full")
+
+    def test_a_store_that_fails_in_the_abort_too_harms_nothing_else(self):
+        self.ledger.fail["add"] = MemoryError()
+        self.ledger.fail["abort"] = MemoryError()
+        self.apply(("list_begin", False), ("list_records", (1,)), ("list_abort", "closed"), KEYS)
+        self.assertEqual(self.updates.status()["key_sets"], 1)
 
     def test_a_commit_that_fails_is_told(self):
         self.ledger.fail["commit"] = StoreError("store_failed")

@@ -1,7 +1,9 @@
-"""The cloud link, the stores in RAM and the local API in one process, on either interpreter, for tests from outside.
+"""The cloud link, the stores and the local API in one process, on either interpreter, for tests from outside.
 
-    LINK_DESK={"folder": with DER files, "port": the broker's, "api_port", "timing": {...}, ...}; link_desk.main()
+    link_desk.main()
 
+The environment's LINK_DESK is JSON: ``folder`` (with DER files), ``store`` (a folder), ``port`` (the broker's),
+``api_port``, and others that ``Desk`` asks for.
 Prints what the link logs. ``GET /test`` tells what is held and how much heap is free.
 """
 
@@ -12,9 +14,11 @@ import os
 import sys
 
 from fake_device import SYSTEM_UUID, FakeDevice, FakeVerifier
+
 from latchkey import api, uuids
 from latchkey.hw.clock import DeskClock
 from latchkey.hw.cloud import Link
+from latchkey.hw.flash import FileStore
 from latchkey.hw.radio import DeskRadio
 from latchkey.hw.server import Server
 from latchkey.keystore import KeyStore
@@ -22,7 +26,6 @@ from latchkey.ledger import Ledger
 from latchkey.link import Timing
 from latchkey.timefloor import TimeFloor
 from latchkey.updates import Updates
-from ram_store import RamStore
 
 
 class Product:
@@ -49,7 +52,7 @@ def credentials(folder, name):
 class Desk:
     def __init__(self, options):
         self.clock = DeskClock(options.get("clock") == "unset")
-        store = RamStore()
+        store = FileStore(options["store"])
         self.keystore = KeyStore(store)
         self.ledger = Ledger(store, uuids.to_bytes(SYSTEM_UUID))
         self.floor = TimeFloor(store, self.clock)

@@ -18,6 +18,7 @@ from cloud_rig import (
     until,
 )
 from cryptography import x509
+
 from latchkey_tools import pki
 from latchkey_tools.broker import Broker, find_mosquitto
 

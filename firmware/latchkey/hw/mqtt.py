@@ -80,7 +80,9 @@ class Client(simple.MQTTClient):
 
     def turn(self, wait_ms):
         """Serve one packet, or wait up to ``wait_ms`` for it; keep the connection alive."""
+        self.sock.operation(self._timing.packet_ms, 0)
         self.ping_if_due()
+        self.sock.flush()
         first = self.sock.try_byte()
         if first is None and wait_ms:
             since_ms = self._clock.ticks_ms()

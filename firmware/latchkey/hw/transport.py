@@ -44,6 +44,7 @@ class Transport:
         self._limit_ms = 0
         self._bytes = 0
         self.heard = b""
+        self._out = bytearray()
 
     # What umqtt asks of the socket module and of a socket
 
@@ -68,8 +69,13 @@ class Transport:
             raise LinkError(tls_reason(e.args))
 
     def write(self, data, length=None):
-        """Write all of ``data`` (or its first ``length`` bytes) before the deadline."""
-        left = memoryview(data)[: len(data) if length is None else length]
+        """Keep ``data`` (or its first ``length`` bytes) until the next read or ``flush``: umqtt writes a packet in
+        pieces, each of which would travel as a TLS record of its own and wait for the other side's ACK."""
+        self._out += memoryview(data)[: len(data) if length is None else length]
+
+    def flush(self):
+        """Send what was written, all of it, before the deadline."""
+        left = memoryview(self._out)
         while len(left):
             n = self._try(self._tls.write, left)
             if n:
@@ -78,6 +84,7 @@ class Transport:
             else:
                 # Before the first byte is out TLS is shaking hands, and mostly waits for the other side.
                 self._wait(select.POLLOUT if self._secure else select.POLLIN)
+        self._out = bytearray()
 
     def read(self, n):
         """Exactly ``n`` bytes; allocates them."""
@@ -111,6 +118,7 @@ class Transport:
 
     def readinto(self, view):
         """At least one byte into ``view``; returns how many."""
+        self.flush()
         if len(view) > self._bytes:
             raise LinkError("bad_packet")
         while True:
