@@ -1,4 +1,7 @@
-"""Runs a script of this folder on the unix port and returns the lines of JSON it prints. For host tests."""
+"""Runs a script of this folder on the unix port and returns the lines of JSON it prints. For host tests.
+
+``compiled``: names of scripts here that are compiled first, since compiling on a small heap fills it.
+"""
 
 import json
 import os
@@ -7,9 +10,13 @@ from pathlib import Path
 
 from latchkey_tools import build
 
+HERE = Path(__file__).resolve().parent
 
-def stories(code, heapsize="4M", timeout_s=200):
-    path = [".frozen", str(build.compile_firmware()), str(Path(__file__).parent)]
+
+def stories(code, heapsize="4M", timeout_s=200, compiled=()):
+    path = [".frozen", str(build.compile_firmware()), str(build.BUILD / "mpy" / "scripts"), str(HERE)]
+    for name in compiled:
+        build.compile_file(HERE / f"{name}.py", build.BUILD / "mpy" / "scripts" / f"{name}.mpy", "x64", f"{name}.py")
     done = subprocess.run(
         [str(build.micropython()), "-X", f"heapsize={heapsize}", "-c", code],
         env={**os.environ, "MICROPYPATH": ":".join(path)},

@@ -1,0 +1,105 @@
+"""Lists far larger than the device's heap, on the unix port with real LittleFS."""
+
+import json
+import random
+import uuid
+
+from on_mpy import stories
+
+SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
+PAGE_TOKEN = "CLOUD-" + "h" * 36 + "." + "p" * 580 + "." + "s" * 342
+KB = 1024
+
+
+def _jti(n):
+    return uuid.UUID(int=random.Random(n).getrandbits(128))
+
+
+def _record(n, **changes):
+    found = {
+        "uuid": str(_jti(n)),
+        "createdAt": "2025-05-12T14:59:06.718846",
+        "updatedAt": "2025-05-12T14:59:06.936417",
+        "status": "ACTIVATED",
+        "expiresAt": None,
+        "notBefore": "2025-05-12T14:59:06+00:00",
+        "systemUuid": SYSTEM,
+        "roles": [{"uuid": "8d86661d-985d-4878-a8f5-69723acfa364", "name": "Domain Owner"}],
+        "token": PAGE_TOKEN,
+        "subject": {"uuid": "3348037a-9f5d-425e-b593-11e6e7437b74", "name": "DrivrUser", "type": "USER"},
+    }
+    return {**found, **changes}
+
+
+def _write(path, records):
+    path.write_text(json.dumps(records, indent=1))
+    return str(path)
+
+
+def _run(tmp_path, feed, asked=(), free_kb=15, heap="64wK"):
+    asked = tuple(_jti(n).bytes for n in asked)
+    image = str(tmp_path / "flash.img")
+    code = f"import gc; gc.threshold(1024); import small_heap; small_heap.main({image!r}, {free_kb * KB}, {tuple(feed)!r}, {asked!r})"
+    return stories(code, heapsize=heap, compiled=["small_heap"])
+
+
+def test_a_thousand_tokens_pass_through_a_64_kb_heap_with_16_kb_free(tmp_path):
+    everything = [_record(n) for n in range(1000)]
+    whole = _write(tmp_path / "whole.json", everything)
+    assert (tmp_path / "whole.json").stat().st_size > 1000 * KB
+    less = _write(tmp_path / "less.json", everything[:500] + everything[501:] + [_record(1000)])
+    everything[3] = _record(3, status="DEACTIVATED")
+    revoked = _write(tmp_path / "revoked.json", everything)
+    feed = [(whole, True), (whole, True), (less, True), (revoked, False)]
+    feed = [(path, retained, 1460, False) for path, retained in feed]
+    first, again, old, live, last = _run(tmp_path, feed, asked=(0, 3, 500, 999, 1000))
+    assert max(first["free"], again["free"]) < 16 * KB
+    assert first["result"] == "stored" and first["states"] == ["listed"] * 4 + ["revoked"], first
+    assert again["result"] == "stored" and again["erases"] == 0, again
+    assert old["result"] == "stored" and old["states"] == ["listed", "listed", "revoked", "listed", "revoked"], old
+    assert live["states"] == ["listed", "revoked", "listed", "listed", "revoked"], live
+    assert max(last["lookup_bytes"]) < KB, last
+    print("lookup allocates", last["lookup_bytes"])
+
+
+def test_a_list_of_single_bytes_is_the_same_list(tmp_path):
+    whole = _write(tmp_path / "whole.json", [_record(n) for n in range(40)])
+    single, at_once, _ = _run(tmp_path, [(whole, True, 1, False), (whole, True, 1460, False)], asked=(0, 39, 40))
+    assert single["states"] == ["listed", "listed", "revoked"]
+    assert at_once["erases"] == 0
+
+
+def test_a_list_cut_off_midway_changes_nothing(tmp_path):
+    whole = _write(tmp_path / "whole.json", [_record(n) for n in range(100)])
+    text = json.dumps([_record(n) for n in range(50, 300)])
+    (tmp_path / "cut.json").write_text(text[: len(text) // 2])
+    _, cut, again, _ = _run(
+        tmp_path,
+        [(whole, False, 1460, False), (str(tmp_path / "cut.json"), False, 1460, False), (whole, True, 1460, False)],
+        asked=(0, 49, 100),
+    )
+    assert cut["result"] == "truncated" and cut["unknown"] is None
+    assert cut["states"] == ["listed", "listed", "revoked"] and cut["tokens"] == 100
+    assert again["erases"] == 0
+
+
+def test_a_record_of_100_kb_refuses_its_token_alone_wherever_its_uuid_stands(tmp_path):
+    long_first = {**_record(1), "note": "{\\\"" * 33000}
+    long_last = {"note": ["uuid", {"uuid": str(_jti(9))}] * 2500, **_record(2)}
+    assert len(json.dumps(long_first)) > 100 * KB and len(json.dumps(long_last)) > 100 * KB
+    path = _write(tmp_path / "long.json", [_record(0), long_first, long_last, _record(3)])
+    found, _ = _run(tmp_path, [(path, False, 1460, False)], asked=(0, 1, 2, 3, 9))
+    assert found["states"] == ["listed", "revoked", "revoked", "listed", "revoked"]
+    assert found["tokens"] == 4 and found["unknown"] is None
+
+
+def test_a_list_that_never_ends_is_given_up_and_changes_nothing(tmp_path):
+    whole = _write(tmp_path / "whole.json", [_record(n) for n in range(10)])
+    (tmp_path / "piece.json").write_text("[" + json.dumps(_record(5)) + ",")
+    _, endless, again, _ = _run(
+        tmp_path,
+        [(whole, False, 1460, False), (str(tmp_path / "piece.json"), False, 1460, True), (whole, True, 1460, False)],
+        asked=(0, 9, 10),
+    )
+    assert endless["result"] == "too_large" and endless["states"] == ["listed", "listed", "revoked"]
+    assert again["erases"] == 0
