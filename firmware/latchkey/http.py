@@ -21,19 +21,6 @@ _KNOWN = {
     b"expect": 1,
 }
 _TOKEN_CHARS = b"abcdefghijklmnopqrstuvwxyz0123456789-_!#$%&'*+.^`|~"  # RFC 9110 5.6.2, lowered
-_REASONS = {
-    200: "OK",
-    202: "Accepted",
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    422: "Unprocessable Content",
-    426: "Upgrade Required",
-    429: "Too Many Requests",
-    503: "Service Unavailable",
-}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -123,7 +110,7 @@ class Reader:
 def parse_head(head):
     """Request from a head: its lines, each with its CRLF, without the empty line. FormatError."""
     if head.find(b"\0") >= 0:
-        raise FormatError("bad_request", "NUL")
+        raise FormatError("bad_request")
     _check_line_ends(head, 0, len(head))
     at = head.find(b"\r\n")
     if at > limits.REQUEST_LINE_BYTES:
@@ -131,7 +118,7 @@ def parse_head(head):
     method, target, minor = _request_line(head[:at])
     fields, connection = _fields(head, at + 2)
     if minor and b"host" not in fields:
-        raise FormatError("bad_request", "Host")
+        raise FormatError("bad_request")
     authority, target = _origin_form(target)
     path, _, query = target.partition("?")
     return Request(method, path, query, authority, fields, _closes(connection, minor))
@@ -145,21 +132,21 @@ def _line_too_long(start):
 def _check_line_ends(data, start, end):
     """Every CR is followed by LF and every LF follows a CR (RFC 9112 2.2 lets a server insist)."""
     if data.count(b"\r", start, end) != data.count(b"\r\n", start, end + 1):
-        raise FormatError("bad_request", "bare CR")
+        raise FormatError("bad_request")
     if data.count(b"\n", start, end) != data.count(b"\r\n", max(0, start - 1), end):
-        raise FormatError("bad_request", "bare LF")
+        raise FormatError("bad_request")
 
 
 def _request_line(line):
     parts = line.split(b" ")
     if len(parts) != 3 or not parts[0] or not parts[1]:
-        raise FormatError("bad_request", "request line")
+        raise FormatError("bad_request")
     method, target, version = parts
     if version not in (b"HTTP/1.1", b"HTTP/1.0"):
-        raise FormatError("bad_request", "version")
+        raise FormatError("bad_request")
     _check_name(method.lower())
     if min(target) < 33 or max(target) > 126 or b"#" in target:
-        raise FormatError("bad_request", "target")
+        raise FormatError("bad_request")
     return method.decode(), target.decode(), version == b"HTTP/1.1"
 
 
@@ -169,7 +156,7 @@ def _origin_form(target):
         return None, target
     scheme, mark, rest = target.partition("://")
     if not mark or scheme.lower() not in ("http", "https"):
-        raise FormatError("bad_request", "target")
+        raise FormatError("bad_request")
     authority, _, path = rest.partition("/")
     return authority.encode(), "/" + path
 
@@ -183,7 +170,7 @@ def _fields(head, at):
         colon = head.find(b":", at, end)
         count += 1
         if colon <= at:
-            raise FormatError("bad_request", "field")
+            raise FormatError("bad_request")
         if count > limits.HEADER_FIELDS:
             raise FormatError("headers_too_large")
         name = head[at:colon].lower()
@@ -191,21 +178,21 @@ def _fields(head, at):
         at = end + 2
         if name in _KNOWN:
             if name in fields:
-                raise FormatError("bad_request", "doubled field")
+                raise FormatError("bad_request")
             fields[name] = value
         else:
             _check_name(name)
             if name == b"connection":
                 connection += b"," + value.lower()
         if value and min(value) < 32 and min(value.replace(b"\t", b" ")) < 32:
-            raise FormatError("bad_request", "control character")
+            raise FormatError("bad_request")
     return fields, connection
 
 
 def _check_name(name):
     for c in name:
         if c not in _TOKEN_CHARS:
-            raise FormatError("bad_request", "field name")
+            raise FormatError("bad_request")
 
 
 def _closes(connection, minor):
@@ -217,9 +204,9 @@ def _host(authority, field):
     if authority is None:
         authority = field
     elif field is not None and field.lower() != authority.lower():
-        raise FormatError("bad_request", "Host")
+        raise FormatError("bad_request")
     if authority and max(authority) > 126:
-        raise FormatError("bad_request", "Host")
+        raise FormatError("bad_request")
     return authority
 
 
@@ -239,9 +226,9 @@ def _length(fields):
         return None
     for c in text:
         if not 48 <= c <= 57:
-            raise FormatError("bad_request", "Content-Length")
+            raise FormatError("bad_request")
     if not text:
-        raise FormatError("bad_request", "Content-Length")
+        raise FormatError("bad_request")
     if len(text) > limits.BODY_DIGITS:
         raise FormatError("too_large")
     return int(text)
@@ -251,13 +238,14 @@ def _expect(value):
     if value is None:
         return False
     if value.lower() != b"100-continue":
-        raise FormatError("bad_request", "Expect")
+        raise FormatError("bad_request")
     return True
 
 
-def response_head(status, length, lines=(), close=False, media="application/json"):
-    """Bytes of an answer's head. ``length`` None: the body ends with the connection. ``lines``: more "Name: value"."""
-    out = ["HTTP/1.1 %d %s" % (status, _REASONS.get(status, "Refused")), "Content-Type: " + media]
+def response_head(status, reason, length, lines=(), close=False, media="application/json"):
+    """Bytes of an answer's head. ``reason``: a word for people. ``length`` None: the body ends with the connection.
+    ``lines``: more "Name: value"."""
+    out = ["HTTP/1.1 %d %s" % (status, reason), "Content-Type: " + media]
     if length is not None:
         out.append("Content-Length: %d" % length)
     out.append("Cache-Control: no-store")

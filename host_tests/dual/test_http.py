@@ -126,15 +126,15 @@ class TheReader(unittest.TestCase):
 
 class TheAnswer(unittest.TestCase):
     def test_a_head_is_framed(self):
-        head = http.response_head(429, 5, ("Retry-After: 3",), True)
+        head = http.response_head(429, "verify_busy", 5, ("Retry-After: 3",), True)
         want = (
-            b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nContent-Length: 5\r\n"
+            b"HTTP/1.1 429 verify_busy\r\nContent-Type: application/json\r\nContent-Length: 5\r\n"
             b"Cache-Control: no-store\r\nRetry-After: 3\r\nConnection: close\r\n\r\n"
         )
         self.assertEqual(head, want)
 
     def test_a_stream_has_no_length(self):
-        self.assertTrue(b"Content-Length" not in http.response_head(200, None, media="text/event-stream"))
+        self.assertTrue(b"Content-Length" not in http.response_head(200, "OK", None, media="text/event-stream"))
 
 
 if __name__ == "__main__":

@@ -219,7 +219,8 @@ class Server:
     async def _send(self, place, response, close, head_only=False):
         place.phase = _WRITING
         length = None if response.stream else len(response.body)
-        head = http.response_head(response.status, length, response.lines, close, response.media)
+        reason = response.code or "OK"
+        head = http.response_head(response.status, reason, length, response.lines, close, response.media)
         await place.write(head if head_only else head + response.body)
 
     async def _stream(self, place, stream):
