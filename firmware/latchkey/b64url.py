@@ -7,27 +7,35 @@ One text has one encoding: stray characters, ``=``, the standard alphabet's ``+`
 import binascii
 
 # Characters per step, a multiple of four: bounds what is alive beside the result.
-_STEP = 256
+_STEP = 128
 
 
 def decode(data):
-    """Bytes of ``data`` (bytes-like or ASCII str); ValueError if it is not strict base64url.
+    """Bytes of ``data`` (bytes-like or ASCII str); ValueError if it is not strict base64url."""
+    if isinstance(data, str):
+        data = data.encode()
+    out = room(len(data))
+    decode_into(out, data)
+    return bytes(out)
+
+
+def room(size):
+    """A bytearray for what ``size`` characters hold; ValueError if no text has that size."""
+    if size & 3 == 1:
+        raise ValueError("base64url")
+    return bytearray(size * 3 >> 2)
+
+
+def decode_into(out, data):
+    """Fill ``out``, which ``room`` made for it, from bytes-like ``data``; ValueError as ``decode``.
 
     binascii skips stray characters, so each step is encoded again and compared whole.
     """
-    if isinstance(data, str):
-        data = data.encode()
-    size = len(data)
-    if size & 3 == 1:
-        raise ValueError("base64url")
-    out = bytearray(size * 3 >> 2)
     done = 0
-    for at in range(0, size, _STEP):
-        text = bytes(data[at : at + _STEP])
-        piece = _decode_step(text)
+    for at in range(0, len(data), _STEP):
+        piece = _decode_step(bytes(data[at : at + _STEP]))
         out[done : done + len(piece)] = piece
         done += len(piece)
-    return bytes(out)
 
 
 def _decode_step(text):
