@@ -20,10 +20,13 @@ class Budget:
         self._callers = []  # [caller, failures, failed_ms], latest last, at most BUDGET_CALLERS
 
     def charge(self, listed):
-        """Pay for one key; TokenError("verify_busy") when the purse, or a stranger's half of it, is empty."""
+        """Pay for one key; TokenError("verify_busy") when the purse, or a stranger's half of it, is empty.
+
+        ``listed()`` tells whether the ledger admits the token; asked only when that decides, since it reads flash.
+        """
         self._refill()
-        spare = self._units if listed else self._units - BUDGET_UNITS // 2
-        if spare <= 0:
+        spare = self._units - BUDGET_UNITS // 2
+        if spare <= 0 and (self._units <= 0 or not listed()):
             raise _busy(BUDGET_REFILL_MS * (1 - spare))
         self._units -= 1
 

@@ -87,20 +87,31 @@ class Verifier:
         header_b, payload_b, signature, signing_input = jws.split(memoryview(token)[len(TOKEN_PREFIX) :])
         header = jws.parse_header(header_b)
         members = claims_.parse_unverified(payload_b)
-        listed = members is not None and self._look_unverified(members)
-        self._check_signature(header, signing_input, signature, listed, caller)
+        if members is not None:
+            self._check_unverified(members)
+        self._check_signature(header, signing_input, signature, self._lister(members), caller)
         claims = claims_.read(members, self._policy)
         if claims.iat is not None:
             self._clock.learn(claims.iat)
         return claims
 
-    def _look_unverified(self, members):
-        """V3, and for the budget alone (V9): whether the claimed ``jti`` is one the ledger admits."""
+    def _check_unverified(self, members):
+        """V3."""
         if claims_.unverified_wrong_aud(members, self._policy.system_uuid16):
             raise TokenError("wrong_system")
         self._check_end(claims_.unverified_exp(members), self._clock.now_unix_s())
-        jti16 = claims_.unverified_jti(members)
-        return jti16 is not None and self._ledger.admits(jti16)
+
+    def _lister(self, members):
+        """For the budget alone (V9): a function that tells whether the ledger admits the claimed ``jti``."""
+        jti16 = None if members is None else claims_.unverified_jti(members)
+        known = []
+
+        def listed():
+            if not known:
+                known.append(jti16 is not None and self._ledger.admits(jti16))
+            return known[0]
+
+        return listed
 
     def _check_signature(self, header, signing_input, signature, listed, caller):
         keys = self._keys_for(header)

@@ -278,13 +278,13 @@ class TheBudget(Case):
         budget = Budget(self.clock)
         for jump in (100000, 0x3FFFFFFF, 0x20000001):
             for _ in range(BUDGET_UNITS):
-                budget.charge(True)
+                budget.charge(lambda: True)
             with self.assertRaises(TokenError):
-                budget.charge(True)
+                budget.charge(lambda: True)
             self.clock.ms += jump
             for _ in range(5):
                 budget.failed("y")
-        budget.charge(True)
+        budget.charge(lambda: True)
 
 
 if __name__ == "__main__":
