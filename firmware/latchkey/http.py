@@ -79,8 +79,7 @@ class Reader:
         if end < 0:
             self._check_partial()
             return None
-        view = self._view[: end + 2]
-        request = parse_head(bytes(view))
+        request = parse_head(self._view, end + 2, self._buf)
         self.take(end + 4)
         return request
 
@@ -107,16 +106,19 @@ class Reader:
         self._seen = held
 
 
-def parse_head(head):
-    """Request from a head: its lines, each with its CRLF, without the empty line. FormatError."""
-    if head.find(b"\0") >= 0:
+def parse_head(view, end, head):
+    """Request from a head: its lines, each with its CRLF, without the empty line. FormatError.
+
+    ``head``: bytes-like that begins with ``end`` bytes of it; ``view``: a memoryview of the same.
+    """
+    if head.find(b"\0", 0, end) >= 0:
         raise FormatError("bad_request")
-    _check_line_ends(head, 0, len(head))
-    at = head.find(b"\r\n")
+    _check_line_ends(head, 0, end)
+    at = head.find(b"\r\n", 0, end)
     if at > limits.REQUEST_LINE_BYTES:
-        raise _line_too_long(head[:at])
-    method, target, minor = _request_line(head[:at])
-    fields, connection = _fields(head, at + 2)
+        raise _line_too_long(bytes(view[:at]))
+    method, target, minor = _request_line(bytes(view[:at]))
+    fields, connection = _fields(view, head, at + 2, end)
     if minor and b"host" not in fields:
         raise FormatError("bad_request")
     authority, target = _origin_form(target)
@@ -161,20 +163,20 @@ def _origin_form(target):
     return authority.encode(), "/" + path
 
 
-def _fields(head, at):
+def _fields(view, head, at, stop):
     fields = {}
     connection = b""
     count = 0
-    while at < len(head):
-        end = head.find(b"\r\n", at)
+    while at < stop:
+        end = head.find(b"\r\n", at, stop)
         colon = head.find(b":", at, end)
         count += 1
         if colon <= at:
             raise FormatError("bad_request")
         if count > limits.HEADER_FIELDS:
             raise FormatError("headers_too_large")
-        name = head[at:colon].lower()
-        value = head[colon + 1 : end].strip(b" \t")
+        name = bytes(view[at:colon]).lower()
+        value = bytes(view[colon + 1 : end]).strip(b" \t")
         at = end + 2
         if name in _KNOWN:
             if name in fields:

@@ -4,6 +4,7 @@ import json
 import unittest
 
 from fake_device import FakeDevice, FakeVerifier
+
 from latchkey import api as api_
 from latchkey import http
 from latchkey.codes import look_up
@@ -35,7 +36,8 @@ class ApiCase(unittest.TestCase):
             out.append("Host: 127.0.0.1:8080")
         if token:
             out.append("Authorization: Bearer CLOUD-" + token)
-        return http.parse_head(("\r\n".join(out + list(lines)) + "\r\n").encode())
+        head = ("\r\n".join(out + list(lines)) + "\r\n").encode()
+        return http.parse_head(memoryview(head), len(head), head)
 
     def response(self, line, token=None, body=b"", lines=(), channel="loopback", tls_serves=False):
         if body:

@@ -9,7 +9,7 @@ import asyncio
 import time
 
 from latchkey import http, limits
-from latchkey.errors import FormatError, LatchkeyError
+from latchkey.errors import LatchkeyError
 
 # MicroPython's streams fill a caller's buffer; CPython's cannot.
 _FILLS = hasattr(asyncio.StreamReader, "readinto")
@@ -168,25 +168,44 @@ class Server:
 
     async def _converse(self, place):
         place.expect(limits.REQUEST_MS)
-        while True:
-            try:
-                request = await place.request()
-            except FormatError as exc:
-                await self._send(place, self._api.refusal(exc), True)
-                return await place.linger()
-            if not await self._serve(place, request):
-                return
+        while await self._exchange(place):
             place.expect(limits.IDLE_MS)
 
-    async def _serve(self, place, request):
-        """Answer one request; returns whether another may follow."""
+    async def _exchange(self, place):
+        """Read and answer one request; returns whether another may follow."""
+        request = None
+        try:
+            request = await place.request()
+            response = await self._answer(place, request)
+        except _Gone:
+            raise
+        except LatchkeyError as exc:
+            response = self._api.refusal(exc)
+        except Exception as exc:
+            response = self._api.failure(exc)
+        lost = request is None or place.owed > 0  # where the next request would begin
+        close = lost or request.close or response.stream is not None
+        await self._give(place, response, close, request is not None and request.method == "HEAD")
+        if lost:
+            await place.linger()
+        return not close
+
+    async def _answer(self, place, request):
         request.channel, request.peer = place.channel, place.peer
         request.tls_serves = self._tls is not None
-        response = await self._answer(place, request)
-        unread = place.owed > 0
-        close = request.close or unread or response.stream is not None
+        place.owed = request.length or 0
+        exchange = self._api.admit(request)
+        if request.wants_continue and place.owed:
+            await place.write(http.CONTINUE)
+        body = await place.body()
         try:
-            await self._send(place, response, close, request.method == "HEAD")
+            return self._api.answer(exchange, body)
+        finally:
+            place.drop_body()
+
+    async def _give(self, place, response, close, head_only):
+        try:
+            await self._send(place, response, close, head_only)
             if response.stream:
                 await self._stream(place, response.stream)
         finally:
@@ -194,27 +213,6 @@ class Server:
                 response.stream.close()
         if response.after:
             response.after()
-        if unread:
-            await place.linger()
-        return not close
-
-    async def _answer(self, place, request):
-        place.owed = request.length or 0
-        try:
-            exchange = self._api.admit(request)
-            if request.wants_continue and place.owed:
-                await place.write(http.CONTINUE)
-            body = await place.body()
-            try:
-                return self._api.answer(exchange, body)
-            finally:
-                place.drop_body()
-        except _Gone:
-            raise
-        except LatchkeyError as exc:
-            return self._api.refusal(exc)
-        except Exception as exc:
-            return self._api.failure(exc)
 
     async def _send(self, place, response, close, head_only=False):
         place.phase = _WRITING
