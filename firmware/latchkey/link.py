@@ -44,6 +44,8 @@ class Timing:
     slice_ms = limits.CLOUD_SLICE_MS
     handover_ms = limits.CLOUD_HANDOVER_MS
     trial_ms = limits.CLOUD_TRIAL_MS
+    ntp_ms = limits.NTP_MS
+    ntp_port = 123
 
 
 def topics(slug, system_uuid):

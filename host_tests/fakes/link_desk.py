@@ -59,9 +59,11 @@ class Desk:
         self.updates = Updates(self.keystore, self.ledger, self.floor, print)
         self.seen = {}
         self.trials = []
+        self._options = options
         self.link = self._link(options)
         self.api = api.Api(FakeDevice(), FakeVerifier(), Product())
         self.api.add("/test", "GET", api.Route(api.OPEN, self._tell))
+        self.api.add("/test/again", "GET", api.Route(api.OPEN, self._again))
 
     def _link(self, options):
         timing = Timing()
@@ -102,6 +104,13 @@ class Desk:
             "floor": self.floor.status(),
             "free": gc.mem_free() if hasattr(gc, "mem_free") else 0,
         }
+
+    def _again(self, _exchange):
+        """What main does when the broker changes: stop the link and build a new one."""
+        self.link.stop()
+        self.link = self._link(self._options)
+        self.link.start()
+        return {}
 
     async def run(self, port):
         await Server(self.api, "127.0.0.1", port).start()

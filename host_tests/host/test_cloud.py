@@ -204,6 +204,17 @@ def test_a_link_without_a_thread_does_the_same_and_says_so(made, kind, interpret
             desk.wait_for("online")
 
 
+def test_a_stopped_link_gives_way_to_a_new_one_in_the_same_thread(made, kind, interpreter):
+    with Broker(made.folder, kind=kind) as broker:
+        with device(interpreter, made.folder, broker.port) as desk:
+            desk.wait_for("online")
+            _, descriptors, threads = desk.footprint()
+            for _ in range(5):
+                desk.get("/test/again")
+                desk.wait_for("online")
+            assert desk.footprint()[1:] == (descriptors, threads)
+
+
 def test_certificate_dates_are_told_and_no_secret_is(made, kind):
     with Broker(made.folder, kind=kind) as broker:
         with device("cpython", made.folder, broker.port) as desk:

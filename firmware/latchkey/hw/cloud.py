@@ -14,8 +14,10 @@ try:
 except ImportError:  # a port without _thread
     inbox = worker = None
 
-# A turn on the loop holds local requests this long at worst.
-_COOPERATIVE_MS = 1500
+# Without a thread a turn holds local requests: this long for a connection or a packet, and for a list a
+# second per this many bytes more.
+_COOPERATIVE_MS = 3000
+_COOPERATIVE_BYTES_S = 128 * 1024
 _DAY_S = 86400
 
 
@@ -128,6 +130,7 @@ class Link:
 def _hasty():
     timing = Timing()
     timing.connect_ms = timing.packet_ms = _COOPERATIVE_MS
+    timing.rate_bytes_s = _COOPERATIVE_BYTES_S
     return timing
 
 

@@ -148,7 +148,8 @@ class Keeper:
             self._clock.set_unix_s(self._settings.floor_unix_s)
         if self._checked and self._clock.ticks_diff_ms(self._clock.ticks_ms(), self._synced_ms) < _NTP_AGAIN_MS:
             return
-        unix_s = ntp.ask(self._radio.ntp_hosts() + self._settings.ntp_hosts, self._clock, self._alive_on_air)
+        hosts = self._radio.ntp_hosts() + self._settings.ntp_hosts
+        unix_s = ntp.ask(hosts, self._clock, self._timing, self._alive_on_air)
         if unix_s is not None and self._believable(unix_s):
             self._synced_ms = self._clock.ticks_ms()
             self._clock.set_unix_s(unix_s)

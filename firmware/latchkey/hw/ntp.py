@@ -8,17 +8,15 @@ import os
 import select
 import socket
 
-from .. import limits
-
 _NTP_OF_1970 = 2208988800
 _PACKET = 48
 
 
-def ask(hosts, clock, alive, port=123):
+def ask(hosts, clock, timing, alive):
     """Unix seconds from the first of ``hosts`` that answers, else None; LinkError from ``alive()`` passes."""
     for host in hosts:
         try:
-            unix_s = _ask_one(host, port, clock, alive)
+            unix_s = _ask_one(host, clock, timing, alive)
         except (OSError, ValueError, IndexError):
             unix_s = None
         if unix_s is not None:
@@ -26,25 +24,25 @@ def ask(hosts, clock, alive, port=123):
     return None
 
 
-def _ask_one(host, port, clock, alive):
-    info = socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM)[0]
+def _ask_one(host, clock, timing, alive):
+    info = socket.getaddrinfo(host, timing.ntp_port, 0, socket.SOCK_DGRAM)[0]
     sock = socket.socket(info[0], socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
         stamp = os.urandom(8)
         sock.sendto(b"\x23" + bytes(39) + stamp, info[-1])
-        return _answer(sock, stamp, clock, alive)
+        return _answer(sock, stamp, clock, timing, alive)
     finally:
         sock.close()
 
 
-def _answer(sock, stamp, clock, alive):
+def _answer(sock, stamp, clock, timing, alive):
     poller = select.poll()
     poller.register(sock, select.POLLIN)
     since_ms = clock.ticks_ms()
-    while clock.ticks_diff_ms(clock.ticks_ms(), since_ms) < limits.NTP_MS:
+    while clock.ticks_diff_ms(clock.ticks_ms(), since_ms) < timing.ntp_ms:
         alive()
-        if poller.poll(limits.CLOUD_SLICE_MS):
+        if poller.poll(timing.slice_ms):
             unix_s = parse(sock.recv(_PACKET), stamp)
             if unix_s is not None:
                 return unix_s

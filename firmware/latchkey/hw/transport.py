@@ -182,10 +182,9 @@ class Transport:
         self._raise_pending()
 
     def _raise_pending(self):
-        # MicroPython has no getsockopt(SO_ERROR); a read reports the failure of the connect.
+        # MicroPython has no getsockopt(SO_ERROR); a read reports the failure. A TLS server has nothing to say yet.
         try:
-            self._raw.recv(0)
-            self._raw.send(b"")
+            self._raw.recv(1)
         except OSError as e:
             if e.args[0] != errno.EAGAIN:
                 raise

@@ -42,5 +42,9 @@ def _live(sleep_ms):
             sleep_ms(limits.CLOUD_SLICE_MS)
             continue
         while not job.stopping:
-            job.turn()
+            try:
+                job.turn()
+            except MemoryError:
+                # Even telling of a failure may fail; the thread must live.
+                sleep_ms(limits.CLOUD_SLICE_MS)
         job.close()
