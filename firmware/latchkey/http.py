@@ -99,7 +99,7 @@ class Reader:
         held = self.held
         line_end = self._buf.find(b"\r\n", 0, held)
         if line_end < 0 and held > limits.REQUEST_LINE_BYTES:
-            raise _line_too_long(bytes(self._view[:held]))
+            raise _line_too_long(self._buf, held)
         _check_line_ends(self._buf, max(0, self._seen - 1), held - 1)
         if held == len(self._buf):
             raise FormatError("headers_too_large")
@@ -116,7 +116,7 @@ def parse_head(view, end, head):
     _check_line_ends(head, 0, end)
     at = head.find(b"\r\n", 0, end)
     if at > limits.REQUEST_LINE_BYTES:
-        raise _line_too_long(bytes(view[:at]))
+        raise _line_too_long(head, at)
     method, target, minor = _request_line(bytes(view[:at]))
     fields, connection = _fields(view, head, at + 2, end)
     if minor and b"host" not in fields:
@@ -126,9 +126,9 @@ def parse_head(view, end, head):
     return Request(method, path, query, authority, fields, _closes(connection, minor))
 
 
-def _line_too_long(start):
+def _line_too_long(head, end):
     # The commonest cause deserves its own word: a token pasted into the address.
-    return FormatError("token_in_url" if start.find(b"CLOUD-") >= 0 else "uri_too_long")
+    return FormatError("token_in_url" if head.find(b"CLOUD-", 0, end) >= 0 else "uri_too_long")
 
 
 def _check_line_ends(data, start, end):

@@ -255,3 +255,10 @@ def test_a_full_house_says_so_and_empties_again():
             guest.close()
         time.sleep(0.2)
         still_serves(device)
+
+
+def test_a_small_heap_answers_the_whole_table():
+    with api_process.running(heapsize="128K", connections=4) as device:
+        for case in TABLE:
+            test_each_hostile_request_gets_its_answer(device, case)
+        still_serves(device)
