@@ -1,0 +1,43 @@
+"""What a verification needs of a small heap, on the unix port, where an object is twice the size of a chip's."""
+
+import json
+
+import on_port
+import pytest
+
+from latchkey import sha512, sha512_plain
+from latchkey_tools import bench
+
+# Free heap is not monotonic: the bound holds on a heap of just that size and of somewhat larger ones.
+ABOVE = (0, 256, 512, 1024, 2048)
+KB = 1024
+
+
+@pytest.fixture(scope="module")
+def cases():
+    return {(bits, alg): bench.make_case(bits, alg, 2000) for bits in (2048, 4096) for alg in ("RS256", "RS512")}
+
+
+def free_before(case, free, how, folder):
+    path = folder / "case.json"
+    path.write_text(json.dumps(case))
+    return int(on_port.run("memory.py", path, free, how, heapsize="192K"))
+
+
+@pytest.mark.parametrize("alg", ["RS256", "RS512"])
+@pytest.mark.parametrize("bits,limit", [(4096, 12 * KB), (2048, 7 * KB)])
+def test_a_token_of_2000_bytes_is_verified_in_a_small_heap(bits, limit, alg, cases, tmp_path):
+    case = cases[bits, alg]
+    assert 2000 <= len(case["token"]) <= 2004
+    for above in ABOVE:
+        assert limit + above - 64 < free_before(case, limit + above, "jws", tmp_path) <= limit + above
+
+
+def test_a_heap_too_small_for_the_numbers_fails_cleanly(cases, tmp_path):
+    with pytest.raises(AssertionError, match="MemoryError"):
+        free_before(cases[4096, "RS512"], 3 * KB, "jws", tmp_path)
+
+
+def test_a_block_of_sha512_allocates_nothing():
+    hasher = sha512.Hash(sha512_plain.block, 512, bytes(range(256)) * 4)
+    assert on_port.run("heap_locked.py") == bytes(hasher._state).hex() + "\n"
