@@ -128,7 +128,8 @@ class Technician:
     """Talks to the device as a phone would, and waits when it is told to."""
 
     def __init__(self, url):
-        self._http = httpx.Client(base_url=url, timeout=10)
+        self._http = httpx.Client(base_url=url, timeout=10, trust_env=False)
+        self.told_to_wait = 0
 
     def close(self):
         self._http.close()
@@ -141,6 +142,7 @@ class Technician:
             response = self._http.request(method, path, headers=headers | {"Connection": "close"}, json=body)
             if response.status_code != 429:
                 break
+            self.told_to_wait += 1
             time.sleep(int(response.headers["Retry-After"]))
         return response
 
@@ -210,10 +212,12 @@ class Story:
     def expect(self, what, expected, call, within_s=0):
         """Call until it returns ``expected`` or ``within_s`` is over; note and tell what was seen."""
         start = time.monotonic()
+        waits = self.tech.told_to_wait
         seen = call()
         while seen != expected and time.monotonic() - start < within_s:
             time.sleep(0.1)
             seen = call()
+        what += ", after a 429" if self.tech.told_to_wait > waits else ""
         row = Row(self._step, what, str(expected), str(seen), time.monotonic() - start)
         self.rows.append(row)
         mark = "[green]ok[/green]" if row.ok else f"[red]expected {escape(row.expected)}[/red]"
