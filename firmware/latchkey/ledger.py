@@ -19,7 +19,8 @@ role_hash = tokenlist.role_hash
 
 _MARKS = "<16sIII"  # System, heard, spoken, changed
 _MARKS_BYTES = const(28)
-_SUMMARY_BYTES = const(33)  # marks, number of records, flags
+_SUMMARY = "<IIB"  # after the marks: number of records, latest time in one, flags
+_SUMMARY_BYTES = const(37)
 _UNCLEAN = const(1)
 _HEARD = const(0)
 _SPOKEN = const(1)
@@ -45,7 +46,7 @@ class Standing:
 
     @property
     def role_hashes(self):
-        return tokenlist.unpack(self._record)[5] if self._record else ()
+        return tokenlist.unpack(self._record)[6] if self._record else ()
 
     def counts_role(self, role_uuid16):
         """Whether the record has this role (V7)."""
@@ -83,8 +84,11 @@ class Ledger:
             latest_unix_s = heard + HEARD_MARGIN_S + FLOOR_AHEAD_S if heard else tokenlist.NEVER
         bar = max(self._marks[_CHANGED], self._marks[_HEARD])
         retained = retained and self._ever
-        self._merge = Merge(self._held(), self._find, self._slots.writer, retained, bar, latest_unix_s)
+        mark = max(self._marks[_HEARD], self._marks[_SPOKEN])
+        self._merge = Merge(self._held(), self._find, self._slots.writer, retained, bar, latest_unix_s, mark)
         self._new_heard = heard
+        if self._top > mark:
+            self._merge.note_far()
 
     def add(self, records):
         """Take some members of the list, as ``parse_records`` gives them. StoreError: the list is given up."""
@@ -147,7 +151,7 @@ class Ledger:
             self._writer = writer
             self._scan(self._copy)
             writer.write(self._pending)
-            self._finish(writer, self._tokens(), self._marks, self._unclean)
+            self._finish(writer, self._tokens(), self._marks, self._unclean, self._top)
         except StoreError:
             writer.abort()
             raise
@@ -226,6 +230,7 @@ class Ledger:
         return self._count + len(self._pending) // RECORD_BYTES
 
     def _store(self, merge, now_ms):
+        merge.settle(self._new_heard)
         marks = self._later(self._marks, (self._new_heard, merge.spoken, merge.changed))
         unclean = merge.unreadable > 0
         as_before = self._ever and not self._lost and not self._unstored and unclean == self._unclean
@@ -236,12 +241,13 @@ class Ledger:
             self._hear(marks)
         elif as_before and merge.only_adds() and self._soon(now_ms):
             self._pending += merge.added
+            self._top = max(self._top, merge.top)
             self._marks = marks
             self._dirty = True
             self.generation += 1
         else:
             merge.write()
-            self._finish(merge.writer, merge.count, marks, unclean)
+            self._finish(merge.writer, merge.count, marks, unclean, merge.top)
             self._last_ms = now_ms
 
     def _hear(self, marks):
@@ -252,11 +258,12 @@ class Ledger:
             if not self._dirty:
                 self._heard_slots.write(self._pack(marks))
 
-    def _finish(self, writer, count, marks, unclean):
+    def _finish(self, writer, count, marks, unclean, top):
         """Commit ``writer``'s records with the marks; then they are what counts."""
-        writer.write(self._pack(marks) + struct.pack("<IB", count, _UNCLEAN if unclean else 0))
+        writer.write(self._pack(marks) + struct.pack(_SUMMARY, count, top, _UNCLEAN if unclean else 0))
         writer.commit()
         self._count = count
+        self._top = top
         self._marks = marks
         self._unclean = unclean
         self._pending = bytearray()
@@ -305,7 +312,7 @@ class Ledger:
 
     def _load(self):
         """Choose what counts in flash. Marks never fall."""
-        self._count = 0
+        self._count = self._top = 0
         self._unclean = False
         self._lost = self._ever = self._slots.ever_written
         try:
@@ -325,7 +332,7 @@ class Ledger:
             file.readinto(summary)
         finally:
             file.close()
-        count, flags = struct.unpack("<IB", summary[_MARKS_BYTES:])
+        count, top, flags = struct.unpack(_SUMMARY, summary[_MARKS_BYTES:])
         if count * RECORD_BYTES + _SUMMARY_BYTES != slots.length:
             return
         self._lost = False
@@ -333,6 +340,7 @@ class Ledger:
         self._ever = self._take_marks(summary[:_MARKS_BYTES])
         if self._ever:
             self._count = count
+            self._top = top
             self._unclean = bool(flags & _UNCLEAN)
 
     def _read_heard(self):

@@ -14,28 +14,54 @@ _PIECE = const(8)  # records read at a time
 _FILTER_BYTES = const(1024)
 _FILTER_MASK = const(8191)
 _SUSPECTS = const(128)
+_FAR = const(32)
 
 
 class Merge:
     """One list. ``held``: Held; ``find_all``: gives the narrowest of all records of a jti; ``begin``: a new Writer.
 
     ``retained``: L5 applies, with ``bar`` the moment after which a record that is not held counts; ``latest``: no time
-    after this moves a mark.
+    after this moves a mark; ``mark``: the later of spoken and heard so far.
+
+    A token whose ``iat`` or ``changed`` lies after the marks, because T2 did not believe them, would be taken for one
+    made while we were away once it is gone from the list. For that case alone a refusal of it is kept, until the marks
+    have passed it.
     """
 
-    def __init__(self, held, find_all, begin, retained, bar, latest):
+    def __init__(self, held, find_all, begin, retained, bar, latest, mark):
         self._held = held
         self._find_all = find_all
         self._begin = begin
         self._retained = retained
         self._bar = bar
         self._latest = latest
+        self._mark = mark
         self._seen = bytearray((held.total + 7) // 8)
         self._left = held.total
         self.added = bytearray()
         self.writer = None
         self.count = self.spoken = self.changed = 0
         self.unreadable = self.others = self.dropped = 0
+        self._far = {}
+        self.top = 0  # the latest time in any record
+
+    def note_far(self):
+        """Learn which held records lie after the marks."""
+        for index in range(self._held.total):
+            record = self._held.record(index)
+            if _time(record) > self._mark:
+                self._far[record[:16]] = index
+
+    def settle(self, heard):
+        """The list is whole: keep refusals of those that lie after the marks and are gone; after this, no ``add``."""
+        mark = max(self._mark, heard, self.spoken)
+        far = [index for index in self._far.values() if _time(self._held.record(index)) > mark]
+        for index in far[:_FAR]:
+            jti16, _, _, _, changed, iat, _ = tokenlist.unpack(self._held.record(index))
+            self._keep(index, tokenlist.refusal(jti16, changed, iat))
+        if len(far) > _FAR:
+            # Too many to keep one by one.
+            self.spoken = max(self.spoken, self._latest_of(far))
 
     def add(self, parsed):
         """Take one member of the list, as tokenlist.parse_records gives it."""
@@ -44,8 +70,9 @@ class Merge:
         elif parsed == tokenlist.OTHER_SYSTEM:
             self.others += 1
         else:
-            self._mark(parsed)
-            self._take(parsed[:RECORD_BYTES])
+            self._move_marks(parsed)
+            self._far.pop(parsed[:16], None)
+            self._take(parsed)
 
     def only_adds(self):
         """Everything held stands in the list unchanged."""
@@ -66,9 +93,12 @@ class Merge:
         if self.writer:
             self.writer.abort()
 
-    def _mark(self, parsed):
-        changed = tokenlist.unpack(parsed)[4]
-        for moment in (changed, int.from_bytes(parsed[RECORD_BYTES:], "little")):
+    def _latest_of(self, indexes):
+        return max([_time(self._held.record(index)) for index in indexes])
+
+    def _move_marks(self, record):
+        _, _, _, _, changed, iat, _ = tokenlist.unpack(record)
+        for moment in (changed, iat):
             # T2: what lies outside moves nothing.
             if YEAR_2020_S <= moment <= self._latest:
                 self.spoken = max(self.spoken, moment)
@@ -84,7 +114,11 @@ class Merge:
             if record is None:
                 self.dropped += 1
                 return
+        self._keep(index, record)
+
+    def _keep(self, index, record):
         self.count += 1
+        self.top = max(self.top, _time(record))
         if self.writer is None and not self._repeats(index, record):
             self.write()
         if self.writer:
@@ -92,16 +126,16 @@ class Merge:
 
     def _counting(self, record, index):
         """L5: what of a record in a list that may be old counts, None for nothing."""
-        jti16, flags, _, _, changed, _ = tokenlist.unpack(record)
+        jti16, flags, _, _, changed, iat, _ = tokenlist.unpack(record)
         if index >= 0:
             held = self._find_all(jti16) if self._held.suspect(jti16) else self._held.record(index)
             return record if changed > tokenlist.unpack(held)[4] else tokenlist.narrower(held, record)
         if changed > self._bar:
             return record
-        if flags & tokenlist.ADMITS:
+        if flags & tokenlist.ADMITS and iat <= max(self._mark, self.spoken):
             return None
         # A refusal always counts; kept as new as the bar, it lets no old record after it count either.
-        return tokenlist.pack(jti16, flags, 0, tokenlist.NEVER, self._bar, ())
+        return tokenlist.refusal(jti16, self._bar, iat)
 
     def _repeats(self, index, record):
         """Whether this one need not be written yet: it repeats what is held, or is one of a few new ones."""
@@ -118,6 +152,11 @@ class Merge:
         self._seen[index >> 3] |= bit
         self._left -= 1
         return True
+
+
+def _time(record):
+    _, _, _, _, changed, iat, _ = tokenlist.unpack(record)
+    return max(changed, iat)
 
 
 class Held:

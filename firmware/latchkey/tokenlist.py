@@ -1,12 +1,12 @@
 """The cloud's list of tokens: from JSON to small fixed-size records (L7).
 
-A record is 61 bytes, integers little-endian::
+A record is 65 bytes, integers little-endian::
 
-    jti(16) flags(1) start(4) end(4) changed(4) roles(8 x 4)
+    jti(16) flags(1) start(4) end(4) changed(4) iat(4) roles(8 x 4)
 
 ``flags``: bit 0 set if it admits, bits 4 to 7 the number of roles; times in Unix seconds, ``start`` 0 and ``end``
-0xFFFFFFFF for none; roles are the first 4 bytes of SHA-256 over the role's UUID, sorted. The token's text never leaves
-this module.
+0xFFFFFFFF for none; ``iat`` is the one inside the token, 0 if there is none to be read; roles are the first 4 bytes of
+SHA-256 over the role's UUID, sorted. The token's text never leaves this module.
 """
 
 import hashlib
@@ -16,10 +16,10 @@ from latchkey import b64url, jsonstream, strictjson, times, uuids
 from latchkey.errors import FormatError
 from latchkey.limits import ROLES_PER_RECORD, const
 
-RECORD_BYTES = const(61)
+RECORD_BYTES = const(65)
 NEVER = const(0xFFFFFFFF)
 ADMITS = const(1)
-_FORM = "<16sBIII32s"
+_FORM = "<16sBIIII32s"
 _ROLE_BYTES = const(4)
 
 # In place of a record: one without a readable uuid (L6), and one for another System.
@@ -28,8 +28,7 @@ OTHER_SYSTEM = b"o"
 
 
 def parse_records(stream, system_uuid16):
-    """Yield for each member of the list in ``stream`` (``readinto``) 65 bytes: its record, and the ``iat`` inside its
-    token as 4 more (0 if there is none to be read); or UNREADABLE or OTHER_SYSTEM.
+    """Yield for each member of the list in ``stream`` (``readinto``) its record, or UNREADABLE or OTHER_SYSTEM.
 
     An empty stream is an empty list. FormatError for a list that breaks off, has no end or is no list; OSError as
     the stream raises it. One member is in memory at a time; touches no store, so any thread may run it.
@@ -48,27 +47,32 @@ def role_hash(role_uuid16):
 
 
 def unpack(record):
-    """(jti16, flags, start, end, changed, roles) of a record; ``roles``: tuple of hashes."""
-    jti16, flags, start, end, changed, packed = struct.unpack(_FORM, record[:RECORD_BYTES])
+    """(jti16, flags, start, end, changed, iat, roles) of a record; ``roles``: tuple of hashes."""
+    jti16, flags, start, end, changed, iat, packed = struct.unpack(_FORM, record)
     roles = [packed[i : i + _ROLE_BYTES] for i in range(0, (flags >> 4) * _ROLE_BYTES, _ROLE_BYTES)]
-    return jti16, flags & 15, start, end, changed, tuple(roles)
+    return jti16, flags & 15, start, end, changed, iat, tuple(roles)
 
 
-def pack(jti16, flags, start, end, changed, roles):
+def pack(jti16, flags, start, end, changed, iat, roles):
     """The record of these; of one that does not admit nothing else matters, so nothing else is kept."""
     if not flags & ADMITS:
         start, end, roles = 0, NEVER, ()
     roles = sorted(set(roles))
-    return struct.pack(_FORM, jti16, flags | len(roles) << 4, start, end, changed, b"".join(roles))
+    return struct.pack(_FORM, jti16, flags | len(roles) << 4, start, end, changed, iat, b"".join(roles))
+
+
+def refusal(jti16, changed, iat):
+    """A record that does not admit."""
+    return pack(jti16, 0, 0, NEVER, changed, iat, ())
 
 
 def narrower(a, b):
     """Of two records of one token what both allow, field by field; the later ``changed``."""
-    jti16, a_flags, a_start, a_end, a_changed, a_roles = unpack(a)
-    _, b_flags, b_start, b_end, b_changed, b_roles = unpack(b)
+    jti16, a_flags, a_start, a_end, a_changed, a_iat, a_roles = unpack(a)
+    _, b_flags, b_start, b_end, b_changed, b_iat, b_roles = unpack(b)
     roles = [role for role in a_roles if role in b_roles]
-    start, end, changed = max(a_start, b_start), min(a_end, b_end), max(a_changed, b_changed)
-    return pack(jti16, a_flags & b_flags, start, end, changed, roles)
+    start, end, changed, iat = max(a_start, b_start), min(a_end, b_end), max(a_changed, b_changed), max(a_iat, b_iat)
+    return pack(jti16, a_flags & b_flags, start, end, changed, iat, roles)
 
 
 def find_record(records, jti16, at, end):
@@ -107,12 +111,13 @@ def _record(found, system_uuid16):
         return UNREADABLE
     changed = _changed(members)
     usable = system is not None and changed is not None and members.get("status") == "ACTIVATED"
-    record = _admitting(jti16, changed, members) if usable else None
-    if record is None:
-        record = pack(jti16, 0, 0, NEVER, changed or _changed(members, True), ())
+    facts = _admitting(members) if usable else None
+    if changed is None:
+        changed = _changed(members, True)
     token = members.get("token")
     members = None
-    return record + struct.pack("<I", _iat(token))
+    iat = _iat(token)
+    return pack(jti16, ADMITS, facts[0], facts[1], changed, iat, facts[2]) if facts else refusal(jti16, changed, iat)
 
 
 def _members(item):
@@ -129,7 +134,7 @@ def _members(item):
 def _refusal(text):
     """Of a record that is too long or no strict JSON nothing counts but that its token is out."""
     jti16 = _uuid_or_none(str(text, "ascii") if text and max(text) < 128 else None)
-    return UNREADABLE if jti16 is None else pack(jti16, 0, 0, NEVER, 0, ()) + b"\x00\x00\x00\x00"
+    return UNREADABLE if jti16 is None else refusal(jti16, 0, 0)
 
 
 def _uuid_or_none(text):
@@ -151,11 +156,11 @@ def _changed(members, lax=False):
     return changed
 
 
-def _admitting(jti16, changed, members):
+def _admitting(members):
+    """(start, end, roles), or None if one of them cannot be read."""
     try:
-        start = _moment(members.get("notBefore"), 0)
         end = _moment(members.get("expiresAt"), NEVER)
-        return pack(jti16, ADMITS, start, end, changed, _roles(members.get("roles")))
+        return _moment(members.get("notBefore"), 0), end, _roles(members.get("roles"))
     except ValueError:
         return None
 

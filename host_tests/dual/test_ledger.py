@@ -4,13 +4,14 @@ import json
 import unittest
 
 import lists
+from lists import BASE, jti16, moment, record, uuid
+from ram_store import PowerCut, RamStore
+from streams import Bytes
+
 from latchkey import limits
 from latchkey.errors import FormatError, StoreError
 from latchkey.ledger import Ledger, parse_records, role_hash
 from latchkey.uuids import to_bytes
-from lists import BASE, jti16, moment, record, uuid
-from ram_store import PowerCut, RamStore
-from streams import Bytes
 
 DAY = 86400
 SAMPLE = [
@@ -204,6 +205,46 @@ class TestUnlisted(_Case):
             self.send(data)
             self.check({0: "revoked"})
             self.assertEqual(self.ledger.status()["tokens"], 0)
+
+
+class TestFar(_Case):
+    """Tokens made after everything that this device believes: its clock is behind."""
+
+    far = BASE + 500 * DAY
+
+    def test_one_that_is_gone_is_refused_as_long_as_the_marks_are_before_it(self):
+        self.send([record(0), record(1, created=self.far)], heard=BASE)
+        self.check({0: "listed", 1: "listed"}, iat=self.far)
+        self.send([record(0)], heard=BASE + 60)
+        self.check({1: "revoked"}, iat=self.far)
+        self.check({2: "unlisted"}, iat=self.far)
+
+    def test_its_refusal_is_not_written_again_and_goes_once_the_marks_have_passed(self):
+        self.send([record(0), record(1, created=self.far)], heard=BASE)
+        self.send([record(0)], heard=BASE + 60)
+        ledgers = [name for name in self.store.names if name.startswith("ledger")]
+        for n in range(5):
+            self.send([record(0)], retained=n % 2 == 0, heard=BASE + 100 + n)
+            self.reopen()
+        self.assertEqual([name for name in self.store.names if name.startswith("ledger")], ledgers)
+        self.assertEqual(self.ledger.status()["tokens"], 2)
+        self.send([record(0)], heard=self.far)
+        self.assertEqual(self.ledger.status()["tokens"], 1)
+        self.check({0: "listed", 1: "revoked"}, iat=self.far)
+
+    def test_it_does_not_come_back_by_an_old_list_but_by_a_live_one(self):
+        self.send([record(0), record(1, created=self.far)], heard=BASE)
+        self.send([record(0)], heard=BASE + 60)
+        self.send([record(0), record(1, created=self.far)], retained=True, heard=BASE + 90)
+        self.check({1: "revoked"}, iat=self.far)
+        self.send([record(0), record(1, created=self.far)], heard=BASE + 120)
+        self.check({1: "listed"}, iat=self.far)
+
+    def test_too_many_of_them_move_spoken_instead(self):
+        self.send([record(n, created=self.far + n) for n in range(50)], heard=BASE)
+        self.send([], heard=BASE + 60)
+        self.check({n: "revoked" for n in range(50)}, iat=self.far)
+        self.check({99: "revoked"}, iat=self.far)
 
 
 class TestOldLists(_Case):
@@ -546,6 +587,7 @@ class TestParsing(unittest.TestCase):
     def test_records_are_immutable_and_small_and_need_no_store(self):
         found = list(parse_records(Bytes(lists.text([record(0), record(1)]), 7), lists.SYSTEM16))
         self.assertEqual([len(r) for r in found], [65, 65])
+        self.assertNotEqual(found[0], found[1])
         for r in found:
             self.assertIsInstance(r, bytes)
 
