@@ -2,7 +2,7 @@
 
 States: ``stopped``; ``waiting`` (for Wi-Fi, or between two tries); ``connecting``; ``online``
 (both topics subscribed); ``partial`` (one subscription refused, the other serves).
-A reason is a stable short word; docs/design.md has the table. Does not touch a socket.
+A reason is a stable short word; docs/cloud.md has the table. Does not touch a socket.
 """
 
 import errno

@@ -24,7 +24,7 @@ class TestNtp(unittest.TestCase):
     def test_what_is_no_answer_gives_nothing(self):
         good = packet(3900000000)
         self.assertTrue(ntp.parse(good, STAMP) is not None)
-        forged = [packet(3900000000, first, stratum) for first, stratum in ((0xE4, 1), (0x23, 1), (0x24, 0), (0x24, 16))]
+        forged = [packet(3900000000, a, b) for a, b in ((0xE4, 1), (0x23, 1), (0x24, 0), (0x24, 16))]
         for bad in forged + [b"", good[:47], packet(0)]:
             self.assertTrue(ntp.parse(bad, STAMP) is None)
         self.assertTrue(ntp.parse(good, b"x" * 8) is None)

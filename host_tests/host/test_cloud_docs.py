@@ -1,0 +1,23 @@
+"""docs/cloud.md names every reason that the link can give, and no other."""
+
+import re
+from pathlib import Path
+
+from latchkey import link
+from test_docs import table_rows
+
+ROOT = Path(__file__).resolve().parents[2]
+FIRMWARE = ROOT / "firmware/latchkey"
+SOURCES = [FIRMWARE / "link.py", FIRMWARE / "intake.py", *(FIRMWARE / "hw").glob("*.py")]
+# Told as the state, never as a reason.
+NO_REASON = {"stopped"}
+
+
+def test_every_reason_is_in_the_table_and_every_row_is_a_reason():
+    rows = table_rows((ROOT / "docs/cloud.md").read_text(), "| reason |")
+    assert all(len(row) == 3 and all(row) for row in rows)
+    documented = {row[0].strip("`") for row in rows}
+    text = "\n".join(path.read_text() for path in SOURCES)
+    raised = set(re.findall(r'LinkError\("(\w+)"', text)) | {reason for _, reason in link._TLS_WORDS}
+    assert raised - NO_REASON <= documented
+    assert documented <= set(re.findall(r'"(\w+)"', text))
