@@ -13,6 +13,7 @@ import select
 import sys
 
 from fake_device import FakeDevice, FakeVerifier
+
 from latchkey import limits
 from latchkey.api import Api
 from latchkey.hw.light import DeskLight

@@ -9,9 +9,10 @@ import time
 
 import aiohttp
 import api_process
-import counts
 import httpx
 import pytest
+
+import counts
 
 READ = {"Authorization": "Bearer CLOUD-read"}
 CONTROL = {"Authorization": "Bearer CLOUD-control"}

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 from api_process import running
+
 from latchkey.errors import ConfigError
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "new-product.md").read_text()

@@ -3,8 +3,9 @@
 import sys
 from pathlib import Path
 
-import counts
 import pytest
+
+import counts
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "bench"))
 import api_rates  # noqa: E402

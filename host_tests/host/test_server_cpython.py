@@ -10,6 +10,7 @@ import httpx
 import pytest
 import test_server_hostile as hostile
 from fake_device import FakeDevice, FakeVerifier
+
 from latchkey.api import Api
 from latchkey.hw.light import DeskLight
 from latchkey.hw.server import Server

@@ -9,6 +9,7 @@ import time
 import api_process
 import httpx
 import pytest
+
 from latchkey_tools import pki
 
 READ = {"Authorization": "Bearer CLOUD-read"}
