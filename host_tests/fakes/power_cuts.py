@@ -13,12 +13,13 @@ import lists
 from cut_flash import CutFlash, mount, unmount
 from fake_clock import FakeClock
 from keys import key
+from lists import BASE, record
+from streams import Bytes
+
 from latchkey import config, keystore, ledger, timefloor
 from latchkey import slots as slots_
 from latchkey.errors import LatchkeyError
 from latchkey.hw.flash import FileStore
-from lists import BASE, record
-from streams import Bytes
 
 BLOCKS = 24
 PATH = "/cut"
@@ -118,7 +119,7 @@ class TurnedRound(slots_.Slots):
 
     def writer(self):
         if self.slot is not None:
-            self._store.remove(self._path(self.slot))
+            self._store.remove(self._paths[self.slot])
         return slots_.Slots.writer(self)
 
 
