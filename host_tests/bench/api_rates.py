@@ -1,4 +1,4 @@
-"""Requests per second of the API and of microdot on the unix port: one client, a connection per request as microdot has.
+"""Requests per second of the API and of microdot on the unix port: one client, a connection for each request.
 
 python host_tests/bench/api_rates.py [REQUESTS]
 """
