@@ -8,8 +8,9 @@ Nobody imports it but the start of the board.
 import asyncio
 import sys
 
-import latchkey
 from board_config import Board
+
+import latchkey
 from latchkey import jwk, ledger, limits, policy, uuids
 from latchkey.api import Api
 from latchkey.device import Device, Uptime

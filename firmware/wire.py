@@ -10,6 +10,7 @@ import json
 import os
 
 from board_config import Board
+
 from latchkey import provision as provision_
 from latchkey.config import ConfigStore, CredentialStore
 from latchkey.errors import LatchkeyError

@@ -6,6 +6,7 @@ What a board gives is written once, here: every other board has the same names.
 import gc
 
 import desk_options
+
 from latchkey.hw.clock import DeskClock
 from latchkey.hw.flash import FileStore
 from latchkey.hw.light import DeskLight

@@ -4,9 +4,10 @@ import binascii
 import json
 import unittest
 
+from test_verifier import TABLE
+
 from latchkey import provision
 from latchkey.errors import ConfigError, FormatError, KeySetError
-from test_verifier import TABLE
 
 DER = binascii.b2a_base64(b"\x30\x03\x02\x01\x05").decode().strip()
 

@@ -9,6 +9,7 @@ import textwrap
 import time
 
 import pytest
+
 from latchkey_tools import broker, pki
 
 # Without Debian's mosquitto its half is named as not run; where CI is set a missing one fails.

@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+
 from latchkey_tools import build, desk
 
 MAIN = """

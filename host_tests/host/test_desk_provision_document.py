@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from latchkey import provision as firmware
 from latchkey.errors import ConfigError
 from latchkey_tools import pki, provision

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 import run_mpy
 
 DUAL = sorted((Path(__file__).resolve().parent.parent / "dual").glob("test_*.py"))

@@ -5,6 +5,7 @@ import stat
 
 import pytest
 from cryptography import x509
+
 from latchkey_tools import pki
 
 

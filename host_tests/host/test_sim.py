@@ -14,6 +14,7 @@ import time
 import aiomqtt
 import httpx
 import pytest
+
 from latchkey_tools import broker, pki, sim
 from latchkey_tools.sim import publisher, signing, timespan
 from latchkey_tools.sim.cloud import Cloud, CloudError
