@@ -20,7 +20,7 @@ def parse(data, max_depth=limits.JSON_DEPTH):
 
     ``max_depth``: how many arrays and objects may stand inside each other.
     """
-    reader = _Reader(data if isinstance(data, bytes) else bytes(data))
+    reader = _Reader(bytes(data) if isinstance(data, memoryview) else data)  # a view has no find
     value = reader.value(max_depth)
     reader.space()
     if reader.at != len(reader.data):
@@ -146,7 +146,7 @@ class _Reader:
             if not 0xDC00 <= low < 0xE000:
                 refuse("surrogate")
             unit = 0x10000 + ((unit & 0x3FF) << 10) + (low & 0x3FF)
-        return chr(unit)
+        return str(_utf8(unit), "utf-8")
 
     def _unit(self):
         digits = self.data[self.at : self.at + 4]
@@ -190,6 +190,18 @@ class _Reader:
         if not -1e38 < value < 1e38:
             refuse("number")
         return value
+
+
+def _utf8(point):
+    """Bytes of one character. Not chr(): MicroPython keeps for ever what that makes, and strangers choose it."""
+    if point < 0x80:
+        return bytes((point,))
+    if point < 0x800:
+        return bytes((0xC0 | point >> 6, 0x80 | point & 0x3F))
+    tail = (0x80 | point >> 6 & 0x3F, 0x80 | point & 0x3F)
+    if point < 0x10000:
+        return bytes((0xE0 | point >> 12,) + tail)
+    return bytes((0xF0 | point >> 18, 0x80 | point >> 12 & 0x3F) + tail)
 
 
 def _text(raw):

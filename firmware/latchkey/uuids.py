@@ -11,17 +11,19 @@ _DASHES = (8, 13, 18, 23)
 
 def to_bytes(text):
     """16 bytes of the UUID in ``text`` (str); ValueError if it is not one."""
-    if not isinstance(text, str) or len(text) != 36:
+    # As bytes: on MicroPython a character taken out of a str is interned, kept for ever.
+    raw = text.encode() if isinstance(text, str) else b""
+    if len(raw) != 36:
         raise ValueError("uuid")
     for i in _DASHES:
-        if text[i] != "-":
+        if raw[i] != 0x2D:
             raise ValueError("uuid")
-    digits = text.replace("-", "")
+    digits = raw.replace(b"-", b"")
     if len(digits) != 32:
         raise ValueError("uuid")
     for c in digits:
         # unhexlify is lax about what a digit is on some ports.
-        if c not in "0123456789abcdefABCDEF":
+        if c not in b"0123456789abcdefABCDEF":
             raise ValueError("uuid")
     return binascii.unhexlify(digits)
 

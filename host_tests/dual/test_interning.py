@@ -1,0 +1,44 @@
+"""Ever new characters from strangers leave nothing behind: MicroPython keeps for ever what it interns."""
+
+import gc
+import unittest
+
+from latchkey import strictjson, uuids
+
+
+def utf8(point):
+    return bytes([0xE0 | point >> 12, 0x80 | (point >> 6) & 63, 0x80 | point & 63])
+
+
+def read(point):
+    strictjson.parse(b'["\\u%04x", "' % point + utf8(point) + b'"]')
+    for text in (
+        b"792b6149" + utf8(point) + b"1daa-488f-b07a-f684503b0586",
+        b"792b6149-1daa-488f-b07a-f684503b058" + utf8(point),
+    ):
+        try:
+            uuids.to_bytes(text.decode())
+        except ValueError:
+            pass
+
+
+def used():
+    gc.collect()
+    return gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0
+
+
+class Characters(unittest.TestCase):
+    def test_no_character_of_a_json_text_or_a_uuid_is_kept(self):
+        read(0x4000)
+        before = used()
+        for point in range(0x5000, 0x5200):
+            read(point)
+        self.assertLess(used() - before, 512)
+
+    def test_escapes_of_every_length_still_decode(self):
+        text = b'"\\u0041\\u00e9\\u20ac\\ud83d\\ude00\\u0000"'
+        self.assertEqual(strictjson.parse(text), "A\xe9\u20ac\U0001f600\0")
+
+
+if __name__ == "__main__":
+    unittest.main()
