@@ -3,10 +3,11 @@
 import json
 import unittest
 
+from streams import Bytes
+
 from latchkey import jwk
 from latchkey.errors import KeySetError
 from latchkey.limits import KEYS_HELD
-from streams import Bytes
 
 
 def modulus(i):

@@ -4,8 +4,9 @@ import json
 import os
 import random
 
-import counts
 import on_port
+
+import counts
 from latchkey.bignum import Modulus
 
 EXPONENTS = (3, 5, 17, 257, 65537, 65537, 65537, 65539, 2**31 + 1, 2**32 - 1)

@@ -7,9 +7,10 @@ import re
 import sys
 from pathlib import Path
 
-import counts
 import on_port
 import pytest
+
+import counts
 
 sys.path.append(str(Path(__file__).parent.parent / "bench"))
 import json_texts  # noqa: E402 (its folder is not on the path of other tests)

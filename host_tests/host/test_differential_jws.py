@@ -12,7 +12,6 @@ import re
 from collections import Counter
 from pathlib import Path
 
-import counts
 import on_port
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -22,6 +21,8 @@ from joserfc import jws as joserfc_jws
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 from joserfc.registry import HeaderParameter
+
+import counts
 from latchkey import jwk, jws
 from latchkey.errors import TokenError
 

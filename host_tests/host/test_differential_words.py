@@ -8,8 +8,9 @@ import hashlib
 from array import array
 from pathlib import Path
 
-import latchkey.sha512 as sha512
 import pytest
+
+import latchkey.sha512 as sha512
 
 SOURCE = Path(sha512.__file__).with_name("sha512_viper.py")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import cryptography_vectors
 import on_port
 import pytest
+
 from latchkey import rsa, sha512, sha512_plain
 from latchkey.errors import KeySetError, TokenError
 
