@@ -392,6 +392,6 @@ class Ledger:
         size = self._records_in(size)
         at = find_record(self._buf, self._wanted, 0, size)
         while at >= 0:
-            record = bytes(self._view[at : at + RECORD_BYTES])
+            record = self._buf[at : at + RECORD_BYTES]
             self._found = record if self._found is None else tokenlist.narrower(self._found, record)
             at = find_record(self._buf, self._wanted, at + RECORD_BYTES, size)
