@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-from latchkey import link
 from test_docs import table_rows
+
+from latchkey import link
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRMWARE = ROOT / "firmware/latchkey"
