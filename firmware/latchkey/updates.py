@@ -25,15 +25,17 @@ class Updates:
         self.last_refusal = None
 
     def apply(self, message):
-        """Do what one message (a tuple) says."""
+        """Do what one message (a tuple) says. False if memory was too short for it: it is worth having again."""
         do = self._deeds().get(message[0])
         if do is None:
-            return
+            return True
         try:
             do(*message[1:])
         except Exception as e:
             # The one cloud message that fails must not take the local API with it.
             self._failed(message[0], e)
+            return not isinstance(e, MemoryError)
+        return True
 
     def tick(self):
         """Write to flash what has waited long enough; to be called every second or so."""

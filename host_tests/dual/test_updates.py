@@ -84,6 +84,14 @@ class TestUpdates(unittest.TestCase):
         self.apply(("list_begin", False), ("list_records", (1,)), ("list_abort", "closed"), KEYS)
         self.assertEqual(self.updates.status()["key_sets"], 1)
 
+    def test_only_short_memory_asks_for_the_message_again(self):
+        self.assertTrue(self.updates.apply(KEYS))
+        self.assertTrue(self.updates.apply(("state", "online", "", None)))
+        self.keystore.fail["replace"] = StoreError("store_full")
+        self.assertTrue(self.updates.apply(KEYS))
+        self.keystore.fail["replace"] = MemoryError()
+        self.assertFalse(self.updates.apply(KEYS))
+
     def test_a_commit_that_fails_is_told(self):
         self.ledger.fail["commit"] = StoreError("store_failed")
         self.apply(("list_begin", False), ("list_commit",))

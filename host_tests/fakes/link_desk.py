@@ -90,7 +90,9 @@ class Desk:
 
     def apply(self, message):
         self.seen[message[0]] = self.seen.get(message[0], 0) + 1
-        self.updates.apply(message)
+        if message[0] == "keys" and self.seen["keys"] <= self._options.get("short", 0):
+            return False
+        return self.updates.apply(message)
 
     def _tell(self, _exchange):
         gc.collect()

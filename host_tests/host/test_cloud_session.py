@@ -123,6 +123,19 @@ def test_the_retain_flag_reaches_the_ledger(made, interpreter):
         assert desk.told()["ledger"]["tokens"] == 3
 
 
+@pytest.mark.parametrize("threads", [True, False])
+def test_what_memory_was_too_short_for_comes_again(made, interpreter, threads):
+    def script(peer):
+        peer.welcome()
+        peer.send(publish(KEYS_TOPIC, key_set("one")))
+        peer.stay()
+
+    with hostile(made, script) as broker:
+        with device(interpreter, made.folder, broker.port, short=2, threads=threads) as desk:
+            until(lambda: desk.told()["kids"] == ["one"])
+            assert desk.told()["seen"]["keys"] == 3 and broker.connections == 3
+
+
 def test_pings_go_out_while_a_long_list_comes_in_and_their_answers_may_wait(made, interpreter):
     packet = publish(LIST_TOPIC, token_list(60))
     answers = []

@@ -38,6 +38,7 @@ class Link:
         self._broker_not_after = None
         self._trial = "running" if trial else None
         self._apply = None
+        self._again = False
         self._keeper = Keeper(settings, radio, clock, self._timing, self._put, self._tell, self._alive)
 
     # On the loop
@@ -63,10 +64,12 @@ class Link:
             yield message
 
     def pump(self, apply):
-        """Serve the link, threaded or not: ``apply(message)`` is called for what has come."""
+        """Serve the link, threaded or not: ``apply(message)`` is called for what has come. If it answers False,
+        the link connects again, since retained messages then come again."""
         if self.threaded:
             for message in self.poll():
-                apply(message)
+                if apply(message) is False:
+                    self._again = True
         elif not self.stopping:
             self._apply = apply
             self._keeper.turn(0)
@@ -107,6 +110,9 @@ class Link:
     def _alive(self):
         if self.stopping:
             raise LinkError("stopped")
+        if self._again:
+            self._again = False
+            raise LinkError("no_memory")
 
     def _tell(self, message):
         if self.threaded:
@@ -117,7 +123,7 @@ class Link:
     def _put(self, message):
         if not self.threaded:
             self._note(message)
-            self._apply(message)
+            self._again = self._apply(message) is False or self._again
             return
         since_ms = self._clock.ticks_ms()
         while not self._inbox.offer(message):
