@@ -16,7 +16,7 @@ from latchkey.api import Api
 from latchkey.device import Device, Uptime
 from latchkey.errors import KeySetError
 from latchkey.hw.cloud import Link
-from latchkey.hw.server import Server
+from latchkey.hw.server import Server, tls_context
 from latchkey.keystore import KeyStore
 from latchkey.logring import LogRing
 from latchkey.timefloor import TimeFloor
@@ -34,11 +34,14 @@ class Parts:
         self.device = Device(board, config, uptime_s, log)
         self.floor = self.device.floor = TimeFloor(board.store, board.clock)
         self.verifier = self.updates = self.link = None
+        if board.radio.wants_network and config:
+            board.radio.use(config["wifi"]["ssid"], credentials["wifi_passphrase"])
         if config:
             self._provisioned(board, config, credentials, log)
-        api = Api(self.device, self.verifier, board.product())
-        host, port = board.listen
-        self.server = self.device.server = Server(api, host, port)
+        self.product = board.product()
+        api = Api(self.device, self.verifier, self.product)
+        host, port, tls_port = board.listen
+        self.server = self.device.server = Server(api, host, port, https(credentials, log), tls_port)
 
     def _provisioned(self, board, config, credentials, log):
         keystore = self.device.keystore = KeyStore(board.store, factory_keys(board, config["dev"]))
@@ -67,6 +70,17 @@ def load_settings(store):
     return found
 
 
+def https(credentials, log):
+    """What HTTPS serves with, or None where no certificate was provisioned, or a wrong one (A2)."""
+    if not credentials["https_cert_der"]:
+        return None
+    try:
+        return tls_context(credentials["https_cert_der"], credentials["https_key_der"])
+    except (OSError, ValueError, TypeError):
+        log.add("https: the certificate or its key cannot be used")
+        return None
+
+
 def factory_keys(board, dev):
     """The keys that the maker wrote outside the file system, or None."""
     data = board.factory_keys()
@@ -76,26 +90,39 @@ def factory_keys(board, dev):
         return None
 
 
-async def serve(parts):
-    """Serve until cancelled."""
+async def serve(parts, measure_every_s):
+    """Serve until cancelled. ``measure_every_s``: how often a sensor measures, None for a product that has nothing to."""
     await parts.server.start()
     parts.device.log.add("started: " + parts.device.state())
     if parts.link:
         parts.link.start()
+    if measure_every_s:
+        asyncio.create_task(measure(parts.product, measure_every_s, parts.device.log))
     while True:
         if parts.link:
             parts.link.pump(parts.updates.apply)
             parts.updates.tick()
-        parts.floor.save_if_due()
+        parts.device.save_floor_if_due()
         await asyncio.sleep(limits.LOOP_S)
+
+
+async def measure(product, every_s, log):
+    """A sensor that does not answer keeps its last values, whose age shows."""
+    while True:
+        try:
+            product.measure()
+        except OSError:
+            log.add("sensor: no answer")
+        await asyncio.sleep(every_s)
 
 
 def run():
     """Build and serve; a console interrupt leaves nothing running but the REPL."""
-    parts = Parts(Board())
+    board = Board()
+    parts = Parts(board)
     try:
-        asyncio.run(serve(parts))
+        asyncio.run(serve(parts, board.measure_every_s))
     finally:
         if parts.link:
             parts.link.stop()
-        parts.floor.save()
+        parts.device.save()

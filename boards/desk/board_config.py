@@ -19,10 +19,11 @@ class Board:
 
     product_name = "bulb"
     model = "cct"
+    measure_every_s = None
 
     def __init__(self):
         self.threads = desk_options.threads
-        self.listen = (desk_options.host, desk_options.port)
+        self.listen = (desk_options.host, desk_options.port, desk_options.tls_port)
         self.reset_cause = desk_options.cause
         self.restart = desk_options.reset
         self.store = FileStore("/flash/state")

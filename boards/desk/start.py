@@ -1,10 +1,10 @@
 """The desk board's ROM: mounts the flash image at /flash and runs main from it, as a chip does after reset.
 
-    micropython -i -X heapsize=256K start.py --image FILE --port N [--host 127.0.0.1] [--clock host|unset]
+    micropython -i -X heapsize=256K start.py --image FILE --port N [--tls-port N] [--host 127.0.0.1] [--clock host|unset]
         [--no-threads] [--uplink FILE] [--nvs FILE] [--cause power|reset|soft|panic] [--no-main]
 
-Firmware finds the options as attributes of the module `desk_options`: host, port, clock, threads, uplink, nvs, cause,
-blocks (the block device), reset() (ends this process; its owner starts it again, as a chip would). Ctrl-C ends main
+Firmware finds the options as attributes of the module `desk_options`: host, port, tls_port, clock, threads, uplink, nvs,
+cause, blocks (the block device), reset() (ends this process; its owner starts it again, as a chip would). Ctrl-C ends main
 and leaves the REPL. --no-main goes there at once, as a soft reset in the raw REPL does on a chip.
 """
 
@@ -21,6 +21,7 @@ class desk_options:
     image = uplink = nvs = None
     host = "127.0.0.1"
     port = "0"
+    tls_port = "0"
     clock = "host"
     cause = "power"
     threads = True
@@ -33,17 +34,22 @@ class desk_options:
         os.system("kill -9 $PPID")
 
 
+def attribute(name):
+    return name[2:].replace("-", "_")
+
+
 def read_arguments(arguments):
     flags = {"--no-threads": "threads", "--no-main": "run_main"}
     while arguments:
         name = arguments.pop(0)
         if name in flags:
             setattr(desk_options, flags[name], False)
-        elif name.startswith("--") and hasattr(desk_options, name[2:]) and arguments:
-            setattr(desk_options, name[2:], arguments.pop(0))
+        elif name.startswith("--") and hasattr(desk_options, attribute(name)) and arguments:
+            setattr(desk_options, attribute(name), arguments.pop(0))
         else:
             raise SystemExit("start.py: unknown or incomplete option " + name)
     desk_options.port = int(desk_options.port)
+    desk_options.tls_port = int(desk_options.tls_port)
 
 
 def with_reset():

@@ -4,6 +4,7 @@ Holds the parts that ``main`` built and asks them; decides nothing about tokens.
 """
 
 from latchkey import __version__, sha512
+from latchkey.errors import StoreError
 
 
 class Uptime:
@@ -35,7 +36,6 @@ class Device:
         self._uptime_s = uptime_s
         self.log = log
         self.keystore = self.ledger = self.floor = self.link = self.updates = self.server = None
-        self.restart = board.restart
 
     def info(self):
         """What anybody may know (A1)."""
@@ -72,6 +72,25 @@ class Device:
     def plain_http(self):
         """The highest permission that plain LAN requests may use (A2). Asked of a provisioned device only."""
         return self._config["policy"]["plain_http"]
+
+    def save(self):
+        """Write what waits in RAM: before a planned restart. What flash refuses is logged and left as it was."""
+        for part in (self.keystore, self.ledger, self.floor):
+            if part:
+                self._store(part.save)
+
+    def save_floor_if_due(self):
+        self._store(self.floor.save_if_due)
+
+    def restart(self):
+        self.save()
+        self._board.restart()
+
+    def _store(self, save):
+        try:
+            save()
+        except StoreError as exc:
+            self.log.add("flash: " + exc.code)
 
     def diagnostics(self):
         """Everything a technician may want to see; no secret is among it."""

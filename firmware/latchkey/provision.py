@@ -1,8 +1,8 @@
 """Provisioning: what the wire brings, judged whole, then stored. Nothing else may bring keys or a System (K4, A3).
 
 The document is one JSON object: ``config`` (see docs/config.schema.json), ``credentials`` (``ca_der``, ``cert_der``,
-``key_der`` in base64), ``time_unix_s``; and, if wanted, ``key_set`` (a JWKS), ``wifi`` (``passphrase``),
-``ap_passphrase``.
+``key_der`` in base64, and for HTTPS ``https_cert_der``, ``https_key_der``), ``time_unix_s``; and, if wanted, ``key_set``
+(a JWKS), ``wifi`` (``passphrase``), ``ap_passphrase``.
 The configuration is stored last: a device with a configuration has everything else.
 """
 
@@ -16,6 +16,7 @@ from latchkey.limits import DER_BYTES, PASSPHRASE_CHARS, PROVISION_DEPTH
 
 _MEMBERS = ("config", "credentials", "time_unix_s", "key_set", "wifi", "ap_passphrase")
 _DER = ("ca_der", "cert_der", "key_der")
+_HTTPS = ("https_cert_der", "https_key_der")
 
 
 def read(data):
@@ -40,7 +41,11 @@ def _credentials(document):
     der = document.get("credentials")
     if not isinstance(der, dict):
         raise _wrong("credentials")
-    kept = {name: _der(der.get(name), name) for name in _DER}
+    names = _DER + _HTTPS if _HTTPS[0] in der or _HTTPS[1] in der else _DER
+    for name in der:
+        if name not in names:
+            raise _wrong("credentials." + name)
+    kept = {name: _der(der.get(name), name) for name in names}
     kept["wifi_passphrase"] = _passphrase(_wifi(document), "wifi")
     kept["ap_passphrase"] = _passphrase(document.get("ap_passphrase"), "ap_passphrase")
     return kept

@@ -2,7 +2,7 @@
 
     desk = Desk(folder)
     desk.power_on()                    waits until its local API answers
-    desk.info(); desk.url; desk.serial (for `mpremote connect`)
+    desk.info(); desk.url; desk.tls_url (once HTTPS is provisioned); desk.serial (for `mpremote connect`)
     desk.provision(document); desk.power_cut(); desk.cut_uplink()
 
 The flash is a LittleFS in an image file that survives everything here. The process is started again whenever it ends
@@ -70,6 +70,7 @@ class Desk:
         self.folder = Path(folder)
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.port = port or free_port()
+        self.tls_port = free_port()
         self.clock = clock
         self.threads = threads
         self.heapsize = heapsize
@@ -77,6 +78,7 @@ class Desk:
         self.uplink = self.folder / "uplink"
         self.log_path = self.folder / "console.log"
         self.url = f"http://127.0.0.1:{self.port}"
+        self.tls_url = f"https://127.0.0.1:{self.tls_port}"
         self._make_image_once(tree)
         self._bridge = Bridge(self._command, self.log_path)
 
@@ -192,7 +194,8 @@ class Desk:
 
     def _command(self, cause, run_main):
         command = [build.micropython(), "-i", "-X", f"heapsize={self.heapsize}", BOARD / "start.py"]
-        command += ["--image", self.image, "--port", self.port, "--clock", self.clock, "--cause", cause]
+        command += ["--image", self.image, "--port", self.port, "--tls-port", self.tls_port]
+        command += ["--clock", self.clock, "--cause", cause]
         command += ["--uplink", self.uplink, "--nvs", self.folder / "nvs.json"]
         command += [] if self.threads else ["--no-threads"]
         return command + ([] if run_main else ["--no-main"])

@@ -42,8 +42,10 @@ def _literals(source, own, limits):
         if token.type != tokenize.NAME or before.string in (".", "import"):
             continue
         row, start = token.start[0] - 1, token.start[1]
-        if token.string == "limits" and dot.string == "." and name.string in limits:
-            yield row, start, name.end[1], repr(limits[name.string])
+        if token.string == "limits" and dot.string == ".":
+            # The compiler knows const without an import.
+            text = "const" if name.string == "const" else repr(limits[name.string])
+            yield row, start, name.end[1], text
         elif token.string in own:
             yield row, start, token.end[1], repr(limits[token.string])
 

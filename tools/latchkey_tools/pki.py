@@ -53,6 +53,11 @@ def client(folder, ca, name, common_name):
     return _issue(folder, ca, name, common_name, ExtendedKeyUsageOID.CLIENT_AUTH)
 
 
+def server(folder, ca, name, hosts):
+    """Make one more server identity signed by ``ca``, for ``hosts`` (names and addresses), in files called ``name``."""
+    return _write_server(Path(folder), ca, name, tuple(hosts))
+
+
 def wrong(pki, kind):
     """A broker identity with one flaw: ``kind`` is one of WRONG_KINDS; its certificates are otherwise right."""
     now = _now()
