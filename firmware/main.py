@@ -91,7 +91,7 @@ def factory_keys(board, dev):
 
 
 async def serve(parts, measure_every_s):
-    """Serve until cancelled. ``measure_every_s``: how often a sensor measures, None for a product that has nothing to."""
+    """Serve until cancelled. ``measure_every_s``: how often a sensor measures; None for a product that does not."""
     await parts.server.start()
     parts.device.log.add("started: " + parts.device.state())
     if parts.link:

@@ -1,11 +1,11 @@
 """The desk board's ROM: mounts the flash image at /flash and runs main from it, as a chip does after reset.
 
-    micropython -i -X heapsize=256K start.py --image FILE --port N [--tls-port N] [--host 127.0.0.1] [--clock host|unset]
-        [--no-threads] [--uplink FILE] [--nvs FILE] [--cause power|reset|soft|panic] [--no-main]
+    micropython -i -X heapsize=256K start.py --image FILE --port N [--tls-port N] [--host 127.0.0.1]
+        [--clock host|unset] [--no-threads] [--uplink FILE] [--nvs FILE] [--cause power|reset|soft|panic] [--no-main]
 
-Firmware finds the options as attributes of the module `desk_options`: host, port, tls_port, clock, threads, uplink, nvs,
-cause, blocks (the block device), reset() (ends this process; its owner starts it again, as a chip would). Ctrl-C ends main
-and leaves the REPL. --no-main goes there at once, as a soft reset in the raw REPL does on a chip.
+Firmware finds the options as attributes of the module `desk_options`: host, port, tls_port, clock, threads, uplink,
+nvs, cause, blocks (the block device), reset() (ends this process; its owner starts it again, as a chip would). Ctrl-C
+ends main and leaves the REPL. --no-main goes there at once, as a soft reset in the raw REPL does on a chip.
 """
 
 import os

@@ -87,8 +87,8 @@ class ConfigStore:
 
 
 class CredentialStore:
-    """Secrets in slots of their own: ``ca_der cert_der key_der`` for the broker, ``https_cert_der https_key_der`` for the
-    local API (bytes), ``wifi_passphrase ap_passphrase`` (str)."""
+    """Secrets in slots of their own: ``ca_der cert_der key_der`` for the broker, ``https_cert_der https_key_der`` for
+    the local API (bytes), ``wifi_passphrase ap_passphrase`` (str)."""
 
     NAMES = ("ca_der", "cert_der", "key_der", "https_cert_der", "https_key_der", "wifi_passphrase", "ap_passphrase")
 

@@ -1,8 +1,8 @@
 """Provisioning: what the wire brings, judged whole, then stored. Nothing else may bring keys or a System (K4, A3).
 
 The document is one JSON object: ``config`` (see docs/config.schema.json), ``credentials`` (``ca_der``, ``cert_der``,
-``key_der`` in base64, and for HTTPS ``https_cert_der``, ``https_key_der``), ``time_unix_s``; and, if wanted, ``key_set``
-(a JWKS), ``wifi`` (``passphrase``), ``ap_passphrase``.
+``key_der`` in base64, and for HTTPS ``https_cert_der``, ``https_key_der``), ``time_unix_s``; and, if wanted,
+``key_set`` (a JWKS), ``wifi`` (``passphrase``), ``ap_passphrase``.
 The configuration is stored last: a device with a configuration has everything else.
 """
 

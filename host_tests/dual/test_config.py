@@ -3,9 +3,10 @@
 import json
 import unittest
 
+from ram_store import PowerCut, RamStore
+
 from latchkey import config, limits
 from latchkey.errors import ConfigError, StoreError
-from ram_store import PowerCut, RamStore
 
 
 def _table():
@@ -97,6 +98,8 @@ class TestCredentials(unittest.TestCase):
         "ca_der": b"\x30ca",
         "cert_der": b"\x30c",
         "key_der": b"\x30k",
+        "https_cert_der": b"\x30h",
+        "https_key_der": None,
         "wifi_passphrase": "p\u00e4ss",
         "ap_passphrase": None,
     }
