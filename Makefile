@@ -36,8 +36,9 @@ soak: $(READY) ## the same tests with full counts (hours)
 lint: $(READY) ## ruff over everything
 	$(BIN)/ruff check .
 
-bench: $(READY) ## measure the verifier on both interpreters
+bench: $(READY) ## measure the verifier on both interpreters, and the local API
 	$(BIN)/python -m latchkey_tools.bench
+	$(BIN)/python host_tests/bench/api_rates.py
 
 clean: ## remove what was built
 	rm -rf build $(VENV) .pytest_cache .ruff_cache .hypothesis

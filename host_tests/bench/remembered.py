@@ -1,4 +1,4 @@
-"""Runs on the unix port: what a new token costs and what a remembered one, turn by turn, beside a ledger of 1,000 tokens.
+"""Runs on the unix port: the cost of a new token and of a remembered one, beside a ledger of 1,000 tokens.
 
 argv: folder for the store. Prints one line of JSON: medians in microseconds, and the number of tokens in the ledger.
 """
@@ -9,6 +9,7 @@ import sys
 import time
 
 import lists
+
 from latchkey import jwk
 from latchkey.hw.clock import DeskClock
 from latchkey.hw.flash import FileStore
