@@ -1,4 +1,4 @@
-"""What the cloud link is called: its states, the reasons it gives, its topics and its patience.
+"""What the cloud link is called: its states, the reasons it gives, its topics.
 
 States: ``stopped``; ``waiting`` (for Wi-Fi, or between two tries); ``connecting``; ``online``
 (both topics subscribed); ``partial`` (one subscription refused, the other serves).
@@ -7,18 +7,8 @@ A reason is a stable short word; docs/cloud.md has the table. Does not touch a s
 
 import errno
 
-from . import limits, uuids
+from . import uuids
 from .errors import LatchkeyError
-
-# Reasons of MQTT 3.1.1, section 3.2.2.3, for people.
-CONNACK_WORDS = (
-    "",
-    "protocol version",
-    "client id",
-    "server unavailable",
-    "user name or password",
-    "not authorised",
-)
 
 
 class LinkError(LatchkeyError):
@@ -27,25 +17,6 @@ class LinkError(LatchkeyError):
     def __init__(self, code, message="", detail=None):
         super().__init__(code, message)
         self.detail = detail
-
-
-class Timing:
-    """How patient the link is. Class attributes are the device's; tests make a hastier instance."""
-
-    connect_ms = limits.CLOUD_CONNECT_MS
-    packet_ms = limits.CLOUD_PACKET_MS
-    rate_bytes_s = limits.CLOUD_RATE_BYTES_S
-    keepalive_s = limits.CLOUD_KEEPALIVE_S
-    answer_ms = limits.CLOUD_ANSWER_MS
-    first_ms = limits.CLOUD_FIRST_PAUSE_MS
-    ceiling_ms = limits.CLOUD_CEILING_MS
-    jitter_percent = limits.CLOUD_JITTER_PERCENT
-    stable_ms = limits.CLOUD_STABLE_MS
-    slice_ms = limits.CLOUD_SLICE_MS
-    handover_ms = limits.CLOUD_HANDOVER_MS
-    trial_ms = limits.CLOUD_TRIAL_MS
-    ntp_ms = limits.NTP_MS
-    ntp_port = 123
 
 
 def topics(slug, system_uuid):
@@ -86,24 +57,12 @@ def connect_reason(number):
     return "no_answer" if number == errno.ETIMEDOUT else "no_route"
 
 
-# First match wins: mbedTLS lists every flaw of a certificate, OpenSSL the first it meets.
+# Of several flaws the first here is told.
 _TLS_WORDS = (
     ("trusted CA", "cert_wrong_ca"),
-    ("self-signed", "cert_wrong_ca"),
-    ("self signed", "cert_wrong_ca"),
-    ("issuer", "cert_wrong_ca"),
     ("does not match", "cert_wrong_name"),
-    ("doesn't match", "cert_wrong_name"),
-    ("mismatch", "cert_wrong_name"),
-    ("not valid for", "cert_wrong_name"),
     ("in the future", "cert_not_yet_valid"),
-    ("not yet valid", "cert_not_yet_valid"),
     ("has expired", "cert_expired"),
-    ("FATAL_ALERT", "cert_refused"),
-    ("fatal alert", "cert_refused"),
-    ("ALERT", "cert_refused"),
-    ("alert", "cert_refused"),
-    ("SSL", "tls_failed"),
 )
 # Chips leave out mbedTLS's texts.
 _MBEDTLS = {-0x7780: "cert_refused", -0x7280: "closed"}

@@ -39,23 +39,18 @@ class TestReasons(unittest.TestCase):
         self.assertEqual(link.connect_reason(errno.ETIMEDOUT), "no_answer")
         self.assertEqual(link.connect_reason(errno.EHOSTUNREACH), "no_route")
 
-    def test_certificate_flaws_are_told_apart_in_the_words_of_both_libraries(self):
+    def test_certificate_flaws_are_told_apart_in_the_words_of_mbedtls(self):
         for words, reason in (
             ("The certificate is not correctly signed by the trusted CA\n", "cert_wrong_ca"),
-            ("certificate verify failed: unable to get local issuer certificate", "cert_wrong_ca"),
-            ("certificate verify failed: self-signed certificate", "cert_wrong_ca"),
             ("The certificate Common Name (CN) does not match with the expected CN\n", "cert_wrong_name"),
-            ("certificate verify failed: Hostname mismatch, certificate is not valid for 'x'.", "cert_wrong_name"),
-            ("certificate verify failed: IP address mismatch, certificate is not", "cert_wrong_name"),
             ("The certificate validity has expired\n", "cert_expired"),
-            ("certificate verify failed: certificate has expired", "cert_expired"),
             ("The certificate validity starts in the future\n", "cert_not_yet_valid"),
-            ("certificate verify failed: certificate is not yet valid", "cert_not_yet_valid"),
-            ("[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required", "cert_refused"),
-            ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "tls_failed"),
         ):
-            self.assertEqual(link.tls_reason((1, words)), reason, words)
+            self.assertEqual(link.tls_reason((words,)), reason, words)
+
+    def test_numbers_are_told_apart_with_and_without_their_words(self):
         self.assertEqual(link.tls_reason((-0x7780,)), "cert_refused")
+        self.assertEqual(link.tls_reason((-0x7780, "MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE")), "cert_refused")
         self.assertEqual(link.tls_reason((-0x7100, "MBEDTLS_ERR_SSL_BAD_INPUT_DATA")), "tls_failed")
         self.assertEqual(link.tls_reason((104, "Connection reset by peer")), "closed")
         self.assertEqual(link.tls_reason((32,)), "closed")

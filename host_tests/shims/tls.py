@@ -7,6 +7,17 @@ import os
 import ssl
 import tempfile
 
+# OpenSSL's X509_V_ERR numbers, and what mbedTLS says in their place.
+_FLAWS = {
+    9: "The certificate validity starts in the future\n",
+    10: "The certificate validity has expired\n",
+    62: "The certificate Common Name (CN) does not match with the expected CN\n",
+    64: "The certificate Common Name (CN) does not match with the expected CN\n",
+}
+_FOREIGN = "The certificate is not correctly signed by the trusted CA\n"
+_FATAL_ALERT = -0x7780
+_OTHER = -0x7100
+
 CERT_REQUIRED = ssl.CERT_REQUIRED
 PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
 
@@ -76,6 +87,10 @@ class _Stream:
                 result = None
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return 0
+            except ssl.SSLCertVerificationError as e:
+                raise ValueError(_FLAWS.get(e.verify_code, _FOREIGN)) from e
+            except ssl.SSLError as e:
+                raise OSError(_FATAL_ALERT if "ALERT" in (e.reason or "") else _OTHER, e.reason) from e
             finally:
                 self._flush()
             if result is not None or not self._fill():

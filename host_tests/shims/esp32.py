@@ -1,0 +1,23 @@
+"""What the firmware uses of `esp32`: blobs in NVS, which keeps nothing before commit."""
+
+_flash = {}
+
+
+class NVS:
+    def __init__(self, namespace):
+        if len(namespace) > 15:
+            raise OSError("ESP_ERR_NVS_INVALID_NAME")
+        self._namespace, self._pending = namespace, {}
+
+    def get_blob(self, key, buffer):
+        value = _flash.get((self._namespace, key))
+        if value is None or len(value) > len(buffer):
+            raise OSError("ESP_ERR_NVS_NOT_FOUND" if value is None else "ESP_ERR_NVS_INVALID_LENGTH")
+        buffer[: len(value)] = value
+        return len(value)
+
+    def set_blob(self, key, value):
+        self._pending[(self._namespace, key)] = bytes(value)
+
+    def commit(self):
+        _flash.update(self._pending)
