@@ -8,11 +8,12 @@ deep nesting, numbers over 19 digits before the point, over 32 characters, or no
 from latchkey import limits
 from latchkey.errors import FormatError
 
-_ESCAPES = {0x22: '"', 0x5C: "\\", 0x2F: "/", 0x62: "\b", 0x66: "\f", 0x6E: "\n", 0x72: "\r", 0x74: "\t"}
-_WORDS = {0x74: (b"true", True), 0x66: (b"false", False), 0x6E: (b"null", None)}
+_ESCAPES = b'"\\/bfnrt'
+_MEANINGS = '"\\/\b\f\n\r\t'
+_WORDS = ((b"true", True), (b"false", False), (b"null", None))
 _HEX = b"0123456789abcdefABCDEF"
-# By number of continuation bytes: a lead byte's payload mask and the least code point it may carry.
-_UTF8 = ((0, 0), (0x1F, 0x80), (0x0F, 0x800), (0x07, 0x10000))
+# What may follow a lead byte, where that is less than every continuation byte.
+_SECOND = {0xE0: (0xA0, 0xBF), 0xED: (0x80, 0x9F), 0xF0: (0x90, 0xBF), 0xF4: (0x80, 0x8F)}
 
 
 def parse(data, max_depth=limits.JSON_DEPTH):
@@ -63,44 +64,41 @@ class _Reader:
         if first == 0x7B or first == 0x5B:
             if depth < 1:
                 refuse("depth")
+            self.at += 1
             return self.members(depth - 1) if first == 0x7B else self.items(depth - 1)
-        if first in _WORDS:
-            return self.word(*_WORDS[first])
+        for text, value in _WORDS:
+            if self.data[self.at : self.at + len(text)] == text:
+                self.at += len(text)
+                return value
         return self.number()
 
     def members(self, depth):
-        self.need(0x7B)
         found = {}
-        if self.take(0x7D):
-            return found
-        while True:
+        more = not self.take(0x7D)
+        while more:
             self.space()
             name = self.string()
             if name in found:
                 refuse("duplicate name")
             self.need(0x3A)
             found[name] = self.value(depth)
-            if self.take(0x7D):
-                return found
-            self.need(0x2C)
+            more = self.comma(0x7D)
+        return found
 
     def items(self, depth):
-        self.need(0x5B)
         found = []
-        if self.take(0x5D):
-            return found
-        while True:
+        more = not self.take(0x5D)
+        while more:
             found.append(self.value(depth))
-            if self.take(0x5D):
-                return found
-            self.need(0x2C)
+            more = self.comma(0x5D)
+        return found
 
-    def word(self, text, value):
-        end = self.at + len(text)
-        if self.data[self.at : end] != text:
-            refuse("syntax")
-        self.at = end
-        return value
+    def comma(self, closing):
+        """True after a comma, False after ``closing``."""
+        if self.take(closing):
+            return False
+        self.need(0x2C)
+        return True
 
     def string(self):
         if self.peek() != 0x22:
@@ -131,11 +129,12 @@ class _Reader:
         return end
 
     def _escaped(self):
-        byte = self.peek()
+        letter = self.data[self.at : self.at + 1]  # there is one: the closing quote comes later
         self.at += 1
-        if byte in _ESCAPES:
-            return _ESCAPES[byte]
-        if byte != 0x75:
+        known = _ESCAPES.find(letter)
+        if known >= 0:
+            return _MEANINGS[known]
+        if letter != b"u":
             refuse("escape")
         unit = self._unit()
         if 0xD800 <= unit < 0xE000:
@@ -210,26 +209,23 @@ def _text(raw):
         return ""
     if min(raw) < 0x20:
         refuse("control character")
+    try:
+        text = str(raw, "utf-8")
+    except ValueError:
+        refuse("utf-8")
     if max(raw) > 0x7F:
         _check_utf8(raw)
-    return str(raw, "utf-8")
+    return text
 
 
 def _check_utf8(raw):
-    # RFC 3629: MicroPython decodes overlong forms, surrogates and what lies above U+10FFFF.
-    i = 0
-    while i < len(raw):
-        lead = raw[i]
-        i += 1
-        if lead < 0x80:
-            continue
-        more = 1 if 0xC0 <= lead < 0xE0 else 2 if 0xE0 <= lead < 0xF0 else 3 if 0xF0 <= lead < 0xF8 else 0
-        mask, least = _UTF8[more]
-        point = lead & mask
-        for _ in range(more):
-            if i >= len(raw) or raw[i] & 0xC0 != 0x80:
-                refuse("utf-8")
-            point = point << 6 | raw[i] & 0x3F
-            i += 1
-        if not more or point < least or point > 0x10FFFF or 0xD800 <= point < 0xE000:
+    # RFC 3629, table 3-7 of Unicode: of what str() decoded, MicroPython's lets through overlong forms (C0, C1,
+    # E0 80, F0 80), surrogates (ED A0) and what lies above U+10FFFF (F4 90, F5). Bytes, because MicroPython keeps
+    # for ever what taking a text apart makes.
+    lead = 0
+    for byte in raw:
+        if 0xC0 <= byte < 0xC2 or byte > 0xF4:
             refuse("utf-8")
+        if lead in _SECOND and not _SECOND[lead][0] <= byte <= _SECOND[lead][1]:
+            refuse("utf-8")
+        lead = byte

@@ -179,3 +179,15 @@ class TestStrictJson(unittest.TestCase):
     def test_long_strings_with_many_escapes_come_out_whole(self):
         self.assertEqual(strictjson.parse(b'"' + b'\\"x' * 2000 + b'"'), '"x' * 2000)
         self.assertEqual(strictjson.parse(b'"' + b"y" * 20000 + b'"'), "y" * 20000)
+
+    def test_utf8_is_judged_alike_at_every_border(self):
+        border = b"\x41\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0\xc1\xc2\xdf\xe0\xe1\xec\xed\xee\xef\xf0\xf4\xf5\xff"
+        accepted = 0
+        for a in border:
+            for b in border:
+                for c in border:
+                    accepted += not refused(bytes((0x22, a, b, c, 0x22)))
+                    if a in (0xF0, 0xF4):
+                        accepted += not refused(bytes((0x22, a, b, c, 0x80, 0x22)))
+        # What CPython's strict decoder takes of the same sequences.
+        self.assertEqual(accepted, 272)
