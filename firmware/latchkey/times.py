@@ -5,7 +5,8 @@ in one documented record). A date alone, week dates and ordinal dates are refuse
 the next second. Years 1 to 9999, so the answer may be negative and may pass 32 bits.
 """
 
-_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+# Days of a year before each month, without leap days.
+_BEFORE = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365)
 
 
 def parse_unix_s(text, round_up=False):
@@ -13,57 +14,44 @@ def parse_unix_s(text, round_up=False):
 
     ValueError for anything else.
     """
-    if not isinstance(text, str) or not 19 <= len(text) <= 48:
+    # isdigit() knows digits beyond ASCII's on CPython.
+    if not isinstance(text, str) or not 19 <= len(text) <= 48 or max(text) > "z":
         raise ValueError("time")
-    if text[4] != "-" or text[7] != "-" or text[10] not in "Tt " or text[13] != ":" or text[16] != ":":
+    if text[4] + text[7] + text[13] + text[16] != "--::" or text[10] not in "Tt ":
         raise ValueError("time")
-    seconds = _days(_number(text[:4], 9999), _number(text[5:7], 12), _number(text[8:10], 31)) * 86400
-    seconds += _number(text[11:13], 23) * 3600 + _number(text[14:16], 59) * 60 + _number(text[17:19], 60)
-    zone = _after_fraction(text)
-    seconds -= _offset_s(text[zone:])
-    if round_up and text[20:zone].strip("0"):
-        seconds += 1
-    return seconds
+    days = _days(_number(text[:4], 9999), _number(text[5:7], 12), _number(text[8:10], 31))
+    seconds = (days * 24 + _number(text[11:13], 23)) * 3600 + _number(text[14:16], 59) * 60 + _number(text[17:19], 60)
+    rest = text[19:]
+    if rest and rest[0] in ".,":
+        zone = rest[1:].lstrip("0123456789")
+        fraction = rest[1 : len(rest) - len(zone)]
+        if not fraction:
+            raise ValueError("time")
+        seconds += round_up and fraction.strip("0") != ""
+        rest = zone
+    return seconds - _offset_s(rest) if rest else seconds
 
 
 def _number(digits, most):
-    for c in digits:
-        # int() takes signs, blanks and underscores.
-        if not "0" <= c <= "9":
-            raise ValueError("time")
-    value = int(digits)
-    if value > most:
+    # int() takes signs, blanks and underscores.
+    if not digits.isdigit() or int(digits) > most:
         raise ValueError("time")
-    return value
+    return int(digits)
 
 
 def _days(year, month, day):
     """Days from 1970-01-01 in the proleptic Gregorian calendar."""
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-    if year < 1 or month < 1 or not 1 <= day <= _DAYS[month - 1] or (month == 2 and day == 29 and not leap):
+    if year < 1 or month < 1 or not 1 <= day <= _BEFORE[month] - _BEFORE[month - 1] + (leap and month == 2):
         raise ValueError("time")
     before = year - 1
-    days = before * 365 + before // 4 - before // 100 + before // 400 + day - 719163
-    for m in range(month - 1):
-        days += _DAYS[m]
-    return days - (1 if month > 2 and not leap else 0)
-
-
-def _after_fraction(text):
-    """Where the zone begins: after the fraction, if there is one."""
-    at = 19
-    if text[19:20] == "." or text[19:20] == ",":
-        at = 20
-        while at < len(text) and "0" <= text[at] <= "9":
-            at += 1
-        if at == 20:
-            raise ValueError("time")
-    return at
+    days = before * 365 + before // 4 - before // 100 + before // 400 + _BEFORE[month - 1] + day - 719163
+    return days + (leap and month > 2)
 
 
 def _offset_s(zone):
-    """Seconds east of UTC of ``""``, ``"Z"``, ``"+01:00"`` or ``"+0100"``."""
-    if zone in ("", "Z", "z"):
+    """Seconds east of UTC of ``"Z"``, ``"+01:00"`` or ``"+0100"``."""
+    if zone in ("Z", "z"):
         return 0
     if zone[0] not in "+-" or len(zone) not in (5, 6) or (len(zone) == 6 and zone[3] != ":"):
         raise ValueError("time")

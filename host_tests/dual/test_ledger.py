@@ -356,10 +356,40 @@ class TestUnknown(_Case):
             self.check({3: "unknown"}, iat=BASE + 1)
 
     def test_a_record_that_is_no_strict_json_refuses_its_uuid_alone(self):
-        bad = json.dumps(record(3, created=BASE + 9)).replace('"status"', '"status":1,"status"')
-        self.send(b"[" + bad.encode() + b"," + lists.text([record(0)])[1:])
-        self.check({0: "listed", 3: "revoked"}, iat=BASE + 9)
-        self.assertIsNone(self.ledger.unknown)
+        good = json.dumps(record(3, created=BASE + 9))
+        for old, new in (
+            ('"status"', '"status":1,"status"'),
+            ('"status"', '"status":"ACTIVATED","status"'),
+            (', "status"', ' "status"'),
+            (', "status"', ',, "status"'),
+            ('"status":', '"status"'),
+            ('"status":', '"status",'),
+            ('"status":', '"\\u0073tatus":"ACTIVATED","status":'),
+            ('"ACTIVATED"', '"ACTIVATED",'),
+            ('"USER"', '"USER",'),
+            ('"USER"', '"US\nER"'),
+            ('"USER"', '"US\tER"'),
+            ('"USER"', "NaN"),
+            ('"USER"', "[" * 600 + "]" * 600),
+            ('"USER"', "01"),
+            ('"USER"', "tru"),
+        ):
+            bad = good.replace(old, new)
+            with self.subTest(new):
+                self.assertNotEqual(bad, good)
+                self.send(b"[" + bad.encode() + b"," + lists.text([record(0)])[1:])
+                self.check({0: "listed", 3: "revoked"}, iat=BASE + 9)
+                self.assertIsNone(self.ledger.unknown)
+
+    def test_a_record_however_it_is_written_is_the_same_record(self):
+        plain = json.dumps(record(0, subject={"name": "a,b:c{d}[e]"}))
+        spaced = plain.replace(": ", " :\n\t").replace(", ", " , ")
+        compact = plain.replace(": ", ":").replace(", ", ",")
+        for written in (plain, compact, spaced, plain.replace("a,b", "\u00fc\\u00fc,")):
+            self.send(b"[" + written.encode() + b"]")
+            self.check({0: "listed"})
+            self.assertIsNone(self.ledger.unknown)
+        self.assertEqual(self.store.closes, 1)
 
     def test_a_record_over_4_kb_refuses_its_uuid_alone(self):
         self.send([record(3, extra="x" * 4000), record(0), record(4, extra="x" * 1000)])
