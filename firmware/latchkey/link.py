@@ -1,4 +1,4 @@
-"""What the cloud link is called: its states, the reasons it gives, its topics.
+"""What the cloud link is called: its states, the reasons it gives, its topics, its patience.
 
 States: ``stopped``; ``waiting`` (for Wi-Fi, or between two tries); ``connecting``; ``online``
 (both topics subscribed); ``partial`` (one subscription refused, the other serves).
@@ -7,7 +7,7 @@ A reason is a stable short word; docs/cloud.md has the table. Does not touch a s
 
 import errno
 
-from . import uuids
+from . import limits, uuids
 from .errors import LatchkeyError
 
 
@@ -17,6 +17,25 @@ class LinkError(LatchkeyError):
     def __init__(self, code, message="", detail=None):
         super().__init__(code, message)
         self.detail = detail
+
+
+class Timing:
+    """How patient the link is. Class attributes are the device's; tests make a hastier instance."""
+
+    connect_ms = limits.CLOUD_CONNECT_MS
+    packet_ms = limits.CLOUD_PACKET_MS
+    rate_bytes_s = limits.CLOUD_RATE_BYTES_S
+    keepalive_s = limits.CLOUD_KEEPALIVE_S
+    answer_ms = limits.CLOUD_ANSWER_MS
+    first_ms = limits.CLOUD_FIRST_PAUSE_MS
+    ceiling_ms = limits.CLOUD_CEILING_MS
+    jitter_percent = limits.CLOUD_JITTER_PERCENT
+    stable_ms = limits.CLOUD_STABLE_MS
+    slice_ms = limits.CLOUD_SLICE_MS
+    handover_ms = limits.CLOUD_HANDOVER_MS
+    trial_ms = limits.CLOUD_TRIAL_MS
+    ntp_ms = limits.NTP_MS
+    ntp_port = 123
 
 
 def topics(slug, system_uuid):

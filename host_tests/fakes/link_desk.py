@@ -23,7 +23,7 @@ from latchkey.hw.radio import DeskRadio
 from latchkey.hw.server import Server
 from latchkey.keystore import KeyStore
 from latchkey.ledger import Ledger
-from latchkey.limits import Timing
+from latchkey.link import Timing
 from latchkey.timefloor import TimeFloor
 from latchkey.updates import Updates
 

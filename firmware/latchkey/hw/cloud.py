@@ -6,7 +6,7 @@ real, and ``status()["threaded"]`` says so. What the messages do is ``latchkey.u
 """
 
 from .. import certdates, limits
-from ..link import LinkError, Settings, Status
+from ..link import LinkError, Settings, Status, Timing
 from .keeper import Keeper
 
 try:
@@ -31,7 +31,7 @@ class Link:
         self.stopping = False
         settings = Settings(config, credentials, floor_unix_s, trial)
         self._clock = clock
-        self._timing = timing or (limits.Timing() if self.threaded else _hasty())
+        self._timing = timing or (Timing() if self.threaded else _hasty())
         self._inbox = inbox.Inbox(limits.CLOUD_INBOX) if self.threaded else None
         self._status = Status(clock.unix_s, log or _quiet)
         self._cert_not_after = certdates.not_after(credentials["cert_der"])
@@ -134,7 +134,7 @@ class Link:
 
 
 def _hasty():
-    timing = limits.Timing()
+    timing = Timing()
     timing.connect_ms = timing.packet_ms = _COOPERATIVE_MS
     timing.rate_bytes_s = _COOPERATIVE_BYTES_S
     return timing

@@ -25,7 +25,7 @@ class Wifi:
         self._clock = clock
         self._wlan = network.WLAN(network.STA_IF)
         self._network = None
-        jitter = limits.Timing.jitter_percent
+        jitter = limits.CLOUD_JITTER_PERCENT
         self._backoff = Backoff(limits.WIFI_FIRST_PAUSE_MS, limits.WIFI_CEILING_MS, jitter, _random_byte)
         self._tried_ms = clock.ticks_ms()
         self._pause_ms = 0

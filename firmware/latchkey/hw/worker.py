@@ -7,7 +7,8 @@ A job has ``.turn()``, ``.stopping`` and ``.close()``, and comes and goes throug
 import _thread
 import sys
 
-_IDLE_MS = 200
+from .. import limits
+
 # Enough for strict JSON at full depth under a TLS read on a 32-bit chip; frames of 64-bit words take twice as much.
 _STACK_BYTES = 16 * 1024 if sys.maxsize < 1 << 32 else 32 * 1024
 _lock = _thread.allocate_lock()
@@ -38,12 +39,12 @@ def _live(sleep_ms):
     while True:
         job = _next()
         if job is None:
-            sleep_ms(_IDLE_MS)
+            sleep_ms(limits.CLOUD_SLICE_MS)
             continue
         while not job.stopping:
             try:
                 job.turn()
             except MemoryError:
                 # Even telling of a failure may fail; the thread must live.
-                sleep_ms(_IDLE_MS)
+                sleep_ms(limits.CLOUD_SLICE_MS)
         job.close()
