@@ -1,0 +1,2 @@
+include("../common/manifest.py")
+module("board_config.py")

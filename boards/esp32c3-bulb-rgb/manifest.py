@@ -1,0 +1,3 @@
+include("../common/manifest.py")
+module("board_config.py")
+require("neopixel")

@@ -1,0 +1,24 @@
+"""Make a chip's Board over the shims; the working folder is its file system."""
+
+import importlib.util
+
+import machine
+import network
+
+from latchkey_tools import boards
+
+
+def load(name):
+    """A fresh module of boards/NAME/board_config.py."""
+    path = boards.folder(name) / "board_config.py"
+    spec = importlib.util.spec_from_file_location("board_config_" + name.replace("-", "_"), path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def board(name, cause=machine.PWRON_RESET):
+    """A Board of ``name`` that was started for ``cause``."""
+    machine._bench.update(cause=cause, i2c={}, adc_uv={}, calls=[])
+    network.WLAN._made.clear()
+    return load(name).Board()

@@ -1,0 +1,263 @@
+"""Every board's configuration drives its adapters over stand-ins of the chip's modules."""
+
+import ast
+import asyncio
+import json
+import re
+
+import esp32
+import machine
+import network
+import on_board
+import pytest
+
+from latchkey.hw import battery, sht3x
+from latchkey.hw.watchdog import Watchdog
+from latchkey_tools import boards, build
+
+CHIPS = [name for name in boards.names() if name != "desk"]
+
+
+@pytest.fixture(autouse=True)
+def file_system(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    esp32._flash.clear()
+
+
+class Sht:
+    """The sensor's side of the bus: Sensirion's own example of a checksum is that of 0xBEEF."""
+
+    answer = b"\xbe\xef\x92\xbe\xef\x92"
+
+    def write(self, data):
+        assert data == b"\x24\x00"
+
+    def read(self):
+        return self.answer
+
+
+def names_used_of_a_board():
+    """Attributes that the firmware asks of a board, by its sources."""
+    found = set()
+    for path, name in build.sources():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute):
+                owner = node.value
+                word = owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", "")
+                found |= {node.attr} if word in ("board", "_board") and "chip" not in name.stem else set()
+    return found
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_a_chip_has_every_name_that_the_firmware_asks_of_a_board(name):
+    used = names_used_of_a_board()
+    assert {"store", "radio", "product", "factory_keys"} <= used
+    made = on_board.board(name)
+    assert [n for n in sorted(used) if not hasattr(made, n)] == []
+
+
+def test_the_desk_has_every_name_that_the_firmware_asks_of_a_board():
+    text = (boards.FOLDER / "desk" / "board_config.py").read_text()
+    missing = [n for n in names_used_of_a_board() if not re.search(rf"(self\.{n} =|def {n}\(|^    {n} =)", text, re.M)]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_a_board_tells_why_it_started_keeps_its_store_and_its_factory_keys(name):
+    made = on_board.board(name, machine.WDT_RESET)
+    assert made.reset_cause == "watchdog"
+    file = made.store.create("x")
+    file.write(b"kept")
+    file.close()
+    assert made.factory_keys() is None
+    made.keep_factory_keys(b'{"keys":[]}')
+    assert on_board.board(name).factory_keys() == b'{"keys":[]}'
+    with pytest.raises(ValueError):
+        made.keep_factory_keys(bytes(5000))
+    made.restart()
+    made.sleep(1000)
+    assert machine._bench["calls"] == ["reset", ("deepsleep", 1000)]
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_a_board_joins_a_network_and_has_its_address(name):
+    made = on_board.board(name)
+    network._air["networks"]["cellar"] = "open sesame"
+    assert made.addresses() == []
+    made.radio.use("cellar", "open sesame")
+    made.radio.join()
+    assert made.radio.up() and made.addresses() == ["192.0.2.7"]
+    made.radio.use("cellar", "wrong")
+    made.radio.join()
+    assert not made.radio.up() and made.radio.why() == "wifi_wrong_passphrase"
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_a_board_sets_its_clock_and_knows_no_time_before(name, monkeypatch):
+    made = on_board.board(name)
+    monkeypatch.setattr(made.clock, "unix_s", lambda: 946684800 + 5)
+    assert made.now_unix_s() is None
+    monkeypatch.setattr(made.clock, "unix_s", lambda: 1800000000)
+    assert made.now_unix_s() == 1800000000
+    made.clock.set_unix_s(1800000000)
+    assert machine._bench["calls"][-1] == ("rtc", (2027, 1, 15, 4, 8, 0, 0, 0))
+
+
+def test_the_white_bulb_mixes_warm_and_cold_and_never_more_than_one_at_full():
+    made = on_board.board("esp32-bulb")
+    bulb = made.product()
+    light = bulb._light
+
+    def duties(**fields):
+        bulb.patch(dict(fields, on=True))
+        return tuple(string._duty for string in light._strings)
+
+    assert tuple(string._duty for string in light._strings) == (0, 0)
+    assert duties(color_temp_k=2200) == (65535, 0)
+    assert duties(color_temp_k=6500) == (0, 65535)
+    for kelvin in range(2200, 6501, 50):
+        assert sum(duties(color_temp_k=kelvin)) == 65535
+    assert sum(duties(brightness_pct=50)) == 65535 // 4
+    assert 0 < sum(duties(brightness_pct=1)) < 10
+    bulb.patch({"on": False})
+    assert tuple(string._duty for string in light._strings) == (0, 0)
+    assert [string._pin._id for string in light._strings] == [25, 26]
+
+
+def test_a_bulb_fades_to_where_it_was_sent_last():
+    async def story():
+        bulb = on_board.board("esp32-bulb").product()
+        seen = watch(bulb._light)
+        bulb.patch({"on": True, "transition_ms": 200})
+        await asyncio.sleep(0.1)
+        bulb.patch({"on": False, "transition_ms": 100})
+        await asyncio.sleep(0.2)
+        totals = [sum(levels) for levels in seen]
+        top = totals.index(max(totals))
+        assert 0 < totals[top] < 65535 and totals[-1] == 0 and len(totals) > 5
+        assert totals == sorted(totals[:top]) + sorted(totals[top:], reverse=True)
+
+    asyncio.run(story())
+
+
+def test_a_bulb_that_blinks_ends_as_it_was_and_obeys_meanwhile():
+    async def story():
+        bulb = on_board.board("esp32c3-bulb-rgb").product()
+        pixels = bulb._light._pixels
+        bulb.patch({"on": True, "rgb": [255, 10, 0]})
+        assert pixels._shown == [(255, 10, 0)]
+        bulb.identify()
+        await asyncio.sleep(0.05)
+        assert pixels._shown == [(128, 128, 128)]
+        await asyncio.sleep(1.6)
+        assert pixels._shown == [(255, 10, 0)]
+        bulb.identify()
+        await asyncio.sleep(0.05)
+        bulb.patch({"on": False})
+        await asyncio.sleep(0.3)
+        assert pixels._shown == [(0, 0, 0)]
+
+    asyncio.run(story())
+
+
+def watch(light):
+    """Every pair of duties that ``light`` shows from now on."""
+    seen, put = [], light._fade._put
+    light._fade._put = lambda levels: (seen.append(levels), put(levels))
+    return seen
+
+
+def test_the_dimmest_colour_that_is_on_still_shows():
+    bulb = on_board.board("esp32c3-bulb-rgb").product()
+    bulb.patch({"on": True, "rgb": [1, 0, 255], "brightness_pct": 1})
+    assert bulb._light._pixels._shown == [(1, 0, 1)]
+
+
+def test_the_sensors_measure_and_no_or_a_broken_answer_changes_nothing():
+    for name, percent in (("esp32s3-sensor", None), ("esp32c3-battery-sensor", 45)):
+        made = on_board.board(name)
+        assert made.measure_every_s >= 30
+        product = made.product()
+        machine._bench["adc_uv"][3] = 3790000 // 2
+        with pytest.raises(OSError):
+            product.measure()
+        machine._bench["i2c"][0x44] = device = Sht()
+        product.measure()
+        state = product.state()
+        assert (state["temperature_c"], state["humidity_pct"], state["battery_pct"]) == (85.5, 74.6, percent)
+        device.answer = b"\xbe\xef\x93\xbe\xef\x92"
+        with pytest.raises(OSError):
+            product.measure()
+        assert product.state() == state
+
+
+def test_the_sensor_converts_as_its_datasheet_says():
+    def answer(temperature, humidity):
+        words = [value.to_bytes(2, "big") for value in (temperature, humidity)]
+        return b"".join(word + bytes([sht3x.crc8(word)]) for word in words)
+
+    assert sht3x.crc8(b"\xbe\xef") == 0x92
+    assert sht3x.convert(answer(0, 0)) == (-45.0, 0.0)
+    assert sht3x.convert(answer(65535, 65535)) == (130.0, 100.0)
+    good = answer(0x6666, 0x8000)
+    for bit in range(48):
+        flipped = bytearray(good)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(OSError):
+            sht3x.convert(flipped)
+
+
+def test_a_sensor_s_lamp_blinks_and_ends_dark():
+    async def story(name, dark):
+        product = on_board.board(name).product()
+        lamp = product._sensor._lamp
+        assert lamp._value == dark
+        product.identify()
+        await asyncio.sleep(0.05)
+        assert lamp._value == 1 - dark
+        await asyncio.sleep(1.6)
+        assert lamp._value == dark
+
+    asyncio.run(story("esp32s3-sensor", 0))
+    asyncio.run(story("esp32c3-battery-sensor", 1))
+
+
+def test_a_battery_empties_along_its_curve():
+    percents = [battery.percent_of(mv) for mv in range(3000, 4300, 5)]
+    assert percents == sorted(percents) and percents[0] == 0 and percents[-1] == 100
+    assert 40 <= battery.percent_of(3790) <= 50
+
+
+def test_the_watchdog_is_fed_only_while_loop_and_link_make_progress():
+    wdt = machine.WDT(timeout=60000)
+    dog = Watchdog(wdt)
+    for turns in (1, 2, 2, 2, 3):
+        dog.look(turns)
+    assert wdt._fed == 3
+    dog.look(None)
+    dog.look(None)
+    assert wdt._fed == 5
+    assert on_board.board("esp32-bulb").watchdog()._wdt._timeout >= 30000
+
+
+def test_every_board_has_its_files_and_a_line_in_the_table():
+    table = (boards.FOLDER / "README.md").read_text()
+    files = ("board.json", "mpconfigboard.h", "mpconfigboard.cmake", "sdkconfig.board", "partitions.csv", "manifest.py")
+    for name in boards.names():
+        assert f"[{name}]({name}/board.md)" in table
+        wanted = ("board_config.py", "board.md") + (files if name != "desk" else ("start.py",))
+        assert [f for f in wanted if not (boards.folder(name) / f).exists()] == [], name
+        assert set(json.loads((boards.folder(name) / "board.json").read_text())) >= {"mcu", "product", "features"}
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_a_partition_table_fills_the_flash_without_gap_or_overlap(name):
+    text = (boards.folder(name) / "partitions.csv").read_text()
+    rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines() if line and line[0] != "#"]
+    at = 0x9000
+    for _label, _kind, _sub, offset, size, *_ in rows:
+        assert int(offset, 0) == at
+        at += int(size, 0)
+    megabytes = re.search(r"FLASHSIZE_(\d+)MB=y", (boards.folder(name) / "sdkconfig.board").read_text())[1]
+    assert at == int(megabytes) << 20
+    assert rows[-1][0] == "vfs"
