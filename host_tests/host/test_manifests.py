@@ -1,0 +1,60 @@
+"""What is frozen and what mip installs: every file exists, nothing that is needed is missing."""
+
+import json
+import re
+
+import pytest
+
+import latchkey
+from latchkey_tools import boards, build, closure, manifest
+
+FROZEN = [name for name in boards.names() if name != "desk"]
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_a_board_s_manifest_freezes_the_whole_firmware_and_what_it_imports(name):
+    found = manifest.read(boards.folder(name) / "manifest.py")
+    assert {"main.py", "boot.py", "wire.py", "board_config.py", "firmware/main.py"} <= found.files.keys()
+    package = {n.as_posix() for _, n in build.sources() if n.parts[0] == "latchkey"}
+    assert package <= found.files.keys()
+    assert found.required >= {"umqtt.simple"} | ({"neopixel"} if "rgb" in name else set())
+    assert found.elsewhere == {"$(PORT_DIR)/modules", "$(MPY_DIR)/extmod/asyncio"}
+    needed = closure.needed(["main", "boot", "wire"], [(boards.folder(name) / "board_config.py").read_text()])
+    assert {n.as_posix() for n in needed} <= found.files.keys()
+
+
+def test_no_manifest_is_left_out():
+    every = set(build.ROOT.glob("boards/**/manifest.py")) | {build.FIRMWARE / "manifest.py"}
+    assert len(every) == len(FROZEN) + 2
+    for path in every:
+        manifest.read(path)
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ('module("nowhere.py")', "not there"),
+        ('package("nowhere")', "no .py file"),
+        ('include("nowhere")', "not there"),
+        ('module("x.mpy")', "a .py file"),
+        ('module("x.py")\nmodule("x.py")', "twice"),
+        ('module("../a/x.py")', "leave the image"),
+    ],
+)
+def test_a_manifest_that_micropython_would_refuse_is_refused(tmp_path, text, words):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.py").write_text("")
+    (tmp_path / "a" / "manifest.py").write_text(text)
+    with pytest.raises(manifest.ManifestError, match=re.escape(words)):
+        manifest.read(tmp_path / "a" / "manifest.py")
+
+
+def test_the_mip_package_is_the_verifier_alone_and_whole():
+    package = json.loads((build.FIRMWARE / "package.json").read_text())
+    assert package["version"] == latchkey.__version__
+    listed = [source for target, source in package["urls"] if target == source]
+    assert len(listed) == len(package["urls"]) and listed == sorted(set(listed))
+    assert [name for name in listed if not (build.FIRMWARE / name).is_file()] == []
+    needed = closure.needed(["latchkey.verifier", "latchkey.jwk", "latchkey.policy"])
+    # A source needs limits.py, which builds for boards put in as numbers.
+    assert set(listed) == {n.as_posix() for n in needed} | {"latchkey/limits.py"}
