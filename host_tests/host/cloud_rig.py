@@ -61,7 +61,7 @@ def until(what, timeout_s=10, step_s=0.02):
 class Device:
     """A process of fakes/link_desk.py. ``told()`` is its GET /test; ``lines`` what it printed so far."""
 
-    def __init__(self, interpreter, folder, broker_port, heapsize="256K", **options):
+    def __init__(self, interpreter, folder, broker_port, heapsize="256K", env=None, **options):
         self.port = free_port()
         timing = {**HASTY, **options.pop("timing", {})}
         words = {"folder": str(folder), "port": broker_port, "api_port": self.port, "timing": timing, **options}
@@ -70,7 +70,7 @@ class Device:
         self.lines = []
         self.process = children.spawn(
             self._command(interpreter, heapsize),
-            env={**os.environ, **self._paths(interpreter), "LINK_DESK": json.dumps(words)},
+            env={**os.environ, **self._paths(interpreter), "LINK_DESK": json.dumps(words), **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

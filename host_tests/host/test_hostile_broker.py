@@ -195,6 +195,13 @@ def test_the_device_leaves_and_tells_why_after(pair, name):
     in_peace_again(broker, desk)
 
 
+def test_a_false_connack_is_seen_where_asserts_are_compiled_away(made):
+    for false in (b"\x30\x02\x00\x00", b"\x20\x09\x00\x00"):
+        with hostile(made, instead_of_connack(false)) as broker:
+            with device("cpython", made.folder, broker.port, env={"PYTHONOPTIMIZE": "1"}) as desk:
+                desk.wait_logged("waiting bad_packet")
+
+
 @pytest.mark.parametrize("name", NUISANCES)
 def test_the_device_shrugs_off(pair, name):
     broker, desk = pair
