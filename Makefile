@@ -36,6 +36,9 @@ soak: $(READY) ## the same tests with full counts (hours)
 lint: $(READY) ## ruff over everything
 	$(BIN)/ruff check .
 
+types: $(READY) ## what touches a chip, against the stubs of its port (pyright fetches itself once)
+	$(BIN)/pyright --typeshedpath "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+
 bench: $(READY) ## measure the verifier on both interpreters, and the local API
 	$(BIN)/python -m latchkey_tools.bench
 	$(BIN)/python host_tests/bench/api_rates.py

@@ -1,4 +1,4 @@
-"""Which modules of the firmware a set of modules needs, by the imports in their sources, also those inside functions."""
+"""Which modules of the firmware a set of modules needs, by the imports in their sources, inside functions too."""
 
 import ast
 

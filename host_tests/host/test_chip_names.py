@@ -1,0 +1,84 @@
+"""The firmware against a chip it has not met: architectures, and the published stubs of MicroPython's ESP32 port."""
+
+import ast
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from latchkey_tools import boards, build, umqtt
+
+STUBS = Path(sysconfig.get_path("purelib"))
+SHIMS = Path(__file__).resolve().parents[1] / "shims"
+CHIP_MODULES = ("machine", "network", "esp32", "neopixel")
+
+
+@pytest.mark.parametrize("arch", ["xtensawin", "rv32imc", "x64"])
+def test_every_file_compiles_for_every_architecture(arch):
+    out = build.compile_for_board([umqtt.fetch() / "umqtt" / "simple.py"], arch)
+    assert {p.relative_to(out) for p in out.rglob("*.mpy")} == {n.with_suffix(".mpy") for _, n in build.sources()}
+    # Byte 2 of an .mpy with native code names the architecture: only viper has any.
+    native = {p.stem for p in out.rglob("*.mpy") if p.read_bytes()[2] >> 2}
+    assert native == {"sha512_viper"}
+    for name in boards.names():
+        config = boards.folder(name) / "board_config.py"
+        build.compile_file(config, build.BUILD / "check" / arch / f"{name}.mpy", arch, config.name)
+
+
+def public(tree, classes):
+    """Name to set of members (empty for what is no class) of a module's syntax tree, inherited ones included."""
+    found = {}
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        flat = [t for target in targets for t in getattr(target, "elts", [target])]
+        names = [t.id for t in flat if isinstance(t, ast.Name)]
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names = [node.name]
+        for name in names:
+            found.setdefault(name, set())
+        if isinstance(node, ast.ClassDef):
+            bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+            found[node.name] |= set(public(node, {})).union(*(found.get(b, classes.get(b, set())) for b in bases))
+    return {name: members for name, members in found.items() if not name.startswith("_")}
+
+
+def names_of(path):
+    return public(ast.parse(path.read_text()), {})
+
+
+def used_by(path):
+    """(module, name) of a chip's modules that the source at ``path`` asks for."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module in CHIP_MODULES:
+            yield from ((node.module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in CHIP_MODULES:
+            yield node.value.id, node.attr
+
+
+def test_every_name_that_the_firmware_uses_is_in_the_stubs_and_in_the_shims():
+    stubs = {module: names_of(STUBS / f"{module}.pyi") for module in CHIP_MODULES}
+    shims = {module: names_of(SHIMS / f"{module}.py") for module in CHIP_MODULES}
+    configs = [boards.folder(name) / "board_config.py" for name in boards.names() if name != "desk"]
+    used = {pair for path in [p for p, _ in build.sources()] + configs for pair in used_by(path)}
+    assert len(used) > 12
+    assert [pair for pair in sorted(used) if pair[1] not in stubs[pair[0]]] == []
+    assert [pair for pair in sorted(used) if pair[1] not in shims[pair[0]]] == []
+
+
+@pytest.mark.parametrize("module", CHIP_MODULES)
+def test_no_shim_has_a_name_that_the_stubs_lack(module):
+    stubs, shims = names_of(STUBS / f"{module}.pyi"), names_of(SHIMS / f"{module}.py")
+    assert shims and sorted(shims.keys() - stubs.keys()) == []
+    for name, members in shims.items():
+        # Members of NeoPixel come from a base in a file of its own.
+        inherited = {"fill", "write"} if name == "NeoPixel" else set()
+        assert sorted(members - stubs[name] - inherited) == [], name
+
+
+def test_constants_of_the_shims_are_the_chip_s():
+    for module in CHIP_MODULES:
+        stubs = (STUBS / f"{module}.pyi").read_text()
+        for name in names_of(SHIMS / f"{module}.py"):
+            value = getattr(__import__(module), name)
+            if isinstance(value, int) and f"{name}: Final[int] = " in stubs:
+                assert f"{name}: Final[int] = {value}\n" in stubs or f"{name}: Final[int] = {value} " in stubs, name
