@@ -13,6 +13,7 @@ COUNTS = {
     "histories": (200, 2000),
     "power_cut_updates": (3, 12),
     "reconnects": (100, 1000),
+    "damaged_sessions": (10000, 200000),
     "openapi_examples": (50, 1000),
     "api_requests": (2000, 100000),
     "api_rate_requests": (200, 3000),
