@@ -130,7 +130,8 @@ class Merge:
         if index >= 0:
             held = self._find_all(jti16) if self._held.suspect(jti16) else self._held.record(index)
             return record if changed > tokenlist.unpack(held)[4] else tokenlist.narrower(held, record)
-        if changed > self._bar:
+        # One that the cloud has spoken without (L3) was there before and may be gone again, however late it changed.
+        if changed > self._bar and (not iat or iat > self._mark):
             return record
         if flags & tokenlist.ADMITS and iat <= max(self._mark, self.spoken):
             return None

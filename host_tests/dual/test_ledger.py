@@ -321,6 +321,19 @@ class TestOldLists(_Case):
         self.send([record(0, updatedAt=moment(BASE + 101)), record(1, created=BASE + 100)], retained=True)
         self.check({0: "listed"})
 
+    def test_a_token_seen_and_gone_does_not_come_back_by_an_old_list_with_a_change_not_seen(self):
+        self.send([record(0), record(1)])
+        self.send([record(1)], heard=BASE + 5)
+        self.send([record(0, updatedAt=moment(BASE + 9)), record(1)], retained=True)
+        self.check({0: "revoked", 1: "listed"})
+        self.send([record(0, updatedAt=moment(BASE + 9)), record(1)])
+        self.check({0: "listed", 1: "listed"})
+
+    def test_a_token_whose_iat_cannot_be_read_is_judged_by_its_change_alone(self):
+        self.send([record(0)], heard=BASE + 5)
+        self.send([record(1, created=BASE + 6, token="CLOUD-eyJ...."), record(0)], retained=True)
+        self.check({0: "listed", 1: "listed"})
+
     def test_a_token_held_twice_does_not_come_back_by_an_old_list_with_one(self):
         self.send([record(5), record(0), record(0, status="DEACTIVATED"), record(6)])
         for _ in range(2):

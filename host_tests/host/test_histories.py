@@ -251,9 +251,12 @@ def tell(unhurried, moves):
     TALLY["histories"] += 1
     cloud = Cloud()
     device = Device(cloud, unhurried)
-    for move in moves:
+    for n, move in enumerate(moves):
         play(cloud, device, move)
-        check(cloud, device)
+        try:
+            check(cloud, device)
+        except AssertionError as exc:
+            raise AssertionError(f"{exc} after {unhurried, moves[: n + 1]}") from None
 
 
 def histories(how_many, **more):
