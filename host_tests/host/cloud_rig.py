@@ -61,7 +61,7 @@ def until(what, timeout_s=10, step_s=0.02):
 class Device:
     """A process of fakes/link_desk.py. ``told()`` is its GET /test; ``lines`` what it printed so far."""
 
-    def __init__(self, interpreter, folder, broker_port, heapsize="256K", env=None, **options):
+    def __init__(self, interpreter, folder, broker_port, heapsize="256K", env=None, later_umqtt=False, **options):
         self.port = free_port()
         timing = {**HASTY, **options.pop("timing", {})}
         words = {"folder": str(folder), "port": broker_port, "api_port": self.port, "timing": timing, **options}
@@ -70,7 +70,7 @@ class Device:
         self.lines = []
         self.process = children.spawn(
             self._command(interpreter, heapsize),
-            env={**os.environ, **self._paths(interpreter), "LINK_DESK": json.dumps(words), **(env or {})},
+            env={**os.environ, **self._paths(interpreter, later_umqtt), "LINK_DESK": json.dumps(words), **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -89,9 +89,10 @@ class Device:
         script[1] = "import gc; gc.threshold(16384); " + script[1]
         return [build.micropython(), "-X", f"heapsize={heapsize}", *script]
 
-    def _paths(self, interpreter):
+    def _paths(self, interpreter, later_umqtt):
         if interpreter == "cpython":
-            folders = (HERE / "fakes", HERE / "shims", HERE.parent / "firmware", umqtt.fetch())
+            mqtt = HERE / "fakes" / "later_umqtt" if later_umqtt else umqtt.fetch()
+            folders = (HERE / "fakes", HERE / "shims", HERE.parent / "firmware", mqtt)
             return {"PYTHONPATH": os.pathsep.join(map(str, folders))}
         folders = (build.compile_firmware(), compiled_fakes(), compiled_umqtt())
         return {"MICROPYPATH": ":".join([".frozen", *map(str, folders)])}

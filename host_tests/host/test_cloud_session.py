@@ -158,3 +158,16 @@ def test_pings_go_out_while_a_long_list_comes_in_and_their_answers_may_wait(made
         time.sleep(1.5)
         assert desk.link()["state"] == "online" and broker.connections == 1
     assert answers == [(0xC0, b"")] * 4
+
+
+def test_later_releases_of_umqtt_serve_as_well(made):
+    def script(peer):
+        peer.welcome()
+        peer.send(publish(KEYS_TOPIC, key_set("one")) + publish(LIST_TOPIC, token_list(3)))
+        peer.stay()
+
+    with hostile(made, script) as broker, device("cpython", made.folder, broker.port, later_umqtt=True) as desk:
+        for _ in range(3):
+            until(lambda: desk.told()["kids"] == ["one"])
+            desk.wait_for("online")
+            broker.drop()
