@@ -33,6 +33,12 @@ def test_a_token_of_2000_bytes_is_verified_in_a_small_heap(bits, limit, alg, cas
         assert limit + above - 64 < free_before(case, limit + above, "jws", tmp_path) <= limit + above
 
 
+@pytest.mark.parametrize("alg", ["RS256", "RS512"])
+def test_claims_and_roles_of_such_a_token_fit_beside_4096_bits(alg, cases, tmp_path):
+    for above in ABOVE:
+        assert free_before(cases[4096, alg], 12 * KB + above, "verifier", tmp_path) > 12 * KB + above - 64
+
+
 def test_a_heap_too_small_for_the_numbers_fails_cleanly(cases, tmp_path):
     with pytest.raises(AssertionError, match="MemoryError"):
         free_before(cases[4096, "RS512"], 3 * KB, "jws", tmp_path)
