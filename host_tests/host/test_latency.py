@@ -14,7 +14,7 @@ from cloud_rig import KEYS_TOPIC, LIST_TOPIC, SYSTEM_UUID, device, free_port, ho
 from latchkey_tools import pki
 
 REQUESTS = 200
-ROUNDS = 4
+ROUNDS = 3
 
 
 @pytest.fixture(scope="module")
