@@ -136,7 +136,7 @@ class Merge:
         if flags & tokenlist.ADMITS and iat <= max(self._mark, self.spoken):
             return None
         # A refusal always counts; kept as new as the bar, it lets no old record after it count either.
-        return tokenlist.refusal(jti16, self._bar, iat)
+        return tokenlist.refusal(jti16, max(self._bar, changed), iat)
 
     def _repeats(self, index, record):
         """Whether this one need not be written yet: it repeats what is held, or is one of a few new ones."""

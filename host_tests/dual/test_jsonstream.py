@@ -3,9 +3,10 @@
 import json
 import unittest
 
+from streams import Bytes, Endless
+
 from latchkey import jsonstream
 from latchkey.errors import FormatError
-from streams import Bytes, Endless
 
 
 def _read(text, step=1000000, **options):

@@ -3,9 +3,10 @@
 import unittest
 
 from keys import key
+from ram_store import PowerCut, RamStore
+
 from latchkey.errors import KeySetError, StoreError
 from latchkey.keystore import KeyStore, pack, unpack
-from ram_store import PowerCut, RamStore
 
 
 def _kids(keystore):

@@ -329,6 +329,14 @@ class TestOldLists(_Case):
         self.send([record(0, updatedAt=moment(BASE + 9)), record(1)])
         self.check({0: "listed", 1: "listed"})
 
+    def test_a_refusal_that_is_newer_than_the_marks_outlasts_older_lists(self):
+        self.send([record(0), record(1)])
+        self.send([record(1)])
+        later = moment(BASE + 500)
+        self.send([record(0, updatedAt=later, status="DEACTIVATED"), record(1)], retained=True)
+        self.send([record(0, updatedAt=later), record(1)], retained=True)
+        self.check({0: "revoked", 1: "listed"})
+
     def test_a_token_whose_iat_cannot_be_read_is_judged_by_its_change_alone(self):
         self.send([record(0)], heard=BASE + 5)
         self.send([record(1, created=BASE + 6, token="CLOUD-eyJ...."), record(0)], retained=True)

@@ -3,10 +3,11 @@
 import unittest
 
 from fake_clock import FakeClock
+from ram_store import PowerCut, RamStore
+
 from latchkey.errors import StoreError
 from latchkey.limits import YEAR_2020_S
 from latchkey.timefloor import TimeFloor
-from ram_store import PowerCut, RamStore
 
 NOW = 1747061946
 DAY = 86400

@@ -1,7 +1,8 @@
 """The power pulled at every moment of every update, on real LittleFS."""
 
-import counts
 from on_mpy import stories
+
+import counts
 
 
 def test_a_power_cut_at_any_step_leaves_the_whole_old_or_the_whole_new_state():
