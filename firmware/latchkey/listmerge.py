@@ -24,8 +24,8 @@ class Merge:
     after this moves a mark; ``mark``: the later of spoken and heard so far.
 
     A token whose ``iat`` or ``changed`` lies after the marks, because T2 did not believe them, would be taken for one
-    made while we were away once it is gone from the list. For that case alone a refusal of it is kept, until the marks
-    have passed it.
+    made while we were away once it is gone from the list. For that case alone a refusal of it is kept until the marks
+    have passed it, which only a live list ends before.
     """
 
     def __init__(self, held, find_all, begin, retained, bar, latest, mark):
@@ -57,8 +57,8 @@ class Merge:
         mark = max(self._mark, heard, self.spoken)
         far = [index for index in self._far.values() if _time(self._held.record(index)) > mark]
         for index in far[:_FAR]:
-            jti16, _, _, _, changed, iat, _ = tokenlist.unpack(self._held.record(index))
-            self._keep(index, tokenlist.refusal(jti16, changed, iat))
+            record = self._held.record(index)
+            self._keep(index, tokenlist.refusal(record[:16], tokenlist.NEVER, _time(record)))
         if len(far) > _FAR:
             # Too many to keep one by one.
             self.spoken = max(self.spoken, self._latest_of(far))
@@ -136,7 +136,7 @@ class Merge:
         if flags & tokenlist.ADMITS and iat <= max(self._mark, self.spoken):
             return None
         # A refusal always counts; kept as new as the bar, it lets no old record after it count either.
-        return tokenlist.refusal(jti16, max(self._bar, changed), iat)
+        return tokenlist.refusal(jti16, tokenlist.NEVER if flags & tokenlist.ADMITS else max(self._bar, changed), iat)
 
     def _repeats(self, index, record):
         """Whether this one need not be written yet: it repeats what is held, or is one of a few new ones."""
@@ -156,8 +156,9 @@ class Merge:
 
 
 def _time(record):
+    """When its token was made or last changed; a refusal that only a live list ends tells by its iat alone."""
     _, _, _, _, changed, iat, _ = tokenlist.unpack(record)
-    return max(changed, iat)
+    return max(0 if changed == tokenlist.NEVER else changed, iat)
 
 
 class Held:

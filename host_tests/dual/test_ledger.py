@@ -240,6 +240,13 @@ class TestFar(_Case):
         self.send([record(0), record(1, created=self.far)], heard=BASE + 120)
         self.check({1: "listed"}, iat=self.far)
 
+    def test_nor_by_an_old_list_with_a_change_not_seen(self):
+        self.send([record(0), record(1, created=self.far)], heard=BASE)
+        self.send([record(0)], heard=BASE + 60)
+        changed = record(1, created=self.far, updatedAt=moment(self.far + 9))
+        self.send([record(0), changed], retained=True, heard=BASE + 90)
+        self.check({0: "listed", 1: "revoked"}, iat=self.far)
+
     def test_too_many_of_them_move_spoken_instead(self):
         self.send([record(n, created=self.far + n) for n in range(50)], heard=BASE)
         self.send([], heard=BASE + 60)
