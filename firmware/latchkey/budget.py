@@ -1,9 +1,9 @@
 """How much signature work strangers may order (V9).
 
-One unit is one key tried on one token. The purse refills steadily; its lower half
-is kept for tokens that the ledger lists, so that nobody on the network can lock
-the owner out by sending forgeries. Whoever sent a bad signature waits before the
-next unknown token, longer each time; nobody else waits for him.
+One unit is one key tried on one token. The purse refills steadily; its lower half is kept for tokens that the ledger
+lists, so that nobody on the network can lock the owner out by sending forgeries. A forgery that claims a listed token's
+``jti`` costs that ``jti`` its claim to the lower half for a while. Whoever sent a bad signature waits before the next
+unknown token, longer each time, and whoever was told to wait is not looked at before; nobody else waits for him.
 """
 
 from latchkey.errors import TokenError
@@ -16,67 +16,92 @@ class Budget:
     def __init__(self, clock):
         self._clock = clock
         self._units = BUDGET_UNITS
-        self._refilled_ms = clock.ticks_ms()
-        self._callers = []  # [caller, failures, failed_ms], latest last, at most BUDGET_CALLERS
-
-    def charge(self, listed):
-        """Pay for one key; TokenError("verify_busy") when the purse, or a stranger's half of it, is empty.
-
-        ``listed()`` tells whether the ledger admits the token; asked only when that decides, since it reads flash.
-        """
-        self._refill()
-        spare = self._units - BUDGET_UNITS // 2
-        if spare <= 0 and (self._units <= 0 or not listed()):
-            raise _busy(BUDGET_REFILL_MS * (1 - spare))
-        self._units -= 1
+        self._seen_ms = clock.ticks_ms()
+        self._rest_ms = 0
+        self._callers = []  # [caller, failures, since_ms, pause_ms], latest last, at most BUDGET_CALLERS
+        self._burnt = []  # [jti16, None, since_ms] of forged tokens that the ledger lists, likewise
 
     def admit(self, caller):
-        """TokenError("verify_busy") while ``caller`` still waits for an earlier bad signature."""
-        row = self._row(caller)
+        """TokenError("verify_busy") while ``caller`` has been told to wait."""
+        row = self._row(self._callers, caller)
         if row is not None:
             waited = self._clock.ticks_diff_ms(self._clock.ticks_ms(), row[2])
-            pause = min(PENALTY_MS << min(row[1] - 1, 8), PENALTY_MAX_MS)
-            if waited < pause:
-                raise _busy(pause - waited)
+            if waited < row[3]:
+                raise _busy(row[3] - waited)
 
-    def failed(self, caller):
-        """``caller`` sent a bad signature."""
-        row = self._row(caller)
-        if row is None:
-            row = [caller, 0, 0]
-        else:
-            self._callers.remove(row)
-        self._callers.append([caller, row[1] + 1, self._clock.ticks_ms()])
-        if len(self._callers) > BUDGET_CALLERS:
-            del self._callers[0]
+    def reserve(self, keys, listed, caller):
+        """Make sure that ``keys`` keys (8 at most) can be paid; TokenError("verify_busy") if they cannot.
+
+        All at once: who gets two of three keys tried each time would never be let in. ``listed()`` tells whether the
+        ledger admits the token; asked only when that decides, since it reads flash.
+        """
+        self._refill()
+        free = self._units - BUDGET_UNITS // 2
+        if free < keys and listed():
+            free = self._units
+        if free < keys:
+            pause_ms = BUDGET_REFILL_MS * (keys - free)
+            self._wait(caller, 0, pause_ms)
+            raise _busy(pause_ms)
+
+    def pay(self):
+        """One key is tried."""
+        self._units -= 1
+
+    def failed(self, caller, jti16):
+        """``caller`` sent a bad signature; ``jti16``: the listed token it claimed to be, or None."""
+        row = self._row(self._callers, caller)
+        failures = 1 + (row[1] if row else 0)
+        self._wait(caller, failures, min(PENALTY_MS << min(failures - 1, 8), PENALTY_MAX_MS))
+        if jti16 is not None:
+            self._keep(self._burnt, [jti16, None, self._clock.ticks_ms()])
 
     def passed(self, caller):
         """``caller`` sent a good one: forgotten is what was before."""
-        row = self._row(caller)
+        row = self._row(self._callers, caller)
         if row is not None:
             self._callers.remove(row)
 
-    def _row(self, caller):
+    def burnt(self, jti16):
+        """Whether a forgery claimed to be this token of late."""
+        return self._row(self._burnt, jti16) is not None
+
+    def _wait(self, caller, failures, pause_ms):
+        # A caller without a name is a program of this device's own.
+        if caller is not None:
+            row = self._row(self._callers, caller)
+            failures = failures or (row[1] if row else 0)
+            self._keep(self._callers, [caller, failures, self._clock.ticks_ms(), pause_ms])
+
+    def _keep(self, rows, new):
+        row = self._row(rows, new[0])
+        if row is not None:
+            rows.remove(row)
+        rows.append(new)
+        if len(rows) > BUDGET_CALLERS:
+            del rows[0]
+
+    def _row(self, rows, name):
         now = self._clock.ticks_ms()
-        for row in self._callers:
-            if row[0] == caller:
+        for row in rows:
+            if row[0] == name:
                 # Negative: so long ago that the tick counter turned over.
                 if 0 <= self._clock.ticks_diff_ms(now, row[2]) < BUDGET_FORGET_MS:
                     return row
-                self._callers.remove(row)
+                rows.remove(row)
                 return None
         return None
 
     def _refill(self):
         now = self._clock.ticks_ms()
-        gained = self._clock.ticks_diff_ms(now, self._refilled_ms) // BUDGET_REFILL_MS
-        if gained < 0 or self._units + gained >= BUDGET_UNITS:
-            # Full, or not asked for so long that the tick counter turned over.
-            self._units = BUDGET_UNITS
-            self._refilled_ms = now
-        elif gained:
-            self._units += gained
-            self._refilled_ms += gained * BUDGET_REFILL_MS
+        passed_ms = self._clock.ticks_diff_ms(now, self._seen_ms)
+        self._seen_ms = now
+        if passed_ms < 0:
+            # Not asked for so long that the tick counter turned over.
+            passed_ms = BUDGET_UNITS * BUDGET_REFILL_MS
+        self._rest_ms += passed_ms
+        self._units = min(BUDGET_UNITS, self._units + self._rest_ms // BUDGET_REFILL_MS)
+        self._rest_ms %= BUDGET_REFILL_MS
 
 
 def _busy(wait_ms):

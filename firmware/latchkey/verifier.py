@@ -74,10 +74,10 @@ class Verifier:
             return self._judge(entry)
         generation = self.generation
         entry = _Entry(digest, generation, self._authenticate(token, caller))
-        grant = self._judge(entry)
         if self.generation == generation:
+            # Before it is judged: the holder of a true token that opens nothing must not have it tried for ever.
             self._remember(entry)
-        return grant
+        return self._judge(entry)
 
     # V1 to V6: is this token the cloud's, and for us?
 
@@ -85,7 +85,7 @@ class Verifier:
         if bytes(token[: len(TOKEN_PREFIX)]) != TOKEN_PREFIX:
             raise TokenError("token_malformed")
         header, jti16, signature, signing_input = self._take_apart(memoryview(token)[len(TOKEN_PREFIX) :])
-        self._check_signature(header, signing_input, signature, self._lister(jti16), caller)
+        self._check_signature(header, signing_input, signature, jti16, caller)
         claims = claims_.read(claims_.parse_unverified(jws.payload_of(signing_input)), self._policy)
         if claims.iat is not None:
             self._clock.learn(claims.iat)
@@ -106,29 +106,18 @@ class Verifier:
         self._check_end(claims_.unverified_exp(members), self._clock.now_unix_s())
         return header, claims_.unverified_jti(members), signature, signing_input
 
-    def _lister(self, jti16):
-        """For the budget alone (V9): a function that tells whether the ledger admits the claimed ``jti``."""
-        known = []
-
-        def listed():
-            if not known:
-                known.append(jti16 is not None and self._ledger.admits(jti16))
-            return known[0]
-
-        return listed
-
-    def _check_signature(self, header, signing_input, signature, listed, caller):
-        keys = self._keys_for(header)
+    def _check_signature(self, header, signing_input, signature, jti16, caller):
+        """V4, V5, V9. ``jti16`` as claimed: it decides whether the token is tried now, never the answer."""
+        keys = [key for key in self._keys_for(header) if key.public_key.size == len(signature)]
         if not keys:
-            raise TokenError("no_keys")
+            raise TokenError("bad_signature" if self._keystore.keys else "no_keys")
+        claim = _Claim(jti16, self._ledger, self._budget)
         self._budget.admit(caller)
+        self._budget.reserve(len(keys), claim.listed, caller)
         try:
-            key = jws.verify_signature(
-                header["alg"], signing_input, signature, keys, lambda: self._budget.charge(listed)
-            )
-        except TokenError as exc:
-            if exc.code == "bad_signature":
-                self._budget.failed(caller)
+            key = jws.verify_signature(header["alg"], signing_input, signature, keys, self._budget.pay)
+        except TokenError:
+            self._budget.failed(caller, jti16 if claim.counted else None)
             raise
         self._budget.passed(caller)
         self._last_key = key
@@ -144,6 +133,7 @@ class Verifier:
     # V7: does it open anything now?
 
     def _judge(self, entry):
+        entry.opened = False
         claims = entry.claims
         now = self._now(claims)
         self._check_times(claims.nbf, claims.exp, now)
@@ -156,6 +146,7 @@ class Verifier:
         permissions = self._policy.permissions(roles)
         if not permissions:
             raise TokenError("no_permission")
+        entry.opened = True
         return Grant(claims, roles, permissions, exp)
 
     def _now(self, claims):
@@ -204,7 +195,24 @@ class Verifier:
         if len(of_sub) > REMEMBERED_PER_SUB:
             self._memory.remove(of_sub[0])
         if len(self._memory) > REMEMBERED:
-            del self._memory[0]
+            # What opened nothing last time goes first; the newest stays.
+            idle = [e for e in self._memory[:-1] if not e.opened]
+            self._memory.remove(idle[0] if idle else self._memory[0])
+
+
+class _Claim:
+    """What an unverified ``jti`` is worth to the budget; looked up once at most."""
+
+    def __init__(self, jti16, ledger, budget):
+        self._jti16 = jti16
+        self._ledger = ledger
+        self._budget = budget
+        self.counted = False
+
+    def listed(self):
+        known = self._jti16 is not None and not self._budget.burnt(self._jti16)
+        self.counted = known and self._ledger.admits(self._jti16)
+        return self.counted
 
 
 class _Entry:
@@ -214,6 +222,7 @@ class _Entry:
         self.claims = claims
         self.ledger_generation = None
         self.standing = None
+        self.opened = False
 
 
 def _earlier(a, b):

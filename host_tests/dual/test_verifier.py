@@ -54,7 +54,7 @@ class Ledger:
     def __init__(self):
         self.generation = 1
         self.says = Standing("unlisted")
-        self.asked = 0
+        self.asked = self.admits_asked = 0
 
     def say(self, *standing):
         self.says = Standing(*standing)
@@ -65,6 +65,7 @@ class Ledger:
         return self.says
 
     def admits(self, jti16):
+        self.admits_asked += 1
         return self.says.state == "listed"
 
 
@@ -272,19 +273,50 @@ class TheBudget(Case):
             self.code(FORGED, i)
         self.assertEqual(self.code(GOOD, "owner"), "verify_busy")
         self.ledger.say("listed", None, None, (OWNER,))
+        self.assertEqual(self.code(GOOD, "the owner elsewhere"), "")
+
+    def test_looks_at_nothing_from_who_was_told_to_wait(self):
+        for i in range(BUDGET_UNITS):
+            self.code(FORGED, i)
+        asked = self.ledger.admits_asked
+        for _ in range(20):
+            self.assertEqual(self.code(GOOD, "hasty"), "verify_busy")
+        self.assertEqual(self.ledger.admits_asked, asked + 1)
+
+    def test_a_true_token_that_opens_nothing_is_tried_once(self):
+        self.ledger.say("listed", None, None, ())
+        for i in range(5 * BUDGET_UNITS):
+            self.assertEqual(self.code(GOOD, i), "no_permission")
+
+    def test_a_forgery_in_a_listed_tokens_name_spends_the_kept_half_once(self):
+        self.ledger.say("listed", None, None, (OWNER,))
+        for i in range(5 * BUDGET_UNITS):
+            self.code(FORGED, i)
+        other = ROWS["another token"][0]
+        self.assertEqual(self.code(other, "owner"), "")
+
+    def test_tries_all_keys_of_a_token_or_none(self):
+        self.keys.keys = list(self.keys.keys) * 3
+        self.keys.keys.append(self.keys.keys.pop(0))
+        for i in range(BUDGET_UNITS):
+            self.code(FORGED, i)
+        with self.assertRaises(TokenError) as caught:
+            self.verifier.verify(GOOD, "owner")
+        self.clock.ms += caught.exception.retry_after_s * 1000
         self.assertEqual(self.code(GOOD, "owner"), "")
 
     def test_refills_with_time_even_across_a_turn_of_the_tick_counter(self):
         budget = Budget(self.clock)
         for jump in (100000, 0x3FFFFFFF, 0x20000001):
+            budget.reserve(BUDGET_UNITS, lambda: True, None)
             for _ in range(BUDGET_UNITS):
-                budget.charge(lambda: True)
+                budget.pay()
             with self.assertRaises(TokenError):
-                budget.charge(lambda: True)
+                budget.reserve(1, lambda: True, None)
             self.clock.ms += jump
             for _ in range(5):
-                budget.failed("y")
-        budget.charge(lambda: True)
+                budget.failed("y", None)
+        budget.reserve(1, lambda: True, None)
 
 
 if __name__ == "__main__":

@@ -126,6 +126,7 @@ def flip(signature, bit):
 def accepted():
     yield "as on the page, RS512", token()
     yield "RS256", token(header={"alg": "RS256", "typ": "JWT"}, hash_name="sha256")
+    yield "another token", token(claims(jti="b70f330a-c8d1-4bf8-8763-d59d455f9c1e", sub=OTHER))
     yield "no typ", token(header={"alg": "RS512"})
     yield "the second key, no kid", token(key=SECOND)
     yield "a kid we hold", token(header={**PAGE_HEADER, "kid": "second"}, key=SECOND)
