@@ -148,6 +148,7 @@ class Bridge:
         self._held = b""
         self._hold_until = 0.0
         self._tail = b""
+        self._returns = b""
 
     def _carry(self):
         readers = [self._wake_out] + ([self._device] if self.running else [])
@@ -158,6 +159,9 @@ class Bridge:
             os.read(self._wake_out, 64)
         if self._device in ready:
             self._from_device()
+        elif self._returns:
+            held, self._returns = self._returns, b""
+            self._pass_on(held)
         if self._port in ready:
             self._from_client()
         if self._held:
@@ -177,8 +181,13 @@ class Bridge:
             data = b""
         if not data:
             return self._ended()
-        # The REPL writes CR LF itself and the terminal adds a CR before every LF: one is enough.
-        data = data.replace(b"\r\r\n", b"\r\n")
+        # The REPL writes CR LF itself and the terminal adds a CR before every LF: one is enough. CRs at the end of a
+        # read wait for what follows them.
+        data = self._returns + data
+        self._returns = data[len(data.rstrip(b"\r")) :]
+        self._pass_on(data[: len(data) - len(self._returns)].replace(b"\r\r\n", b"\r\n"))
+
+    def _pass_on(self, data):
         self._tail = (self._tail + data)[-16:]
         self._say(data)
         if self._enter_raw_at_prompt and self._tail.endswith(b">>> "):
