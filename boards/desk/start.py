@@ -76,22 +76,37 @@ def mount():
     os.chdir("/flash")
 
 
-def run_main():
+def is_file(name):
     try:
-        run_boot()
-        import main
+        return os.stat(name)[0] & 0x8000
+    except OSError:
+        return False
 
-        main.run()
-    except KeyboardInterrupt:
-        print("stopped")
+
+def run_script(name):
+    """As a chip runs boot.py and main.py: not as a module. Returns its names."""
+    names = {"__name__": "__main__"}
+    with open(name) as file:
+        exec(file.read(), names)
+    return names
 
 
 def run_boot():
     """A board without boot.py boots all the same."""
+    if is_file("boot.py"):
+        run_script("boot.py")
+    elif is_file("boot.mpy"):
+        __import__("boot")
+
+
+def run_main():
     try:
-        import boot  # noqa: F401
-    except ImportError:
-        pass
+        # A chip starts no main.mpy; the desk's factory image has one.
+        run = run_script("main.py").get("run") if is_file("main.py") else __import__("main").run
+        if run:
+            run()
+    except KeyboardInterrupt:
+        print("stopped")
 
 
 read_arguments(sys.argv[1:])
@@ -99,5 +114,6 @@ mount()
 sys.path[:] = [".frozen", "/flash/lib", "/flash"]
 sys.modules["desk_options"] = desk_options
 sys.modules["machine"] = with_reset()
+run_boot()
 if desk_options.run_main:
     run_main()

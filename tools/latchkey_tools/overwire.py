@@ -1,0 +1,160 @@
+"""The real mpremote against one serial port, with failures in words that say what to do next.
+
+    wire = Wire("/dev/ttyUSB0")
+    wire.run("exec", "print(6 * 7)")         what it printed
+    wire.json_lines(script)                  the JSON objects that a script prints, one a line
+
+Every run interrupts the board's program and, as mpremote does, begins with a soft reset that does not start it again.
+"""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+
+import serial
+
+from latchkey_tools import children
+
+# mpremote says something at least at every file; a file of 20 KB takes 4 s at 115200 baud.
+QUIET_S = 30
+
+# While the program is interrupted nobody feeds the watchdog, so it gets ten minutes; then the board starts again.
+LONG_WATCHDOG = """
+try:
+    __import__("machine").WDT(timeout=600000)
+except (AttributeError, ValueError, OSError):
+    pass
+"""
+
+
+# What main logs first, what a failed start shows, and the prompt.
+_STARTED = ("started: ", "Traceback", ">>> ")
+
+
+class WireError(Exception):
+    """A board did not do what it was asked over the wire; the text says what to do. ``kind``: a short stable word."""
+
+    def __init__(self, kind, text):
+        super().__init__(text)
+        self.kind = kind
+
+
+_FULL = "the board's file system is full: remove what is not needed (`mpremote fs ls`) and run the same again"
+_SIGNS = (
+    ("failed to access", "gone", "{port} cannot be opened: it was unplugged, or another program has it open"),
+    ("device disconnected", "gone", "{port} went away; plug the board in and run the same again"),
+    (
+        "could not enter raw repl",
+        "silent",
+        "nothing on {port} answers as MicroPython; is its image on the board?",
+    ),
+    (
+        "Errno 28",
+        "full",
+        _FULL,
+    ),
+    (
+        "ENOSPC",
+        "full",
+        _FULL,
+    ),
+    ("no module named", "missing", "the firmware is not on the board ({detail}); run `latchkey board deploy` first"),
+    ("MemoryError", "memory", "the board ran out of memory; power it off and on and run the same again"),
+    ("serial", "gone", "{port} broke off; check cable and power and run the same again"),
+)
+
+
+class Wire:
+    """``port``: as mpremote takes it. ``quiet_s``: how long nothing may be heard before the board counts as gone."""
+
+    def __init__(self, port, quiet_s=QUIET_S):
+        self.port = port
+        self._quiet_s = quiet_s
+
+    def run(self, *arguments, on_line=None):
+        """Run mpremote with ``arguments``; returns all it printed. ``on_line``: called with each line as it comes."""
+        self._check_port()
+        command = [sys.executable, "-m", "mpremote", "connect", self.port, *arguments]
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        process = subprocess.Popen([str(c) for c in command], env=environment, text=True, errors="replace", **streams)
+        try:
+            printed = self._listen(process, on_line)
+        finally:
+            children.end(process, grace_s=1)
+            process.stdout.close()
+        if process.returncode:
+            raise self._failure(printed)
+        return printed
+
+    def json_lines(self, script):
+        """The JSON objects that ``script``, run on the board, prints."""
+        return [found for found in map(_object, self.run("exec", script).splitlines()) if found is not None]
+
+    def restart(self, within_s=10):
+        """Restart the board and wait until its program says that it has started, or an error; returns what was heard.
+
+        Who talks to a board while it boots is not heard. One that says nothing is given ``within_s``.
+        """
+        self.run("reset")
+        if not self.port.startswith("/"):
+            return ""
+        heard = ""
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline and not any(sign in heard for sign in _STARTED):
+            try:
+                with serial.Serial(self.port, 115200, timeout=0.2) as line:
+                    while time.monotonic() < deadline and not any(sign in heard for sign in _STARTED):
+                        heard += line.read(line.in_waiting or 1).decode(errors="replace")
+            except (OSError, serial.SerialException):
+                time.sleep(0.1)  # a USB port leaves while its board restarts
+        return heard
+
+    def _check_port(self):
+        if self.port.startswith("/") and not os.path.exists(self.port):
+            raise WireError("gone", f"there is no {self.port}; `latchkey board list` shows the ports there are")
+
+    def _listen(self, process, on_line):
+        lines = queue.Queue()
+        threading.Thread(target=_pump, args=(process.stdout, lines), daemon=True).start()
+        heard = []
+        while True:
+            try:
+                line = lines.get(timeout=self._quiet_s)
+            except queue.Empty:
+                words = f"the board on {self.port} fell silent; check cable and power and run the same again"
+                raise WireError("silent", words) from None
+            if line is None:
+                process.wait()
+                return "".join(heard)
+            heard.append(line)
+            if on_line:
+                on_line(line.strip())
+
+    def _failure(self, printed):
+        last = (printed.strip().splitlines() or ["no words"])[-1]
+        for sign, kind, words in _SIGNS:
+            if sign in printed:
+                return WireError(kind, words.format(port=self.port, detail=last))
+        return WireError("failed", f"mpremote failed on {self.port}: {last}")
+
+
+def _pump(stream, lines):
+    try:
+        for line in stream:
+            lines.put(line)
+    except ValueError:
+        pass  # closed, since the board fell silent
+    lines.put(None)
+
+
+def _object(line):
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
