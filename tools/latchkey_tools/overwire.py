@@ -47,6 +47,31 @@ _FULL = "the board's file system is full: remove what is not needed (`mpremote f
 _SIGNS = (
     ("failed to access", "gone", "{port} cannot be opened: it was unplugged, or another program has it open"),
     ("device disconnected", "gone", "{port} went away; plug the board in and run the same again"),
+    ("could not enter raw repl", "silent", "nothing on {port} answers as MicroPython; is its image on the board?"),
+    ("Errno 28", "full", _FULL),
+    ("ENOSPC", "full", _FULL),
+    ("No space left", "full", _FULL),
+    ("no module named", "missing", "the firmware is not on the board ({detail}); run `latchkey board deploy` first"),
+    ("MemoryError", "memory", "the board ran out of memory; power it off and on and run the same again"),
+    ("serial", "gone", "{port} broke off; check cable and power and run the same again"),
+)
+
+# What main logs first, what a failed start shows, and the prompt.
+_STARTED = ("started: ", "Traceback", ">>> ")
+
+
+class WireError(Exception):
+    """A board did not do what it was asked over the wire; the text says what to do. ``kind``: a short stable word."""
+
+    def __init__(self, kind, text):
+        super().__init__(text)
+        self.kind = kind
+
+
+_FULL = "the board's file system is full: remove what is not needed (`mpremote fs ls`) and run the same again"
+_SIGNS = (
+    ("failed to access", "gone", "{port} cannot be opened: it was unplugged, or another program has it open"),
+    ("device disconnected", "gone", "{port} went away; plug the board in and run the same again"),
     (
         "could not enter raw repl",
         "silent",
