@@ -11,10 +11,9 @@ import sys
 from board_config import Board
 
 import latchkey
-from latchkey import jwk, ledger, limits, policy, uuids
+from latchkey import jwk, ledger, limits, policy, renewal, uuids
 from latchkey.api import Api
 from latchkey.device import Device, Uptime
-from latchkey.errors import KeySetError
 from latchkey.hw.cloud import Link
 from latchkey.hw.server import Server, tls_context
 from latchkey.keystore import KeyStore
@@ -44,11 +43,13 @@ class Parts:
         self.server = self.device.server = Server(api, host, port, https(credentials, log), tls_port)
 
     def _provisioned(self, board, config, credentials, log):
-        keystore = self.device.keystore = KeyStore(board.store, factory_keys(board, config["dev"]))
+        dev = config["dev"]
+        factory_keys = jwk.factory_keys(board.factory_keys(), dev)
+        keystore = self.device.keystore = KeyStore(board.store, factory_keys, dev)
         tokens = self.device.ledger = ledger.Ledger(board.store, uuids.to_bytes(config["system_uuid"]))
         self.verifier = Verifier(keystore, tokens, self.floor, policy.from_config(config))
         pinned = config["policy"]["keys"] == "pinned"
-        self.updates = self.device.updates = Updates(keystore, tokens, self.floor, log.add, pinned, config["dev"])
+        self.updates = self.device.updates = Updates(keystore, tokens, self.floor, log.add, pinned, dev)
         self.link = self.device.link = Link(
             config,
             credentials,
@@ -57,7 +58,14 @@ class Parts:
             self.floor.floor_unix_s,
             use_thread=board.threads,
             log=log.add,
+            trial=renewal.trial(credentials),
         )
+
+    def apply(self, message):
+        """Do what one message of the link says; False if memory was too short for it."""
+        if message[0] == "trial":
+            self.device.settle_trial(message[1])
+        return self.updates.apply(message)
 
 
 def load_settings(store):
@@ -81,15 +89,6 @@ def https(credentials, log):
         return None
 
 
-def factory_keys(board, dev):
-    """The keys that the maker wrote outside the file system, or None."""
-    data = board.factory_keys()
-    try:
-        return jwk.admitted(jwk.parse_key_set(data), dev) if data else None
-    except KeySetError:
-        return None
-
-
 async def serve(parts, measure_every_s):
     """Serve until cancelled. ``measure_every_s``: how often a sensor measures; None for a product that does not."""
     await parts.server.start()
@@ -100,9 +99,10 @@ async def serve(parts, measure_every_s):
         asyncio.create_task(measure(parts.product, measure_every_s, parts.device.log))
     while True:
         if parts.link:
-            parts.link.pump(parts.updates.apply)
+            parts.link.pump(parts.apply)
             parts.updates.tick()
         parts.device.save_floor_if_due()
+        parts.device.uptime_s()  # counts by looking
         await asyncio.sleep(limits.LOOP_S)
 
 

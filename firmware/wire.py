@@ -1,7 +1,7 @@
 """What a technician or a factory does over the serial wire, at the REPL or through mpremote.
 
     import wire; wire.provision("/flash/provision.json")      prints a report in JSON, without secrets
-    wire.status()
+    wire.renew("/flash/provision.json"); wire.status()
 
 The device's own program must not be running (an interrupt ends it); restart the board afterwards.
 """
@@ -11,18 +11,29 @@ import os
 
 from board_config import Board
 
+from latchkey import jwk
 from latchkey import provision as provision_
 from latchkey.config import ConfigStore, CredentialStore
 from latchkey.errors import LatchkeyError
 from latchkey.keystore import KeyStore
+from latchkey.ledger import Ledger
 from latchkey.limits import PROVISION_BYTES
 from latchkey.timefloor import TimeFloor
 
 
 def provision(path):
     """Judge and store the document at ``path``, which is deleted in any case: it holds secrets."""
+    _serve(path, _provision)
+
+
+def renew(path):
+    """The same with a new client certificate, tried after the next start and kept only if the broker takes it."""
+    _serve(path, _renew)
+
+
+def _serve(path, act):
     try:
-        _report(_provision(_read(path)))
+        _report(act(_read(path)))
     except LatchkeyError as exc:
         _report({"ok": False, "code": exc.code, "field": getattr(exc, "field", None)})
     finally:
@@ -42,17 +53,25 @@ def _provision(data):
     board = Board()
     CredentialStore(board.store).save(credentials)
     if keys is not None:
-        KeyStore(board.store, board.factory_keys()).replace(keys)
+        KeyStore(board.store).replace(keys)
     TimeFloor(board.store, board.clock).set_over_wire(unix_s)
-    ConfigStore(board.store).save(config)
+    system_uuid = ConfigStore(board.store).save(config)["system_uuid"]
+    # Marks that a wrong clock once pushed ahead would refuse every new token.
+    Ledger(board.store, system_uuid).set_over_wire(unix_s)
     return dict(status(), ok=True)
+
+
+def _renew(data):
+    CredentialStore(Board().store).save(provision_.read_renewal(data))
+    return {"ok": True}
 
 
 def status():
     """What is stored, as a dict: the System and the keys; nothing secret."""
     board = Board()
     config = ConfigStore(board.store).load()
-    keys = KeyStore(board.store, board.factory_keys())
+    dev = bool(config and config["dev"])
+    keys = KeyStore(board.store, jwk.factory_keys(board.factory_keys(), dev), dev)
     return {"system_uuid": config["system_uuid"] if config else None, "keys": keys.status()}
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from latchkey_tools import build
+from latchkey_tools import build, umqtt
 
 HERE = Path(__file__).resolve().parent
 
@@ -24,7 +24,8 @@ def command(interpreter, test, heapsize):
 def run(test, heapsize="2M", timeout_s=300):
     """Run one dual test file; returns the finished process with text output."""
     firmware = build.compile_firmware()
-    path = ":".join([".frozen", str(firmware), str(HERE / "mpy"), str(HERE / "dual"), str(HERE / "fakes"), str(HERE)])
+    folders = (firmware, umqtt.fetch(), HERE / "mpy", HERE / "dual", HERE / "fakes", HERE)
+    path = ":".join([".frozen", *map(str, folders)])
     return subprocess.run(
         command(build.micropython(), test, heapsize),
         env={**os.environ, "MICROPYPATH": path},

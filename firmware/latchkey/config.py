@@ -41,12 +41,12 @@ DEFAULTS = {
 }
 
 
-def parse(data):
+def parse(data, limit=CONFIG_BYTES):
     """The configuration (dict, every member there) in ``data`` (bytes of JSON).
 
     ConfigError names the offending field: "json_refused", "too_large", or "invalid_field".
     """
-    if len(data) > CONFIG_BYTES:
+    if len(data) > limit:
         raise ConfigError("too_large", "")
     try:
         document = strictjson.parse(data)
@@ -69,8 +69,9 @@ class ConfigStore:
     def load(self):
         """The configuration (dict), or None if there is none that is valid."""
         try:
+            # With every default written out it is longer than what was judged.
             data = self._slots.read(2 * CONFIG_BYTES)
-            return parse(data) if data else None
+            return parse(data, 2 * CONFIG_BYTES) if data else None
         except (StoreError, ConfigError):
             return None
 
@@ -87,10 +88,21 @@ class ConfigStore:
 
 
 class CredentialStore:
-    """Secrets in slots of their own: ``ca_der cert_der key_der`` for the broker, ``https_cert_der https_key_der`` for
-    the local API (bytes), ``wifi_passphrase ap_passphrase`` (str)."""
+    """Secrets in slots of their own: ``ca_der cert_der key_der`` for the broker, ``new_cert_der new_key_der`` on trial
+    (latchkey.renewal), ``https_cert_der https_key_der`` for the local API (bytes), ``wifi_passphrase ap_passphrase``
+    (str)."""
 
-    NAMES = ("ca_der", "cert_der", "key_der", "https_cert_der", "https_key_der", "wifi_passphrase", "ap_passphrase")
+    NAMES = (
+        "ca_der",
+        "cert_der",
+        "key_der",
+        "new_cert_der",
+        "new_key_der",
+        "https_cert_der",
+        "https_key_der",
+        "wifi_passphrase",
+        "ap_passphrase",
+    )
 
     def __init__(self, store):
         self._store = store

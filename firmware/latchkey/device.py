@@ -3,7 +3,7 @@
 Holds the parts that ``main`` built and asks them; decides nothing about tokens.
 """
 
-from latchkey import __version__, sha512
+from latchkey import __version__, renewal, sha512
 from latchkey.errors import StoreError
 
 
@@ -33,7 +33,7 @@ class Device:
     def __init__(self, board, config, uptime_s, log):
         self._board = board
         self._config = config
-        self._uptime_s = uptime_s
+        self.uptime_s = uptime_s
         self.log = log
         self.keystore = self.ledger = self.floor = self.link = self.updates = self.server = None
 
@@ -63,7 +63,7 @@ class Device:
         names = list(self._board.addresses())
         if self._config:
             names.append(self.hostname() + ".local")
-            names.extend(self._config["hosts"])
+            names.extend([host.lower() for host in self._config["hosts"]])
         return names
 
     def hostname(self):
@@ -86,11 +86,20 @@ class Device:
         self.save()
         self._board.restart()
 
+    def settle_trial(self, kept):
+        """The broker has taken a new client certificate, or refused it."""
+        from latchkey.config import CredentialStore
+
+        self.log.add("cloud: new certificate " + ("kept" if kept else "refused"))
+        self._store(lambda: renewal.settle(CredentialStore(self._board.store), kept))
+
     def _store(self, save):
         try:
             save()
         except StoreError as exc:
             self.log.add("flash: " + exc.code)
+        except MemoryError:
+            self.log.add("flash: no memory to write")
 
     def diagnostics(self):
         """Everything a technician may want to see; no secret is among it."""
@@ -103,7 +112,7 @@ class Device:
             ("server", self.server),
         )
         facts = {name: part.status() for name, part in parts if part}
-        facts["uptime_s"] = self._uptime_s()
+        facts["uptime_s"] = self.uptime_s()
         facts["reset_cause"] = self._board.reset_cause
         facts["heap"] = self._board.heap()
         facts["kernels"] = {"sha512": sha512.kernel, "threads": self._board.threads}

@@ -63,6 +63,14 @@ def admitted(keys, dev):
     return keys
 
 
+def factory_keys(data, dev):
+    """The usable keys of a JWKS (bytes) that the maker wrote outside the file system; None if there are none."""
+    try:
+        return admitted(parse_key_set(data), dev) if data else None
+    except KeySetError:
+        return None
+
+
 def parse_key(members):
     """``Key`` of one JWK's members (dict); KeySetError("key_refused") if it may not verify tokens here."""
     if not isinstance(members, dict) or members.get("kty") != "RSA":

@@ -7,7 +7,7 @@ Who may replace keys (K4, policy ``keys``) is for the caller to decide.
 import struct
 
 from latchkey.errors import KeySetError, StoreError
-from latchkey.jwk import Key
+from latchkey.jwk import Key, admitted
 from latchkey.limits import KEYS_HELD, KEYS_PAUSE_MS, KID_CHARS, RSA_MAX_BITS, const
 from latchkey.rsa import PublicKey
 from latchkey.slots import Slots
@@ -20,20 +20,21 @@ _MAX_BYTES = 1 + KEYS_HELD * (_HEAD_BYTES + 4 * KID_CHARS + RSA_MAX_BITS // 8)
 
 
 class KeyStore:
-    """``factory_keys``: list of ``jwk.Key`` from outside the file system, used while the store holds none.
+    """``factory_keys``: list of ``jwk.Key`` from outside the file system, used while the store holds none. ``dev``:
+    whether keys of the simulator count, in flash as everywhere (A10).
 
     ``.keys``: list of ``jwk.Key``; ``.generation``: int, rises when they change; ``.source``: "flash", "factory",
     "cloud" (new, perhaps not yet in flash) or "none".
     """
 
-    def __init__(self, store, factory_keys=None):
+    def __init__(self, store, factory_keys=None, dev=True):
         self._slots = Slots(store, "keys", b"k")
         self._dirty = False
         self._changed_ms = 0
         self._refused = 0
         self._last_refusal = None
         self.generation = 0
-        self.keys = self._load()
+        self.keys = self._load(dev)
         self.source = "flash" if self.keys else "none"
         if not self.keys and factory_keys:
             self.keys = list(factory_keys)[:KEYS_HELD]
@@ -100,12 +101,12 @@ class KeyStore:
         if not _same(keys, self._load()):
             self._slots.write(pack(keys))
 
-    def _load(self):
+    def _load(self, dev=True):
         try:
             payload = self._slots.read(_MAX_BYTES)
-            return unpack(payload) if payload else []
-        except (StoreError, KeySetError, ValueError):
-            self.refuse("store_damaged")
+            return admitted(unpack(payload), dev) if payload else []
+        except (StoreError, KeySetError, ValueError) as exc:
+            self.refuse("no_usable_key" if getattr(exc, "code", "") == "no_usable_key" else "store_damaged")
             return []
 
 

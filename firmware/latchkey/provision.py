@@ -36,6 +36,18 @@ def read(data):
     return config_bytes, _credentials(document), keys, _time(document.get("time_unix_s"))
 
 
+def read_renewal(data):
+    """The new client certificate in ``data``, an object of ``cert_der`` and ``key_der`` in base64, as a dict of what is
+    to be stored. Errors as of ``read``."""
+    document = strictjson.parse(data, PROVISION_DEPTH)
+    if not isinstance(document, dict):
+        raise _wrong("")
+    for name in document:
+        if name not in ("cert_der", "key_der"):
+            raise _wrong(name)
+    return {"new_" + name: _der(document.get(name), name) for name in ("cert_der", "key_der")}
+
+
 def _credentials(document):
     """Bytes of the DER files and texts of the passphrases, by name."""
     der = document.get("credentials")
@@ -84,7 +96,8 @@ def _keys(key_set, dev):
 
 
 def _time(value):
-    if type(value) is not int or value <= 0:
+    # Milliseconds, the usual mistake, lie beyond what flash can hold.
+    if type(value) is not int or not 0 < value < 1 << 32:
         raise _wrong("time_unix_s")
     return value
 

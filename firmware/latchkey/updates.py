@@ -43,7 +43,7 @@ class Updates:
         for part in (self._keystore, self._ledger):
             try:
                 part.save_if_due(now_ms)
-            except LatchkeyError as e:
+            except (LatchkeyError, MemoryError) as e:
                 self._failed("save", e)
 
     def status(self):

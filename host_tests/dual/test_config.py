@@ -61,6 +61,16 @@ class TestConfig(unittest.TestCase):
         self.assertRaises(ConfigError, kept.save, _document(self.base, {"name": 2}))
         self.assertEqual(config.ConfigStore(store).load()["name"], "one")
 
+    def test_one_that_grows_by_its_defaults_is_still_there_after_a_restart(self):
+        store = RamStore()
+        roles = {"r%02d" % i + "x" * 120: "configure" for i in range(16)}
+        changes = {"roles": roles, "issuer": "i" * 256, "hosts": ["h" * 253] * 4, "name": "n" * 64}
+        data = _document(self.base, changes)
+        room = limits.CONFIG_BYTES - len(data)
+        self.assertGreater(room, 0)
+        config.ConfigStore(store).save(data + b" " * room)
+        self.assertEqual(config.ConfigStore(store).load()["roles"], roles)
+
     def test_the_same_configuration_is_not_written_twice(self):
         store = RamStore()
         config.ConfigStore(store).save(_document(self.base, {"name": "one"}))
@@ -98,6 +108,8 @@ class TestCredentials(unittest.TestCase):
         "ca_der": b"\x30ca",
         "cert_der": b"\x30c",
         "key_der": b"\x30k",
+        "new_cert_der": None,
+        "new_key_der": b"\x30n",
         "https_cert_der": b"\x30h",
         "https_key_der": None,
         "wifi_passphrase": "p\u00e4ss",

@@ -22,6 +22,12 @@ class TestKeyStore(unittest.TestCase):
         self.assertEqual(self.kept.keys, [])
         self.assertEqual(self.kept.source, "none")
 
+    def test_keys_of_the_simulator_in_flash_count_for_development_only(self):
+        self.kept.replace([key(1, "SIM-a")])
+        self.assertEqual(_kids(KeyStore(self.store, None, True)), ["SIM-a"])
+        found = KeyStore(self.store, [key(2)], False)
+        self.assertEqual((_kids(found), found.source), (["key-2"], "factory"))
+
     def test_every_part_of_a_key_comes_back(self):
         given = [key(1, "a", "RS256"), key(2, None), key(3, "\u00e9" * 128, "RS512", 4096), key(4, "z", None, 3072)]
         self.kept.replace(given)

@@ -65,6 +65,13 @@ class TestWifi(unittest.TestCase):
         self.wifi.join()
         self.assertEqual((self.wifi.up(), self.wifi.why(), self.connects()), (False, "wifi_not_set", []))
 
+    def test_after_a_week_on_the_network_it_joins_again_at_once(self):
+        self.wifi.use("home", "secret")
+        self.wifi.join()
+        self.clock.pass_s(6.5 * 86400)
+        self.wifi.join()
+        self.assertEqual(len(self.connects()), 2)
+
     def test_it_joins_at_once_and_again_after_a_growing_pause(self):
         self.wifi.use("home", "secret")
         for seconds, tries in ((0, 1), (1, 1), (8, 2), (1, 2), (16, 3), (1, 3), (500, 4)):

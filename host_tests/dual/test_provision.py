@@ -72,6 +72,7 @@ class ADocument(unittest.TestCase):
             ("time_unix_s", {"time_unix_s": ...}),
             ("time_unix_s", {"time_unix_s": True}),
             ("time_unix_s", {"time_unix_s": 1.5}),
+            ("time_unix_s", {"time_unix_s": 1763900000000}),
             ("extra", {"extra": 1}),
             ("system_uuid", {"config": dict(document()["config"], system_uuid="x")}),
         ):

@@ -1,6 +1,5 @@
 """Brokers as real processes: a client certificate is required, and no process outlives its owner."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -9,13 +8,9 @@ import textwrap
 import time
 
 import pytest
+from brokers import KINDS
 
 from latchkey_tools import broker, pki
-
-# Without Debian's mosquitto its half is named as not run; where CI is set a missing one fails.
-MISSING = not broker.find_mosquitto() and not os.environ.get("CI")
-not_run = pytest.mark.skipif(MISSING, reason="not run: mosquitto is not installed")
-KINDS = ["amqtt", pytest.param("mosquitto", marks=not_run)]
 
 
 @pytest.fixture(scope="module")

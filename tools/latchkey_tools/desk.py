@@ -172,10 +172,17 @@ class Desk:
         Returns the device's report (dict); DeskError with code and field if the device refused the document. Secrets
         travel in a private file, not in any argument or output.
         """
+        return self._over_wire("provision", document, wait)
+
+    def renew(self, document, wait=True):
+        """Bring a new client certificate over the wire, to be tried after the restart; like ``provision``."""
+        return self._over_wire("renew", document, wait)
+
+    def _over_wire(self, deed, document, wait):
         with tempfile.TemporaryDirectory(dir=self.folder) as private:
             path = Path(private) / "provision.json"
             write_private(path, json.dumps(document).encode())
-            action = f"import wire; wire.provision({DOCUMENT!r})"
+            action = f"import wire; wire.{deed}({DOCUMENT!r})"
             output = self.mpremote("fs", "cp", path, f":{DOCUMENT}", "+", "exec", action)
         self.restart(wait)
         report = _last_json(output)

@@ -17,6 +17,8 @@ from .transport import Transport, context
 
 _TOPIC_WORDS = ("jwks", "localApiTokens")
 _NTP_AGAIN_MS = 6 * 3600 * 1000
+# A broker that restarts may close early too, but not every time.
+_EARLY_ENDS = 3
 _TRIAL_ENDS = ("cert_refused", "credentials_bad", "broker_refused", "subscription_refused")
 
 
@@ -45,6 +47,7 @@ class Keeper:
         self._pause_ms = 0
         self._refused = None
         self._synced_ms = None
+        self._early = 0
         self._checked = False
         self._state = self._told = None
 
@@ -80,7 +83,9 @@ class Keeper:
     def _no_radio(self, wait_ms):
         self.close()
         self._set("waiting", self._radio.why())
-        # Back on air the broker is tried at once: the pause belongs to the broker.
+        # Back on air the broker is tried at once: the pause belongs to the broker. It counts from now, since ticks that
+        # are older than half a turn of their counter (6 days) lie in the future.
+        self._since_ms = self._clock.ticks_ms()
         self._pause_ms = 0
         if wait_ms:
             self._clock.sleep_ms(wait_ms)
@@ -146,7 +151,7 @@ class Keeper:
             return
         if self._clock.unix_s() < self._settings.floor_unix_s:
             self._clock.set_unix_s(self._settings.floor_unix_s)
-        if self._checked and self._clock.ticks_diff_ms(self._clock.ticks_ms(), self._synced_ms) < _NTP_AGAIN_MS:
+        if self._checked and 0 <= self._clock.ticks_diff_ms(self._clock.ticks_ms(), self._synced_ms) < _NTP_AGAIN_MS:
             return
         hosts = self._radio.ntp_hosts() + self._settings.ntp_hosts
         unix_s = ntp.ask(hosts, self._clock, self._timing, self._alive_on_air)
@@ -178,7 +183,8 @@ class Keeper:
 
     def _judge_trial(self, code):
         late = self._clock.ticks_diff_ms(self._clock.ticks_ms(), self._trial_ms) > self._timing.trial_ms
-        if late or code in _TRIAL_ENDS:
+        self._early += code == "closed_early"
+        if late or code in _TRIAL_ENDS or self._early >= _EARLY_ENDS:
             self._end_trial(False, code)
 
     def _end_trial(self, kept, reason):

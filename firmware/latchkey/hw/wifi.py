@@ -43,7 +43,10 @@ class Wifi:
 
     def join(self):
         """Try again if the pause is over; returns at once."""
-        if self._network is None or self._clock.ticks_diff_ms(self._clock.ticks_ms(), self._tried_ms) < self._pause_ms:
+        if self._network is None:
+            return
+        # Negative: joined so long ago that the tick counter turned over.
+        if 0 <= self._clock.ticks_diff_ms(self._clock.ticks_ms(), self._tried_ms) < self._pause_ms:
             return
         self._tried_ms = self._clock.ticks_ms()
         self._pause_ms = self._backoff.next_ms()

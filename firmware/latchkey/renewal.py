@@ -1,0 +1,26 @@
+"""A new client certificate: kept beside the old one until the broker has taken it, or has not.
+
+The pair is in force only when it stands in the old one's place, and leaves its own place last, so a power cut at any
+moment leaves a pair that works: the old one, or the new one to be tried again.
+"""
+
+
+def trial(credentials):
+    """The credentials to try first (dict), or None if no whole new pair waits. ``credentials``: as a CredentialStore
+    loads them."""
+    if not (credentials["new_cert_der"] and credentials["new_key_der"]):
+        return None
+    return {
+        "ca_der": credentials["ca_der"],
+        "cert_der": credentials["new_cert_der"],
+        "key_der": credentials["new_key_der"],
+    }
+
+
+def settle(store, kept):
+    """The broker has taken the new pair (``kept``) or refused it. ``store``: a CredentialStore. StoreError."""
+    credentials = store.load()
+    if kept and trial(credentials):
+        store.save({"cert_der": credentials["new_cert_der"], "key_der": credentials["new_key_der"]})
+    store.erase("new_key_der")
+    store.erase("new_cert_der")

@@ -1,0 +1,63 @@
+"""A new client certificate over the wire is kept only if the broker takes it; otherwise the old one serves on."""
+
+import base64
+
+import pytest
+from brokers import KINDS
+
+from latchkey_tools import demo, pki
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def story(tmp_path_factory, request):
+    told = demo.Story(tmp_path_factory.mktemp("renewal"), broker_kind=request.param, say=lambda _text: None)
+    try:
+        told.start()
+        told.desk.provision(told.provisioning())
+        told.day = told.make(demo.SHORT_LIVED, "createLocalApiToken")
+        told.expect("the cloud link", "online", told.link_state, within_s=15)
+        yield told
+    finally:
+        told.stop()
+
+
+def document(identity):
+    paths = (("cert_der", identity.cert_der), ("key_der", identity.key_der))
+    return {name: base64.b64encode(path.read_bytes()).decode() for name, path in paths}
+
+
+def trial(story):
+    seen = story.tech.diagnostics(story.day)
+    return seen["cloud"]["trial"] if seen else "no answer"
+
+
+def ends(story, call, expected):
+    story.expect("", expected, call, within_s=30)
+    assert story.rows[-1].ok, (story.rows[-1].seen, story.desk.log_text()[-2000:])
+
+
+def test_one_that_the_broker_refuses_is_dropped_and_the_old_one_serves_on(story):
+    other_ca = pki.make(story.folder / "elsewhere").ca
+    stranger = pki.client(story.folder / "elsewhere", other_ca, "stranger", demo.SYSTEM)
+    story.desk.renew(document(stranger))
+    ends(story, lambda: trial(story) not in ("running", "no answer", "kept"), True)
+    ends(story, story.link_state, "online")
+    story.desk.restart()
+    ends(story, story.link_state, "online")
+    assert trial(story) is None
+
+
+def test_one_that_the_broker_takes_is_kept_over_a_power_cut(story):
+    fresh = pki.client(story.pki.folder, story.pki.ca, "renewed", demo.SYSTEM)
+    before = story.tech.diagnostics(story.day)["cloud"]["cert_not_after"]
+    story.desk.renew(document(fresh))
+    ends(story, lambda: trial(story), "kept")
+    story.desk.restart()
+    ends(story, story.link_state, "online")
+    assert trial(story) is None
+    assert story.tech.diagnostics(story.day)["cloud"]["cert_not_after"] > before
+
+
+def test_a_key_that_is_none_is_refused_at_the_wire(story):
+    with pytest.raises(Exception, match="key_der"):
+        story.desk.renew({"cert_der": "MAA=", "key_der": "AAAA"})
