@@ -2,10 +2,14 @@
 
 from latchkey_tools.broker import BrokerError
 from latchkey_tools.build import BuildError
+from latchkey_tools.cloud_api import CloudRefusal
 from latchkey_tools.desk import DeskError
+from latchkey_tools.device_api import Refusal, Unreachable
 from latchkey_tools.sim.client import SimulatorError
 from latchkey_tools.sim.cloud import CloudError
 from latchkey_tools.sim.publisher import Refused
+from latchkey_tools.wallet import Unsafe, WalletError
 
-REFUSALS = (Refused,)
+REFUSALS = (Refused, Unsafe)
 PROBLEMS = (BrokerError, BuildError, DeskError, SimulatorError, CloudError, ValueError, OSError)
+PROBLEMS += (CloudRefusal, Refusal, Unreachable, WalletError)

@@ -1,0 +1,38 @@
+"""`latchkey doctor`: which link of the chain is broken, and what to do."""
+
+import typer
+
+from latchkey_tools import doctor, show
+from latchkey_tools.cli_device import AsJson, Ca, Host, TokenFile, TokenName
+
+_COLOURS = {doctor.OK: "green", doctor.WEAK: "yellow", doctor.BROKEN: "red", doctor.UNSEEN: "dim"}
+
+
+def run(host: Host, token_file: TokenFile = None, token: TokenName = None, ca: Ca = None, as_json: AsJson = False):
+    """Walk the chain (reachable, TLS, provisioned, clock, keys, token, roles, cloud link) and say which link is broken.
+
+    The exit status is 1 if one is. A token that may configure shows more of the chain.
+    """
+    links = doctor.examine(host, ca, token_file, token)
+    broken = [link for link in links if link.verdict == doctor.BROKEN]
+    if as_json:
+        show.data({"links": [link._asdict() for link in links], "local_calls_work": doctor.works(links)})
+    else:
+        _print(links, broken)
+    if broken:
+        raise typer.Exit(1)
+
+
+def _print(links, broken):
+    table = show.table("link", "", "what was seen")
+    for link in links:
+        colour = _COLOURS[link.verdict]
+        table.add_row(link.name, f"[{colour}]{link.verdict}[/{colour}]", show.clean(link.seen))
+    out = show.console()
+    out.print(table)
+    for link in links:
+        if link.todo and link.verdict in (doctor.BROKEN, doctor.WEAK):
+            out.print(f"[bold]{link.name}[/bold]: {show.clean(link.todo)}.")
+    works = "Local calls work" if doctor.works(links) else "Local calls do not work"
+    names = ", ".join(link.name for link in broken)
+    out.print(f"{works}. " + (f"[red]Broken: {names}.[/red]" if broken else "[green]No link is broken.[/green]"))

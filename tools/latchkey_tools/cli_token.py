@@ -1,0 +1,285 @@
+"""`latchkey token`: make tokens, keep them in the wallet, and say what they are."""
+
+import getpass
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from latchkey_tools import access, cloud_api, judge, pki, show
+from latchkey_tools.cli_sim import HOME as SIMULATOR_HOME
+from latchkey_tools.codes_help import advice
+from latchkey_tools.wallet import PREFIX, Wallet, claims_of, end_of, is_for, roles_of, systems_of
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""Make tokens, keep them in a wallet, and say what they are.
+
+    The wallet is a file of mode 0600 in the user's data folder, or in the folder that LATCHKEY_WALLET names.
+    """,
+)
+
+
+def names(incomplete: str):
+    """For completion: what the wallet's tokens are called."""
+    try:
+        return [e.name for e in Wallet().entries() if e.name.startswith(incomplete)]
+    except Exception:
+        return []
+
+
+NAME_HELP = "The token's name in the wallet, or the beginning of its uuid."
+Name = Annotated[str, typer.Argument(metavar="NAME", help=NAME_HELP, autocompletion=names)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print data for scripts; never with the token itself.")]
+
+
+@app.command()
+def create(
+    system: Annotated[str, typer.Argument(help="System UUID of the device.")],
+    duration: Annotated[str, typer.Option(help="1D, P1D, PT1H or seconds.")] = "1D",
+    permanent: Annotated[str | None, typer.Option(metavar="NAME", help="Make a permanent token of this name.")] = None,
+    device: Annotated[str, typer.Option(help="requestedDevice, as the mutation wants it.")] = "smart-bulb",
+    name: Annotated[str | None, typer.Option(help="What to call it in the wallet.")] = None,
+    slug: Annotated[str | None, typer.Option(envvar="LATCHKEY_SLUG", help="The Domain at DRIVR.")] = None,
+    url: Annotated[
+        str | None, typer.Option("--endpoint", envvar="LATCHKEY_ENDPOINT", help="GraphQL endpoint, instead of --slug.")
+    ] = None,
+    sim: Annotated[bool, typer.Option("--sim", help="Ask the simulator that runs here (LATCHKEY_SIM).")] = False,
+    remember: Annotated[bool, typer.Option("--remember", help="Keep a typed API key in the keyring.")] = False,
+    as_json: AsJson = False,
+):
+    """Make a token in the cloud and keep it in the wallet.
+
+    The cloud's API key comes from LATCHKEY_CLOUD_KEY, from the keyring (if that package is installed: pip install
+    latchkey-tools[keyring]), or is asked for.
+    """
+    cloud = _cloud(slug, url, sim, remember)
+    token = cloud.create_permanent(system, permanent) if permanent else cloud.create(system, duration, device)
+    entry = Wallet().add(token, name or permanent or device)
+    if as_json:
+        return show.data(_summary(entry))
+    show.say(f"{show.plain(entry.name)} is in the wallet: {_end_words(claims_of(token), time.time())}")
+    if len(token) > 2048:
+        show.say("it is over 2,048 bytes, which devices refuse; fewer roles make it shorter")
+
+
+@app.command("list")
+def list_(
+    system: Annotated[str | None, typer.Option(help="Only tokens for this System UUID.")] = None,
+    as_json: AsJson = False,
+):
+    """The wallet's tokens, the newest last."""
+    entries = [e for e in Wallet().entries() if not system or is_for(claims_of(e.token) or {}, system)]
+    if as_json:
+        return show.data([_summary(e) for e in entries])
+    if not entries:
+        return show.say("no tokens; `latchkey token create` makes one, `latchkey token import` takes one in")
+    table, now = show.table("name", "System", "roles", "ends", "uuid"), time.time()
+    for e in entries:
+        claims = claims_of(e.token) or {}
+        systems, roles = ", ".join(systems_of(claims)), ", ".join(roles_of(claims))
+        cells = map(show.clean, (e.name, systems, roles, _end_words(claims, now), e.uuid[:8]))
+        table.add_row(*cells, style=None if _live(claims, now) else "dim")
+    show.console().print(table)
+
+
+@app.command("show")
+def show_(
+    name: Name,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the token itself to this file, mode 0600; - for standard output.")
+    ] = None,
+    as_json: AsJson = False,
+):
+    """One token: whose, for what, how long; and, if asked for with --out, itself."""
+    access.refuse_in_arguments(name)
+    entry = Wallet().find(name)
+    if out:
+        return _hand_out(entry, out)
+    _explain(entry.token, Wallet().key_sets(), as_json, entry.name)
+
+
+@app.command()
+def inspect(
+    token: Annotated[
+        str | None, typer.Argument(metavar="NAME|FILE", help="- for standard input; asked for if left out.")
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(help="A key set (JWKS) to check with, instead of those that were imported.")
+    ] = None,
+    as_json: AsJson = False,
+):
+    """Explain a token, offline: what it claims, when it ends, whether a stored key set verifies it.
+
+    The exit status is 1 if a device would refuse it for what can be seen here. Revocation cannot: only the device and
+    the cloud know the list.
+    """
+    text = access.read_token(token) if token else _ask_for_token()
+    key_sets = {str(keys): _key_set(keys.read_text())} if keys else Wallet().key_sets()
+    if not _explain(text, key_sets, as_json):
+        raise typer.Exit(1)
+
+
+@app.command()
+def remove(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+):
+    """Remove a token from the wallet; in the cloud it stays what it is."""
+    access.refuse_in_arguments(name)
+    entry = Wallet().find(name)
+    if not yes and not typer.confirm(f"Remove {show.plain(entry.name)} ({entry.uuid}) from the wallet?", err=True):
+        raise typer.Exit(1)
+    Wallet().remove(entry)
+    show.say(f"{show.plain(entry.name)} is removed")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="- for standard input; asked for if left out.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="What to call it in the wallet.")] = None,
+):
+    """Take a token into the wallet, or a key set (JWKS) that `inspect` checks tokens with."""
+    text = _read(file) if file else _ask_for_token()
+    if text.startswith(PREFIX):
+        entry = Wallet().add(text, name)
+        return show.say(f"{show.plain(entry.name)} is in the wallet: {_end_words(claims_of(text), time.time())}")
+    key_set = _key_set(text)
+    usable = judge.usable_keys(text.encode())
+    Wallet().keep_keys(name or "default", key_set)
+    show.say(f"the key set {show.plain(name or 'default')} is kept: {usable} usable key{'s' * (usable != 1)}")
+
+
+def _cloud(slug, url, sim, remember):
+    if sim:
+        from latchkey_tools.sim import Client
+
+        client = Client(os.environ.get("LATCHKEY_SIM") or SIMULATOR_HOME)
+        return cloud_api.Cloud(client.url, cloud_api.Key(client.bearer, "of the simulator"))
+    if not slug and not url:
+        raise ValueError("say which cloud: --slug DOMAIN, --endpoint URL, or --sim for the simulator")
+    url = url or cloud_api.endpoint(slug)
+    return cloud_api.Cloud(url, cloud_api.find_key(url, remember))
+
+
+def _ask_for_token():
+    if not sys.stdin.isatty():
+        return sys.stdin.read(256 * 1024).strip()
+    return getpass.getpass("Token (not shown): ").strip()
+
+
+def _read(file):
+    access.refuse_in_arguments(file)
+    return sys.stdin.read(256 * 1024).strip() if file == "-" else Path(file).read_text().strip()
+
+
+def _key_set(text):
+    try:
+        key_set = json.loads(text)
+    except ValueError:
+        key_set = None
+    if not isinstance(key_set, dict) or "keys" not in key_set:
+        raise ValueError("this is neither a CLOUD- token nor a key set (JWKS)")
+    return key_set
+
+
+def _hand_out(entry, out):
+    if str(out) == "-":
+        return print(entry.token)
+    pki.write_private(out, entry.token.encode())
+    show.say(f"{show.plain(entry.name)} is in {out}")
+
+
+def _live(claims, now_unix_s):
+    end = end_of(claims)
+    return end is None or end > now_unix_s
+
+
+def _end_words(claims, now_unix_s):
+    end = end_of(claims)
+    if end is None:
+        return "never ends"
+    return f"{'ends' if end > now_unix_s else 'ended'} {show.when(end, now_unix_s)}"
+
+
+def _summary(entry):
+    """What a script may know of an entry; not the token."""
+    claims = claims_of(entry.token) or {}
+    return {
+        "uuid": entry.uuid,
+        "name": entry.name,
+        "systems": systems_of(claims),
+        "roles": roles_of(claims),
+        "exp_unix_s": end_of(claims),
+        "added_unix_s": entry.added_unix_s,
+    }
+
+
+def _explain(token, key_sets, as_json, name=None):
+    """Print what a token is; True if nothing speaks against it."""
+    verdict, now = judge.judge(token, key_sets), int(time.time())
+    if as_json:
+        show.data(_as_data(verdict, name))
+        return not verdict.problems
+    show.facts([("name", name), *_fact_rows(verdict, token, now)])
+    _print_verdict(verdict, key_sets)
+    return not verdict.problems
+
+
+def _as_data(verdict, name):
+    return {
+        "name": name,
+        "header": verdict.header,
+        "claims": verdict.claims,
+        "signature": verdict.signature,
+        "key": verdict.key and {"key_set": verdict.key[0], "kid": verdict.key[1]},
+        "problems": verdict.problems,
+    }
+
+
+def _fact_rows(verdict, token, now):
+    claims = verdict.claims
+    if claims is None:
+        return [("what it is", "not a local API token: those begin with CLOUD- and have three parts")]
+    algorithm = f"signed with {verdict.header['alg']}" if verdict.header else "with a header that devices refuse"
+    return [
+        ("what it is", f"a local API token of {len(token):,} bytes, {algorithm}"),
+        ("opens", ", ".join(f"the System {system}" for system in systems_of(claims)) or "nothing"),
+        ("whose", _subject(claims)),
+        ("roles", ", ".join(roles_of(claims)) or "none"),
+        ("made", _time_words(claims.get("iat"), now)),
+        ("begins", _time_words(claims.get("nbf"), now)),
+        ("ends", "never" if claims.get("exp") is None else _time_words(claims["exp"], now)),
+        ("issuer", claims.get("iss")),
+        ("uuid", claims.get("jti")),
+    ]
+
+
+def _subject(claims):
+    known = [claims.get(part) for part in ("name", "typename", "sub")]
+    return ", ".join(str(part) for part in known if part) or "nobody's"
+
+
+def _time_words(value, now):
+    if value is None:
+        return None
+    return show.moment(value, now) if type(value) is int else "not a time"
+
+
+def _print_verdict(verdict, key_sets):
+    out = show.console()
+    if verdict.signature == "good":
+        name, kid = map(show.clean, (verdict.key[0], verdict.key[1] or "without kid"))
+        out.print(f"[green]The signature is good[/green]: key {kid} of the key set {name}.")
+    elif not key_sets and verdict.header:
+        out.print("The signature is unchecked: no key set is at hand (`latchkey token import` takes one in).")
+    for code in verdict.problems:
+        out.print(f"[red]A device refuses it[/red]: {code}. What to do: {show.clean(advice(code))}.")
+    if not verdict.problems:
+        out.print("Nothing seen here speaks against it. Whether it was revoked, only the device and the cloud know.")

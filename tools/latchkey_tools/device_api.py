@@ -1,0 +1,251 @@
+"""A device's local API, as a person at a laptop calls it: one device, one connection, clear failures.
+
+``Device(host)`` finds out by /v1/info who answers and whether it serves HTTPS. A token goes only to the System it is
+for, and where the device serves HTTPS only over a connection that was verified for that System's name: the name comes
+from the token, not from whoever answers.
+"""
+
+import ipaddress
+import json
+import ssl
+import time
+import urllib.parse
+import uuid
+
+import httpx
+
+from latchkey_tools import show
+from latchkey_tools.codes_help import advice
+from latchkey_tools.wallet import claims_of, systems_of
+
+ACCESS_POINT = "192.168.4.1"
+_MAX_ANSWER = 256 * 1024
+_MAX_WAIT_S = 30
+
+
+class Unreachable(Exception):
+    """Nobody there, or not a Latchkey device; ``link`` says where it broke: "reach" or "tls"."""
+
+    def __init__(self, text, link="reach"):
+        super().__init__(text)
+        self.link = link
+
+
+class Refusal(Exception):
+    """The device's answer is an error: ``code`` is its stable word, ``status`` its number (0: not asked)."""
+
+    def __init__(self, status, code, message, field=None, retry_after_s=None):
+        self.status, self.code, self.field, self.retry_after_s = status, code, field, retry_after_s
+        self.words = show.plain(message)
+        said = f"{status} {code}" if status else code
+        said += f" ({show.plain(field)[:40]})" if field else ""
+        super().__init__(f"{said}: {self.words} What to do: {advice(code)}.")
+
+
+class Device:
+    """``host``: name, address, with or without port or scheme, or a System UUID. ``ca``: PEM file that vouches for its
+    HTTPS certificate; this machine's own store by default. ``get`` and the others take a token's text or None."""
+
+    def __init__(self, host, ca=None, timeout_s=15, connect_s=5):
+        self.secure, self.host, self.port = parse_host(host)
+        self._ca = ca
+        self._timeout = httpx.Timeout(timeout_s, connect=connect_s)
+        self._clients = {}
+        self._probed = self.secure
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        for client in self._clients.values():
+            client.close()
+        self._clients = {}
+
+    @property
+    def url(self):
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http{'s' * self.secure}://{host}:{self.port}"
+
+    def info(self):
+        """The dict of /v1/info; Unreachable if this is no Latchkey device."""
+        status, body, _headers = self._exchange("GET", "/v1/info", None, None)
+        if status != 200:
+            raise _refusal(status, body, None)
+        if not {"product", "system_uuid", "state"} <= body.keys():
+            raise Unreachable(f"{self.url} answers, but is no Latchkey device")
+        return body
+
+    def call(self, method, path, token, body=None):
+        """The answer's dict; Refusal or Unreachable. Told to wait, it waits and tries once more, and says so."""
+        self.choose_channel()
+        status, answer, headers = self._exchange(method, path, token, body)
+        wait_s = _seconds(headers.get("retry-after"))
+        if status in (429, 503) and wait_s is not None and wait_s <= _MAX_WAIT_S:
+            code = show.plain(answer.get("code"))
+            show.say(f"the device asks to wait {show.span(wait_s)} ({code}); trying once more then")
+            time.sleep(wait_s)
+            status, answer, headers = self._exchange(method, path, token, body)
+        if status >= 400:
+            raise _refusal(status, answer, _seconds(headers.get("retry-after")))
+        return answer
+
+    def choose_channel(self):
+        """Change to HTTPS where the device serves it, before any token is on its way."""
+        if self._probed:
+            return
+        self._probed = True
+        status, answer, _headers = self._exchange("GET", "/v1/whoami", None, None)
+        if status == 426 and self.port != 80:
+            raise _refusal(status, answer, None)
+        if status == 426:
+            self.secure, self.port = True, 443
+
+    def events(self, token):
+        """Yields (event, dict) of the stream of server-sent events until the device ends it."""
+        self.choose_channel()
+        client, extensions = self._client(token)
+        try:
+            headers = _headers(token) | {"Accept": "text/event-stream"}
+            timeout = httpx.Timeout(40, connect=5)  # the heartbeat comes every 15 s
+            url = self.url + "/v1/events"
+            with client.stream("GET", url, headers=headers, extensions=extensions, timeout=timeout) as response:
+                if response.status_code != 200:
+                    wait_s = _seconds(response.headers.get("retry-after"))
+                    raise _refusal(response.status_code, _json(self.url, _body(self.url, response)), wait_s)
+                yield from _events(response.iter_bytes())
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from None
+
+    def _exchange(self, method, path, token, body):
+        client, extensions = self._client(token)
+        headers = _headers(token)
+        try:
+            with client.stream(method, self.url + path, json=body, headers=headers, extensions=extensions) as response:
+                return response.status_code, _json(self.url, _body(self.url, response)), response.headers
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from None
+        except UnicodeEncodeError:
+            raise Refusal(0, "token_malformed", "This is not a CLOUD- token.") from None
+
+    def _client(self, token):
+        """The connection for a token, and whose name the device's certificate must carry on it."""
+        name = self._certificate_name(token) if self.secure else None
+        if name not in self._clients:
+            verify = self._context(name) if self.secure else True
+            limits = httpx.Limits(max_connections=1, keepalive_expiry=5)
+            self._clients[name] = httpx.Client(verify=verify, trust_env=False, timeout=self._timeout, limits=limits)
+        return self._clients[name], {"sni_hostname": name} if name else {}
+
+    def _certificate_name(self, token):
+        """None where only the chain can be verified: an address, and nothing secret to send."""
+        if not _is_address(self.host):
+            return self.host
+        systems = systems_of(claims_of(token) or {}) if token else []
+        return local_name(systems[0]) if systems else None
+
+    def _context(self, name):
+        context = ssl.create_default_context(cafile=self._ca and str(self._ca))
+        context.check_hostname = name is not None
+        return context
+
+    def _unreachable(self, error):
+        text = f"{type(error).__name__} {error}"
+        if "CERTIFICATE_VERIFY_FAILED" in text:
+            reason = text.split("certificate verify failed: ")[-1].split(" (_ssl")[0]
+            words = f"the certificate of {self.url} is not to be trusted: {show.plain(reason)}"
+            return Unreachable(f"{words}; give the CA that signed it with --ca, and check the clock here", "tls")
+        if "SSL" in text or "TLS" in text:
+            return Unreachable(f"{self.url} does not speak HTTPS; try http://", "tls")
+        if isinstance(error, httpx.TimeoutException):
+            return Unreachable(f"{self.host} does not answer; is it powered, and on the same network as this machine?")
+        if "Name or service" in text or "not known" in text or "resolution" in text or "getaddrinfo" in text:
+            return Unreachable(f"the name {self.host} is not known here; give the device's IP address instead")
+        if isinstance(error, httpx.ConnectError):
+            return Unreachable(f"nothing answers at {self.url}; check address and port, or `latchkey device find`")
+        return Unreachable(f"{self.url} broke off ({type(error).__name__}); it may be restarting: try again")
+
+
+def parse_host(text):
+    """(secure, host, port) of what a person writes; ValueError."""
+    try:
+        return False, local_name(str(uuid.UUID(text))), 80
+    except ValueError:
+        pass
+    parts = urllib.parse.urlsplit(text if "://" in text else f"http://{text}")
+    wrong = parts.scheme not in ("http", "https") or parts.path.strip("/") or parts.query or parts.username
+    try:
+        port = parts.port
+    except ValueError:
+        wrong = True
+    if wrong or not parts.hostname:
+        raise ValueError(f"{show.plain(text)[:80]} is no address of a device; write a name or IP address")
+    secure = parts.scheme == "https"
+    return secure, parts.hostname, port or (443 if secure else 80)
+
+
+def local_name(system_uuid):
+    """The name by which a device announces itself."""
+    return f"latchkey-{system_uuid[:8].lower()}.local"
+
+
+def _is_address(host):
+    try:
+        ipaddress.ip_address(host)
+        return True
+    except ValueError:
+        return host == "localhost"
+
+
+def _headers(token):
+    headers = {"Accept-Encoding": "identity"}
+    return headers | {"Authorization": f"Bearer {token}"} if token else headers
+
+
+def _body(url, response):
+    body = b""
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > _MAX_ANSWER:
+            raise Unreachable(f"{url} answers far too much for a Latchkey device")
+    return body
+
+
+def _json(url, body):
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise Unreachable(f"{url} answers, but is no Latchkey device")
+    return answer
+
+
+def _refusal(status, answer, retry_after_s):
+    code, field = str(answer.get("code", "unknown")), answer.get("field")
+    return Refusal(status, show.plain(code)[:40], str(answer.get("message", ""))[:300], field, retry_after_s)
+
+
+def _seconds(text):
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 6 else None
+
+
+def _events(chunks):
+    """(event, dict) of server-sent events (WHATWG HTML 9.2.6), as far as a device uses them."""
+    event, data, line = "message", "", b""
+    for chunk in chunks:
+        line += chunk
+        if len(line) > _MAX_ANSWER:
+            raise Unreachable("the stream's lines are far too long")
+        while b"\n" in line:
+            text, _, line = line.partition(b"\n")
+            name, _, value = text.decode("utf-8", "replace").rstrip("\r").partition(":")
+            if name == "event":
+                event = value.strip()
+            elif name == "data":
+                data = value.strip()
+            elif not name and not value and data:
+                yield event, _json("the stream", data)
+                event, data = "message", ""

@@ -1,0 +1,193 @@
+"""Walks the chain from a laptop to a device and its cloud, and says at each link how it holds. No terminal here.
+
+    links = doctor.examine(host)       a Link for each of LINKS, in that order
+"""
+
+import time
+from collections import namedtuple
+
+from latchkey_tools import access, judge, show
+from latchkey_tools.codes_help import advice, link_advice
+from latchkey_tools.device_api import Device, Refusal, Unreachable
+from latchkey_tools.wallet import Wallet, WalletError, claims_of
+
+LINKS = ("reachable", "TLS", "provisioned", "clock", "keys", "token", "roles", "cloud link")
+OK, WEAK, BROKEN, UNSEEN = "ok", "weak", "broken", "not seen"
+CLOCK_TOLERANCE_S = 300
+# The mark lies so long before the receipt (docs/security.md, L).
+HEARD_MARGIN_S = 120
+
+# name: of LINKS; verdict; seen: what was found; todo: what the person can do, or None
+Link = namedtuple("Link", "name verdict seen todo")
+
+# Which link a refusal points at.
+_LINK_OF = {"unprovisioned": "provisioned", "no_keys": "keys", "clock_unset": "clock", "no_permission": "roles"}
+_LINK_OF |= {"insufficient_scope": "roles", "plain_http": "TLS", "tls_required": "TLS", "wrong_host": "reachable"}
+_LINK_OF |= {"full_house": "reachable", "ledger_unknown": "cloud link", "unlisted": "cloud link"}
+
+
+class Examination:
+    """``links`` fills up as the walk goes on; the first word about a link stands."""
+
+    def __init__(self, device, token_file=None, token=None, now_unix_s=None):
+        self.links = {}
+        self._device = device
+        self._chosen = token_file, token
+        self._now = time.time() if now_unix_s is None else now_unix_s
+
+    def walk(self):
+        """Every link that can be seen from here."""
+        try:
+            info = self._reach()
+            self._provisioned(info)
+            passed, grant = self._enter(info)
+            self._look_inside(passed, grant)
+        except Unreachable as error:
+            self._break("TLS" if error.link == "tls" else "reachable", *_split(error))
+        except Refusal as refusal:
+            self._blame(refusal)
+
+    def in_order(self):
+        unseen = "cannot be seen from here"
+        return [self.links.get(name, Link(name, UNSEEN, unseen, None)) for name in LINKS]
+
+    def _note(self, name, verdict, seen, todo=None):
+        self.links.setdefault(name, Link(name, verdict, seen, todo))
+
+    def _break(self, name, seen, todo):
+        """A link that breaks while others are looked at is broken, whatever was noted before."""
+        self.links[name] = Link(name, BROKEN, seen, todo)
+
+    def _reach(self):
+        self._device.choose_channel()
+        info = self._device.info()
+        self._note("reachable", OK, f"{self._device.url}: {info.get('product')} {info.get('version') or ''}")
+        if self._device.secure:
+            self._note("TLS", OK, "HTTPS, its certificate is verified")
+        else:
+            todo = "prefer the access point or HTTPS for settings"
+            self._note("TLS", WEAK, "plain HTTP: who holds the Wi-Fi key can read the token", todo)
+        return info
+
+    def _provisioned(self, info):
+        if info.get("state") == "unprovisioned":
+            raise Refusal(0, "unprovisioned", "The device has not been provisioned.")
+        development = ", for development" if info.get("dev") else ""
+        self._note("provisioned", OK, f"System {info.get('system_uuid')}, {info.get('state')}{development}")
+
+    def _enter(self, info):
+        """The first Pass that opens, and its grant; else the Refusal of the last."""
+        tries = access.passes(info, *self._chosen)
+        for here in tries:
+            try:
+                grant = self._device.call("GET", "/v1/whoami", here.token)
+            except Refusal as refusal:
+                if here is tries[-1]:
+                    self._blame_token(refusal, here)
+                    raise
+                continue
+            end = grant.get("exp_unix_s")
+            ends = "never ends" if end is None else f"ends {show.when(end, self._now)}"
+            self._note("token", OK, f"{here.label}: opens, {ends}")
+            permissions = grant.get("permissions") or []
+            self._note("roles", OK, "may " + ", ".join(map(str, permissions)))
+            return here, grant
+
+    def _blame_token(self, refusal, here):
+        """A refusal whose cause shows when the token is looked at here."""
+        if refusal.code == "bad_signature" and self._verified_here(here.token):
+            todo = "let the device reach the broker, or load keys over the wire"
+            self._note("keys", BROKEN, f"a key set here verifies {here.label}, the device's keys do not", todo)
+        elif refusal.code == "not_yet_valid" and (claims_of(here.token) or {}).get("nbf", 0) <= self._now:
+            self._note("clock", BROKEN, "the device's clock is behind", advice("clock_unset"))
+        elif refusal.code == "expired" and self._lives(here.token):
+            todo = "make a new token; if that is refused too, set the device's time over the wire"
+            self._note("clock", WEAK, "the device's clock is ahead, or the cloud has cut the token short", todo)
+        elif refusal.code == "revoked":
+            todo = "make a new token; one that is good in the cloud was dropped by an old list and comes with the next"
+            self._note("token", BROKEN, f"{here.label}: {refusal.words}", todo)
+
+    def _verified_here(self, token):
+        try:
+            return judge.judge(token, Wallet().key_sets()).signature == "good"
+        except WalletError:
+            return False
+
+    def _lives(self, token):
+        end = (claims_of(token) or {}).get("exp")
+        return not isinstance(end, int) or end > self._now + 60
+
+    def _blame(self, refusal):
+        name = _LINK_OF.get(refusal.code, "token")
+        if refusal.status:
+            self._note("reachable", OK, self._device.url)
+        if name == "TLS":
+            self._break(name, f"{refusal.code}: {refusal.words}", advice(refusal.code))
+        elif name != "token" or "keys" not in self.links:
+            self._note(name, BROKEN, f"{refusal.code}: {refusal.words}", advice(refusal.code))
+
+    def _look_inside(self, passed, grant):
+        if "configure" not in (grant.get("permissions") or []):
+            return self._unseen_inside("only a token that may configure sees this")
+        try:
+            facts = self._device.call("GET", "/v1/diagnostics", passed.token)
+        except Refusal as refusal:
+            return self._unseen_inside(f"{refusal.code}: {advice(refusal.code)}")
+        self._clock(facts.get("clock") or {})
+        self._keys(facts.get("keys") or {})
+        self._cloud(facts.get("cloud") or {}, facts.get("ledger") or {})
+
+    def _unseen_inside(self, why):
+        # It opened, so there are keys, and one of them made this token.
+        self._note("keys", OK, "it holds the key that signed the token")
+        for name in ("clock", "cloud link"):
+            self._note(name, UNSEEN, why)
+
+    def _clock(self, clock):
+        ahead_s = clock.get("floor_unix_s", 0) - self._now
+        if ahead_s > CLOCK_TOLERANCE_S:
+            todo = "check the clock of this machine; if that is right, set the device's time over the wire"
+            self._note("clock", BROKEN, f"it believes that it is {show.span(ahead_s)} later than here", todo)
+        elif clock.get("trusted"):
+            self._note("clock", OK, "set and checked")
+        else:
+            behind = show.when(clock.get("floor_unix_s", 0), self._now)
+            self._note("clock", WEAK, f"not set: it knows only that {behind} is past", advice("clock_unset"))
+
+    def _keys(self, keys):
+        held = keys.get("keys") or []
+        refused = keys.get("sets_refused")
+        words = f"{len(held)} held, from {keys.get('source')}"
+        words += f"; {refused} key sets refused, the last as {keys.get('last_refusal')}" if refused else ""
+        self._note("keys", OK if held else BROKEN, words, None if held else advice("no_keys"))
+
+    def _cloud(self, link, ledger):
+        if ledger.get("unknown"):
+            self._note("cloud link", BROKEN, "the token list could not be read or stored", advice("ledger_unknown"))
+        elif link.get("state") == "online":
+            heard = ledger.get("heard_unix_s")
+            words = f", the list was heard {show.when(heard + HEARD_MARGIN_S, self._now)}" if heard else ""
+            self._note("cloud link", OK, "online" + words)
+        else:
+            happened, todo = link_advice(str(link.get("reason")))
+            since = f" since {show.span(self._now - link['since'])}" if isinstance(link.get("since"), int) else ""
+            self._note("cloud link", BROKEN, f"{link.get('state')}{since}: {happened}", todo)
+
+
+def examine(host, ca=None, token_file=None, token=None):
+    """The Links of one device."""
+    with Device(host, ca) as device:
+        examination = Examination(device, token_file, token)
+        examination.walk()
+    return examination.in_order()
+
+
+def works(links):
+    """Whether local calls get through, whatever became of the cloud."""
+    return any(link.name == "roles" and link.verdict == OK for link in links)
+
+
+def _split(error):
+    """(what was seen, what to do) of a text that says both."""
+    seen, _, todo = str(error).partition("; ")
+    return seen, todo or None

@@ -1,0 +1,106 @@
+"""What a token says and what a device would say to it, offline, by the firmware's own lines.
+
+The verdict comes from the modules of ``firmware/latchkey`` itself, so that it is the device's to the letter; they lie
+beside this package in a checkout, as everything else that the tools put onto boards does. The device's ledger and
+clock are not here: revocation is not seen, and the time is this machine's.
+"""
+
+import sys
+import time
+
+from latchkey_tools import build
+from latchkey_tools.wallet import PREFIX, WalletError, claims_of
+
+
+class Verdict:
+    """``claims``: dict, or None for what is no token; ``header``: dict or None; ``problems``: codes, as a device would
+    answer them; ``signature``: "good", "bad" or "unchecked"; ``key``: (key set's name, kid) of the key that made it."""
+
+    def __init__(self, claims):
+        self.claims = claims
+        self.header = None
+        self.problems = []
+        self.signature = "unchecked"
+        self.key = None
+
+
+def judge(token, key_sets, now_unix_s=None):
+    """Verdict on a token's text. ``key_sets``: {name: JWKS dict}; none of them leaves the signature unchecked."""
+    firmware = _firmware()
+    verdict = Verdict(claims_of(token))
+    try:
+        _judge_form(firmware, verdict, token)
+        _judge_signature(firmware, verdict, token, key_sets)
+        _judge_claims(firmware, verdict)
+        _judge_times(verdict, time.time() if now_unix_s is None else now_unix_s)
+    except firmware.errors.TokenError as refusal:
+        verdict.problems.append(refusal.code)
+    return verdict
+
+
+def usable_keys(key_set_bytes):
+    """How many keys of a JWKS (bytes) may verify; WalletError if none."""
+    firmware = _firmware()
+    try:
+        return len(firmware.jwk.parse_key_set(key_set_bytes))
+    except firmware.errors.KeySetError as refusal:
+        raise WalletError(f"this is not a key set with a usable RSA key ({refusal.code})") from None
+
+
+def _firmware():
+    if not (build.FIRMWARE / "latchkey").is_dir():
+        raise WalletError("checking tokens needs a checkout: the firmware's own lines do it")
+    if str(build.FIRMWARE) not in sys.path:
+        sys.path.append(str(build.FIRMWARE))
+    import latchkey.claims
+    import latchkey.errors
+    import latchkey.jwk
+    import latchkey.jws
+
+    return latchkey
+
+
+def _judge_form(firmware, verdict, token):
+    if not token.startswith(PREFIX) or not token.isascii():
+        raise firmware.errors.TokenError("token_malformed")
+    header_b, *_ = firmware.jws.split(_jws(token))
+    verdict.header = firmware.jws.parse_header(header_b)
+
+
+def _judge_signature(firmware, verdict, token, key_sets):
+    for name, key_set in key_sets.items():
+        try:
+            keys = firmware.jwk.parse_key_set(_json_bytes(key_set))
+            key = firmware.jws.verify_compact(_jws(token), keys)[2]
+        except firmware.errors.KeySetError:
+            continue
+        except firmware.errors.TokenError:
+            verdict.signature = "bad"
+            continue
+        verdict.signature, verdict.key = "good", (name, key.kid)
+        return
+    if verdict.signature == "bad":
+        verdict.problems.append("bad_signature")
+
+
+def _judge_claims(firmware, verdict):
+    payload = firmware.claims.Claims(verdict.claims or {})
+    firmware.claims.names_system(verdict.claims.get("aud"), payload.jti16)
+
+
+def _judge_times(verdict, now_unix_s):
+    end, start = verdict.claims.get("exp"), verdict.claims.get("nbf")
+    if end is not None and end <= now_unix_s:
+        verdict.problems.append("expired")
+    elif start is not None and start > now_unix_s:
+        verdict.problems.append("not_yet_valid")
+
+
+def _jws(token):
+    return token[len(PREFIX) :].encode()
+
+
+def _json_bytes(value):
+    import json
+
+    return json.dumps(value).encode()

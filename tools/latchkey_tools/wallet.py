@@ -1,0 +1,176 @@
+"""The technician's wallet: tokens, and key sets to check them with, in one file of this user's alone.
+
+The folder is LATCHKEY_WALLET, or ``latchkey`` in the user's data folder; mode 0700, its file 0600. A wallet that others
+can read is not used. Every change is written beside the old file and renamed over it, under a lock.
+"""
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import time
+import uuid
+from collections import namedtuple
+from pathlib import Path
+
+import platformdirs
+
+from latchkey_tools.pki import write_private
+
+FILE_NAME = "wallet.json"
+PREFIX = "CLOUD-"
+_EMPTY = {"version": 1, "tokens": [], "key_sets": {}}
+
+Entry = namedtuple("Entry", "uuid name token added_unix_s")
+
+
+class WalletError(Exception):
+    """The wallet cannot do that; the text says what to do and holds no token."""
+
+
+class Unsafe(Exception):
+    """Refused, since a secret would be seen by others; the text says what to do."""
+
+
+def default_folder():
+    named = os.environ.get("LATCHKEY_WALLET")
+    return Path(named) if named else platformdirs.user_data_path("latchkey", appauthor=False)
+
+
+class Wallet:
+    """``entries()`` and ``key_sets()`` read it as it is now; ``add``, ``remove``, ``keep_keys`` change it."""
+
+    def __init__(self, folder=None):
+        self.folder = Path(folder or default_folder())
+        self.path = self.folder / FILE_NAME
+
+    def entries(self):
+        """Every token, the newest addition last."""
+        return [Entry(**token) for token in self._read()["tokens"]]
+
+    def key_sets(self):
+        """{name: JWKS dict}."""
+        return self._read()["key_sets"]
+
+    def add(self, token, name=None):
+        """Keep a token under a name nobody else has; returns its Entry. One with the same uuid is replaced."""
+        claims = claims_of(token)
+        if claims is None:
+            raise WalletError("this is not a token: it begins with CLOUD- and has three parts")
+        with self._changing() as content:
+            jti = str(claims.get("jti"))
+            others = [kept for kept in content["tokens"] if kept["uuid"] != jti]
+            entry = Entry(jti, _free_name(name or jti[:8], others), token, int(time.time()))
+            content["tokens"] = [*others, entry._asdict()]
+        return entry
+
+    def find(self, word):
+        """The Entry of that name, uuid, or beginning of a uuid; WalletError if there is not exactly one."""
+        entries = self.entries()
+        exact = [e for e in entries if word in (e.name, e.uuid)]
+        found = exact or [e for e in entries if len(word) >= 4 and e.uuid.startswith(word.lower())]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise WalletError(f"{len(found)} tokens begin with {word}; write more of the uuid")
+        raise WalletError(f"no token is called {word}; `latchkey token list` shows them")
+
+    def remove(self, entry):
+        with self._changing() as content:
+            content["tokens"] = [kept for kept in content["tokens"] if kept["uuid"] != entry.uuid]
+
+    def keep_keys(self, name, key_set):
+        """Keep a JWKS (dict) under ``name``, in place of what had that name."""
+        with self._changing() as content:
+            content["key_sets"][name] = key_set
+
+    def fitting(self, system_uuid):
+        """Entries for a System, the best to try first: not expired, then the one made last."""
+        now = time.time()
+        found = [(claims_of(e.token) or {}, e) for e in self.entries()]
+        fits = [(_rank(claims, now), e) for claims, e in found if is_for(claims, system_uuid)]
+        return [e for _, e in sorted(fits, key=lambda pair: pair[0], reverse=True)]
+
+    def systems(self):
+        """System UUIDs that some token here is for, in the order of the wallet."""
+        seen = {system: None for e in self.entries() for system in systems_of(claims_of(e.token) or {})}
+        return list(seen)
+
+    def _read(self):
+        try:
+            _refuse_if_open(self.folder, 0o700)
+            _refuse_if_open(self.path, 0o600)
+            content = json.loads(self.path.read_bytes())
+        except FileNotFoundError:
+            return json.loads(json.dumps(_EMPTY))
+        except ValueError as error:
+            raise WalletError(f"{self.path} is damaged; move it away to start with an empty wallet") from error
+        if content.get("version") != _EMPTY["version"]:
+            raise WalletError(f"{self.path} was written by another version of this command")
+        return content
+
+    @contextlib.contextmanager
+    def _changing(self):
+        """The content, written back whole if the block ends well; one change at a time on this machine."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _refuse_if_open(self.folder, 0o700)
+        with open(os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o600), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            content = self._read()
+            yield content
+            part = self.path.with_suffix(".part")
+            write_private(part, json.dumps(content, indent=1).encode())
+            os.replace(part, self.path)
+
+
+def claims_of(token):
+    """The claims a token makes (dict), unverified; None if it does not even look like one."""
+    parts = token.removeprefix(PREFIX).split(".")
+    if not token.startswith(PREFIX) or len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        uuid.UUID(claims["jti"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return claims
+
+
+def systems_of(claims):
+    """The System UUIDs that ``aud`` names, in lower case."""
+    aud = claims.get("aud")
+    return [a.lower() for a in (aud if isinstance(aud, list) else [aud]) if isinstance(a, str)]
+
+
+def is_for(claims, system_uuid):
+    return isinstance(system_uuid, str) and system_uuid.lower() in systems_of(claims)
+
+
+def roles_of(claims):
+    """Names of the roles; a role without one by its UUID."""
+    roles = claims.get("roles")
+    named = [r for r in roles if isinstance(r, dict)] if isinstance(roles, list) else []
+    return [str(r.get("name") or r.get("uuid")) for r in named]
+
+
+def end_of(claims):
+    """``exp`` in Unix seconds, None for a token without an end."""
+    exp = claims.get("exp")
+    return exp if type(exp) is int else None
+
+
+def _rank(claims, now_unix_s):
+    end, made = end_of(claims), claims.get("iat")
+    return end is None or end > now_unix_s, made if type(made) is int else 0
+
+
+def _free_name(name, others):
+    taken = {kept["name"] for kept in others}
+    numbered = (f"{name}-{n}" for n in range(2, len(taken) + 3))
+    return name if name not in taken else next(n for n in numbered if n not in taken)
+
+
+def _refuse_if_open(path, mode):
+    if path.stat().st_mode & 0o077:
+        raise Unsafe(f"others can read {path}; if that is no harm done, `chmod {mode:o} {path}`")
