@@ -44,6 +44,11 @@ class Board:
         except OSError:
             return None
 
+    def keep_factory_keys(self, data):
+        """Write the factory's key set; over the wire only."""
+        with open(desk_options.nvs, "wb") as file:
+            file.write(data)
+
     def addresses(self):
         """By which the local API may be called, beside the device's own name."""
         return (desk_options.host, "localhost")

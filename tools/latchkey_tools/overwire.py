@@ -34,15 +34,6 @@ except (AttributeError, ValueError, OSError):
 # What main logs first, what a failed start shows, and the prompt.
 _STARTED = ("started: ", "Traceback", ">>> ")
 
-
-class WireError(Exception):
-    """A board did not do what it was asked over the wire; the text says what to do. ``kind``: a short stable word."""
-
-    def __init__(self, kind, text):
-        super().__init__(text)
-        self.kind = kind
-
-
 _FULL = "the board's file system is full: remove what is not needed (`mpremote fs ls`) and run the same again"
 _SIGNS = (
     ("failed to access", "gone", "{port} cannot be opened: it was unplugged, or another program has it open"),
@@ -56,9 +47,6 @@ _SIGNS = (
     ("serial", "gone", "{port} broke off; check cable and power and run the same again"),
 )
 
-# What main logs first, what a failed start shows, and the prompt.
-_STARTED = ("started: ", "Traceback", ">>> ")
-
 
 class WireError(Exception):
     """A board did not do what it was asked over the wire; the text says what to do. ``kind``: a short stable word."""
@@ -66,31 +54,6 @@ class WireError(Exception):
     def __init__(self, kind, text):
         super().__init__(text)
         self.kind = kind
-
-
-_FULL = "the board's file system is full: remove what is not needed (`mpremote fs ls`) and run the same again"
-_SIGNS = (
-    ("failed to access", "gone", "{port} cannot be opened: it was unplugged, or another program has it open"),
-    ("device disconnected", "gone", "{port} went away; plug the board in and run the same again"),
-    (
-        "could not enter raw repl",
-        "silent",
-        "nothing on {port} answers as MicroPython; is its image on the board?",
-    ),
-    (
-        "Errno 28",
-        "full",
-        _FULL,
-    ),
-    (
-        "ENOSPC",
-        "full",
-        _FULL,
-    ),
-    ("no module named", "missing", "the firmware is not on the board ({detail}); run `latchkey board deploy` first"),
-    ("MemoryError", "memory", "the board ran out of memory; power it off and on and run the same again"),
-    ("serial", "gone", "{port} broke off; check cable and power and run the same again"),
-)
 
 
 class Wire:
@@ -120,16 +83,16 @@ class Wire:
         """The JSON objects that ``script``, run on the board, prints."""
         return [found for found in map(_object, self.run("exec", script).splitlines()) if found is not None]
 
-    def restart(self, within_s=10):
+    def restart(self):
         """Restart the board and wait until its program says that it has started, or an error; returns what was heard.
 
-        Who talks to a board while it boots is not heard. One that says nothing is given ``within_s``.
+        Who talks to a board while it boots is not heard. One that says nothing is given ten seconds.
         """
         self.run("reset")
         if not self.port.startswith("/"):
             return ""
         heard = ""
-        deadline = time.monotonic() + within_s
+        deadline = time.monotonic() + min(10, self._quiet_s)
         while time.monotonic() < deadline and not any(sign in heard for sign in _STARTED):
             try:
                 with serial.Serial(self.port, 115200, timeout=0.2) as line:
