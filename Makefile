@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-host test-mpy soak lint bench clean
+.PHONY: deploy firmware selftest size types help setup demo test test-host test-mpy soak lint bench clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,24 @@ soak: $(READY) ## the same tests with full counts (hours)
 
 lint: $(READY) ## ruff over everything
 	$(BIN)/ruff check .
+
+deploy: $(READY) ## firmware onto a board with an official image: BOARD= PORT=
+	$(BIN)/latchkey board deploy --board "$(BOARD)" --port "$(PORT)"
+
+selftest: $(READY) ## walk the table of attacks and vectors on a board: PORT=
+	$(BIN)/latchkey board selftest --port "$(PORT)"
+
+firmware: ## a frozen image with your own MicroPython and ESP-IDF: BOARD= MICROPYTHON=path
+	@test -f "boards/$(BOARD)/mpconfigboard.cmake" || { echo "BOARD= is one of:"; ls boards/*/mpconfigboard.cmake | cut -d/ -f2; exit 2; }
+	@test -d "$(MICROPYTHON)/ports/esp32" || { echo "MICROPYTHON= is a checkout of MicroPython 1.29"; exit 2; }
+	@command -v idf.py > /dev/null || { echo "idf.py is not there: activate ESP-IDF (. export.sh) first"; exit 2; }
+	$(MAKE) -C "$(MICROPYTHON)/mpy-cross"
+	$(MAKE) -C "$(MICROPYTHON)/ports/esp32" BOARD_DIR="$(CURDIR)/boards/$(BOARD)" BUILD="$(CURDIR)/build/firmware/$(BOARD)" submodules
+	$(MAKE) -C "$(MICROPYTHON)/ports/esp32" BOARD_DIR="$(CURDIR)/boards/$(BOARD)" BUILD="$(CURDIR)/build/firmware/$(BOARD)" all
+	@echo "image: build/firmware/$(BOARD)/firmware.bin"
+
+size: $(READY) ## bytes per module and chip, RAM after import, against budgets
+	$(BIN)/python -m latchkey_tools.size
 
 types: $(READY) ## what touches a chip, against the stubs of its port (pyright fetches itself once)
 	$(BIN)/pyright --typeshedpath "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"

@@ -13,7 +13,8 @@ from pathlib import Path
 from latchkey_tools import boards, build, closure, umqtt
 from latchkey_tools.overwire import LONG_WATCHDOG, Wire, WireError
 
-ROOTS = ("main", "boot", "wire")
+# The self-test costs flash but no RAM.
+ROOTS = ("main", "boot", "wire", "selftest")
 STARTER = boards.COMMON / "start"
 _OURS = "# Latchkey's starter"
 _STOCK = "# This file is executed on every boot"

@@ -97,7 +97,7 @@ def check(device):
 
 
 def document(device):
-    """(document for the wire, label) of a checked ``device``; a passphrase is made for its access point if none is given."""
+    """(document for the wire, label) of a checked ``device``; its access point gets a passphrase if none is given."""
     config = _object(Path(device["config"])) if "config" in device else {}
     for name in ("system_uuid", "slug", "issuer", "name"):
         if name in device:

@@ -102,6 +102,11 @@ class Wire:
                 time.sleep(0.1)  # a USB port leaves while its board restarts
         return heard
 
+    def interact(self):
+        """mpremote's REPL on this terminal, without a reset; returns its exit status."""
+        self._check_port()
+        return subprocess.run([sys.executable, "-m", "mpremote", "connect", self.port, "resume", "repl"]).returncode
+
     def _check_port(self):
         if self.port.startswith("/") and not os.path.exists(self.port):
             raise WireError("gone", f"there is no {self.port}; `latchkey board list` shows the ports there are")

@@ -1,0 +1,180 @@
+"""`latchkey board`: what is done with a board on a serial port."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from latchkey_tools import boards, deploy, flash, line, selftest, show
+from latchkey_tools.overwire import Wire
+
+app = typer.Typer(no_args_is_help=True, help="Boards on a serial port: flash, deploy, provision, look at.")
+
+Port = Annotated[str, typer.Option(help="Serial port, as mpremote takes it.")]
+Board = Annotated[str, typer.Option(help="A folder of boards/.")]
+Json = Annotated[bool, typer.Option("--json", help="Data for programs.")]
+
+
+@app.command("list")
+def list_(as_json: Json = False):
+    """The boards there are, and the serial ports of this machine."""
+    found = [boards.board(name) for name in boards.names()]
+    ports = flash.serial_ports()
+    if as_json:
+        show.data({"boards": [vars(b) | {"arch": b.arch} for b in found], "ports": ports})
+        return
+    table = show.table("board", "chip", "code", "product")
+    for b in found:
+        table.add_row(b.name, b.mcu, b.arch, b.product)
+    show.console().print(table)
+    for port in ports:
+        print(f"{port['port']}  {show.plain(port['description'])}")
+    if not ports:
+        show.say("no serial port is there: plug a board in, or run `latchkey vboard`")
+
+
+@app.command("deploy")
+def deploy_(
+    board: Board,
+    port: Port,
+    replace: Annotated[bool, typer.Option(help="Overwrite a boot.py or main.py that is not Latchkey's.")] = False,
+    as_json: Json = False,
+):
+    """Put the firmware onto a board with an official MicroPython image; power may fail at any moment."""
+    with _bar() as bar:
+        task = bar.add_task("deploy", total=None)
+        report = deploy.deploy(
+            board, port, replace, on_step=lambda done, total, words: bar.update(task, completed=done, total=total)
+        )
+    if as_json:
+        show.data(report.as_dict())
+    elif not report.changed:
+        print(f"{board} on {port} runs this release already (number {report.number} in folder {report.folder})")
+    else:
+        sent = f"{report.sent} of {report.files} files sent"
+        print(f"{board} on {port}: release {report.number} in folder {report.folder}, {sent}")
+
+
+@app.command()
+def provision(
+    port: Annotated[list[str], typer.Option(help="Serial port; again for more of a line's.")],
+    config: Annotated[
+        Path | None, typer.Option(help="JSON with system_uuid, slug, issuer and more.")
+    ] = None,
+    ca: Annotated[Path | None, typer.Option(help="The broker's CA, PEM or DER.")] = None,
+    cert: Annotated[Path | None, typer.Option(help="The device's certificate, PEM or DER.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Its private key, PEM or DER.")] = None,
+    key_set: Annotated[Path | None, typer.Option(help="JSON Web Key Set to begin with.")] = None,
+    factory_keys: Annotated[Path | None, typer.Option(help="The same, outside the file system, for good.")] = None,
+    wifi_ssid: Annotated[str | None, typer.Option(help="Network to join.")] = None,
+    wifi_passphrase_file: Annotated[Path | None, typer.Option(help="File with its passphrase.")] = None,
+    line_file: Annotated[Path | None, typer.Option("--line", help="CSV or JSON: a whole line of devices.")] = None,
+    common: Annotated[Path | None, typer.Option(help="JSON: what the devices of a line share.")] = None,
+    report: Annotated[Path, typer.Option(help="Of a line: what is done, for the next run.")] = Path("report.json"),
+    labels: Annotated[Path, typer.Option(help="Of a line: its labels, with passphrases.")] = Path("labels.csv"),
+    replace: Annotated[bool, typer.Option(help="Also a board that is another System already.")] = False,
+    as_json: Json = False,
+):
+    """Give a board its System, certificates, keys and access point; or a line of boards theirs."""
+    if line_file:
+        return _line(line.Line(line.read_devices(line_file, common), port, report, labels, replace), as_json)
+    given = {"config": config, "ca": ca, "cert": cert, "key": key, "key_set": key_set, "factory_keys": factory_keys}
+    device = {name: str(path) for name, path in given.items() if path}
+    if wifi_ssid:
+        device["wifi_ssid"] = wifi_ssid
+    if wifi_passphrase_file:
+        device["wifi_passphrase"] = wifi_passphrase_file.read_text().strip()
+    line.check(device)
+    with show_wait(f"provisioning the board on {port[0]}"):
+        label = line.provision_one(device, port[0], replace)
+    if as_json:
+        show.data(label)
+    else:
+        show.facts((name.replace("_", " "), value) for name, value in label.items())
+
+
+def _line(run, as_json):
+    """Rounds until nothing is left, or nobody is there to change the boards."""
+    total = len(run.left)
+    with _bar() as bar:
+        task = bar.add_task("provision", total=total)
+
+        def heard(device, result):
+            bar.advance(task)
+            words = (result["port"], device["system_uuid"], result["state"], result.get("reason", ""))
+            show.say("  ".join(words).rstrip())
+
+        while run.left:
+            run.round(heard)
+            if run.left and not _next_round(len(run.left)):
+                break
+    if as_json:
+        show.data({"devices": run.results, "left": len(run.left)})
+    if run.left or run.failed():
+        counts = f"{len(run.failed())} failed, {len(run.left)} not begun"
+        raise line.LineError(f"{counts}; the same command goes on from here")
+    show.say(f"all {len(run.results)} are done")
+
+
+def _next_round(left):
+    if not sys.stdin.isatty():
+        return False
+    show.say(f"{left} left: connect the next boards and press Enter (Ctrl-C to stop; the next run goes on from here)")
+    sys.stdin.readline()
+    return True
+
+
+@app.command("selftest")
+def selftest_(port: Port):
+    """Walk the table of attacks and vectors on the board; exit status 1 if a row differs."""
+    with show_wait(f"walking the table on {port}"):
+        differ = selftest.run(port, report=print)
+    raise typer.Exit(1 if differ else 0)
+
+
+@app.command()
+def logs(
+    port: Port,
+    seconds: Annotated[float | None, typer.Option(help="Stop after this long; else at Ctrl-C.")] = None,
+):
+    """Show what the console says, with the time; the program is not disturbed."""
+    end = time.monotonic() + seconds if seconds else None
+    for text in flash.console_lines(port, end):
+        print(time.strftime("%H:%M:%S"), show.plain(text), flush=True)
+
+
+@app.command()
+def monitor(port: Port):
+    """The console with a keyboard (mpremote's REPL); Ctrl-C stops the program, Ctrl-] leaves."""
+    raise typer.Exit(Wire(port).interact())
+
+
+@app.command("flash")
+def flash_(
+    board: Board,
+    port: Port,
+    image: Annotated[Path, typer.Option(help="MicroPython's image for the chip, a .bin that you downloaded.")],
+    erase: Annotated[bool, typer.Option(help="Erase the chip first: System, keys and all files are gone.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+):
+    """Write a MicroPython image with esptool, after checking that it is one for this chip."""
+    plan = flash.plan(board, port, image, erase)
+    show.say(f"{image.name}: for {plan.chip}, at {plan.offset}")
+    if not yes and sys.stdin.isatty():
+        typer.confirm("Everything on the chip will be lost. Go on?" if erase else "Write it?", abort=True)
+    flash.write(plan)
+
+
+def _bar():
+    """A bar on a terminal; nothing in a file."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+
+
+def show_wait(words):
+    """A spinner on a terminal; nothing in a file."""
+    return Console(stderr=True, quiet=not sys.stderr.isatty()).status(words)
