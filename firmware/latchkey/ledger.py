@@ -114,6 +114,10 @@ class Ledger:
             self._close()
         self._facts["received"] += 1
 
+    def give_up(self):
+        """The list could not be taken, for want of memory say: no token it may hold is to pass for a new one (L6)."""
+        self._fail()
+
     def abort(self):
         """The list broke off: it changes nothing and moves no mark. Allowed at any time."""
         if self._merge:
@@ -314,7 +318,8 @@ class Ledger:
         """Choose what counts in flash. Marks never fall."""
         self._count = self._top = 0
         self._unclean = False
-        self._lost = self._ever = self._slots.ever_written
+        # The small record is written after a ledger only: where it stands alone, a ledger was there and is gone (L6).
+        self._lost = self._ever = self._slots.ever_written or self._heard_slots.ever_written
         try:
             self._read_summary()
             self._read_heard()

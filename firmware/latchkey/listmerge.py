@@ -42,26 +42,31 @@ class Merge:
         self.writer = None
         self.count = self.spoken = self.changed = 0
         self.unreadable = self.others = self.dropped = 0
-        self._far = {}
+        self._far = None  # bit map of the held records that lie after the marks
         self.top = 0  # the latest time in any record
 
     def note_far(self):
         """Learn which held records lie after the marks."""
+        self._far = bytearray(len(self._seen))
         for index in range(self._held.total):
-            record = self._held.record(index)
-            if _time(record) > self._mark:
-                self._far[record[:16]] = index
+            if _time(self._held.record(index)) > self._mark:
+                self._far[index >> 3] |= 1 << (index & 7)
 
     def settle(self, heard):
         """The list is whole: keep refusals of those that lie after the marks and are gone; after this, no ``add``."""
         mark = max(self._mark, heard, self.spoken)
-        far = [index for index in self._far.values() if _time(self._held.record(index)) > mark]
-        for index in far[:_FAR]:
+        kept = 0
+        for index in range(self._held.total if self._far else 0):
             record = self._held.record(index)
-            self._keep(index, tokenlist.refusal(record[:16], tokenlist.NEVER, _time(record)))
-        if len(far) > _FAR:
-            # Too many to keep one by one.
-            self.spoken = max(self.spoken, self._latest_of(far))
+            if not self._far[index >> 3] & 1 << (index & 7) or _time(record) <= mark:
+                continue
+            kept += 1
+            if kept <= _FAR:
+                self._keep(index, tokenlist.refusal(record[:16], tokenlist.NEVER, _time(record)))
+            else:
+                # Too many to keep one by one.
+                self.spoken = max(self.spoken, _time(record))
+                self.changed = max(self.changed, self.spoken)
 
     def add(self, parsed):
         """Take one member of the list, as tokenlist.parse_records gives it."""
@@ -71,7 +76,6 @@ class Merge:
             self.others += 1
         else:
             self._move_marks(parsed)
-            self._far.pop(parsed[:16], None)
             self._take(parsed)
 
     def only_adds(self):
@@ -93,9 +97,6 @@ class Merge:
         if self.writer:
             self.writer.abort()
 
-    def _latest_of(self, indexes):
-        return max([_time(self._held.record(index)) for index in indexes])
-
     def _move_marks(self, record):
         _, _, _, _, changed, iat, _ = tokenlist.unpack(record)
         for moment in (changed, iat):
@@ -106,15 +107,36 @@ class Merge:
             self.changed = max(self.changed, changed)
 
     def _take(self, record):
-        index = -1
-        if self._retained or not self.writer:
-            index = self._held.find(record[:16])
+        index = self._held.find(record[:16])
+        if self._far and index >= 0:
+            self._is_there(index, record[:16])
         if self._retained:
             record = self._counting(record, index)
             if record is None:
                 self.dropped += 1
                 return
+        else:
+            record = self._as_late(record, index)
         self._keep(index, record)
+
+    def _is_there(self, index, jti16):
+        """The list has this held token, so it is not one of those that lie after the marks and are gone."""
+        self._far[index >> 3] &= ~(1 << (index & 7))
+        if self._held.suspect(jti16):
+            for other in range(self._held.total):
+                if self._held.record(other)[:16] == jti16:
+                    self._far[other >> 3] &= ~(1 << (other & 7))
+
+    def _as_late(self, record, index):
+        """A live list has its full say, but what it says is no older than what was held: or an old list would be news
+        after it, where a record's times are missing or cannot be read."""
+        jti16, flags, start, end, changed, iat, roles = tokenlist.unpack(record)
+        least = 0 if flags & tokenlist.ADMITS else self._bar
+        if index >= 0:
+            held = tokenlist.unpack(self._held.record(index))[4]
+            # One that only a live list ends has no time of its own.
+            least = max(least, 0 if held == tokenlist.NEVER else held)
+        return record if least <= changed else tokenlist.pack(jti16, flags, start, end, least, iat, roles)
 
     def _keep(self, index, record):
         self.count += 1
@@ -239,18 +261,17 @@ class Held:
         self._filter[b] |= b_bit
 
     def _search(self, jti16):
-        first = self._next - self._next % _PIECE
-        at = (self._next - first) * RECORD_BYTES
-        for _ in range((self.count + _PIECE - 1) // _PIECE + 1):
+        # From the piece before on, so that a list in reversed order finds each at once too.
+        first = max(0, self._next - self._next % _PIECE - _PIECE)
+        for _ in range((self.count + _PIECE - 1) // _PIECE):
             if first >= self.count:
                 first = 0
             self._read(first)
-            at = find_record(self._buf, jti16, at, self._have * RECORD_BYTES)
+            at = find_record(self._buf, jti16, 0, self._have * RECORD_BYTES)
             if at >= 0:
                 self._next = first + at // RECORD_BYTES + 1
                 return self._next - 1
             first += _PIECE
-            at = 0
         return -1
 
     def _read(self, first):

@@ -10,7 +10,6 @@ SHA-256 over the role's UUID, sorted. The token's text never leaves this module.
 """
 
 import hashlib
-import json
 import struct
 
 from latchkey import b64url, jsonstream, strictjson, times, uuids
@@ -22,11 +21,6 @@ NEVER = const(0xFFFFFFFF)
 ADMITS = const(1)
 _FORM = "<16sBIIII32s"
 _ROLE_BYTES = const(4)
-
-# What one parser takes and another refuses, and how many brackets its recursion is trusted with.
-_UNUSUAL = (b"\\", b"NaN", b"Infinity", b",}", b",]", b",,", b", }", b", ]", b", ,")
-_BEFORE_STRINGS = (b'{"', b'["', b',"', b':"', b', "', b': "')
-_NESTED = const(24)
 
 # In place of a record: one without a readable uuid (L6), and one for another System.
 UNREADABLE = b"u"
@@ -134,39 +128,10 @@ def _members(item):
     if not isinstance(item, bytes):
         return _refusal(item.text)
     try:
-        members = _parse(item)
+        members = strictjson.parse(item)
     except FormatError:
         return _refusal(jsonstream.find_text(item))
     return members if isinstance(members, dict) else UNREADABLE
-
-
-def _parse(item):
-    """The value of one member of the list: by the interpreter's own parser, in C, where the text is so plain that it
-    reads what strictjson would. MicroPython's does not mind a missing comma, and both lose duplicate names: so every
-    string must begin after a mark, and as many names must stand there as members were found."""
-    if _plain(item):
-        try:
-            value = json.loads(item)
-        except ValueError:
-            value = None
-        if isinstance(value, dict) and _names(value) == item.count(b'":'):
-            return value
-    return strictjson.parse(item)
-
-
-def _plain(item):
-    if min(item) < 0x20 or item.count(b"{") + item.count(b"[") > _NESTED:
-        return False
-    if [word for word in _UNUSUAL if word in item]:
-        return False
-    return 2 * sum([item.count(mark) for mark in _BEFORE_STRINGS]) == item.count(b'"')
-
-
-def _names(value):
-    """How many names stand in a parsed value."""
-    if isinstance(value, dict):
-        return len(value) + sum([_names(v) for v in value.values() if v.__class__ in (dict, list)])
-    return sum([_names(v) for v in value if v.__class__ in (dict, list)])
 
 
 def _refusal(text):

@@ -107,11 +107,14 @@ class Updates:
     def _close(self):
         if self._open:
             self._open = False
-            try:
-                self._ledger.abort()
-            except (LatchkeyError, MemoryError):
-                # The next list begins by aborting this one again.
-                self._log("cloud: a list could not be put away")
+            self._put_away(self._ledger.abort)
+
+    def _put_away(self, end):
+        try:
+            end()
+        except (LatchkeyError, MemoryError):
+            # The next list begins by aborting this one again.
+            self._log("cloud: a list could not be put away")
 
     def _time(self, _unix_s, _source):
         self._timefloor.source_set()
@@ -124,4 +127,5 @@ class Updates:
         self.last_refusal = kind + ": " + code
         self._log("cloud: %s failed: %s" % (kind, code))
         if kind.startswith("list"):
-            self._close()
+            self._open = False
+            self._put_away(self._ledger.give_up)

@@ -15,7 +15,7 @@ KEYS = ("keys", (("one", MODULUS, 65537, None),), 0)
 class TestUpdates(unittest.TestCase):
     def setUp(self):
         self.keystore = Noting(("replace", "refuse", "save_if_due"))
-        self.ledger = Noting(("begin", "add", "commit", "abort", "save_if_due"))
+        self.ledger = Noting(("begin", "add", "commit", "abort", "give_up", "save_if_due"))
         self.ledger.newest_changed_unix_s = 66
         names = ("source_set", "tls_checked", "heard_unix_s", "latest_unix_s", "learn", "ticks_ms")
         self.floor = Noting(names, heard_unix_s=77, latest_unix_s=99, ticks_ms=5)
@@ -71,16 +71,16 @@ class TestUpdates(unittest.TestCase):
         self.apply(("list_records", (1,)), ("list_commit",), ("list_abort", "closed"))
         self.assertEqual(self.ledger_calls(), [])
 
-    def test_a_store_that_fails_in_a_list_aborts_it_and_nothing_else(self):
+    def test_a_store_that_fails_in_a_list_gives_it_up_and_nothing_else(self):
         self.ledger.fail["add"] = StoreError("store_full")
         self.apply(("list_begin", False), ("list_records", (1,)), ("list_records", (2,)), ("list_commit",), KEYS)
-        self.assertEqual(self.ledger_calls(), ["begin", "add", "abort"])
+        self.assertEqual(self.ledger_calls(), ["begin", "add", "give_up"])
         self.assertEqual(self.updates.status()["key_sets"], 1)
         self.assertEqual(self.updates.status()["last_refusal"], "list_records: store_full")
 
-    def test_a_store_that_fails_in_the_abort_too_harms_nothing_else(self):
+    def test_a_store_that_fails_in_giving_up_too_harms_nothing_else(self):
         self.ledger.fail["add"] = MemoryError()
-        self.ledger.fail["abort"] = MemoryError()
+        self.ledger.fail["give_up"] = MemoryError()
         self.apply(("list_begin", False), ("list_records", (1,)), ("list_abort", "closed"), KEYS)
         self.assertEqual(self.updates.status()["key_sets"], 1)
 

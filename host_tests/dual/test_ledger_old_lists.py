@@ -1,0 +1,104 @@
+"""Ways in which an old retained list might have brought back what a live one took away, each tried (L5, L6)."""
+
+import io
+import unittest
+
+from lists import BASE, SYSTEM16, jti16, record, text
+from ram_store import RamStore
+
+from latchkey.ledger import Ledger
+
+HEARD = BASE + 1000
+OLD = record(1, BASE, updatedAt="2025-05-12T16:00:00")
+GOOD = record(2, BASE)
+IAT = BASE
+
+
+def state(ledger, n=1):
+    return ledger.standing(jti16(n), IAT).state
+
+
+def send(ledger, records, retained=False, heard=HEARD):
+    data = records if isinstance(records, bytes) else text(records)
+    ledger.ingest(io.BytesIO(data), retained, heard)
+
+
+class AnOldList(unittest.TestCase):
+    def setUp(self):
+        self.store = RamStore()
+        self.ledger = Ledger(self.store, SYSTEM16)
+        send(self.ledger, [OLD, GOOD])
+        self.assertEqual(state(self.ledger), "listed")
+
+    def refuses(self, live):
+        """After the live list the token is out, and stays out when the old one comes again, after a restart too."""
+        send(self.ledger, live)
+        self.assertEqual(state(self.ledger), "revoked")
+        for ledger in (self.ledger, Ledger(self.store, SYSTEM16)):
+            send(ledger, [OLD, GOOD], retained=True)
+            self.assertEqual(state(ledger), "revoked")
+            self.assertEqual(state(ledger, 2), "listed")
+
+    def test_does_not_outdo_a_refusal_without_times(self):
+        self.refuses([record(1, status="DEACTIVATED", createdAt=None, updatedAt=None), GOOD])
+
+    def test_does_not_outdo_a_refusal_with_unreadable_times(self):
+        self.refuses([record(1, status="DEACTIVATED", createdAt="yesterday", updatedAt="soon"), GOOD])
+
+    def test_does_not_outdo_a_refusal_whose_update_was_left_out(self):
+        self.refuses([record(1, status="DEACTIVATED", updatedAt=...), GOOD])
+
+    def test_does_not_outdo_a_record_with_a_name_twice(self):
+        twice = text([OLD])[1:-1].replace(b'"status"', b'"status": "DEACTIVATED", "status"')
+        self.refuses(b"[" + twice + b", " + text([GOOD])[1:])
+
+    def test_does_not_outdo_a_record_that_is_too_long(self):
+        self.refuses([dict(OLD, token="x" * 5000), GOOD])
+
+    def test_does_not_outdo_a_token_that_left_the_list(self):
+        self.refuses([GOOD])
+
+    def test_does_not_widen_roles_that_a_live_list_narrowed_without_times(self):
+        send(self.ledger, [record(1, createdAt=None, updatedAt=None, roles=[]), GOOD])
+        send(self.ledger, [OLD, GOOD], retained=True)
+        self.assertEqual(self.ledger.standing(jti16(1), IAT).role_hashes, ())
+
+    def test_is_no_first_list_where_only_the_mark_beside_the_ledger_is_left(self):
+        send(self.ledger, [GOOD])
+        send(self.ledger, [GOOD], heard=HEARD + 60)
+        for name in ("ledger.0", "ledger.1"):
+            self.store.files.pop(name, None)
+        ledger = Ledger(self.store, SYSTEM16)
+        self.assertEqual(ledger.unknown, "damaged")
+        send(ledger, [OLD, GOOD], retained=True)
+        self.assertEqual(state(ledger), "revoked")
+
+
+class FarTokens(unittest.TestCase):
+    def test_however_many_do_not_return_by_an_old_list(self):
+        ledger = Ledger(RamStore(), SYSTEM16)
+        far = [record(n, BASE + 500 * 86400, token=None) for n in range(40)]
+        send(ledger, far)
+        send(ledger, [])
+        send(ledger, far, retained=True)
+        listed = [n for n in range(40) if ledger.standing(jti16(n), BASE + 500 * 86400).state == "listed"]
+        self.assertEqual(listed, [])
+
+
+class AList(unittest.TestCase):
+    def test_is_read_as_strictly_as_everything_else(self):
+        plain = text([record(1)])
+        for crooked in (
+            plain.replace(b'"status": "ACTIVATED"', b'"status": "DEACTIVATED", "status" : "ACTIVATED"'),
+            plain.replace(b'"status": "ACTIVATED"', b'"x": "y": "status", "ACTIVATED"'),
+            plain.replace(b'"status": "ACTIVATED"', b'"status": "ACTIVATED", "y": 007'),
+            plain.replace(b'"status": "ACTIVATED"', b'"status": "ACTIVATED", "y": nope'),
+        ):
+            self.assertNotEqual(crooked, plain)
+            ledger = Ledger(RamStore(), SYSTEM16)
+            send(ledger, crooked)
+            self.assertEqual(state(ledger), "revoked", crooked[:200])
+
+
+if __name__ == "__main__":
+    unittest.main()
