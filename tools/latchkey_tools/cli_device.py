@@ -37,7 +37,7 @@ def hosts(incomplete: str):
 
 
 HOST_HELP = "Name, IP address, URL or System UUID of the device."
-Host = Annotated[str, typer.Argument(envvar="LATCHKEY_HOST", help=HOST_HELP, autocompletion=hosts)]
+Host = Annotated[str, typer.Argument(metavar="HOST", envvar="LATCHKEY_HOST", help=HOST_HELP, autocompletion=hosts)]
 TokenFile = Annotated[Path | None, typer.Option("--token-file", help="A file with the token to use.")]
 TokenName = Annotated[
     str | None, typer.Option("--token", metavar="NAME", help=cli_token.NAME_HELP, autocompletion=cli_token.names)
@@ -84,9 +84,9 @@ def state(host: Host, token_file: TokenFile = None, token: TokenName = None, ca:
 
 @app.command("set")
 def set_(
-    host: Annotated[str, typer.Argument(help=HOST_HELP, autocompletion=hosts)],
+    host: Annotated[str, typer.Argument(metavar="HOST", help=HOST_HELP, autocompletion=hosts)],
     changes: Annotated[
-        list[str], typer.Argument(metavar="NAME=VALUE...", help="Such as on, off, brightness_pct=40, rgb=255,120,0.")
+        list[str], typer.Argument(metavar="NAME=VALUE", help="Such as on, off, brightness_pct=40, rgb=255,120,0.")
     ],
     token_file: TokenFile = None,
     token: TokenName = None,

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import getpass
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -14,12 +16,20 @@ from rich.table import Table
 from latchkey_tools import pki
 from latchkey_tools.sim import server
 from latchkey_tools.sim.client import Client
+from latchkey_tools.sim.cloud import published_key_set
 from latchkey_tools.sim.publisher import parse_broker
 
 app = typer.Typer(no_args_is_help=True, help="The DRIVR simulator: a cloud on this machine, for development only.")
 
 HOME = Path(typer.get_app_dir("latchkey")) / "simulator"
-Folder = Annotated[Path, typer.Option(envvar="LATCHKEY_SIM", help="Where the simulator keeps keys, tokens and bearer.")]
+Folder = Annotated[
+    Path,
+    typer.Option(
+        envvar="LATCHKEY_SIM",
+        help="Where the simulator keeps keys, tokens and bearer.",
+        show_default="in the user's configuration folder",
+    ),
+]
 System = Annotated[str, typer.Argument(help="System UUID of the device.")]
 TokenUuid = Annotated[str, typer.Argument(metavar="UUID", help="The token's uuid, as `latchkey sim list` shows it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print data for scripts.")]
@@ -30,10 +40,18 @@ def run(
     folder: Folder = HOME,
     slug: Annotated[str, typer.Option(help="The Domain's name in topics.")] = "company-example",
     system: Annotated[list[str] | None, typer.Option(help="System UUID to list for; may be repeated.")] = None,
-    broker: Annotated[str | None, typer.Option(help="mqtts://host:port; else a broker is started.")] = None,
-    ca: Annotated[Path | None, typer.Option(help="PEM of the CA that signed the broker's certificate.")] = None,
+    broker: Annotated[
+        list[str] | None,
+        typer.Option(help="mqtts://host:port of your own broker, repeated for a cluster's nodes; else one is started."),
+    ] = None,
+    ca: Annotated[
+        Path | None, typer.Option(help="PEM of the CA that signed the broker's certificate; else this machine's CAs.")
+    ] = None,
     cert: Annotated[Path | None, typer.Option(help="PEM of the simulator's client certificate.")] = None,
     key: Annotated[Path | None, typer.Option(help="PEM of its private key.")] = None,
+    user: Annotated[
+        str | None, typer.Option(help="User name at the broker; LATCHKEY_BROKER_PASSWORD, or a prompt, has the rest.")
+    ] = None,
     broker_kind: Annotated[str | None, typer.Option(help="Of the broker that is started: mosquitto or amqtt.")] = None,
     algorithm: Annotated[str | None, typer.Option(help="RS512 or RS256.")] = None,
     issuer: Annotated[str | None, typer.Option(help="The tokens' iss; else https://SLUG.api.drivr.cloud.")] = None,
@@ -44,8 +62,11 @@ def run(
         raise ValueError("--algorithm is RS512 or RS256")
     settings = {"algorithm": algorithm} if algorithm else {}
     with contextlib.ExitStack() as stack:
-        target = parse_broker(broker, ca, cert, key) if broker else _own_broker(stack, folder, slug, broker_kind)
-        asyncio.run(server.serve(folder, slug, target, system or (), issuer, port, settings, _tell))
+        if broker:
+            targets = [parse_broker(url, ca, cert, key, *_login(user)) for url in broker]
+        else:
+            targets = [_own_broker(stack, folder, slug, broker_kind)]
+        asyncio.run(server.serve(folder, slug, targets, system or (), issuer, port, settings, _tell))
 
 
 @app.command()
@@ -98,6 +119,12 @@ def rotate(
     print(Client(folder).rotate(keep_old))
 
 
+@app.command()
+def keys(folder: Folder = HOME):
+    """The key set (JWKS) as it is published, for `latchkey token import` or a device's factory keys."""
+    print(published_key_set(folder / server.STATE_NAME).decode())
+
+
 @app.command("list")
 def list_(system: System, folder: Folder = HOME, as_json: AsJson = False):
     """The tokens of a System, newest first; the tokens themselves are not shown."""
@@ -142,6 +169,13 @@ def _own_broker(stack, folder, slug, kind):
     _say(f"certificates for a device: {certificates}/ca.cert.der, device.cert.der, device.key.der")
     identity = broker.pki.simulator
     return parse_broker(f"mqtts://localhost:{broker.port}", broker.pki.ca.cert_pem, identity.cert_pem, identity.key_pem)
+
+
+def _login(user):
+    """(user, password): the password from the environment or a prompt, never from argv, where others see it."""
+    if not user:
+        return None, None
+    return user, os.environ.get("LATCHKEY_BROKER_PASSWORD") or getpass.getpass(f"Password of {user} (not shown): ")
 
 
 def _deliver(token, out):

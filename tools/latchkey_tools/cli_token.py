@@ -39,7 +39,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print data for scripts; ne
 
 @app.command()
 def create(
-    system: Annotated[str, typer.Argument(help="System UUID of the device.")],
+    system: Annotated[str, typer.Argument(metavar="SYSTEM", help="System UUID of the device.")],
     duration: Annotated[str, typer.Option(help="1D, P1D, PT1H or seconds.")] = "1D",
     permanent: Annotated[str | None, typer.Option(metavar="NAME", help="Make a permanent token of this name.")] = None,
     device: Annotated[str, typer.Option(help="requestedDevice, as the mutation wants it.")] = "smart-bulb",

@@ -1,6 +1,6 @@
 """Walks the chain from a laptop to a device and its cloud, and says at each link how it holds. No terminal here.
 
-    links = doctor.examine(host)       a Link for each of LINKS, in that order
+``examine(host)`` gives a Link for each of LINKS, in that order.
 """
 
 import time

@@ -248,6 +248,17 @@ class Cloud:
         data["kids_ever"] += [kid for kid in self.kids if kid not in data["kids_ever"]]
 
 
+def published_key_set(path):
+    """The key set (bytes of JSON) that the simulator over the state in ``path`` publishes."""
+    try:
+        slug = json.loads(Path(path).read_bytes())["slug"]
+    except FileNotFoundError:
+        raise CloudError(f"no simulator has run over {Path(path).parent}; start one with `latchkey sim run`") from None
+    except (ValueError, KeyError, TypeError):
+        raise CloudError(f"{path} is damaged; remove it to start with a new cloud") from None
+    return Cloud(path, slug, read_only=True).key_set_message()
+
+
 def _text(unix_s, zone):
     """A time as DRIVR writes it: without a zone (UTC is meant) or with one; a fraction only where there is one."""
     text = datetime.fromtimestamp(unix_s, zone or UTC).isoformat()

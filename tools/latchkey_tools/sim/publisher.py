@@ -15,7 +15,9 @@ import aiomqtt
 
 from latchkey_tools.sim import signing
 
-Target = namedtuple("Target", "host port ca cert key")
+# ca: a file, SYSTEM_CAS, or None where there is no TLS
+Target = namedtuple("Target", "host port ca cert key user password", defaults=(None, None))
+SYSTEM_CAS = "system"
 
 FORBIDDEN_DOMAIN = "drivr.cloud"
 HISTORY = 50
@@ -27,8 +29,11 @@ class Refused(Exception):
     """A broker that this simulator must not publish to; the text says why and what to do."""
 
 
-def parse_broker(url, ca=None, cert=None, key=None):
-    """A Target from ``mqtts://host:port`` (or ``mqtt://`` without TLS on loopback); ValueError or Refused."""
+def parse_broker(url, ca=None, cert=None, key=None, user=None, password=None):
+    """A Target from ``mqtts://host:port`` (or ``mqtt://`` without TLS on loopback); ValueError or Refused.
+
+    Without ``ca`` (a PEM file) this machine's own CAs vouch for the broker.
+    """
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("mqtts", "mqtt") or not parts.hostname or parts.username or parts.path.strip("/"):
         raise ValueError("give the broker as mqtts://host:port")
@@ -36,10 +41,9 @@ def parse_broker(url, ca=None, cert=None, key=None):
     if parts.scheme == "mqtt":
         if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
             raise ValueError("without TLS only a broker on this machine is taken; use mqtts://")
-        return Target(parts.hostname, parts.port or 1883, None, None, None)
-    if not ca:
-        raise ValueError("mqtts needs the CA's certificate (--ca)")
-    return Target(parts.hostname, parts.port or 8883, str(ca), cert and str(cert), key and str(key))
+        return Target(parts.hostname, parts.port or 1883, None, None, None, user, password)
+    ca, cert, key = (path and str(path) for path in (ca or SYSTEM_CAS, cert, key))
+    return Target(parts.hostname, parts.port or 8883, ca, cert, key, user, password)
 
 
 def refuse_forbidden_host(host):
@@ -50,12 +54,17 @@ def refuse_forbidden_host(host):
 
 
 class Publisher:
-    """Keeps what ``cloud`` publishes on one broker; its methods queue messages and never wait for the network."""
+    """Keeps what ``cloud`` publishes on one broker; its methods queue messages and never wait for the network.
 
-    def __init__(self, cloud, target):
-        refuse_forbidden_host(target.host)
+    ``targets``: one Target, or the nodes of one cluster: when one does not answer, the next is tried.
+    """
+
+    def __init__(self, cloud, targets):
+        self.targets = [targets] if isinstance(targets, Target) else list(targets)
+        for target in self.targets:
+            refuse_forbidden_host(target.host)
         self.cloud = cloud
-        self.target = target
+        self.target = self.targets[0]
         self.connected = False
         self.error = None
         self._queue = asyncio.Queue()
@@ -113,6 +122,7 @@ class Publisher:
                     await self._serve(client)
             except (aiomqtt.MqttError, OSError, TimeoutError) as error:
                 self.error = f"{type(error).__name__}: {error}"
+                self.target = self.targets[(self.targets.index(self.target) + 1) % len(self.targets)]
             finally:
                 self.connected = False
             await asyncio.sleep(_PAUSE_S[min(attempt, len(_PAUSE_S) - 1)])
@@ -182,6 +192,8 @@ class Publisher:
             self.target.host,
             self.target.port,
             identifier=f"latchkey-sim-{os.getpid()}-{os.urandom(3).hex()}",
+            username=self.target.user,
+            password=self.target.password,
             keepalive=20,
             timeout=10,
             tls_context=tls_context(self.target),
@@ -192,7 +204,7 @@ def tls_context(target):
     """TLS context for a client of ``target``; None where it is reached without TLS."""
     if not target.ca:
         return None
-    context = ssl.create_default_context(cafile=target.ca)
+    context = ssl.create_default_context(cafile=None if target.ca == SYSTEM_CAS else target.ca)
     if target.cert:
         context.load_cert_chain(target.cert, target.key)
     return context

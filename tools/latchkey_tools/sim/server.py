@@ -36,12 +36,12 @@ def bearer(folder):
     return path.read_text()
 
 
-async def serve(folder, slug, target, systems=(), issuer=None, port=0, settings=None, on_ready=print):
+async def serve(folder, slug, targets, systems=(), issuer=None, port=0, settings=None, on_ready=print):
     """Serve until SIGINT, SIGTERM, the end of standard input where that is a pipe, or Refused (raised)."""
     folder = Path(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _sole_user(folder):
-        await _serve(folder, slug, target, systems, issuer, port, settings, on_ready)
+        await _serve(folder, slug, targets, systems, issuer, port, settings, on_ready)
 
 
 @contextlib.contextmanager
@@ -55,12 +55,12 @@ def _sole_user(folder):
         yield
 
 
-async def _serve(folder, slug, target, systems, issuer, port, settings, on_ready):
+async def _serve(folder, slug, targets, systems, issuer, port, settings, on_ready):
     cloud = Cloud(folder / STATE_NAME, slug, issuer)
     cloud.set(**(settings or {}))
     for system_uuid in systems:
         cloud.add_system(system_uuid)
-    publisher = Publisher(cloud, target)
+    publisher = Publisher(cloud, targets)
     server, listening = _http_server(api.make_app(cloud, publisher, bearer(folder)), port)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}/graphql"
     address = {"url": url, "bearer_file": str(folder / BEARER_NAME)}
