@@ -11,7 +11,7 @@ import network
 import on_board
 import pytest
 
-from latchkey.hw import battery, sht3x
+from latchkey.hw import battery, fade, room, sht3x
 from latchkey.hw.watchdog import Watchdog
 from latchkey_tools import boards, build
 
@@ -21,6 +21,8 @@ CHIPS = [name for name in boards.names() if name != "desk"]
 @pytest.fixture(autouse=True)
 def file_system(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    for module in (fade, room):
+        monkeypatch.setattr(module, "_BLINK_MS", 20)
     esp32._flash.clear()
 
 
@@ -147,12 +149,12 @@ def test_a_bulb_that_blinks_ends_as_it_was_and_obeys_meanwhile():
         bulb.patch({"on": True, "rgb": [255, 10, 0]})
         assert pixels._shown == [(255, 10, 0)]
         bulb.identify()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.01)
         assert pixels._shown == [(128, 128, 128)]
-        await asyncio.sleep(1.6)
+        await asyncio.sleep(0.3)
         assert pixels._shown == [(255, 10, 0)]
         bulb.identify()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.01)
         bulb.patch({"on": False})
         await asyncio.sleep(0.3)
         assert pixels._shown == [(0, 0, 0)]
@@ -213,9 +215,9 @@ def test_a_sensor_s_lamp_blinks_and_ends_dark():
         lamp = product._sensor._lamp
         assert lamp._value == dark
         product.identify()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.01)
         assert lamp._value == 1 - dark
-        await asyncio.sleep(1.6)
+        await asyncio.sleep(0.3)
         assert lamp._value == dark
 
     asyncio.run(story("esp32s3-sensor", 0))

@@ -259,3 +259,20 @@ def test_an_interpreter_that_cannot_start_is_told_to_who_pressed_the_switch(tree
         with pytest.raises(OSError):
             board.power_on()
         assert not board.running
+
+
+def test_an_interrupt_that_ends_the_interpreter_still_gives_mpremote_its_prompt(board):
+    """As when the unix port meets Ctrl-C while its heap is locked: the process dies of it."""
+    board.mpremote("exec", "open('/flash/main.py', 'a').write('\\nimport os\\n' + " + repr(DIES_OF_INTERRUPT) + ")")
+    board.restart()
+    assert board.mpremote("exec", "print(6 * 7)", timeout_s=20).strip() == "42"
+
+
+DIES_OF_INTERRUPT = """
+inner = run
+def run():
+    try:
+        inner()
+    except KeyboardInterrupt:
+        os.system("kill -SEGV $PPID")
+"""

@@ -196,7 +196,7 @@ class Bridge:
 
     def _ended(self):
         """The process ended by itself: 0 is the REPL's Ctrl-D, SIGKILL its own reset, anything else a crash."""
-        raw = self._raw
+        raw, held, interrupted = self._raw, self._held, bool(self._hold_until)
         status = self._reap()
         if not self._wanted:
             return
@@ -206,8 +206,13 @@ class Bridge:
         else:
             time.sleep(_CRASH_PAUSE_S)
         stay_in_repl = cause == "soft" and raw
-        self._start(cause, not stay_in_repl)
+        # The unix port raises a Ctrl-C at any moment, also while its heap is locked, which then stays locked and ends
+        # it. A chip does not: it would be at its prompt now, with what was typed next still to come.
+        broken_off = cause == "panic" and interrupted
+        self._start(cause, not (stay_in_repl or broken_off))
         self._raw = self._enter_raw_at_prompt = stay_in_repl
+        if broken_off:
+            self._raw, self._held, self._hold_until = raw, held, time.monotonic() + _HOLD_S
 
     def _from_client(self):
         try:
