@@ -1,7 +1,8 @@
 """What tests of the command line share: a technician at a keyboard, and stand-ins that answer as they are told.
 
-``Keyboard`` runs `latchkey`, in this process (a start costs half a second) or in one of its own, keeps all that was given in argv and all that came out, and finds
-planted secrets in it. ``Stub`` is an HTTP server with answers from a table.
+``Keyboard`` runs `latchkey`, in this process (a start costs half a second) or in one of its own, keeps all that was
+given in argv and all that came out, and finds planted secrets in it. ``Stub`` is an HTTP server with answers from a
+table.
 """
 
 import contextlib
@@ -105,7 +106,7 @@ class Stub:
         self.answers = answers
         self.requests = []
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -134,6 +135,8 @@ class Stub:
     def _handler(stub):
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1
+            disable_nagle_algorithm = True
 
             def _serve(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -118,13 +118,11 @@ class Examination:
         return not isinstance(end, int) or end > self._now + 60
 
     def _blame(self, refusal):
-        name = _LINK_OF.get(refusal.code, "token")
         if refusal.status:
             self._note("reachable", OK, self._device.url)
-        if name == "TLS":
+        if not any(link.verdict == BROKEN for link in self.links.values()):
+            name = _LINK_OF.get(refusal.code, "token")
             self._break(name, f"{refusal.code}: {refusal.words}", advice(refusal.code))
-        elif name != "token" or "keys" not in self.links:
-            self._note(name, BROKEN, f"{refusal.code}: {refusal.words}", advice(refusal.code))
 
     def _look_inside(self, passed, grant):
         if "configure" not in (grant.get("permissions") or []):

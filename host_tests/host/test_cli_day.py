@@ -1,0 +1,188 @@
+"""A technician's day at the keyboard: the firmware on the unix port, a real broker, the simulator as the cloud.
+
+Cloud in the morning, a cellar without it in the afternoon, wrong and expired tokens, a power cut, and back online. In
+the end nothing secret was in argv, output, log or a file that others can read.
+"""
+
+import re
+import stat
+import time
+
+import pexpect
+import technician
+from technician import OTHER_SYSTEM, SYSTEM, Keyboard
+
+from latchkey_tools import codes_help, demo
+
+
+class Day:
+    def __init__(self, folder):
+        self.folder = folder
+        self.story = demo.Story(folder / "world", broker_kind="amqtt", say=lambda _text: None)
+        self.url = self.story.desk.url
+        self.tech = Keyboard(folder / "laptop", LATCHKEY_SIM=str(self.story.sim.folder))
+        self.tech.folder.mkdir()
+
+    def start(self):
+        self.story.start()
+        document = self.story.provisioning()
+        self.story.desk.provision(document)
+        self.tech.secrets += [self.story.sim.bearer, document["wifi"]["passphrase"]]
+        self.tech.secrets += [document["credentials"]["key_der"][-40:]]
+
+    def make(self, name, *words):
+        """A token by `latchkey token create`; its uuid."""
+        uuid = self.tech.data("token", "create", SYSTEM, "--sim", "--name", name, *words)["uuid"]
+        self.plant()
+        return uuid
+
+    def plant(self):
+        """Signatures of all tokens that exist are secrets."""
+        tokens = self.story.sim.tokens(SYSTEM) + self.story.sim.tokens(OTHER_SYSTEM)
+        self.tech.secrets += [record["token"].split(".")[2] for record in tokens]
+
+    def until(self, *words, status=0, telling="", within_s=20):
+        """Run until it ends with ``status`` and says ``telling``: what the cloud does takes a moment to arrive."""
+        deadline = time.monotonic() + within_s
+        while True:
+            done = self.tech.run(*words)
+            if done.status == status and telling in " ".join((done.out + done.err).split()):
+                return done
+            assert time.monotonic() < deadline, done
+            time.sleep(0.2)
+
+
+def morning(day):
+    """In the morning tokens are made and the chain is whole."""
+    day.make("bulb")
+    day.make("cellar", "--permanent", "cellar")
+    day.tech.ok("token", "import", "-", given=day.tech.ok("sim", "keys"))
+    assert "signature is good" in day.tech.ok("token", "inspect", "cellar")
+    found = day.tech.ok("device", "find", "--host", day.url)
+    assert SYSTEM in found and "Cellar light" in found
+    day.until("device", "state", day.url)
+    assert day.tech.data("device", "set", day.url, "on", "brightness_pct=40")["brightness_pct"] == 40
+    whole = day.until("doctor", day.url)
+    assert "No link is broken" in whole.out and "online" in whole.out
+
+
+def following(day):
+    """A change shows in a terminal that follows, and Ctrl-C ends it."""
+    words = [*technician.LATCHKEY, "device", "events", day.url]
+    screen = pexpect.spawn(words[0], words[1:], env=day.tech.env, encoding="utf-8", timeout=20)
+    screen.expect("brightness_pct 40")
+    day.tech.ok("device", "set", day.url, "brightness_pct=55", apart=True)
+    screen.expect("brightness_pct 55")
+    screen.sendintr()
+    screen.expect(pexpect.EOF)
+    screen.close()
+    assert screen.exitstatus == 130 and "Traceback" not in screen.before
+
+
+def cellar(day):
+    """In the cellar the token of the morning works and the cloud link is to blame."""
+    day.story.broker.stop()
+    day.story.desk.cut_uplink()
+    advice = codes_help.link_advice("no_wifi")[1]
+    broken = day.until("doctor", day.url, status=1, telling=f"cloud link: {advice}.", within_s=40)
+    assert "Local calls work. Broken: cloud link." in broken.out
+    assert day.tech.data("device", "set", day.url, "off")["on"] is False
+    day.tech.ok("device", "identify", day.url)
+    advised = day.tech.run("device", "diagnostics", day.url)
+    assert advised.status == 0 and "What to do: see to the Wi-Fi" in advised.err
+
+
+def power_cut(day):
+    """A power cut in the middle is told and afterwards the token works."""
+    day.story.desk.power_cut()
+    gone = day.tech.run("device", "state", day.url)
+    assert gone.status == 1 and "nothing answers" in gone.err
+    assert "Broken: reachable" in day.tech.run("doctor", day.url).out
+    day.story.desk.power_on()
+    assert day.tech.data("device", "set", day.url, "on")["on"] is True
+
+
+def refused(day):
+    """Wrong forged and expired tokens are refused with what to do."""
+    sim, now = day.story.sim, int(time.time())
+    elsewhere = sim.create_token(OTHER_SYSTEM).jwt
+    expired = sim.make_token(SYSTEM, iat=now - 7200, nbf=now - 7260, exp=now - 3600)
+    good = sim.make_token(SYSTEM)
+    forged = demo.flip_a_signature_bit(good)
+    day.plant()
+    day.tech.secrets += [token.split(".")[2] for token in (expired, good, forged)]
+    refusals = day.tech.data("device", "diagnostics", day.url)["refusals"]
+    for token, code in ((elsewhere, "wrong_system"), (expired, "expired"), (forged, "bad_signature")):
+        done = day.tech.run("device", "state", day.url, LATCHKEY_TOKEN=token)
+        assert done.status == 1 and f"{code}: " in done.err and codes_help.advice(code) in done.err, done
+    after = day.tech.data("device", "diagnostics", day.url)["refusals"]
+    new = {code: count - refusals.get(code, 0) for code, count in after.items() if code != "token_missing"}
+    assert {code: count for code, count in new.items() if count} == {"expired": 1, "bad_signature": 1}
+    assert "Broken: token" in day.tech.run("doctor", day.url, LATCHKEY_TOKEN=expired).out
+    assert "expired" in day.tech.run("token", "inspect", "-", given=expired).out
+
+
+def back_online(day):
+    """Back online a revoked token gives way to the permanent one."""
+    day.story.broker.start()
+    day.story.desk.restore_uplink()
+    newest = day.make("evening")
+    day.until("doctor", day.url, within_s=40)
+    day.tech.ok("sim", "revoke", newest)
+    day.until("device", "state", day.url, telling="the token evening is refused (revoked); trying ")
+    alone = day.tech.run("device", "state", day.url, "--token", "evening")
+    assert alone.status == 1 and "401 revoked" in alone.err
+    lines = day.tech.ok("device", "log", day.url)
+    assert re.search(r"cloud: online", lines)
+
+
+def terminal(day):
+    """What a terminal shows has colour and fits it."""
+    words = [*technician.LATCHKEY, "doctor", day.url]
+    screen = pexpect.spawn(words[0], words[1:], env=day.tech.env, encoding="utf-8", timeout=20, dimensions=(40, 80))
+    screen.expect(pexpect.EOF)
+    day.tech.seen.append(screen.before)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", screen.before)
+    assert "\x1b[32mok" in screen.before and "Local calls work" in plain
+    assert max(len(line) for line in plain.splitlines()) <= 80
+
+
+def nothing_spilt(day):
+    """After all that no secret was seen or left where others read."""
+    tech = day.tech
+    tech.ok("token", "show", "cellar", "--out", tech.folder / "handed-out")
+    tech.seen.append(day.story.desk.log_text())
+    tech.seen.append(tech.ok("device", "log", day.url, "--json") + tech.ok("device", "diagnostics", day.url, "--json"))
+    assert len(tech.secrets) > 6 and tech.spilt() == []
+    assert tech.open_files() == []
+    holders = [p for p in tech.folder.rglob("*") if p.is_file() and any(s in p.read_text() for s in tech.secrets)]
+    assert {p.name for p in holders} == {"wallet.json", "handed-out"}
+    assert all(stat.S_IMODE(p.stat().st_mode) == 0o600 for p in holders)
+
+
+def search_finds(day):
+    """The search for secrets finds one that is spilt."""
+    probe = Keyboard(day.tech.folder, LATCHKEY_SIM=str(day.story.sim.folder))
+    probe.secrets = day.tech.secrets
+    probe.ok("token", "show", "cellar", "--out", "-")
+    assert len(set(probe.spilt())) == 1
+
+
+def test_a_technician_s_day(tmp_path):
+    day = Day(tmp_path)
+    try:
+        day.start()
+        for step in (
+            morning,
+            following,
+            cellar,
+            power_cut,
+            refused,
+            back_online,
+            terminal,
+            nothing_spilt,
+            search_finds,
+        ):
+            step(day)
+    finally:
+        day.story.stop()

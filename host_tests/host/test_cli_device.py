@@ -1,0 +1,268 @@
+"""`latchkey device`: calls to a stand-in for a device, and what is said when it says no."""
+
+import json
+import ssl
+
+import pytest
+import technician
+from technician import OTHER_SYSTEM, SYSTEM, Keyboard, Stub, device, make_token, refusal
+
+from latchkey_tools import cli_device, codes_help, device_api, pki
+
+NAME = f"latchkey-{SYSTEM[:8]}.local"
+
+
+@pytest.fixture
+def tech(tmp_path):
+    return Keyboard(tmp_path)
+
+
+def keep(tech, name="mine", **claims):
+    """A token in the wallet that must show up nowhere."""
+    token = make_token(**claims)
+    tech.secrets.append(token.split(".")[2])
+    tech.ok("token", "import", "-", "--name", name, given=token)
+    return token
+
+
+def no_token_first(answer):
+    """Without a token as a device answers, so that the channel can be chosen; with one, ``answer``."""
+
+    def judged(request):
+        return answer if "authorization" in request[2] else refusal(401, "token_missing")
+
+    return judged
+
+
+def test_the_wallet_s_token_for_this_system_goes_along_and_no_other(tech):
+    keep(tech, "elsewhere", system=OTHER_SYSTEM)
+    token = keep(tech)
+    with Stub(device()) as stub:
+        assert tech.data("device", "state", stub.url) == {"on": True, "brightness_pct": 40}
+        assert "brightness_pct  40" in tech.ok("device", "state", f"127.0.0.1:{stub.port}")
+        assert set(stub.tokens()) == {token}
+    assert tech.spilt() == []
+
+
+def test_set_understands_what_people_write(tech):
+    keep(tech)
+    with Stub(device()) as stub:
+        words = ["on", "brightness_pct=40", "rgb=255,120,0", "color_temp_k=2700", "name=cellar", "transition_ms=500"]
+        tech.ok("device", "set", stub.url, *words)
+        (sent,) = [json.loads(body) for method, *_, body in stub.requests if method == "PATCH"]
+        assert sent == {
+            "on": True,
+            "brightness_pct": 40,
+            "rgb": [255, 120, 0],
+            "color_temp_k": 2700,
+            "name": "cellar",
+            "transition_ms": 500,
+        }
+        assert tech.run("device", "set", stub.url, "brighter").status == 1
+        tech.ok("device", "set", stub.url, "on=off")
+        assert json.loads(stub.requests[-1][3]) == {"on": False}
+
+
+def test_a_token_of_one_s_own_comes_from_a_file_the_environment_or_by_name(tech, tmp_path):
+    keep(tech, "second")
+    first = keep(tech, "first", made_s_ago=500)
+    file = tmp_path / "token"
+    file.write_text(make_token() + "\n")
+    other = make_token()
+    with Stub(device()) as stub:
+        for words, environment, expected in (
+            (["--token-file", file], {"LATCHKEY_TOKEN": other}, file.read_text().strip()),
+            (["--token", "first"], {"LATCHKEY_TOKEN": other}, first),
+            ([], {"LATCHKEY_TOKEN": other}, other),
+        ):
+            tech.ok("device", "state", stub.url, *words, **environment)
+            assert stub.tokens()[-1] == expected
+        done = tech.run("device", "state", stub.url, "--token", other)
+        assert done.status == 3 and other[:30] not in done.err
+
+
+def test_a_token_for_another_system_is_not_even_sent(tech):
+    with Stub(device()) as stub:
+        done = tech.run("device", "state", stub.url, LATCHKEY_TOKEN=make_token(OTHER_SYSTEM))
+        assert done.status == 1 and stub.tokens() == []
+        for part in ("wrong_system", OTHER_SYSTEM, SYSTEM, "not sent", codes_help.advice("wrong_system")):
+            assert part in done.err
+        done = tech.run("device", "state", stub.url, LATCHKEY_TOKEN="hunter2")
+        assert "token_malformed" in done.err and "hunter2" not in done.err and stub.tokens() == []
+        done = tech.run("device", "state", stub.url)
+        assert f"latchkey token create {SYSTEM}" in done.err and stub.tokens() == []
+
+
+@pytest.mark.parametrize("code", list(codes_help.CODES))
+def test_every_code_is_explained_in_one_line(tech, code):
+    keep(tech)
+    with Stub(device(state=refusal(401, code, "It said\x1b[2J so."))) as stub:
+        done = tech.run("device", "state", stub.url)
+    assert done.status == 1 and done.err.count("\n") == 1
+    assert f"401 {code}: It said?[2J so. What to do: {codes_help.advice(code)}." in done.err
+
+
+def test_a_refused_token_gives_way_to_the_next_that_fits(tech):
+    worse, better = keep(tech, "newer"), keep(tech, "older", made_s_ago=500)
+
+    def answer(request):
+        good = request[2].get("authorization") == f"Bearer {better}"
+        return (200, {"on": True}, {}) if good else refusal(401, "revoked")
+
+    with Stub(device(state=answer)) as stub:
+        done = tech.run("device", "state", stub.url)
+        assert done.status == 0 and "newer is refused (revoked); trying older" in done.err
+        assert stub.tokens() == [worse, better]
+        named = tech.run("device", "state", stub.url, "--token", "newer")
+        assert named.status == 1 and "401 revoked" in named.err
+
+
+def test_retry_after_is_honoured_once_with_words(tech):
+    keep(tech)
+    busy = refusal(429, "verify_busy", Retry_After="1")
+    with Stub(device(state=[busy, (200, {"on": True}, {})])) as stub:
+        done = tech.run("device", "state", stub.url)
+        assert done.status == 0 and "asks to wait 1 second (verify_busy); trying once more" in done.err
+    with Stub(device(state=[busy])) as stub:
+        done = tech.run("device", "state", stub.url)
+        assert done.status == 1 and "429 verify_busy" in done.err
+        assert len([r for r in stub.requests if r[1] == "/v1/state"]) == 2
+    with Stub(device(state=refusal(503, "full_house", Retry_After="86400"))) as stub:
+        assert tech.run("device", "state", stub.url).status == 1
+        assert len([r for r in stub.requests if r[1] == "/v1/state"]) == 1
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        ((200, b"<html>my router</html>", {}), "no Latchkey device"),
+        ((200, {"hello": "world"}, {}), "no Latchkey device"),
+        ((200, b"[" * 100_000, {}), "no Latchkey device"),
+        ((200, b"x" * 1_000_000, {}), "far too much"),
+        ((404, b"", {}), "no Latchkey device"),
+    ],
+    ids=["html", "json", "deep", "endless", "404"],
+)
+def test_whatever_else_answers_gets_no_token(tech, answer, words):
+    keep(tech)
+    with Stub(device(info=answer)) as stub:
+        done = tech.run("device", "state", stub.url)
+        assert done.status == 1 and words in done.err and stub.tokens() == []
+
+
+def test_nobody_there_and_addresses_that_are_none_are_told(tech):
+    keep(tech)
+    with Stub({}) as stub:
+        gone = stub.url
+    for host, words in (
+        (gone, "nothing answers"),
+        ("latchkey-00000000.invalid", "name latchkey-00000000.invalid is not known"),
+        ("http://127.0.0.1/v1/state", "no address of a device"),
+        ("ftp://127.0.0.1", "no address of a device"),
+        ("127.0.0.1:99999", "no address of a device"),
+    ):
+        done = tech.run("device", "state", host)
+        assert done.status == 1 and words in done.err and done.err.count("\n") == 1, done.err
+    assert "Missing argument" in tech.run("device", "state").err
+
+
+def test_a_host_is_a_name_an_address_a_url_or_a_system_uuid():
+    parse = device_api.parse_host
+    assert parse("192.168.4.1") == (False, "192.168.4.1", 80)
+    assert parse("cellar.local:8080") == (False, "cellar.local", 8080)
+    assert parse("https://cellar.local") == (True, "cellar.local", 443)
+    assert parse("[fe80::1]:81") == (False, "fe80::1", 81)
+    assert parse(SYSTEM.upper()) == (False, NAME, 80)
+
+
+def test_find_tries_the_wallet_s_names_the_access_point_and_hosts_given(tech, monkeypatch):
+    keep(tech)
+    tried = []
+    ask = cli_device._ask_one
+    monkeypatch.setattr(cli_device, "_ask_one", lambda place, answers: tried.append(place) or ask(place, answers))
+    monkeypatch.setattr(cli_device, "ACCESS_POINT", "access-point.invalid")
+    with Stub(device()) as stub:
+        table = tech.ok("device", "find", "--host", stub.url)
+        assert stub.url in table and "Cellar light" in table and "mine" in table
+        assert stub.tokens() == []
+        assert tried == [NAME, "access-point.invalid", stub.url]
+        (found,) = tech.data("device", "find", "--host", stub.url)
+        assert found["system_uuid"] == SYSTEM and found["host"] == stub.url
+    nothing = tech.run("device", "find")
+    assert nothing.status == 1 and "--host" in nothing.err
+
+
+def test_diagnostics_and_log_are_told_in_words(tech):
+    keep(tech)
+    weak = technician.DIAGNOSTICS | {"cloud": {"state": "waiting", "reason": "dns", "since": 1700000000}}
+    lines = {"lines": [{"n": 1, "uptime_s": 3, "text": "started: \x1b[31mready"}]}
+    with Stub(device(diagnostics=(200, weak, {}), log=(200, lines, {}))) as stub:
+        done = tech.run("device", "diagnostics", stub.url)
+        assert "SIM-a (2048 bits, any algorithm)" in done.out and "years ago (2023-11-14" in done.out
+        assert "broker's name does not resolve. What to do: check broker.host" in done.err
+        assert tech.ok("device", "log", stub.url) == "       3 s  started: ?[31mready\n"
+        assert tech.data("device", "diagnostics", stub.url) == weak
+
+
+def test_events_are_printed_until_the_device_ends_them(tech):
+    keep(tech)
+    stream = b'id: 0\nevent: state\ndata: {"on": true}\n\n: beat\n\nevent: state\r\ndata: {"on": false}\r\n\r\n'
+    end = b'event: end\ndata: {"code": "expired"}\n\n'
+    with Stub(device(events=(200, stream + end, {"Content-Type": "text/event-stream"}))) as stub:
+        done = tech.run("device", "events", stub.url, "--json")
+        assert done.out == '{"on": true}\n{"on": false}\n'
+        assert done.status == 1 and "expired" in done.err and codes_help.advice("expired") in done.err
+        assert tech.ok("device", "events", stub.url, "--count", "1").endswith("on yes\n")
+    with Stub(device(events=(200, stream, {}))) as stub:
+        done = tech.run("device", "events", stub.url)
+        assert done.status == 1 and "broke off" in done.err
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return pki.make(tmp_path_factory.mktemp("pki"))
+
+
+def served_over_tls(stub, identity):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(identity.cert_pem, identity.key_pem)
+    stub._server.socket = context.wrap_socket(stub._server.socket, server_side=True)
+    return f"https://127.0.0.1:{stub.port}"
+
+
+def test_over_https_the_name_in_the_certificate_is_that_of_the_token_s_system(tech, authority):
+    token = keep(tech)
+    right = pki.server(authority.folder, authority.ca, "right", [NAME])
+    wrong = pki.server(authority.folder, authority.ca, "wrong", [f"latchkey-{OTHER_SYSTEM[:8]}.local"])
+    with Stub(device()) as stub:
+        url = served_over_tls(stub, right)
+        assert tech.data("device", "state", url, "--ca", authority.ca.cert_pem)["on"] is True
+        assert stub.tokens() == [token]
+        done = tech.run("device", "state", url)
+        assert done.status == 1 and "--ca" in done.err and "not to be trusted" in done.err
+    with Stub(device()) as stub:
+        url = served_over_tls(stub, wrong)
+        done = tech.run("device", "state", url, LATCHKEY_CA=str(authority.ca.cert_pem))
+        assert done.status == 1 and "not to be trusted" in done.err and stub.tokens() == []
+    assert tech.spilt() == []
+
+
+def test_where_https_is_served_no_token_goes_over_plain_http(tech):
+    keep(tech)
+    with Stub(device(whoami=refusal(426, "tls_required"), state=refusal(426, "tls_required"))) as stub:
+        done = tech.run("device", "state", stub.url)
+        assert done.status == 1 and "426 tls_required" in done.err and stub.tokens() == []
+
+
+def test_proxies_of_the_environment_are_not_asked_for_a_device(tech):
+    keep(tech)
+    with Stub(device()) as stub, Stub({}) as proxy:
+        tech.ok("device", "state", stub.url, http_proxy=proxy.url, HTTP_PROXY=proxy.url, ALL_PROXY=proxy.url)
+        assert proxy.requests == []
+
+
+def test_colour_is_for_terminals_alone(tech):
+    keep(tech)
+    with Stub(device()) as stub:
+        for words in (["device", "find", "--host", stub.url], ["doctor", stub.url], ["token", "list"]):
+            assert "\x1b[" not in tech.run(*words).out

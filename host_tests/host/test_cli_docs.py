@@ -1,0 +1,65 @@
+"""What the tools say is what the documents say; docs/cli.md is made from the help; the shell completes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_docs import ROOT, table_rows
+
+from latchkey_tools import clidocs, codes_help
+from latchkey_tools.wallet import Wallet
+
+LATCHKEY = Path(sys.executable).parent / "latchkey"
+
+
+def test_what_the_person_can_do_is_told_as_in_security_md():
+    rows = table_rows((ROOT / "docs/security.md").read_text(), "| code | status |")
+    assert codes_help.CODES == {row[0].strip("`"): row[3] for row in rows}
+
+
+def test_reasons_of_the_cloud_link_are_told_as_in_cloud_md():
+    rows = table_rows((ROOT / "docs/cloud.md").read_text(), "| reason | what happened |")
+    assert codes_help.REASONS == {row[0].strip("`"): (row[1], row[2]) for row in rows}
+    for reason in codes_help.REASONS:
+        assert "`" not in "".join(codes_help.link_advice(reason))
+        assert not codes_help.link_advice(reason)[1].startswith("as for")
+
+
+def test_cli_md_is_what_the_help_makes_of_it():
+    assert clidocs.TARGET.read_text() == clidocs.text(), "run python -m latchkey_tools.clidocs"
+
+
+def test_every_command_and_option_says_what_it_is():
+    mute = [line for line in clidocs.text().splitlines() if line.startswith("- `") and not line.split("`: ", 1)[1]]
+    assert mute == []
+
+
+def completed(folder, words, shell="bash"):
+    """What the installed command offers after ``words``, asked as the shell's completion asks."""
+    env = dict(os.environ, _LATCHKEY_COMPLETE=f"complete_{shell}", LATCHKEY_WALLET=str(folder))
+    env |= {"COMP_WORDS": "latchkey " + " ".join(words), "COMP_CWORD": str(len(words))}
+    env |= {"_TYPER_COMPLETE_ARGS": "latchkey " + " ".join(words)}
+    return subprocess.run([LATCHKEY], env=env, capture_output=True, text=True, timeout=30).stdout.split()
+
+
+def test_the_shell_completes_commands_options_names_and_hosts(tmp_path):
+    import technician
+
+    Wallet(tmp_path / "w").add(technician.make_token(), "cellar")
+    for words, offered in (
+        (["dev"], "device"),
+        (["token", "ins"], "inspect"),
+        (["token", "show", "ce"], "cellar"),
+        (["device", "state", "latch"], f"latchkey-{technician.SYSTEM[:8]}.local"),
+        (["doctor", "--tok"], "--token-file"),
+    ):
+        assert offered in completed(tmp_path / "w", words), words
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_can_be_shown_for_each_shell(shell, tmp_path):
+    env = dict(os.environ, _LATCHKEY_COMPLETE=f"source_{shell}")
+    done = subprocess.run([LATCHKEY], env=env, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0 and "_LATCHKEY_COMPLETE" in done.stdout

@@ -1,0 +1,149 @@
+"""`latchkey doctor`: each link of the chain broken in turn, and named."""
+
+import time
+
+import pytest
+import technician
+from technician import DIAGNOSTICS, INFO, SYSTEM, Keyboard, Stub, device, key_set, make_token, refusal
+
+from latchkey_tools import codes_help, doctor
+
+
+@pytest.fixture
+def tech(tmp_path):
+    keyboard = Keyboard(tmp_path)
+    token = make_token()
+    keyboard.secrets.append(token.split(".")[2])
+    keyboard.ok("token", "import", "-", "--name", "mine", given=token)
+    return keyboard
+
+
+def healthy(**changes):
+    now = int(time.time())
+    facts = DIAGNOSTICS | {"clock": {"trusted": True, "floor_unix_s": now}} | changes
+    return (200, facts, {})
+
+
+def examined(tech, answers, status, **environment):
+    """{link: its dict} of what doctor says about a device with these answers."""
+    with Stub(answers) as stub:
+        done = tech.run("doctor", stub.url, "--json", **environment)
+        words = tech.run("doctor", stub.url, **environment).out
+    assert done.status == status, done
+    links = technician.json.loads(done.out)["links"]
+    assert [link["name"] for link in links] == list(doctor.LINKS)
+    broken = [link["name"] for link in links if link["verdict"] == "broken"]
+    assert ("No link is broken" in words) is not broken
+    assert (f"Broken: {', '.join(broken)}" in words) is bool(broken)
+    assert tech.spilt() == []
+    return {link["name"]: link for link in links}
+
+
+def broken(links):
+    return {name: link for name, link in links.items() if link["verdict"] == "broken"}
+
+
+def test_a_whole_chain_is_said_to_be_whole(tech):
+    links = examined(tech, device(diagnostics=healthy()), 0)
+    assert [links[name]["verdict"] for name in doctor.LINKS] == ["ok", "weak", *["ok"] * 6]
+    assert "Wi-Fi key" in links["TLS"]["seen"]
+
+
+def test_nobody_there_breaks_the_first_link_and_hides_the_others(tech):
+    with Stub({}) as stub:
+        gone = stub.url
+    done = tech.run("doctor", gone, "--json")
+    links = technician.json.loads(done.out)["links"]
+    assert done.status == 1 and [link["verdict"] for link in links] == ["broken"] + ["not seen"] * 7
+
+
+@pytest.mark.parametrize(
+    "answers, link, advice",
+    [
+        ({"info": (200, INFO | {"state": "unprovisioned", "system_uuid": None}, {})}, "provisioned", "unprovisioned"),
+        ({"whoami": refusal(503, "no_keys")}, "keys", "no_keys"),
+        ({"whoami": refusal(401, "clock_unset")}, "clock", "clock_unset"),
+        ({"whoami": refusal(401, "not_yet_valid")}, "clock", "clock_unset"),
+        ({"whoami": refusal(401, "wrong_issuer")}, "token", "wrong_issuer"),
+        ({"whoami": refusal(403, "no_permission")}, "roles", "no_permission"),
+        ({"whoami": refusal(403, "plain_http")}, "TLS", "plain_http"),
+        ({"whoami": refusal(426, "tls_required")}, "TLS", "tls_required"),
+        ({"whoami": refusal(421, "wrong_host")}, "reachable", "wrong_host"),
+        ({"whoami": refusal(401, "unlisted")}, "cloud link", "unlisted"),
+        ({"diagnostics": healthy(keys={"keys": [], "source": "none"})}, "keys", "no_keys"),
+    ],
+)
+def test_a_broken_link_is_named_with_what_to_do(tech, answers, link, advice):
+    found = broken(examined(tech, device(**({"diagnostics": healthy()} | answers)), 1))
+    assert list(found) == [link] and found[link]["todo"] == codes_help.advice(advice)
+
+
+def test_the_cloud_link_is_broken_while_local_calls_work(tech):
+    away = healthy(cloud={"state": "waiting", "reason": "no_wifi", "since": int(time.time()) - 7200})
+    link = broken(examined(tech, device(diagnostics=away), 1))["cloud link"]
+    assert link["seen"] == "waiting since 2 hours: no network"
+    assert link["todo"] == "see to the Wi-Fi; the broker is tried as soon as it is back"
+    with Stub(device(diagnostics=away)) as stub:
+        assert "Local calls work. Broken: cloud link." in tech.run("doctor", stub.url).out
+
+
+def test_a_signature_that_is_good_here_points_at_the_device_s_keys(tech, tmp_path):
+    answers = device(whoami=refusal(401, "bad_signature"))
+    assert list(broken(examined(tech, answers, 1))) == ["token"]
+    tech.ok("token", "import", "-", given=technician.json.dumps(key_set()))
+    assert list(broken(examined(tech, answers, 1))) == ["keys"]
+
+
+def test_a_revoked_token_may_have_been_dropped_by_an_old_list(tech):
+    link = broken(examined(tech, device(whoami=refusal(401, "revoked")), 1))["token"]
+    assert "mine" in link["seen"] and "old list" in link["todo"]
+
+
+def test_an_expired_token_is_to_blame_unless_it_lives_here(tech):
+    answers = device(whoami=refusal(401, "expired"))
+    links = examined(tech, answers, 1)
+    assert list(broken(links)) == ["token"] and links["clock"]["verdict"] == "weak"
+    links = examined(tech, answers, 1, LATCHKEY_TOKEN=make_token(made_s_ago=90000))
+    assert list(broken(links)) == ["token"] and links["clock"]["verdict"] == "not seen"
+
+
+def test_no_token_at_all_is_a_broken_link_with_the_command_that_makes_one(tmp_path):
+    link = broken(examined(Keyboard(tmp_path / "empty"), device(), 1))["token"]
+    assert f"latchkey token create {SYSTEM}" in link["seen"]
+
+
+def test_a_second_token_that_opens_makes_the_link_whole(tech):
+    good = make_token(made_s_ago=500)
+    tech.ok("token", "import", "-", "--name", "older", given=good)
+    opens = device()[("GET", "/v1/whoami")]
+
+    def answer(request):
+        return opens if request[2].get("authorization") == f"Bearer {good}" else refusal(401, "revoked")
+
+    links = examined(tech, device(whoami=answer, diagnostics=healthy()), 0)
+    assert "older: opens" in links["token"]["seen"]
+
+
+def test_without_configure_what_is_inside_is_not_seen_and_not_guessed(tech):
+    links = examined(tech, device(permissions=("read",)), 0)
+    assert links["keys"]["verdict"] == "ok"
+    for name in ("clock", "cloud link"):
+        assert links[name]["verdict"] == "not seen" and "configure" in links[name]["seen"]
+    capped = device(diagnostics=refusal(403, "plain_http"))
+    assert "plain_http" in examined(tech, capped, 0)["cloud link"]["seen"]
+
+
+def test_a_clock_ahead_is_broken_and_one_that_is_unset_is_weak(tech):
+    ahead = healthy(clock={"trusted": True, "floor_unix_s": int(time.time()) + 86400 * 30})
+    link = broken(examined(tech, device(diagnostics=ahead), 1))["clock"]
+    assert "30 days later than here" in link["seen"] and "over the wire" in link["todo"]
+    unset = healthy(clock={"trusted": False, "floor_unix_s": int(time.time()) - 86400 * 3})
+    link = examined(tech, device(diagnostics=unset), 0)["clock"]
+    assert link["verdict"] == "weak" and "3 days ago" in link["seen"]
+
+
+def test_a_device_that_goes_away_in_the_middle_is_not_called_reachable(tech):
+    torn = (200, b"{", {"Content-Length": "500", "Connection": "close"})
+    with Stub(device(diagnostics=torn)) as stub:
+        done = tech.run("doctor", stub.url)
+    assert done.status == 1 and "Broken: reachable" in done.out and "restarting" in done.out
