@@ -1,0 +1,152 @@
+"""`latchkey sim run` with brokers of one's own: a login, this machine's CAs, several nodes; and what it published."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import aiomqtt
+import pexpect
+import pytest
+
+from latchkey_tools import broker, pki
+from latchkey_tools.sim import publisher, signing
+from latchkey_tools.sim.client import Client
+
+LATCHKEY = [sys.executable, "-m", "latchkey_tools.cli"]
+KEY_TOPIC = "drivr/v1/company-example/jwks"
+PASSWORD = "planted-broker-password"
+
+
+@pytest.fixture(scope="module")
+def certs(tmp_path_factory):
+    return pki.make(tmp_path_factory.mktemp("brokers"))
+
+
+@pytest.fixture(scope="module")
+def node(certs):
+    with broker.Broker(certs.folder) as running:
+        yield running
+
+
+class Simulated:
+    """`latchkey sim run` in a process of its own over ``folder``."""
+
+    def __init__(self, folder, *words, **environment):
+        command = [*LATCHKEY, "sim", "run", "--folder", str(folder), *map(str, words)]
+        env = os.environ | environment
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env)
+        self.client = Client(folder)
+
+    def __enter__(self):
+        assert "GraphQL" in self.process.stderr.readline()
+        return self.client
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGINT)
+        self.process.communicate(timeout=20)
+
+
+def closed_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def retained(node):
+    """The payload retained on the key set's topic."""
+
+    async def first():
+        context = node.client_context(node.pki.device)
+        async with aiomqtt.Client("localhost", node.port, tls_context=context) as client:
+            await client.subscribe(KEY_TOPIC)
+            async with asyncio.timeout(10):
+                async for message in client.messages:
+                    return message.payload
+
+    return json.loads(asyncio.run(first()))
+
+
+def test_the_next_node_of_a_cluster_is_tried_and_this_machine_s_cas_vouch_for_it(certs, node, tmp_path):
+    words = ["--broker", f"mqtts://localhost:{closed_port()}", "--broker", f"mqtts://localhost:{node.port}"]
+    words += ["--cert", certs.simulator.cert_pem, "--key", certs.simulator.key_pem]
+    with Simulated(tmp_path, *words, SSL_CERT_FILE=str(certs.ca.cert_pem)) as client:
+        client.wait_published()
+        shown = subprocess.run(
+            [*LATCHKEY, "sim", "keys", "--folder", str(tmp_path)], capture_output=True, text=True, timeout=30
+        )
+        assert json.loads(shown.stdout) == retained(node)
+        assert set(json.loads(shown.stdout)["keys"][0]) == {"n", "e", "kty", "kid"}
+
+
+def test_a_broker_whose_ca_this_machine_does_not_know_is_not_published_to(certs, node, tmp_path):
+    words = ["--broker", f"mqtts://localhost:{node.port}", "--cert", certs.simulator.cert_pem]
+    with Simulated(tmp_path, *words, "--key", certs.simulator.key_pem) as client:
+        with pytest.raises(Exception, match="CERTIFICATE_VERIFY_FAILED"):
+            client.wait_published(within_s=3)
+
+
+def test_every_node_is_checked_before_anything_is_published():
+    good = publisher.Target("localhost", 1, None, None, None)
+    with pytest.raises(publisher.Refused):
+        publisher.Publisher(None, [good, publisher.Target("mqtt.drivr.cloud", 8883, None, None, None)])
+
+
+class Listener:
+    """A port that takes one CONNECT packet, keeps it, and closes."""
+
+    def __init__(self):
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self.packet = b""
+        self._thread = threading.Thread(target=self._take, daemon=True)
+        self._thread.start()
+
+    def _take(self):
+        connection, _ = self._socket.accept()
+        with connection:
+            connection.settimeout(10)
+            self.packet = connection.recv(4096)
+        self._socket.close()
+
+    def wait(self):
+        self._thread.join(15)
+        return self.packet
+
+
+def test_a_login_comes_from_the_environment(tmp_path):
+    listener = Listener()
+    words = ["--broker", f"mqtt://127.0.0.1:{listener.port}", "--user", "marie"]
+    with Simulated(tmp_path, *words, LATCHKEY_BROKER_PASSWORD=PASSWORD):
+        packet = listener.wait()
+    assert b"\x00\x05marie" in packet and packet.endswith(PASSWORD.encode())
+
+
+def test_a_password_is_asked_for_at_a_terminal_and_is_not_echoed(tmp_path):
+    listener = Listener()
+    words = ["sim", "run", "--folder", str(tmp_path), "--broker", f"mqtt://127.0.0.1:{listener.port}", "--user", "me"]
+    screen = pexpect.spawn(LATCHKEY[0], [*LATCHKEY[1:], *words], encoding="utf-8", timeout=20)
+    screen.expect("Password of me .not shown.")
+    screen.sendline(PASSWORD)
+    assert listener.wait().endswith(PASSWORD.encode())
+    screen.expect("GraphQL")
+    screen.sendintr()
+    screen.expect(pexpect.EOF)
+    assert PASSWORD not in screen.before
+
+
+def test_a_password_in_the_address_is_refused_without_repeating_it(tmp_path):
+    url = f"mqtts://marie:{PASSWORD}@broker.example.org"
+    done = subprocess.run([*LATCHKEY, "sim", "run", "--broker", url], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and "mqtts://host:port" in done.stderr and PASSWORD not in done.stderr
+
+
+def test_keys_of_a_simulator_that_never_ran_are_told_to_be_none(tmp_path):
+    command = [*LATCHKEY, "sim", "keys", "--folder", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and "latchkey sim run" in done.stderr
+    assert signing.KID_PREFIX not in done.stdout
