@@ -82,6 +82,7 @@ def test_one_board_from_deploy_to_label_selftest_and_log(deployed, files):
     walked = latchkey("selftest", "--port", deployed.serial)
     assert walked.returncode == 0, walked.stdout + walked.stderr
     assert " 0 differ" in walked.stdout
+    assert deployed.wait_ready()["name"] == "lamp"
     assert "selftest.json" not in deployed.mpremote("fs", "ls")
     deployed.restart()
 

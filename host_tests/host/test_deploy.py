@@ -70,12 +70,16 @@ def test_a_deployed_board_runs_the_release_and_a_second_deploy_does_nothing(empt
     steps = []
     report = deploy.deploy("desk", empty.serial, on_step=lambda *step: steps.append(step))
     assert (report.folder, report.number, report.changed) == ("a", 1, True)
-    assert report.sent == report.files > 40 and steps[-1][:2] == (report.files + 3, report.files + 3)
+    assert report.sent == report.files > 40 and steps[-2][:2] == (report.files + 3, report.files + 3)
     assert empty.wait_ready()["product"] == "bulb"
     assert running(empty) == "/flash/a"
     empty.mpremote("exec", "import wire; print(wire.status())")
     again = deploy.deploy("desk", empty.serial)
     assert (again.folder, again.number, again.changed, again.sent) == ("a", 1, False, 0)
+    assert empty.wait_ready()["product"] == "bulb"
+    with pytest.raises(deploy.DeployError, match="wrong --board"):
+        deploy.deploy("esp32-bulb", empty.serial)
+    assert empty.wait_ready()["product"] == "bulb"
 
 
 def test_a_new_release_goes_into_the_idle_folder_and_only_what_changed_travels(deployed, monkeypatch, tmp_path):

@@ -80,6 +80,7 @@ def test_a_board_that_is_another_system_stays_it_unless_told(boards, files):
     line.provision_one(device(files), board.serial)
     with pytest.raises(line.LineError, match=f"is System {SYSTEMS[0]} already"):
         line.provision_one(device(files, 1), board.serial)
+    assert board.wait_ready()["system_uuid"] == SYSTEMS[0]
     line.provision_one(device(files, 1), board.serial, replace=True)
     assert board.wait_ready()["system_uuid"] == SYSTEMS[1]
 

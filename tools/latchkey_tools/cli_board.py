@@ -133,6 +133,7 @@ def selftest_(port: Port):
     """Walk the table of attacks and vectors on the board; exit status 1 if a row differs."""
     with show_wait(f"walking the table on {port}"):
         differ = selftest.run(port, report=print)
+        Wire(port).restart()
     raise typer.Exit(1 if differ else 0)
 
 

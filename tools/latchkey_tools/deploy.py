@@ -160,12 +160,17 @@ def deploy(board_name, port, replace=False, quiet_s=None, on_step=None):
     wire = Wire(port, **({"quiet_s": quiet_s} if quiet_s else {}))
     step(0, 1, "asking the board")
     facts = read_facts(wire)
-    arch = check(board, port, facts, replace)
-    plan = Plan(board, facts, release(board, arch))
-    if not plan.changed:
-        return plan.report(port, arch)
-    plan.check_space()
-    plan.carry_out(wire, step)
+    try:
+        arch = check(board, port, facts, replace)
+        plan = Plan(board, facts, release(board, arch))
+        plan.check_space()
+    except DeployError:
+        wire.restart()  # asking has stopped its program
+        raise
+    if plan.changed:
+        plan.carry_out(wire, step)
+    step(1, 1, "restarting")
+    wire.restart()
     return plan.report(port, arch)
 
 
@@ -241,6 +246,8 @@ class Plan:
 
     def check_space(self):
         """DeployError unless what is new has room; what is replaced counts as gone only once it is."""
+        if not self.changed:
+            return
         block = self._facts["block"]
         sizes = [self._wanted[name][0].stat().st_size for name in self._copy + self._send]
         needed = sum(-(-size // block) * block for size in sizes) + 8 * block
@@ -260,8 +267,7 @@ class Plan:
         self._verify(wire)
         path = f"{self._idle}/release"
         wire.run("exec", _COMMIT % {"path": path, "text": f"{self._number}\n"})
-        step(total, total, "restarting")
-        wire.restart()
+        step(total, total, "switched")
         step(total, total, "done")
 
     def _prepare(self, wire):

@@ -131,8 +131,13 @@ def provision_one(device, port, replace=False, quiet_s=None):
     made, label = document(device)
     now = next((one["now"] for one in wire.json_lines(LONG_WATCHDOG + _STATUS) if "now" in one), None)
     if now and now.lower() != label["system_uuid"].lower() and not replace:
+        wire.restart()  # asking has stopped its program
         raise LineError(f"the board on {port} is System {now} already; --replace makes it {label['system_uuid']}")
-    _send(wire, made, device.get("factory_keys"))
+    try:
+        _send(wire, made, device.get("factory_keys"))
+    except LineError:
+        wire.restart()
+        raise
     wire.restart()
     return label
 
