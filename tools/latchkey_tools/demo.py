@@ -251,7 +251,7 @@ class Story:
         self.day = self.make(SHORT_LIVED, "createLocalApiToken")
         self.expect("PATCH /v1/state on", "200", lambda: self.state(self.day, {"on": True}), JUST_MADE_S)
         self.expect("the state read back", "on", self.state_read_back)
-        self.expect("the light itself", "on", lambda: "on" if "on=True" in self.desk.log_text() else "off")
+        self.expect("the light itself", "on", lambda: "on" if "on=True" in self.desk.log_text() else "off", 2)
 
     def refused(self):
         """Refused, each with its code."""
