@@ -124,6 +124,12 @@ def re_aimed(token, **changes):
     return f"{head}.{b64(json.dumps(claims, separators=(',', ':')).encode())}.{signature}"
 
 
+def credentials(made):
+    """What a device of these certificates (pki.Pki) is provisioned with."""
+    paths = {"ca_der": made.ca.cert_der, "cert_der": made.device.cert_der, "key_der": made.device.key_der}
+    return {name: base64.b64encode(path.read_bytes()).decode() for name, path in paths.items()}
+
+
 class Technician:
     """Talks to the device as a phone would, and waits when it is told to."""
 
@@ -334,7 +340,6 @@ class Story:
 
     def provisioning(self):
         """The document the wire carries: configuration, credentials, the time; no key set, that comes by MQTT."""
-        encode = lambda path: base64.b64encode(path.read_bytes()).decode()  # noqa: E731
         return {
             "config": {
                 "system_uuid": SYSTEM,
@@ -346,11 +351,7 @@ class Story:
                 "dev": True,
             },
             "wifi": {"ssid": "desk", "passphrase": "a passphrase of the desk"},
-            "credentials": {
-                "ca_der": encode(self.pki.ca.cert_der),
-                "cert_der": encode(self.pki.device.cert_der),
-                "key_der": encode(self.pki.device.key_der),
-            },
+            "credentials": credentials(self.pki),
             "time_unix_s": int(time.time()),
         }
 
