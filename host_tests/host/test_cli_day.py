@@ -4,6 +4,7 @@ Cloud in the morning, a cellar without it in the afternoon, wrong and expired to
 the end nothing secret was in argv, output, log or a file that others can read.
 """
 
+import base64
 import re
 import stat
 import time
@@ -12,7 +13,7 @@ import pexpect
 import technician
 from technician import OTHER_SYSTEM, SYSTEM, Keyboard
 
-from latchkey_tools import codes_help, demo
+from latchkey_tools import codes_help, demo, pki
 
 
 class Day:
@@ -147,11 +148,30 @@ def terminal(day):
     assert max(len(line) for line in plain.splitlines()) <= 80
 
 
+def over_https(day):
+    """Provisioned with a certificate, the device gets the token over HTTPS alone, under the name of its System."""
+    world = day.story.pki
+    name = f"latchkey-{SYSTEM[:8]}.local"
+    document = day.story.provisioning()
+    identity = pki.server(world.folder, world.ca, "local-api", [name])
+    for part, path in (("https_cert_der", identity.cert_der), ("https_key_der", identity.key_der)):
+        document["credentials"][part] = base64.b64encode(path.read_bytes()).decode()
+    day.story.desk.provision(document)
+    refused = day.tech.run("device", "state", day.url)
+    assert refused.status == 1 and "426 tls_required" in refused.err
+    assert "not to be trusted" in day.tech.run("device", "state", day.story.desk.tls_url).err
+    assert day.tech.data("device", "state", day.story.desk.tls_url, "--ca", world.ca.cert_pem)["on"] is True
+    whole = day.until("doctor", day.story.desk.tls_url, "--ca", str(world.ca.cert_pem), telling="No link is broken")
+    assert "HTTPS, its certificate is verified" in whole.out
+    day.url = day.story.desk.tls_url
+    day.tech.env["LATCHKEY_CA"] = str(world.ca.cert_pem)
+
+
 def nothing_spilt(day):
     """After all that no secret was seen or left where others read."""
     tech = day.tech
     tech.ok("token", "show", "cellar", "--out", tech.folder / "handed-out")
-    tech.seen.append(day.story.desk.log_text())
+    tech.seen += [day.story.desk.log_text(), day.story.sim.log_path.read_text()]
     tech.seen.append(tech.ok("device", "log", day.url, "--json") + tech.ok("device", "diagnostics", day.url, "--json"))
     assert len(tech.secrets) > 6 and tech.spilt() == []
     assert tech.open_files() == []

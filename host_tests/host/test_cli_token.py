@@ -217,6 +217,7 @@ def test_inspect_says_what_a_device_would(tech, tmp_path):
         (make_token(nbf=4_000_000_000, exp=None), "not_yet_valid"),
         (make_token(sub=7), "claims_refused"),
         (good + "=", "token_malformed"),
+        (good[:200] + "\n" + good[200:], "token_malformed"),
         (good.removeprefix("CLOUD-"), "token_malformed"),
         ("CLOUD-" + "a." * 3000, "token_malformed"),
         ("", "token_malformed"),

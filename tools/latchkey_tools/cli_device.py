@@ -186,7 +186,7 @@ def _ask_one(place, answers):
 
 
 def _print_found(found, wallet):
-    table = show.table("host", "what", "name", "state", "System", "token")
+    table = show.table("host", "what", "name", "state", "System", "token", whole=("host",))
     for place, info in found:
         system = info.get("system_uuid")
         fitting = wallet.fitting(system)

@@ -6,14 +6,14 @@ import getpass
 import json
 import os
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from latchkey_tools import pki
+from latchkey_tools import pki, show
 from latchkey_tools.sim import server
 from latchkey_tools.sim.client import Client
 from latchkey_tools.sim.cloud import published_key_set
@@ -131,11 +131,12 @@ def list_(system: System, folder: Folder = HOME, as_json: AsJson = False):
     records = [{name: value for name, value in r.items() if name != "token"} for r in Client(folder).tokens(system)]
     if as_json:
         return print(json.dumps(records, indent=2))
-    table = Table("uuid", "status", "created", "ends", "roles")
+    table = show.table("uuid", "status", "created", "ends", "roles", whole=("uuid", "status"))
     for r in records:
         roles = ", ".join(role["name"] for role in r["roles"])
-        table.add_row(r["uuid"], r["status"], r["createdAt"][:19], (r["expiresAt"] or "never")[:19], roles)
-    Console().print(table if records else f"no tokens for {system}")
+        cells = (r["uuid"], r["status"], _when(r["createdAt"]), _when(r["expiresAt"]), roles)
+        table.add_row(*map(show.clean, cells))
+    show.console().print(table if records else f"no tokens for {show.clean(system)}")
 
 
 @app.command("set")
@@ -147,6 +148,14 @@ def set_(
     settings = dict(_setting(change) for change in changes)
     Client(folder).configure(**settings)
     _say("now " + ", ".join(f"{name} is {value}" for name, value in settings.items()))
+
+
+def _when(text):
+    """A time of a record, in words; without a zone it is UTC."""
+    if text is None:
+        return "never"
+    read = datetime.fromisoformat(text)
+    return show.when((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp(), time.time())
 
 
 def _setting(change):

@@ -54,8 +54,8 @@ def create(
 ):
     """Make a token in the cloud and keep it in the wallet.
 
-    The cloud's API key comes from LATCHKEY_CLOUD_KEY, from the keyring (if that package is installed: pip install
-    latchkey-tools[keyring]), or is asked for.
+    The cloud's API key comes from LATCHKEY_CLOUD_KEY, from the keyring (if the Python package of that name is
+    installed and works), or is asked for.
     """
     cloud = _cloud(slug, url, sim, remember)
     token = cloud.create_permanent(system, permanent) if permanent else cloud.create(system, duration, device)
@@ -78,7 +78,7 @@ def list_(
         return show.data([_summary(e) for e in entries])
     if not entries:
         return show.say("no tokens; `latchkey token create` makes one, `latchkey token import` takes one in")
-    table, now = show.table("name", "System", "roles", "ends", "uuid"), time.time()
+    table, now = show.table("name", "System", "roles", "ends", "uuid", whole=("ends",)), time.time()
     for e in entries:
         claims = claims_of(e.token) or {}
         systems, roles = ", ".join(systems_of(claims)), ", ".join(roles_of(claims))

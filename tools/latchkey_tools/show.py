@@ -42,11 +42,11 @@ def plain(text):
     return "".join(c if c.isprintable() else "?" for c in str(text))
 
 
-def table(*columns):
-    """An empty table whose cells fold rather than lose their ends."""
+def table(*columns, whole=()):
+    """An empty table whose cells fold rather than lose their ends; those of ``whole`` stay on one line to be copied."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        made.add_column(column, overflow="fold")
+        made.add_column(column, overflow="fold", no_wrap=column in whole)
     return made
 
 

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import time
 import uuid
 from collections import namedtuple
@@ -20,6 +21,7 @@ from latchkey_tools.pki import write_private
 
 FILE_NAME = "wallet.json"
 PREFIX = "CLOUD-"
+_FORM = re.compile(r"CLOUD-[\w-]+\.[\w-]+\.[\w-]*", re.A)
 _EMPTY = {"version": 1, "tokens": [], "key_sets": {}}
 
 Entry = namedtuple("Entry", "uuid name token added_unix_s")
@@ -119,18 +121,24 @@ class Wallet:
             fcntl.flock(lock, fcntl.LOCK_EX)
             content = self._read()
             yield content
-            part = self.path.with_suffix(".part")
-            write_private(part, json.dumps(content, indent=1).encode())
-            os.replace(part, self.path)
+            self._write(json.dumps(content, indent=1).encode())
+
+    def _write(self, data):
+        """All or nothing, a power cut included: the new file is on the disk before it takes the old one's name."""
+        part = self.path.with_suffix(".part")
+        write_private(part, data)
+        with open(part, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(part, self.path)
 
 
 def claims_of(token):
     """The claims a token makes (dict), unverified; None if it does not even look like one."""
-    parts = token.removeprefix(PREFIX).split(".")
-    if not token.startswith(PREFIX) or len(parts) != 3:
+    if not _FORM.fullmatch(token):
         return None
+    payload = token.split(".")[1]
     try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         uuid.UUID(claims["jti"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
