@@ -7,6 +7,8 @@ import os
 
 # name: (make test, make soak)
 COUNTS = {
+    "line_boards": (3, 8),
+    "deploy_cuts": (1, 20),
     "bignum_cpython": (20000, 200000),
     "bignum_micropython": (2000, 20000),
     "mutated_tokens": (2000, 20000),

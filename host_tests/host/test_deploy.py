@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+import counts
 from latchkey_tools import boards, deploy, desk
 from latchkey_tools.overwire import WireError
 
@@ -105,7 +106,11 @@ def test_a_new_release_goes_into_the_idle_folder_and_only_what_changed_travels(d
     assert running(deployed) == "/flash/a"
 
 
-@pytest.mark.parametrize("at", [30, "verifying"])
+# Files after whose name the power goes: one in the middle, or many all over.
+CUTS = [2 + 56 * (n + 1) // (counts.get("deploy_cuts") + 1) for n in range(counts.get("deploy_cuts"))]
+
+
+@pytest.mark.parametrize("at", [*CUTS, "verifying"])
 def test_power_lost_in_the_middle_leaves_the_old_release_and_a_second_deploy_puts_it_right(deployed, monkeypatch, at):
     monkeypatch.setattr(deploy, "release", with_one_more_file(deploy.release, deployed.folder))
     monkeypatch.setattr(deploy.Plan, "_sort_files", everything_travels)
@@ -116,7 +121,7 @@ def test_power_lost_in_the_middle_leaves_the_old_release_and_a_second_deploy_put
     assert running(deployed) == "/flash/a"
     report = deploy.deploy("desk", deployed.serial)
     assert (report.folder, report.number) == ("b", 2)
-    there = {30: 25, "verifying": report.files - 1}[at]
+    there = report.files - 1 if at == "verifying" else at - 4
     assert report.sent + report.reused == report.files and report.sent <= report.files - there
     assert running(deployed) == "/flash/b"
 
@@ -191,6 +196,13 @@ def test_somebody_else_s_files_stay_and_their_main_goes_only_when_told(tmp_path)
         deploy.deploy("desk", board.serial, replace=True)
         assert running(board) == "/flash/a"
         assert board.mpremote("fs", "cat", ":diary.txt").strip() == "dear diary"
+
+
+def test_the_desk_s_own_image_takes_a_release_too(tmp_path):
+    with desk.Desk(tmp_path) as board:
+        board.power_on()
+        assert deploy.deploy("desk", board.serial).number == 1
+        assert running(board) == "/flash/a"
 
 
 def test_a_full_file_system_is_told_before_anything_is_touched_and_when_it_happens(tmp_path, monkeypatch):

@@ -9,11 +9,12 @@ import time
 
 import pytest
 
+import counts
 from latchkey_tools import desk, line, pki
 from latchkey_tools.overwire import Wire, WireError
 from latchkey_tools.sim.signing import jwk, new_key
 
-SYSTEMS = [f"792b6149-1daa-488f-b07a-f684503b058{n}" for n in range(4)]
+SYSTEMS = [f"792b6149-1daa-488f-b07a-f684503b058{n}" for n in range(9)]
 SECRETS = ("open sesame", "label of three")
 
 
@@ -111,31 +112,31 @@ def test_power_lost_in_the_middle_and_a_second_run_puts_it_right(boards, files, 
 
 
 def test_a_line_goes_on_past_a_failing_board_and_a_second_run_does_only_what_is_left(boards, files, tmp_path):
-    first, second, third = boards(3)
-    rows = [[SYSTEMS[n], f"lamp {n}", "cellar"] for n in range(4)]
+    row = boards(counts.get("line_boards"))
+    bad = row[1]
+    names = [[system, f"lamp {n}", "cellar"] for n, system in enumerate(SYSTEMS[: len(row) + 1])]
     with open(files / "line.csv", "w", newline="") as file:
-        csv.writer(file).writerows([["system_uuid", "name", "wifi_ssid"], *rows])
+        csv.writer(file).writerows([["system_uuid", "name", "wifi_ssid"], *names])
     devices = line.read_devices(files / "line.csv", files / "common.json")
-    ports = [first.serial, second.serial, third.serial]
     paths = (tmp_path / "report.json", tmp_path / "labels.csv")
-    second.power_cut()
+    bad.power_cut()
     heard = []
-    run = line.Line(devices, ports, *paths, quiet_s=3)
+    run = line.Line(devices, [board.serial for board in row], *paths, quiet_s=3 if len(row) < 4 else 20)
     run.round(lambda device, result: heard.append(result["state"]))
-    assert heard == ["done", "failed", "done"] and len(run.left) == 1
+    assert heard == ["done", "failed", *["done"] * (len(row) - 2)] and len(run.left) == 1
     report = json.loads(paths[0].read_text())["devices"]
-    assert [report[uuid]["state"] for uuid in SYSTEMS[:3]] == ["done", "failed", "done"]
+    assert [report[uuid]["state"] for uuid in SYSTEMS[: len(row)]] == heard
     assert "fell silent" in report[SYSTEMS[1]]["reason"] and run.failed() == [SYSTEMS[1]]
-    assert first.wait_ready()["name"] == "lamp 0" and third.wait_ready()["name"] == "lamp 2"
+    assert [board.wait_ready()["name"] for board in (row[0], row[-1])] == ["lamp 0", f"lamp {len(row) - 1}"]
 
-    second.power_on()
-    again = line.Line(devices, [second.serial], *paths)
-    assert [d["system_uuid"] for d in again.left] == [SYSTEMS[1], SYSTEMS[3]]
+    bad.power_on()
+    again = line.Line(devices, [bad.serial], *paths)
+    assert [d["system_uuid"] for d in again.left] == [SYSTEMS[1], SYSTEMS[len(row)]]
     again.round(lambda device, result: heard.append(result["state"]))
-    assert heard[-1] == "done" and not again.failed() and second.wait_ready()["name"] == "lamp 1"
+    assert heard[-1] == "done" and not again.failed() and bad.wait_ready()["name"] == "lamp 1"
     labels = list(csv.DictReader(paths[1].open()))
-    assert sorted(row["system_uuid"] for row in labels) == SYSTEMS[:3]
-    assert len({row["ap_passphrase"] for row in labels}) == 3
+    assert sorted(row["system_uuid"] for row in labels) == SYSTEMS[: len(row)]
+    assert len({row["ap_passphrase"] for row in labels}) == len(row)
     assert stat.S_IMODE(paths[1].stat().st_mode) == 0o600
     text = paths[0].read_text()
     assert SECRETS[0] not in text and not any(row["ap_passphrase"] in text for row in labels)
