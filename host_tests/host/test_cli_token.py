@@ -310,3 +310,10 @@ def test_while_a_token_is_made_no_secret_is_in_argv(tech):
         assert create(tech, stub, apart=True).status == 0
     assert any(b"latchkey_tools.cli" in line for line in seen)
     assert not any(API_KEY.encode() in line for line in seen)
+
+
+def test_without_the_firmware_beside_it_the_command_says_that_it_cannot_check(tech, tmp_path, monkeypatch):
+    monkeypatch.setattr(judge.build, "FIRMWARE", tmp_path / "nowhere")
+    done = tech.run("token", "inspect", "-", given=make_token())
+    assert done.status == 1 and "needs a checkout" in done.err
+    assert tech.run("token", "import", "-", given=make_token()).status == 0

@@ -18,7 +18,6 @@ from pathlib import Path
 import uvicorn
 
 from latchkey_tools import children, pki
-from latchkey_tools.sim import api
 from latchkey_tools.sim.cloud import Cloud, CloudError
 from latchkey_tools.sim.publisher import Publisher, Refused, parse_broker
 
@@ -56,6 +55,9 @@ def _sole_user(folder):
 
 
 async def _serve(folder, slug, targets, systems, issuer, port, settings, on_ready):
+    # Here, since every start of the command, completion's too, would wait for GraphQL otherwise.
+    from latchkey_tools.sim import api
+
     cloud = Cloud(folder / STATE_NAME, slug, issuer)
     cloud.set(**(settings or {}))
     for system_uuid in systems:
