@@ -75,8 +75,11 @@ def test_a_token_of_one_s_own_comes_from_a_file_the_environment_or_by_name(tech,
             (["--token", "first"], {"LATCHKEY_TOKEN": other}, first),
             ([], {"LATCHKEY_TOKEN": other}, other),
         ):
-            tech.ok("device", "state", stub.url, *words, **environment)
-            assert stub.tokens()[-1] == expected
+            done = tech.run("device", "state", stub.url, *words, **environment)
+            assert done.status == 0 and stub.tokens()[-1] == expected
+            assert ("others can read" in done.err) is (file in words)
+        file.chmod(0o600)
+        assert tech.run("device", "state", stub.url, "--token-file", file).err == ""
         done = tech.run("device", "state", stub.url, "--token", other)
         assert done.status == 3 and other[:30] not in done.err
 

@@ -253,6 +253,13 @@ def test_a_damaged_or_open_wallet_is_not_used_and_not_overwritten(tech):
     assert done.status == 1 and "damaged" in done.err and file.read_text() == "{"
 
 
+def test_the_cloud_is_not_asked_for_a_token_that_the_wallet_could_not_keep(tech):
+    tech.ok("token", "import", "-", given=make_token())
+    (tech.wallet / wallet.FILE_NAME).chmod(0o644)
+    with cloud(made("createLocalApiToken", make_token())) as stub:
+        assert create(tech, stub).status == 3 and stub.requests == []
+
+
 def test_many_at_once_lose_no_token(tmp_path):
     tokens = [make_token() for _ in range(12)]
     threads = [threading.Thread(target=wallet.Wallet(tmp_path / "w").add, args=(t, "bulb")) for t in tokens]

@@ -69,6 +69,8 @@ def refuse_in_arguments(word):
 def _named(token_file, name):
     if token_file:
         refuse_in_arguments(str(token_file))
+        if Path(token_file).stat().st_mode & 0o077:
+            show.say(f"others can read {token_file}: chmod 600 {token_file}")
         return Pass(f"in {token_file}", Path(token_file).read_text().strip())
     if name:
         refuse_in_arguments(name)

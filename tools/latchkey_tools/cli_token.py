@@ -57,6 +57,7 @@ def create(
     The cloud's API key comes from LATCHKEY_CLOUD_KEY, from the keyring (if the Python package of that name is
     installed and works), or is asked for.
     """
+    Wallet().entries()  # a wallet that cannot be used is told of before the cloud makes what would be lost
     cloud = _cloud(slug, url, sim, remember)
     token = cloud.create_permanent(system, permanent) if permanent else cloud.create(system, duration, device)
     entry = Wallet().add(token, name or permanent or device)
