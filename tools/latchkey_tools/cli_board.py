@@ -47,9 +47,11 @@ def deploy_(
     """Put the firmware onto a board with an official MicroPython image; power may fail at any moment."""
     with _bar() as bar:
         task = bar.add_task("deploy", total=None)
-        report = deploy.deploy(
-            board, port, replace, on_step=lambda done, total, words: bar.update(task, completed=done, total=total)
-        )
+
+        def step(done, total, words):
+            bar.update(task, completed=done, total=total, description=f"{words:16.16}")
+
+        report = deploy.deploy(board, port, replace, on_step=step)
     if as_json:
         show.data(report.as_dict())
     elif not report.changed:
@@ -62,9 +64,7 @@ def deploy_(
 @app.command()
 def provision(
     port: Annotated[list[str], typer.Option(help="Serial port; again for more of a line's.")],
-    config: Annotated[
-        Path | None, typer.Option(help="JSON with system_uuid, slug, issuer and more.")
-    ] = None,
+    config: Annotated[Path | None, typer.Option(help="JSON with system_uuid, slug, issuer and more.")] = None,
     ca: Annotated[Path | None, typer.Option(help="The broker's CA, PEM or DER.")] = None,
     cert: Annotated[Path | None, typer.Option(help="The device's certificate, PEM or DER.")] = None,
     key: Annotated[Path | None, typer.Option(help="Its private key, PEM or DER.")] = None,
