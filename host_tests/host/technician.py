@@ -17,6 +17,8 @@ import threading
 import time
 from collections import namedtuple
 
+import pexpect
+
 from latchkey_tools import cli
 from latchkey_tools.sim import signing
 
@@ -60,6 +62,18 @@ class Keyboard:
     def data(self, *words, **more):
         """What `--json` prints, in a run that has to work."""
         return json.loads(self.ok(*words, "--json", **more))
+
+    @contextlib.contextmanager
+    def terminal(self, *words, size=(40, 80)):
+        """`latchkey` at a terminal: a pexpect process; all that the screen showed counts as seen, echoes too."""
+        screen = pexpect.spawn(LATCHKEY[0], [*LATCHKEY[1:], *map(str, words)], 20, env=self.env, dimensions=size)
+        screen.logfile_read = io.BytesIO()
+        try:
+            yield screen
+            screen.expect(pexpect.EOF)
+        finally:
+            screen.close()
+            self.seen.append(screen.logfile_read.getvalue().decode())
 
     def spilt(self):
         """Planted secrets (their beginnings) that were seen where nobody should."""

@@ -9,8 +9,6 @@ import re
 import stat
 import time
 
-import pexpect
-import technician
 from technician import OTHER_SYSTEM, SYSTEM, Keyboard
 
 from latchkey_tools import codes_help, demo, pki
@@ -69,15 +67,12 @@ def morning(day):
 
 def following(day):
     """A change shows in a terminal that follows, and Ctrl-C ends it."""
-    words = [*technician.LATCHKEY, "device", "events", day.url]
-    screen = pexpect.spawn(words[0], words[1:], env=day.tech.env, encoding="utf-8", timeout=20)
-    screen.expect("brightness_pct 40")
-    day.tech.ok("device", "set", day.url, "brightness_pct=55", apart=True)
-    screen.expect("brightness_pct 55")
-    screen.sendintr()
-    screen.expect(pexpect.EOF)
-    screen.close()
-    assert screen.exitstatus == 130 and "Traceback" not in screen.before
+    with day.tech.terminal("device", "events", day.url) as screen:
+        screen.expect("brightness_pct 40")
+        day.tech.ok("device", "set", day.url, "brightness_pct=55", apart=True)
+        screen.expect("brightness_pct 55")
+        screen.sendintr()
+    assert screen.exitstatus == 130 and "Traceback" not in day.tech.seen[-1]
 
 
 def cellar(day):
@@ -139,12 +134,11 @@ def back_online(day):
 
 def terminal(day):
     """What a terminal shows has colour and fits it."""
-    words = [*technician.LATCHKEY, "doctor", day.url]
-    screen = pexpect.spawn(words[0], words[1:], env=day.tech.env, encoding="utf-8", timeout=20, dimensions=(40, 80))
-    screen.expect(pexpect.EOF)
-    day.tech.seen.append(screen.before)
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", screen.before)
-    assert "\x1b[32mok" in screen.before and "Local calls work" in plain
+    with day.tech.terminal("doctor", day.url):
+        pass
+    shown = day.tech.seen[-1]
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    assert "\x1b[32mok" in shown and "Local calls work" in plain
     assert max(len(line) for line in plain.splitlines()) <= 80
 
 

@@ -10,8 +10,8 @@ import sys
 import threading
 
 import aiomqtt
-import pexpect
 import pytest
+from technician import Keyboard
 
 from latchkey_tools import broker, pki
 from latchkey_tools.sim import publisher, signing
@@ -129,14 +129,14 @@ def test_a_login_comes_from_the_environment(tmp_path):
 def test_a_password_is_asked_for_at_a_terminal_and_is_not_echoed(tmp_path):
     listener = Listener()
     words = ["sim", "run", "--folder", str(tmp_path), "--broker", f"mqtt://127.0.0.1:{listener.port}", "--user", "me"]
-    screen = pexpect.spawn(LATCHKEY[0], [*LATCHKEY[1:], *words], encoding="utf-8", timeout=20)
-    screen.expect("Password of me .not shown.")
-    screen.sendline(PASSWORD)
-    assert listener.wait().endswith(PASSWORD.encode())
-    screen.expect("GraphQL")
-    screen.sendintr()
-    screen.expect(pexpect.EOF)
-    assert PASSWORD not in screen.before
+    keyboard = Keyboard(tmp_path)
+    with keyboard.terminal(*words) as screen:
+        screen.expect("Password of me .not shown.")
+        screen.sendline(PASSWORD)
+        assert listener.wait().endswith(PASSWORD.encode())
+        screen.expect("GraphQL")
+        screen.sendintr()
+    assert "Password of me" in keyboard.seen[-1] and PASSWORD not in keyboard.seen[-1]
 
 
 def test_a_password_in_the_address_is_refused_without_repeating_it(tmp_path):

@@ -7,7 +7,6 @@ import stat
 import sys
 import threading
 
-import pexpect
 import pytest
 import technician
 from technician import OTHER_SYSTEM, SYSTEM, Keyboard, Stub, key_set, make_token
@@ -110,15 +109,11 @@ def test_the_endpoint_is_drivr_s_for_a_slug_and_a_key_goes_nowhere_without_tls(t
 
 def test_the_key_is_asked_for_at_a_terminal_and_is_not_echoed(tech):
     with cloud(made("createLocalApiToken", make_token())) as stub:
-        command = [*technician.LATCHKEY, "token", "create", SYSTEM, "--endpoint", stub.url + "/graphql"]
-        screen = pexpect.spawn(command[0], command[1:], env=tech.env, encoding="utf-8", timeout=20)
-        screen.expect("API key of 127.0.0.1 .not shown.: ")
-        screen.sendline(API_KEY)
-        screen.expect("is in the wallet: ends in 1 day")
-        screen.expect(pexpect.EOF)
-        screen.close()
+        with tech.terminal("token", "create", SYSTEM, "--endpoint", stub.url + "/graphql") as screen:
+            screen.expect("API key of 127.0.0.1 .not shown.: ")
+            screen.sendline(API_KEY)
+            screen.expect("is in the wallet: ends in 1 day")
         assert screen.exitstatus == 0 and stub.requests[0][2]["authorization"] == f"Bearer {API_KEY}"
-        tech.seen.append(screen.before)
     assert tech.spilt() == []
 
 
@@ -127,11 +122,9 @@ def test_a_typed_key_is_remembered_by_a_keyring_if_one_works(tech, tmp_path):
     tech.env |= {"PYTHON_KEYRING_BACKEND": "file_keyring.Keyring", "PYTHONPATH": str(tmp_path)}
     with cloud(made("createLocalApiToken", make_token())) as stub:
         words = ["token", "create", SYSTEM, "--endpoint", stub.url + "/graphql", "--remember"]
-        command = [*technician.LATCHKEY, *words]
-        screen = pexpect.spawn(command[0], command[1:], env=tech.env, encoding="utf-8", timeout=20)
-        screen.expect("not shown")
-        screen.sendline(API_KEY)
-        screen.expect(pexpect.EOF)
+        with tech.terminal(*words) as screen:
+            screen.expect("not shown")
+            screen.sendline(API_KEY)
         assert tech.run(*words, apart=True).status == 0
         assert [r[2]["authorization"] for r in stub.requests] == [f"Bearer {API_KEY}"] * 2
     assert tech.spilt() == []
@@ -166,24 +159,18 @@ def test_a_token_is_imported_shown_handed_out_and_removed(tech, tmp_path):
 
 def test_removing_asks_and_a_no_keeps_the_token(tech):
     tech.ok("token", "import", "-", "--name", "keller", given=make_token())
-    command = [*technician.LATCHKEY, "token", "remove", "keller"]
-    screen = pexpect.spawn(command[0], command[1:], env=tech.env, encoding="utf-8", timeout=20)
-    screen.expect("Remove keller .* from the wallet")
-    screen.sendline("n")
-    screen.expect(pexpect.EOF)
-    screen.close()
+    with tech.terminal("token", "remove", "keller") as screen:
+        screen.expect("Remove keller .* from the wallet")
+        screen.sendline("n")
     assert screen.exitstatus == 1 and len(tech.data("token", "list")) == 1
 
 
 def test_a_token_pasted_at_the_prompt_is_explained_and_not_echoed(tech):
     token = planted(tech, make_token())
-    command = [*technician.LATCHKEY, "token", "inspect"]
-    screen = pexpect.spawn(command[0], command[1:], env=tech.env, encoding="utf-8", timeout=20)
-    screen.expect("not shown")
-    screen.sendline(token)
-    screen.expect(pexpect.EOF)
-    assert "Marie Curie" in screen.before and "\x1b[" in screen.before
-    tech.seen.append(screen.before)
+    with tech.terminal("token", "inspect") as screen:
+        screen.expect("not shown")
+        screen.sendline(token)
+    assert "Marie Curie" in tech.seen[-1] and "\x1b[" in tech.seen[-1]
     assert tech.spilt() == []
 
 
