@@ -2,11 +2,12 @@
 
 import json
 import re
+import shutil
 
 import pytest
 
 import latchkey
-from latchkey_tools import boards, build, closure, manifest
+from latchkey_tools import boards, build, closure, desk, manifest, umqtt
 
 FROZEN = [name for name in boards.names() if name != "desk"]
 
@@ -21,6 +22,18 @@ def test_a_board_s_manifest_freezes_the_whole_firmware_and_what_it_imports(name)
     assert found.elsewhere == {"$(PORT_DIR)/modules", "$(MPY_DIR)/extmod/asyncio"}
     needed = closure.needed(["main", "boot", "wire"], [(boards.folder(name) / "board_config.py").read_text()])
     assert {n.as_posix() for n in needed} <= found.files.keys()
+
+
+def test_what_a_manifest_freezes_starts_as_it_lies_there(tmp_path):
+    """As sources on the unix port, with the desk's board_config: names and the way in are those of a frozen image."""
+    files = manifest.read(boards.folder("esp32-bulb") / "manifest.py").files
+    files["board_config.py"] = boards.folder("desk") / "board_config.py"
+    files["umqtt/simple.py"] = umqtt.fetch() / "umqtt" / "simple.py"
+    for name, path in files.items():
+        (tmp_path / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path / "tree" / name)
+    with desk.Desk(tmp_path / "desk", tree=tmp_path / "tree", heapsize="2M") as board:
+        assert board.power_on().info()["state"] == "unprovisioned"
 
 
 def test_no_manifest_is_left_out():
