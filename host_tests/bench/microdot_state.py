@@ -1,4 +1,4 @@
-"""The yardstick: state behind microdot's token auth; `micropython microdot_state.py PORT FILE` (FILE holds the token)."""
+"""The yardstick: state behind microdot's token auth; `micropython microdot_state.py PORT FILE`, FILE with the token."""
 
 import asyncio
 import sys
