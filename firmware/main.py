@@ -89,8 +89,9 @@ def https(credentials, log):
         return None
 
 
-async def serve(parts, measure_every_s):
-    """Serve until cancelled. ``measure_every_s``: how often a sensor measures; None for a product that does not."""
+async def serve(parts, measure_every_s, watchdog):
+    """Serve until cancelled. ``measure_every_s``: how often a sensor measures; None for a product that does not.
+    ``watchdog``: hw/watchdog.Watchdog, or None on a board without."""
     await parts.server.start()
     parts.device.log.add("started: " + parts.device.state())
     if parts.link:
@@ -103,6 +104,8 @@ async def serve(parts, measure_every_s):
             parts.updates.tick()
         parts.device.save_floor_if_due()
         parts.device.uptime_s()  # counts by looking
+        if watchdog:
+            watchdog.look(parts.link.turns if parts.link else None)
         await asyncio.sleep(limits.LOOP_S)
 
 
@@ -121,7 +124,7 @@ def run():
     board = Board()
     parts = Parts(board)
     try:
-        asyncio.run(serve(parts, board.measure_every_s))
+        asyncio.run(serve(parts, board.measure_every_s, board.watchdog()))
     finally:
         if parts.link:
             parts.link.stop()

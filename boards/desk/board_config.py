@@ -53,6 +53,10 @@ class Board:
         """By which the local API may be called, beside the device's own name."""
         return (desk_options.host, "localhost")
 
+    def watchdog(self):
+        """None: a desk's process is looked after by whoever started it."""
+        return None
+
     def heap(self):
         gc.collect()
         return {"free_bytes": gc.mem_free(), "used_bytes": gc.mem_alloc()}

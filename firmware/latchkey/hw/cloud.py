@@ -29,6 +29,7 @@ class Link:
     ):
         self.threaded = use_thread and worker is not None
         self.stopping = False
+        self.turns = 0  # changes as long as the link goes round; for the watchdog
         settings = Settings(config, credentials, floor_unix_s, trial)
         self._clock = clock
         self._timing = timing or (Timing() if self.threaded else _hasty())
@@ -108,6 +109,7 @@ class Link:
         self._keeper.close()
 
     def _alive(self):
+        self.turns = (self.turns + 1) & 0x3FFF
         if self.stopping:
             raise LinkError("stopped")
         if self._again:
