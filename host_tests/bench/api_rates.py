@@ -134,7 +134,7 @@ def report(count):
             for _ in range(8):
                 stack.enter_context(ours.connect()).sendall(b"GET /v1/in")
             time.sleep(0.2)
-            print(f"heap per connection: {(int(ours.tell('heap')) - heap) // 8} bytes beside its buffer of 4096")
+            print(f"heap per connection: {(int(ours.tell('heap')) - heap) // 8} bytes beside its buffer")
 
 
 def show(name, figures):
