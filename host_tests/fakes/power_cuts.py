@@ -47,13 +47,13 @@ class Tokens:
     def state(self):
         found = [self.kept.unknown]
         for n in range(12):
-            for iat in (BASE + 1, BASE + 1001, BASE + 2001, BASE + 3001):
+            for iat in range(BASE + 1, BASE + 16001, 1000):
                 s = self.kept.standing(lists.jti16(n), iat)
                 found.append((s.state, s.start_unix_s, s.end_unix_s, len(s.role_hashes)))
         return found
 
     def step(self, n):
-        records = [record(m, created=BASE + m) for m in range(n, 10)]
+        records = [record(m, created=BASE + m) for m in range(n % 6, 10)]
         records[0]["status"] = "DEACTIVATED"
         records[1]["expiresAt"] = lists.moment(BASE + 500 + n)
         records[2]["roles"] = records[2]["roles"] * n

@@ -47,6 +47,12 @@ def end(process, grace_s=3):
     return process.wait()
 
 
+def stop_on_any_signal():
+    """Let SIGTERM and a hang-up end this program as Ctrl-C does, and Ctrl-C too where a shell had it ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
 def stop_on_signal_or_orphaned(loop, stop):
     """In a child: call ``stop`` at SIGTERM or SIGINT, or when the parent's end of our standard input closes."""
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -177,7 +177,9 @@ def _ask_for_token():
 
 def _read(file):
     access.refuse_in_arguments(file)
-    return sys.stdin.read(256 * 1024).strip() if file == "-" else Path(file).read_text().strip()
+    text = sys.stdin.read(256 * 1024) if file == "-" else Path(file).read_text()
+    # As curl takes a token from a file.
+    return text.strip().removeprefix("Authorization: Bearer ")
 
 
 def _key_set(text):

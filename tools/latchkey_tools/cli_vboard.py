@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from latchkey_tools import children
 from latchkey_tools.desk import Desk
 
 HELP = "commands: cut, on, reset, offline, online, log, quit"
@@ -24,6 +25,7 @@ def vboard(
     """Run the firmware on the unix port behind a pseudo-terminal, until Ctrl-C."""
     if clock not in ("host", "unset"):
         raise ValueError("--clock is host or unset")
+    children.stop_on_any_signal()
     with contextlib.ExitStack() as stack:
         if folder is None:
             folder = Path(tempfile.mkdtemp(prefix="latchkey-vboard-"))

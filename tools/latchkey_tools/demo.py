@@ -10,8 +10,8 @@ import base64
 import hashlib
 import hmac
 import json
+import shlex
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from latchkey_tools import pki
+from latchkey_tools import children, pki
 from latchkey_tools.broker import Broker
 from latchkey_tools.desk import Desk
 from latchkey_tools.sim import Simulator
@@ -404,6 +404,8 @@ def duration(seconds):
 def summary(rows):
     table = Table("step", "what", "expected", "seen", "time", title="Latchkey, from end to end", box=box.SIMPLE_HEAD)
     table.columns[4].justify = "right"
+    for column in table.columns:
+        column.overflow = "fold"
     for row in rows:
         colour = "green" if row.ok else "red"
         seen = f"[{colour}]{escape(row.seen)}[/{colour}]"
@@ -411,31 +413,37 @@ def summary(rows):
     return table
 
 
+CURL = "curl -sS --noproxy '*'"
+
+
+def header(path, bearer):
+    """Keep a bearer in a private file; returns it as curl takes it, quoted for a shell."""
+    pki.write_private(path, f"Authorization: Bearer {bearer}\n".encode())
+    return shlex.quote(f"@{path}")
+
+
 def hints(story):
     """Lines that work when pasted into another terminal."""
     url, sim = story.desk.url, story.sim
-    token_file = story.folder / "token"
-    pki.write_private(token_file, f"Authorization: Bearer {story.day}\n".encode())
-    cloud_file = story.folder / "cloud"
-    pki.write_private(cloud_file, f"Authorization: Bearer {sim.bearer}\n".encode())
+    device = f"{CURL} -H {header(story.folder / 'token', story.day)}"
+    cloud = f"{CURL} -H {header(story.folder / 'cloud', sim.bearer)}"
     graphql = json.dumps({"query": " ".join((SHORT_LIVED % SYSTEM).split())})
     return f"""
 Everything is running; Ctrl-C stops it and removes {story.folder}. In another terminal:
 
-curl -s {url}/v1/info
-curl -s -H @{token_file} {url}/v1/state
-curl -s -H @{token_file} -X PATCH -H 'Content-Type: application/json' -d '{{"on": false}}' {url}/v1/state
-curl -s -H @{token_file} {url}/v1/diagnostics
-curl -s -H @{cloud_file} -H 'Content-Type: application/json' -d '{graphql}' {sim.url}
-tail -f {story.desk.log_path}
+{CURL} {url}/v1/info
+{device} {url}/v1/state
+{device} -X PATCH -H 'Content-Type: application/json' -d '{{"on": false}}' {url}/v1/state
+{device} {url}/v1/diagnostics
+{cloud} -H 'Content-Type: application/json' -d '{graphql}' {sim.url}
+tail -f {shlex.quote(str(story.desk.log_path))}
 """
 
 
 def main(keep=False, broker_kind=None):
     """Run the story in a folder of its own; returns the exit status."""
     # However it is stopped, nothing stays behind; a shell starts background jobs with Ctrl-C ignored.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    children.stop_on_any_signal()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
     folder = Path(tempfile.mkdtemp(prefix="latchkey-demo-"))
     start = time.monotonic()

@@ -13,6 +13,7 @@ import termios
 import threading
 import time
 import tty
+from pathlib import Path
 
 from latchkey_tools import children
 
@@ -28,6 +29,8 @@ class Bridge:
     def __init__(self, command, log_path):
         self._command = command
         self._log = open(log_path, "ab", buffering=0)
+        # The interpreter keeps a history of its prompt at home, which here is the device's folder.
+        self._environment = {**os.environ, "HOME": str(Path(log_path).parent)}
         self._port, port_end = os.openpty()
         tty.setraw(port_end)
         self.path = os.ttyname(port_end)
@@ -120,6 +123,7 @@ class Bridge:
                 stdout=device_end,
                 stderr=device_end,
                 controlling_terminal=True,
+                env=self._environment,
             )
         finally:
             os.close(device_end)

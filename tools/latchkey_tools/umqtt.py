@@ -8,6 +8,7 @@ Version and SHA-256 stand in constraints.txt.
 import hashlib
 import io
 import re
+import sys
 import tarfile
 
 from latchkey_tools.build import BUILD, ROOT, BuildError
@@ -54,5 +55,17 @@ def fetch():
     return folder
 
 
+def main():
+    """Fetch, or say in one line why not."""
+    try:
+        print(fetch())
+    except (BuildError, OSError) as problem:
+        # requests' errors are OSErrors.
+        print(f"umqtt.simple was not fetched: {problem}", file=sys.stderr)
+        print("A network is needed once; for a certificate of your own set REQUESTS_CA_BUNDLE.", file=sys.stderr)
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    print(fetch())
+    sys.exit(main())
