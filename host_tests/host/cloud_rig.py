@@ -281,7 +281,9 @@ class HostileBroker:
         """Cut every connection there is."""
         for sock in list(self._peers):
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                # The plain socket's: an SSLSocket's own drops its TLS first, and a script in another thread would
+                # then read the records of a session as if they were packets.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def close(self):
         # shutdown wakes the thread in accept; close alone does not.
