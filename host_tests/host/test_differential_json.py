@@ -3,45 +3,17 @@
 import json
 import os
 import random
-import re
 import sys
 from pathlib import Path
 
 import on_port
 import pytest
+from strict_reference import Loose, depth, integer, loose, number, pairs
 
 import counts
 
 sys.path.append(str(Path(__file__).parent.parent / "bench"))
 import json_texts  # noqa: E402 (its folder is not on the path of other tests)
-
-
-class Loose(Exception):
-    pass
-
-
-def loose(*_):
-    raise Loose
-
-
-def pairs(members):
-    if len({name for name, _ in members}) != len(members):
-        raise Loose
-    return dict(members)
-
-
-def integer(text):
-    return int(text) if len(text.lstrip("-")) <= 19 else loose()
-
-
-def number(text):
-    whole = re.match(r"-?(\d+)", text)[1]
-    return float(text) if len(whole) <= 19 and len(text) <= 32 and abs(float(text)) < 1e38 else loose()
-
-
-def depth(value):
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
-    return 0 if inner is None else 1 + max(map(depth, inner), default=0)
 
 
 def reference(data):

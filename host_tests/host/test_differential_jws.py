@@ -21,6 +21,7 @@ from joserfc import jws as joserfc_jws
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 from joserfc.registry import HeaderParameter
+from strict_reference import Loose, depth, integer, loose, number, pairs
 
 import counts
 from latchkey import jwk, jws
@@ -101,40 +102,12 @@ def strictly_encoded(token):
     )
 
 
-class LooseJson(Exception):
-    pass
-
-
-def loose(*_):
-    raise LooseJson
-
-
-def pairs(members):
-    if len({name for name, _ in members}) != len(members):
-        raise LooseJson
-    return dict(members)
-
-
-def integer(text):
-    return int(text) if len(text.lstrip("-")) <= 19 else loose()
-
-
-def number(text):
-    whole = re.match(r"-?(\d+)", text)[1]
-    return float(text) if len(whole) <= 19 and len(text) <= 32 and abs(float(text)) < 1e38 else loose()
-
-
-def depth(value):
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
-    return 0 if inner is None else 1 + max(map(depth, inner), default=0)
-
-
 def strict_json(data):
     try:
         text = data.decode("utf-8")
         value = json.loads(text, object_pairs_hook=pairs, parse_constant=loose, parse_int=integer, parse_float=number)
         json.dumps(value, ensure_ascii=False).encode()
-    except (LooseJson, ValueError, RecursionError):
+    except (Loose, ValueError, RecursionError):
         return False
     return depth(value) <= 6
 
