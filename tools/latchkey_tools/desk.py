@@ -12,14 +12,13 @@ by itself, as a chip starts again after a reset; a soft reset from the raw REPL 
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import httpx
 
-from latchkey_tools import build, umqtt
+from latchkey_tools import build, umqtt, wirecall
 from latchkey_tools.broker import free_port
 from latchkey_tools.pki import write_private
 from latchkey_tools.serialport import Bridge
@@ -156,15 +155,7 @@ class Desk:
 
     def mpremote(self, *arguments, timeout_s=60):
         """Run the real mpremote against the serial port; returns what it printed, DeskError if it failed."""
-        command = [sys.executable, "-m", "mpremote", "connect", self.serial, *arguments]
-        try:
-            done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=timeout_s)
-        except subprocess.TimeoutExpired as error:
-            raise DeskError(f"mpremote {arguments[0]} took longer than {timeout_s} s") from error
-        if done.returncode != 0:
-            words = (done.stderr.strip() or done.stdout.strip() or "no words").splitlines()[-1]
-            raise DeskError(f"mpremote {arguments[0]} failed: {words}")
-        return done.stdout
+        return wirecall.mpremote(self.serial, arguments, timeout_s, DeskError)
 
     def provision(self, document, wait=True):
         """Provision over the wire, as at a factory: copy the document, let the device commit it, restart.

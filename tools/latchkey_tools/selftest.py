@@ -6,10 +6,9 @@ The board must carry the firmware. Its program is stopped meanwhile and runs aga
 row differs or the table could not be walked.
 """
 
-import subprocess
 import sys
 
-from latchkey_tools import build
+from latchkey_tools import build, wirecall
 
 TABLE = build.ROOT / "host_tests" / "vectors" / "selftest.json"
 # The unix port has its flash at /flash and the host's files at /; a chip has its flash at /.
@@ -46,15 +45,7 @@ def run(port, report=print, timeout_s=600):
 
 
 def _mpremote(port, timeout_s, *arguments):
-    command = [sys.executable, "-m", "mpremote", "connect", port, *arguments]
-    try:
-        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=timeout_s)
-    except subprocess.TimeoutExpired as error:
-        raise SelftestError(f"mpremote {arguments[0]} took longer than {timeout_s} s") from error
-    if done.returncode != 0:
-        words = (done.stderr.strip() or done.stdout.strip() or "no words").splitlines()[-1]
-        raise SelftestError(f"mpremote {arguments[0]} failed: {words}")
-    return done.stdout
+    return wirecall.mpremote(port, arguments, timeout_s, SelftestError)
 
 
 def main():
