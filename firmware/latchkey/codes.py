@@ -24,14 +24,20 @@ insufficient_scope 403 The token's roles do not permit this.
 verify_busy 429 Too many unknown tokens; try again.
 unprovisioned 503 The device has not been provisioned.
 no_keys 503 The device holds no keys yet.
+safe_boot 503 The device is in its safe state.
 bad_request 400 This is not a valid request.
 json_refused 400 The body is not strict JSON.
 token_in_url 400 A token must not stand in a URL.
 plain_http 403 Not over plain HTTP from the network: use the access point or HTTPS.
 origin_refused 403 Requests from other web pages are refused.
+presence_needed 403 This needs somebody at the device.
+wire_only 403 This changes over the wire only.
 not_found 404 There is nothing here.
 method_not_allowed 405 This method is not allowed here.
 timeout 408 The request took too long.
+locks_out 409 This would shut out the token that asks for it.
+trial_running 409 Another change is being tried.
+no_access_point 409 There would be no way back in.
 length_required 411 The body needs a Content-Length.
 too_large 413 The body is too large.
 uri_too_long 414 The request line is too long.
@@ -42,6 +48,7 @@ tls_required 426 This needs HTTPS.
 headers_too_large 431 The header fields are too large.
 server_error 500 The device failed to answer; it is still running.
 full_house 503 Too many connections; try again.
+not_stored 507 Flash refused; nothing has changed.
 """
 
 

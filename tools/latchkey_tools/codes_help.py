@@ -27,14 +27,22 @@ CODES = {
     "verify_busy": "wait as `Retry-After` says",
     "unprovisioned": "provision it over the wire",
     "no_keys": "let it reach the broker, or load keys over the wire",
+    "safe_boot": "read `/v1/log`, then restart it (`POST /v1/restart`, or power off and on)",
     "bad_request": "correct the client",
     "json_refused": "correct the body",
     "token_in_url": "send it in the `Authorization` header",
     "plain_http": "use the access point, or give the device a certificate and use HTTPS",
     "origin_refused": "call from the device's own address, or from a program",
+    "presence_needed": (
+        "press the button (without one: switch it on five times, a few seconds each), then try again"
+    ),
+    "wire_only": "provision it over the wire",
     "not_found": "see `openapi.yaml`",
     "method_not_allowed": "use one of them",
     "timeout": "send it faster",
+    "locks_out": "keep a role of yours at `configure`, and the issuer that your tokens have",
+    "trial_running": "wait until `GET /v1/pairing` no longer says joining",
+    "no_access_point": "provision one over the wire",
     "length_required": "send the length",
     "too_large": "send less",
     "uri_too_long": "shorten it",
@@ -45,6 +53,7 @@ CODES = {
     "headers_too_large": "send fewer",
     "server_error": "report it with `/v1/log`",
     "full_house": "try again as `Retry-After` says",
+    "not_stored": "try again; if it stays, power the device off and on, and report it with `/v1/log`",
 }
 
 # reason: (what happened, what to do)
