@@ -27,6 +27,12 @@ def test_reasons_of_the_cloud_link_are_told_as_in_cloud_md():
         assert not codes_help.link_advice(reason)[1].startswith("as for")
 
 
+def test_reasons_of_pairing_are_told_as_in_pairing_md():
+    rows = table_rows((ROOT / "docs/pairing.md").read_text(), "| reason | what happened |")
+    assert codes_help.PAIRING_REASONS == {row[0].strip("`"): (row[1], row[2]) for row in rows}
+    assert codes_help.pairing_advice("dns") == codes_help.link_advice("dns")
+
+
 def test_cli_md_is_what_the_help_makes_of_it():
     assert clidocs.TARGET.read_text() == clidocs.text(), "run python -m latchkey_tools.clidocs"
 

@@ -1,6 +1,6 @@
-"""What the person can do: about every code that a device answers, and every reason of its cloud link.
+"""What the person can do: about every code that a device answers, and every reason of its cloud link and of pairing.
 
-The sentences are those of docs/security.md and docs/cloud.md, which no installed package carries; a test holds them
+The sentences are those of docs/security.md, docs/cloud.md and docs/pairing.md, which no installed package carries; a test holds them
 equal. They are shown without their backticks.
 """
 
@@ -107,6 +107,32 @@ REASONS = {
     "internal": ("a fault in the firmware", "report it"),
 }
 
+# The same for a trial of a network; what is not here has the words of the cloud link.
+PAIRING_REASONS = {
+    "wifi_wrong_passphrase": (
+        "the network refuses the passphrase",
+        "run it again with the right one; mind capital letters, and which of two networks it is for",
+    ),
+    "wifi_not_found": (
+        "the device does not see that network",
+        "check the name, letter by letter; it must be a 2.4 GHz network in reach of the device, not of this machine",
+    ),
+    "no_address": (
+        "it joined, and the network gave it no address",
+        "check the router's DHCP: is it on, has it addresses left, does it know the device's MAC address",
+    ),
+    "no_route": ("it joined, and the network knows no way out", "check the router, and that the broker may be reached"),
+    "no_wifi": (
+        "it did not join within two minutes, and the chip does not say why",
+        "bring device and access point closer together, see that the network takes WPA2, and run it again",
+    ),
+    "power_cut": ("it lost power or restarted while it tried", "leave it switched on, and run it again"),
+    "not_stored": (
+        "it worked, but could not be stored",
+        "run it again; if it stays, power the device off and on, and report it with `/v1/log`",
+    ),
+}
+
 
 def advice(code):
     """What to do about a device's code; a pointer to the table for one that this version does not know."""
@@ -118,4 +144,12 @@ def link_advice(reason):
     happened, todo = REASONS.get(reason, (f"it says {reason}", "see docs/cloud.md of the device's version"))
     if todo.startswith("as for `"):
         todo = REASONS[todo.split("`")[1]][1]
+    return happened.replace("`", ""), todo.replace("`", "")
+
+
+def pairing_advice(reason):
+    """(what happened, what to do) about a trial of a network or broker that failed."""
+    if reason not in PAIRING_REASONS:
+        return link_advice(reason)
+    happened, todo = PAIRING_REASONS[reason]
     return happened.replace("`", ""), todo.replace("`", "")

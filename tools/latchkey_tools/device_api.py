@@ -7,6 +7,7 @@ from the token, not from whoever answers.
 
 import ipaddress
 import json
+import os
 import ssl
 import time
 import urllib.parse
@@ -19,16 +20,19 @@ from latchkey_tools.codes_help import advice
 from latchkey_tools.wallet import claims_of, systems_of
 
 ACCESS_POINT = "192.168.4.1"
+SOURCE_VARIABLE = "LATCHKEY_SOURCE"
 _MAX_ANSWER = 256 * 1024
 _MAX_WAIT_S = 30
 
 
 class Unreachable(Exception):
-    """Nobody there, or not a Latchkey device; ``link`` says where it broke: "reach" or "tls"."""
+    """Nobody there, or not a Latchkey device; ``link`` says where it broke: "reach" or "tls". ``may_have_arrived``: the
+    request was on its way, only the answer is missing."""
 
     def __init__(self, text, link="reach"):
         super().__init__(text)
         self.link = link
+        self.may_have_arrived = False
 
 
 class Refusal(Exception):
@@ -44,11 +48,13 @@ class Refusal(Exception):
 
 class Device:
     """``host``: name, address, with or without port or scheme, or a System UUID. ``ca``: PEM file that vouches for its
-    HTTPS certificate; this machine's own store by default. ``get`` and the others take a token's text or None."""
+    HTTPS certificate; this machine's own store by default. ``source``: the address of this machine to call from, by
+    default the first of LATCHKEY_SOURCE. ``call`` and ``events`` take a token's text or None."""
 
-    def __init__(self, host, ca=None, timeout_s=15, connect_s=5):
+    def __init__(self, host, ca=None, timeout_s=15, connect_s=5, source=None):
         self.secure, self.host, self.port = parse_host(host)
         self._ca = ca
+        self._source = source or sources()[0]
         self._timeout = httpx.Timeout(timeout_s, connect=connect_s)
         self._clients = {}
         self._probed = self.secure
@@ -78,12 +84,12 @@ class Device:
             raise Unreachable(f"{self.url} answers, but is no Latchkey device")
         return body
 
-    def call(self, method, path, token, body=None):
-        """The answer's dict; Refusal or Unreachable. Told to wait, it waits and tries once more, and says so."""
+    def call(self, method, path, token, body=None, patient=True):
+        """The answer's dict; Refusal or Unreachable. Told to wait, the ``patient`` wait and try once more, and say so."""
         self.choose_channel()
         status, answer, headers = self._exchange(method, path, token, body)
         wait_s = _seconds(headers.get("retry-after"))
-        if status in (429, 503) and wait_s is not None and wait_s <= _MAX_WAIT_S:
+        if patient and status in (429, 503) and wait_s is not None and wait_s <= _MAX_WAIT_S:
             code = show.plain(answer.get("code"))
             show.say(f"the device asks to wait {show.span(wait_s)} ({code}); trying once more then")
             time.sleep(wait_s)
@@ -126,7 +132,9 @@ class Device:
             with client.stream(method, self.url + path, json=body, headers=headers, extensions=extensions) as response:
                 return response.status_code, _json(self.url, _body(self.url, response)), response.headers
         except httpx.HTTPError as error:
-            raise self._unreachable(error) from None
+            failure = self._unreachable(error)
+            failure.may_have_arrived = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            raise failure from None
         except UnicodeEncodeError:
             raise Refusal(0, "token_malformed", "This is not a CLOUD- token.") from None
 
@@ -136,7 +144,8 @@ class Device:
         if name not in self._clients:
             verify = self._context(name) if self.secure else True
             limits = httpx.Limits(max_connections=1, keepalive_expiry=5)
-            self._clients[name] = httpx.Client(verify=verify, trust_env=False, timeout=self._timeout, limits=limits)
+            way = httpx.HTTPTransport(verify=verify, trust_env=False, limits=limits, local_address=self._source)
+            self._clients[name] = httpx.Client(transport=way, trust_env=False, timeout=self._timeout)
         return self._clients[name], {"sni_hostname": name} if name else {}
 
     def _certificate_name(self, token):
@@ -163,6 +172,8 @@ class Device:
             return Unreachable(f"{self.host} does not answer; is it powered, and on the same network as this machine?")
         if "Name or service" in text or "not known" in text or "resolution" in text or "getaddrinfo" in text:
             return Unreachable(f"the name {self.host} is not known here; give the device's IP address instead")
+        if "assign requested address" in text:
+            return Unreachable(f"this machine has no address {self._source}, which {SOURCE_VARIABLE} names")
         if isinstance(error, httpx.ConnectError):
             return Unreachable(f"nothing answers at {self.url}; check address and port, or `latchkey device find`")
         return Unreachable(f"{self.url} broke off ({type(error).__name__}); it may be restarting: try again")
@@ -184,6 +195,15 @@ def parse_host(text):
         raise ValueError(f"{show.plain(text)[:80]} is no address of a device; write a name or IP address")
     secure = parts.scheme == "https"
     return secure, parts.hostname, port or (443 if secure else 80)
+
+
+def sources():
+    """Addresses of this machine to call from, best first; (None,) leaves the choice to the system. ValueError."""
+    texts = [text.strip() for text in os.environ.get(SOURCE_VARIABLE, "").split(",") if text.strip()]
+    try:
+        return tuple(str(ipaddress.ip_address(text)) for text in texts) or (None,)
+    except ValueError:
+        raise ValueError(f"{SOURCE_VARIABLE} is no IP address of this machine, nor several with commas") from None
 
 
 def local_name(system_uuid):
