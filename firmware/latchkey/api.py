@@ -121,7 +121,7 @@ class Api:
                 raise ConfigError("invalid_field", "", "The body must be an object.")
             exchange.body = parsed
         result = exchange.route.handler(exchange)
-        return result if isinstance(result, Response) else _json(200, result)
+        return result if isinstance(result, Response) else as_json(200, result)
 
     def ask(self, request, permission):
         """The Grant for the request's token if it opens ``permission`` (or ANY) now; raises TokenError or Refused."""
@@ -141,7 +141,7 @@ class Api:
             answer["field"] = exc.field
             answer["message"] = exc.message or sentence
         self.refusals[code] = self.refusals.get(code, 0) + 1
-        response = _json(status, answer)
+        response = as_json(status, answer)
         response.code = code
         response.lines = _lines(code, status, exc)
         return response
@@ -208,7 +208,7 @@ class Api:
     def _identify(self, exchange):
         _check_empty(exchange.body)
         self.product.identify()
-        return _json(202, {"accepted": True})
+        return as_json(202, {"accepted": True})
 
     def _diagnostics(self, _exchange):
         facts = self.device.diagnostics()
@@ -221,12 +221,13 @@ class Api:
     def _restart(self, exchange):
         _check_empty(exchange.body)
         self.device.log.add("restart asked by " + exchange.grant.jti)
-        response = _json(202, {"accepted": True})
+        response = as_json(202, {"accepted": True})
         response.after = self.device.restart
         return response
 
     def _events(self, exchange):
         request = exchange.request
+        self.product.state()  # A product without one says so before the stream begins.
         response = Response(200, media="text/event-stream")
         if request.method != "HEAD":
             response.stream = self.hub.subscribe(lambda: self.ask(request, "read"))
@@ -235,7 +236,7 @@ class Api:
         return response
 
 
-def _json(status, value):
+def as_json(status, value):
     return Response(status, json.dumps(value).encode())
 
 

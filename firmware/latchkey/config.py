@@ -78,13 +78,17 @@ class ConfigStore:
     def save(self, data):
         """Judge and keep ``data`` (bytes of JSON) whole; returns the configuration. ConfigError, StoreError."""
         config = parse(data)
+        self.keep(config)
+        return config
+
+    def keep(self, config):
+        """Keep a configuration (dict) that was judged. StoreError."""
         if config != self.load():
             self._slots.write(json.dumps(config).encode())
-        return config
 
     def erase(self):
         """Keep none; neither slot holds it afterwards."""
-        _erase(self._slots)
+        erase(self._slots)
 
 
 class CredentialStore:
@@ -122,7 +126,7 @@ class CredentialStore:
 
     def erase(self, name):
         """Forget one secret; neither slot holds it afterwards."""
-        _erase(self._slots(name))
+        erase(self._slots(name))
 
     def _slots(self, name):
         return Slots(self._store, name, b"s")
@@ -137,7 +141,8 @@ class CredentialStore:
         return str(data, "utf-8") if name.endswith("passphrase") else bytes(data)
 
 
-def _erase(slots):
+def erase(slots):
+    """Overwrite both slots with nothing."""
     if slots.ever_written:
         slots.write(b"")
         slots.write(b"")

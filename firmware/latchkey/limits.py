@@ -105,6 +105,33 @@ CREDENTIAL_BYTES = const(4096)
 WIFI_FIRST_PAUSE_MS = const(8000)  # less, and a slow association is cut off by the next try
 WIFI_CEILING_MS = const(120000)
 
+# Pairing and configuration over the local API (A3, A5, A6), starts (A9), sleep: seconds unless the name says otherwise
+PAIRING_BODY_BYTES = const(1024)
+CONFIG_BODY_BYTES = const(2048)
+CERTIFICATE_BODY_BYTES = const(6144)
+CHANGES_BYTES = const(2048)
+TRUST_CHANGES = const(4)
+TRIAL_S = const(120)
+TRIAL_PAUSE_S = const(1)  # the answer to the request that began it leaves first
+JOIN_TRIES = const(3)  # a wrong key shows at the first, and at times by mistake
+AP_OPEN_S = const(900)
+AP_AFTER_S = const(120)
+PRESENCE_S = const(600)
+SCAN_WAIT_S = const(10)
+NETWORKS = const(16)
+PRESS_LONG_MS = const(3000)
+PRESS_RESET_MS = const(10000)
+PRESS_LEAST_MS = const(50)
+CYCLE_S = const(10)  # switched off again sooner, a start counts as one of a row
+CYCLES_OPEN = const(5)
+CYCLES_RESET = const(10)
+CRASHES = const(3)
+CRASH_PAUSE_MS = const(2000)
+STABLE_S = const(300)
+AWAKE_S = const(300)
+AWAKE_SCHEDULED_S = const(60)
+AWAKE_EVERY = const(12)  # measurements of a sleeping sensor to one window of its API
+
 # Provisioning over the wire
 PROVISION_BYTES = const(16384)
 PROVISION_DEPTH = const(5)

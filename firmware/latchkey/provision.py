@@ -42,6 +42,11 @@ def read_renewal(data):
     document = strictjson.parse(data, PROVISION_DEPTH)
     if not isinstance(document, dict):
         raise _wrong("")
+    return renewal_of(document)
+
+
+def renewal_of(document):
+    """The same of a parsed object (dict). ConfigError."""
     for name in document:
         if name not in ("cert_der", "key_der"):
             raise _wrong(name)

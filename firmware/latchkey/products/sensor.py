@@ -36,6 +36,10 @@ class Product:
         if self._values() != before and self.on_change:
             self.on_change()
 
+    def restore(self, state):
+        """Take up what was measured before a sleep (a dict as ``state`` gives it)."""
+        self._state = state
+
     def patch(self, fields):
         """Nothing of a sensor can be set: ConfigError for any field."""
         for field in fields:

@@ -1,0 +1,97 @@
+"""Why we start, and what that asks for: crashes in a row (A9), short power cycles in place of a button (A7), sleep.
+
+Crashes stand in ``note``, memory that outlives every reset but no power cut (a chip's RTC memory), so a device that was
+switched on is always tried whole. Power cycles stand in flash. A panic reads as an ordinary reset on ESP32; the mark
+that the program runs tells it from a restart that was meant.
+"""
+
+import struct
+
+from latchkey import limits
+from latchkey.errors import StoreError
+from latchkey.slots import Slots
+
+_NOTE = "<2sBBHIQ"  # magic, running, crashes, wakes, ms of sleep, floor
+_MAGIC = b"LN"
+# The oscillator that counts sleep is good to some percent: less is known to be past.
+_SLEPT_PERCENT = 90
+
+
+class Boots:
+    """``note``: ``read() write(bytes)``. ``cause``: of this start (hw/chip.py). ``counts_cycles``: a device without a
+    button. ``timed``: a sleep ended because its time was over.
+
+    ``.safe``: no application in this boot (A9). ``.gesture``: "long", "reset" or None, what power cycles say.
+    ``.crashes``; ``.wakes``: sleeps since power-on; ``.kept``: bytes that outlived the sleep; ``.floor_unix_s``: a moment
+    known to be past, 0 for none.
+    """
+
+    def __init__(self, note, store, cause, counts_cycles, timed=False):
+        self._note = note
+        self._store = store
+        (running, self.crashes, self.wakes, slept_ms, self.floor_unix_s), self.kept = _unpack(note.read())
+        if cause == "power":
+            self.crashes = self.wakes = 0
+        elif cause == "watchdog" or (cause == "reset" and running):
+            self.crashes += 1
+        if cause != "sleep":
+            self.kept = b""
+        else:
+            self.wakes = (self.wakes + 1) & 0xFFFF
+            self.floor_unix_s += slept_ms * _SLEPT_PERCENT // 100000 if timed else 0
+        self.safe = self.crashes >= limits.CRASHES
+        self.gesture = self._count_cycle() if counts_cycles and cause == "power" else None
+        self._write(True)
+
+    def settled(self, uptime_s):
+        """To be called now and then: what was no short start, and what runs well, no longer counts."""
+        if self._cycles and uptime_s >= limits.CYCLE_S:
+            self._keep_cycles(0)
+        if self.crashes and not self.safe and uptime_s >= limits.STABLE_S:
+            self.crashes = 0
+            self._write(True)
+
+    def end(self, floor_unix_s=0, crashed=False, sleep_ms=0, kept=b""):
+        """Before a reset or sleep of our own, or back to the prompt. One that was meant forgives every crash."""
+        self.kept = kept
+        self.crashes = min(self.crashes + 1, 255) if crashed else 0
+        self.floor_unix_s = max(self.floor_unix_s, floor_unix_s)
+        self._write(False, sleep_ms)
+
+    _cycles = 0
+
+    def _count_cycle(self):
+        slots = Slots(self._store, "starts", b"b")
+        try:
+            data = slots.read(1)
+        except StoreError:
+            data = None
+        cycles = data[0] + 1 if data else 1
+        gesture = "reset" if cycles >= limits.CYCLES_RESET else "long" if cycles == limits.CYCLES_OPEN else None
+        self._keep_cycles(0 if gesture == "reset" else cycles)
+        return gesture
+
+    def _keep_cycles(self, count):
+        self._cycles = count
+        try:
+            Slots(self._store, "starts", b"b").write(bytes((count,)))
+        except StoreError:
+            pass  # A row that is not counted to its end does nothing.
+
+    def _write(self, running, sleep_ms=0):
+        head = struct.pack(_NOTE, _MAGIC, running, min(self.crashes, 255), self.wakes, sleep_ms, self.floor_unix_s)
+        data = head + self.kept
+        self._note.write(data + bytes((_sum(data),)))
+
+
+def _unpack(data):
+    """(running, crashes, wakes, ms of sleep, floor), kept bytes; all nothing where it is no note: after power-on it is
+    noise."""
+    size = struct.calcsize(_NOTE)
+    if len(data) <= size or data[:2] != _MAGIC or _sum(data[:-1]) != data[-1]:
+        return (0, 0, 0, 0, 0), b""
+    return struct.unpack(_NOTE, data[:size])[1:], data[size:-1]
+
+
+def _sum(data):
+    return sum(data) & 0xFF

@@ -1,0 +1,109 @@
+"""What the device is set to: in force in RAM, kept in flash, changed while it runs.
+
+``settings``: called with a function, gives it the module latchkey.settings for that one call, which is too large to
+stay in RAM. ``wireless``: whether the device joins networks itself. Who may change what, and whether it works, is
+decided elsewhere (setup.py, pairing.py).
+"""
+
+from latchkey import policy
+from latchkey.errors import StoreError
+
+
+class Installation:
+    """``.config`` (dict or None), ``.credentials``, ``.changes``: as ``settings.load`` gives them.
+
+    Set by the composition: ``verifier``, and ``relink(config, credentials)``, which builds the link anew and gives it.
+    """
+
+    def __init__(self, store, settings, log, wireless):
+        self._store = store
+        self._wireless = wireless
+        self._log = log
+        self._settings = settings
+        self.config, self.credentials, self.changes = settings(lambda module: module.load(store))
+        self.verifier = self.relink = self.link = None
+
+    @property
+    def unpaired(self):
+        """Whether this device joins networks, and none was given yet."""
+        return self._wireless and not self.config["wifi"]["ssid"]
+
+    @property
+    def hostname(self):
+        return "latchkey-" + self.config["system_uuid"][:8].lower()
+
+    @property
+    def ap_passphrase(self):
+        return self.credentials["ap_passphrase"]
+
+    def network(self):
+        """(ssid, passphrase) to join, or (None, None)."""
+        if not self.config["wifi"]["ssid"]:
+            return None, None
+        return self.config["wifi"]["ssid"], self.credentials["wifi_passphrase"]
+
+    def link_state(self):
+        """(state, reason) of the cloud link."""
+        status = self.link.status() if self.link else {"state": "stopped", "reason": ""}
+        return status["state"], status["reason"]
+
+    def link_to(self, config):
+        """Have the link try another configuration; None: the one in force."""
+        if self.relink:
+            self.link = self.relink(config or self.config, self.credentials)
+
+    def keep(self, config, by, secret, trial=None):
+        """A configuration and ``secret`` (``wifi_passphrase`` or nothing) at once, with what came of a ``trial``.
+
+        ``by``: (jti, names of trust settings, unix_s) if there are any, or None. StoreError: nothing is kept.
+        """
+        self._settings(lambda module: self._keep(module, config, by, secret, trial))
+        if self.verifier:
+            self.verifier.policy = policy.from_config(config)
+
+    def _keep(self, module, config, by, secret, trial):
+        changes = dict(self.changes)
+        if trial:
+            changes["trial"] = trial
+        if by:
+            changes = module.with_trust(changes, by)
+            self._log("trust: %s by %s" % (", ".join(by[1]), by[0]))
+        module.commit(self._store, config=config, changes=changes, **secret)
+        self.config, self.changes = config, changes
+        self.credentials.update(secret)
+
+    def note(self, trial):
+        """Keep the record of a trial. StoreError."""
+        changes = dict(self.changes, trial=trial)
+        self._settings(lambda module: module.note(self._store, changes))
+        self.changes = changes
+
+    def note_at_least(self, trial):
+        """The same, and in RAM alone where flash refuses."""
+        try:
+            self.note(trial)
+        except StoreError:
+            self.changes = dict(self.changes, trial=trial)
+
+    def forget_network(self):
+        """Leave the network for good. StoreError."""
+        self._settings(lambda module: self._put_away(module, dict(self.config, wifi={"ssid": ""})))
+
+    def reset(self):
+        """Factory reset (A7): Wi-Fi, name and hosts go. A power cut in its middle is no harm. StoreError."""
+        self._settings(lambda module: self._put_away(module, module.wiped(self.config)))
+
+    def _put_away(self, module, config):
+        changes = dict(self.changes, trial=module.idle())
+        module.commit(self._store, config=config, changes=changes, wifi_passphrase=None)
+        self.config, self.changes = config, changes
+        self.credentials["wifi_passphrase"] = None
+
+    def renew(self, pair):
+        """Keep a new client certificate and have the link try it. StoreError."""
+        self.credentials = self._settings(lambda module: module.renew(self._store, pair))
+        self.link_to(None)
+
+    def settle(self, kept):
+        """The broker has taken the new client certificate, or refused it. StoreError."""
+        self.credentials = self._settings(lambda module: module.settle(self._store, kept))

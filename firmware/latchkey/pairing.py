@@ -1,0 +1,198 @@
+"""From the box to the owner's network: trials, the access point, presence (A3, A5, A6).
+
+A trial runs in RAM: flash learns of new settings once they have worked, so after a power cut the last good ones are
+back. What was tried and what came of it is kept for whoever asks later. The loop calls ``tick`` at every turn.
+
+``radio``: see hw/wifi.py. ``owner``: whose settings these are, latchkey.installation. Times are whole seconds of
+``uptime_s``; ``hurry`` divides every window (tests).
+"""
+
+from latchkey import limits
+from latchkey.errors import LatchkeyError, StoreError
+
+# What a chip says of a network that will not let us in however often we ask.
+_FINAL = ("wifi_wrong_passphrase", "wifi_not_found")
+_NO_GATEWAY = (None, "", "0.0.0.0")
+
+
+class Trial:
+    """Settings that are tried: ``config`` (dict, judged), ``passphrase`` (text or None) if ``wifi``, ``cloud``: whether
+    the broker has to take us too, ``by``: ``jti`` and names of trust settings, or None."""
+
+    def __init__(self, config, passphrase=None, wifi=False, cloud=False, by=None):
+        self.config = config
+        self.passphrase = passphrase
+        self.wifi = wifi
+        self.cloud = cloud
+        self.by = by
+        self.starts_s = 0
+        self.started = False
+
+
+class Pairing:
+    def __init__(self, radio, uptime_s, owner, log, hurry=1):
+        self._radio = radio
+        self._uptime_s = uptime_s
+        self._owner = owner
+        self._log = log
+        self._hurry = hurry
+        self._trial = None
+        self._leaves_s = None
+        self._ap_until_s = self._scan_until_s = self._present_until_s = 0
+
+    # Who is at the device
+
+    def pressed(self):
+        """Somebody is here: presence for ten minutes (A3)."""
+        self._present_until_s = self._uptime_s() + self._window(limits.PRESENCE_S)
+
+    @property
+    def busy(self):
+        """Whether somebody sets this device up: no time to sleep."""
+        return self._trial is not None or self._radio.ap_open
+
+    @property
+    def distrusts_broker(self):
+        """Whether the broker at hand is only tried: what it sends must not outlive the trial."""
+        return self._trial is not None and self._trial.started and self._trial.cloud
+
+    @property
+    def present(self):
+        """Whether trust settings may change now: nobody has a device yet that is in no network (A3)."""
+        return self._owner.unpaired or self._uptime_s() < self._present_until_s
+
+    def open(self, scan=True):
+        """The access point, for fifteen minutes; none without a passphrase (A5)."""
+        if scan and not self._radio.ap_open:
+            # While nobody has joined a scan disturbs nobody.
+            self._radio.ask_scan()
+            self._scan_until_s = self._uptime_s() + limits.SCAN_WAIT_S
+        self._open_for(limits.AP_OPEN_S)
+
+    # Trials
+
+    def check_idle(self):
+        """LatchkeyError "trial_running" while one is: what it would keep was made of the settings before."""
+        if self._trial:
+            raise LatchkeyError("trial_running")
+
+    def begin(self, trial):
+        """Try other settings, once the answer to this request is out. StoreError: nothing has changed."""
+        self._owner.note(_record("joining", trial))
+        trial.starts_s = self._uptime_s() + limits.TRIAL_PAUSE_S
+        self._trial = trial
+
+    def leave(self):
+        """Forget the network, which the radio leaves once the answer is out. StoreError: nothing has changed."""
+        self._owner.forget_network()
+        self._leaves_s = self._uptime_s() + limits.TRIAL_PAUSE_S
+
+    def tick(self):
+        """What is due now; returns at once."""
+        self._radio.turn()
+        now = self._uptime_s()
+        if self._leaves_s is not None and now >= self._leaves_s:
+            self._leaves_s = None
+            self._radio.use(None, None)
+            self.open()
+        if self._trial and now >= self._trial.starts_s:
+            self._watch(self._trial, now)
+        self._follow_ap(now)
+
+    def status(self):
+        """For the person who waits: see docs/openapi.yaml, Pairing."""
+        now = self._uptime_s()
+        answer = dict(self._owner.changes["trial"])
+        if answer["state"] == "joined":
+            answer["address"] = self._radio.station()[2]
+        answer["host"] = self._owner.hostname + ".local"
+        answer["access_point_s"] = max(0, self._ap_until_s - now) if self._radio.ap_open else 0
+        answer["presence_s"] = limits.PRESENCE_S if self._owner.unpaired else max(0, self._present_until_s - now)
+        return answer
+
+    def _watch(self, trial, now):
+        if not trial.started:
+            return self._start(trial)
+        reason = self._wifi_outcome() if trial.wifi else ""
+        if reason == "" and trial.cloud:
+            reason = self._cloud_outcome()
+        if reason is None and now - trial.starts_s >= self._window(limits.TRIAL_S):
+            reason = self._late_reason(trial)
+        if reason is None:
+            return
+        if reason == "":
+            reason = self._keep(trial)
+        if reason:
+            self._take_back(trial, reason)
+
+    def _start(self, trial):
+        trial.started = True
+        if trial.wifi:
+            self._open_for(limits.TRIAL_S + limits.AP_AFTER_S)
+            self._radio.use(trial.config["wifi"]["ssid"], trial.passphrase)
+        if trial.cloud:
+            self._owner.link_to(trial.config)
+
+    def _wifi_outcome(self):
+        """"" once joined, a reason that is final, or None."""
+        up, reason, _, gateway, tries = self._radio.station()
+        if up:
+            return "no_route" if gateway in _NO_GATEWAY else ""
+        return reason if tries >= limits.JOIN_TRIES and reason in _FINAL else None
+
+    def _cloud_outcome(self):
+        return "" if self._owner.link_state()[0] == "online" else None
+
+    def _late_reason(self, trial):
+        up, reason = self._radio.station()[:2]
+        if trial.wifi and not up:
+            return reason or "no_wifi"
+        return self._owner.link_state()[1] or "no_answer"
+
+    def _keep(self, trial):
+        """"" once flash has it, else why it does not."""
+        record = _record("joined", trial, self._radio.station()[2])
+        secret = {"wifi_passphrase": trial.passphrase} if trial.wifi else {}
+        try:
+            self._owner.keep(trial.config, trial.by, secret, record)
+        except StoreError:
+            return "not_stored"
+        self._trial = None
+        self._log("pairing: joined " + record["ssid"])
+        if trial.wifi:
+            # Joining moved the access point to another channel, and who waits there needs time to come back.
+            self._open_for(limits.AP_AFTER_S)
+        if trial.cloud:
+            # What the broker sent meanwhile was not believed; retained messages come again.
+            self._owner.link_to(None)
+        return ""
+
+    def _take_back(self, trial, reason):
+        self._trial = None
+        self._log("pairing: failed, " + reason)
+        if trial.wifi:
+            self._radio.use(*self._owner.network())
+            self._open_for(limits.AP_OPEN_S if self._owner.unpaired else limits.AP_AFTER_S)
+        if trial.cloud:
+            self._owner.link_to(None)
+        self._owner.note_at_least(_record("failed", trial, None, reason))
+
+    # The access point
+
+    def _follow_ap(self, now):
+        wanted = now < self._ap_until_s and self._owner.ap_passphrase is not None
+        if self._radio.ap_open and not wanted:
+            self._radio.close_ap()
+        elif wanted and not self._radio.ap_open and not (self._radio.scanning and now < self._scan_until_s):
+            self._radio.open_ap(self._owner.hostname, self._owner.ap_passphrase)
+
+    def _open_for(self, seconds):
+        self._ap_until_s = self._uptime_s() + self._window(seconds)
+
+    def _window(self, seconds):
+        return seconds // self._hurry
+
+
+def _record(state, trial, address=None, reason=""):
+    what = "wifi" if trial.wifi else "cloud"
+    return {"state": state, "what": what, "ssid": trial.config["wifi"]["ssid"], "address": address, "reason": reason}

@@ -1,0 +1,168 @@
+"""Everything a device is set to, changed as one (A3, A6, A7): configuration, Wi-Fi passphrase, record of changes.
+
+Each has a store of its own. What is to change goes to a journal first and is then carried out; whoever starts next
+finishes what a power cut left. So there is all of a change or nothing. Loaded only when something is read or changes.
+
+The record of changes: ``{"trial": {"state" "what" "ssid" "address" "reason"}, "trust": {"changes", "last"}}``, see
+docs/openapi.yaml.
+"""
+
+import json
+
+from latchkey import config as config_
+from latchkey import renewal
+from latchkey.config import ConfigStore, CredentialStore
+from latchkey.errors import ConfigError, LatchkeyError, StoreError
+from latchkey.limits import CHANGES_BYTES, CONFIG_BYTES, TRUST_CHANGES
+from latchkey.slots import Slots
+
+# A3: who may change what over the local API. The System is the wire's, Wi-Fi goes by a trial of its own.
+_WIRE = ("system_uuid", "dev", "model")
+_TRUST = ("slug", "issuer", "broker", "policy", "roles", "ntp")
+_MERGED = ("broker", "policy")
+_CLOUD = ("slug", "broker")
+
+
+def load(store):
+    """(configuration or None, credentials, changes) in force; finishes what was begun."""
+    pending = _pending(store)
+    if pending:
+        try:
+            _carry_out(store, pending)
+        except StoreError:
+            pass  # Decided is decided: it is in force all the same, and the next start tries again.
+    config = pending.get("config") or ConfigStore(store).load()
+    credentials = CredentialStore(store).load()
+    if "wifi_passphrase" in pending:
+        credentials["wifi_passphrase"] = pending["wifi_passphrase"]
+    return config, credentials, pending.get("changes") or _read_changes(store)
+
+
+def commit(store, **parts):
+    """Change ``config`` (dict, judged), ``wifi_passphrase`` (text, or None to forget it), ``changes``: those given,
+    all or none of them. StoreError: none."""
+    decided = dict(_pending(store), **parts)
+    _journal(store).write(json.dumps(decided).encode())
+    try:
+        _carry_out(store, decided)
+    except StoreError:
+        pass  # Not refused: it stands in the journal.
+
+
+def note(store, changes):
+    """Keep the record of changes alone. StoreError."""
+    if _pending(store):
+        commit(store, changes=changes)
+    else:
+        _write_changes(store, changes)
+
+
+def renew(store, pair):
+    """Keep a new client certificate to be tried (``new_cert_der new_key_der``); the credentials. StoreError."""
+    CredentialStore(store).save(pair)
+    return CredentialStore(store).load()
+
+
+def settle(store, kept):
+    """The broker has taken the new client certificate (``kept``), or refused it; the credentials. StoreError."""
+    renewal.settle(CredentialStore(store), kept)
+    return CredentialStore(store).load()
+
+
+def patched(config, fields):
+    """``config`` with ``fields`` (dict from a client), judged whole, and which trust settings differ (list of names).
+
+    LatchkeyError "wire_only"; ConfigError.
+    """
+    merged = dict(config)
+    for name, value in fields.items():
+        if name in _WIRE and value != config[name]:
+            raise LatchkeyError("wire_only")
+        if name == "wifi":
+            raise ConfigError("invalid_field", "wifi", "The network changes by POST /v1/pairing.")
+        if name in _MERGED and isinstance(value, dict):
+            merged[name] = dict(config[name])
+            merged[name].update(value)
+        else:
+            merged[name] = value
+    judged = config_.parse(json.dumps(merged).encode(), 2 * CONFIG_BYTES)
+    return judged, [name for name in _TRUST if judged[name] != config[name]]
+
+
+def concerns_cloud(names):
+    """Whether a change of these settings has to be tried on the broker (A6)."""
+    for name in names:
+        if name in _CLOUD:
+            return True
+    return False
+
+
+def joining(config, ssid, name, broker):
+    """``config`` for another network, and whatever of name and broker (dict) is not None, judged whole. ConfigError."""
+    merged = dict(config, wifi={"ssid": ssid})
+    if name is not None:
+        merged["name"] = name
+    if broker is not None:
+        merged["broker"] = broker
+    return config_.parse(json.dumps(merged).encode(), 2 * CONFIG_BYTES)
+
+
+def wiped(config):
+    """What a factory reset leaves of a configuration (A7)."""
+    return dict(config, name="", hosts=[], wifi={"ssid": ""})
+
+
+def with_trust(changes, by):
+    """``changes`` with one change of trust more; ``by``: (jti, names, unix_s) (A3)."""
+    jti, names, unix_s = by
+    trust = changes["trust"]
+    last = [{"unix_s": unix_s, "jti": jti, "fields": names}] + trust["last"]
+    return dict(changes, trust={"changes": trust["changes"] + 1, "last": last[:TRUST_CHANGES]})
+
+
+def idle():
+    """The record of a device on which nothing was tried since it was reset or made."""
+    return {"state": "idle", "what": None, "ssid": "", "address": None, "reason": ""}
+
+
+def _journal(store):
+    return Slots(store, "journal", b"j")
+
+
+def _pending(store):
+    try:
+        data = _journal(store).read(4 * CONFIG_BYTES)
+        return json.loads(bytes(data)) if data else {}
+    except (StoreError, ValueError):
+        return {}
+
+
+def _carry_out(store, parts):
+    """Idempotent: a power cut in the middle has it begin anew. The journal, which holds a secret, is erased last."""
+    if "config" in parts:
+        ConfigStore(store).keep(parts["config"])
+    if parts.get("wifi_passphrase"):
+        CredentialStore(store).save({"wifi_passphrase": parts["wifi_passphrase"]})
+    elif "wifi_passphrase" in parts:
+        CredentialStore(store).erase("wifi_passphrase")
+    if "changes" in parts:
+        _write_changes(store, parts["changes"])
+    config_.erase(_journal(store))
+
+
+def _write_changes(store, changes):
+    Slots(store, "changes", b"h").write(json.dumps(changes).encode())
+
+
+def _read_changes(store):
+    """The record; a trial that a restart cut off has failed (A6)."""
+    try:
+        data = Slots(store, "changes", b"h").read(CHANGES_BYTES)
+        changes = json.loads(bytes(data)) if data else None
+    except (StoreError, ValueError):
+        changes = None
+    if not changes:
+        return {"trial": idle(), "trust": {"changes": 0, "last": []}}
+    if changes["trial"]["state"] == "joining":
+        changes["trial"].update({"state": "failed", "reason": "power_cut"})
+    return changes

@@ -1,0 +1,139 @@
+"""Requests that set a device up: pairing and configuration. Judges them; carrying out is the installation's.
+
+Loaded for one such request and let go again (latchkey.routes). Each handler takes ``device`` (latchkey.device.Device)
+and the admitted exchange, whose token may configure. A3's line between settings and trust settings is drawn here.
+"""
+
+from latchkey import policy, provision, settings
+from latchkey.errors import ConfigError, LatchkeyError, StoreError, TokenError
+from latchkey.pairing import Trial
+
+_PAIRING = ("wifi", "name", "broker")
+_WIFI = ("ssid", "passphrase")
+
+
+def post_pairing(device, exchange):
+    """Try to join a network."""
+    device.pairing.check_idle()
+    body = exchange.body
+    _check_members(body, _PAIRING, "")
+    wifi = body.get("wifi")
+    if not isinstance(wifi, dict):
+        raise ConfigError("invalid_field", "wifi", "An object with ssid and passphrase.")
+    _check_members(wifi, _WIFI, "wifi.")
+    ssid, passphrase = wifi.get("ssid"), _passphrase(wifi.get("passphrase"))
+    if not ssid:
+        raise ConfigError("invalid_field", "wifi.ssid", "The name of a network.")
+    config = settings.joining(device.config, ssid, body.get("name"), body.get("broker"))
+    by = None
+    if config["broker"] != device.config["broker"]:
+        by = _by(device, exchange, ["broker"])
+    return _begin(device, exchange, Trial(config, passphrase, True, by is not None, by))
+
+
+def delete_pairing(device, _exchange):
+    """Leave the network."""
+    device.pairing.check_idle()
+    if device.installation.ap_passphrase is None:
+        raise LatchkeyError("no_access_point")
+    _stored(device.pairing.leave)
+    return 202, device.pairing.status()
+
+
+def get_networks(device, _exchange):
+    """Networks in reach, as the last scan found them."""
+    networks, age_s = device.networks()
+    return 200, {
+        "networks": [{"ssid": ssid, "rssi_dbm": rssi, "secured": secured} for ssid, rssi, secured in networks],
+        "scanned_s": age_s,
+    }
+
+
+def get_config(device, _exchange):
+    """The configuration and the record of trust; no secret is in either."""
+    return 200, {"config": device.config, "trust": device.installation.changes["trust"]}
+
+
+def patch_config(device, exchange):
+    """Change settings; trust settings with presence, and never so that who asks is shut out."""
+    device.pairing.check_idle()
+    config, trust = settings.patched(device.config, exchange.body)
+    by = _by(device, exchange, trust) if trust else None
+    if settings.concerns_cloud(trust):
+        return _begin(device, exchange, Trial(config, cloud=True, by=by))
+    _keep(device, exchange, config, by)
+    if "ntp" in trust:
+        device.installation.link_to(None)
+    return get_config(device, exchange)
+
+
+def put_certificate(device, exchange):
+    """A new client certificate, which the link tries."""
+    device.pairing.check_idle()
+    pair = provision.renewal_of(exchange.body)
+    _stored(lambda: device.installation.renew(pair))
+    return 202, {"accepted": True}
+
+
+def _begin(device, exchange, trial):
+    if trial.by:
+        _check_not_shut_out(device, exchange, trial.config)
+    _stored(lambda: device.pairing.begin(trial))
+    return 202, device.pairing.status()
+
+
+def _keep(device, exchange, config, by):
+    installation = device.installation
+    if by:
+        _check_not_shut_out(device, exchange, config)
+    if config != installation.config:
+        _stored(lambda: installation.keep(config, by, {}))
+
+
+def _by(device, exchange, names):
+    """Who changes which trust settings when; only with presence (A3)."""
+    if not device.pairing.present:
+        raise LatchkeyError("presence_needed")
+    return exchange.grant.jti, names, device.floor.floor_unix_s
+
+
+def _check_not_shut_out(device, exchange, config):
+    """The token at hand has to configure under the new policy too, or LatchkeyError "locks_out" (or "verify_busy")."""
+    verifier = device.installation.verifier
+    old = verifier.policy
+    try:
+        verifier.policy = policy.from_config(config)
+        shut = "configure" not in verifier.verify(exchange.request.token, exchange.request.peer).permissions
+    except TokenError as exc:
+        if exc.code == "verify_busy":
+            raise
+        shut = True
+    finally:
+        verifier.policy = old
+    if shut:
+        raise LatchkeyError("locks_out")
+
+
+def _stored(change):
+    try:
+        return change()
+    except StoreError:
+        raise LatchkeyError("not_stored")
+
+
+def _check_members(given, known, under):
+    for name in given:
+        if name not in known:
+            raise ConfigError("invalid_field", under + name, "There is no such field.")
+
+
+def _passphrase(text):
+    """WPA2 takes 8 to 63 printable ASCII characters (IEEE 802.11, Annex J.4); None for an open network."""
+    if text is None:
+        return None
+    if not isinstance(text, str) or not 8 <= len(text) <= 63:
+        raise ConfigError("invalid_field", "wifi.passphrase", "8 to 63 characters.")
+    for c in text.encode():
+        if not 32 <= c <= 126:
+            raise ConfigError("invalid_field", "wifi.passphrase", "Only printable ASCII.")
+    return text
