@@ -1,0 +1,231 @@
+"""Configuration over the API: A3's line between settings, trust settings and what only the wire may set."""
+
+import binascii
+import unittest
+
+from setting_up import ISSUER, OWNER, Device
+
+BROKER = {"broker": {"host": "mqtt.else.example"}}
+TRUST = (
+    ("slug", "company-other"),
+    ("issuer", "https://else.example"),
+    ("broker", {"port": 1883}),
+    ("policy", {"unlisted": "refuse"}),
+    ("roles", {OWNER: "configure"}),
+    ("ntp", ["time.else.example"]),
+)
+
+
+def paired():
+    return Device(ssid="Old")
+
+
+def present():
+    device = paired()
+    device.pairing.pressed()
+    return device
+
+
+class TestConfiguration(unittest.TestCase):
+    def test_it_is_shown_whole_and_without_a_secret(self):
+        status, answer = paired().call("GET", "/v1/config")
+        self.assertEqual((status, answer["config"]["wifi"], answer["trust"]["changes"]), (200, {"ssid": "Old"}, 0))
+        for secret in ("old secret", "on the label"):
+            self.assertFalse(secret in str(answer))
+
+    def test_settings_change_at_once_and_stay(self):
+        device = paired()
+        status, answer = device.call("PATCH", "/v1/config", {"name": "Attic", "hosts": ["a.example"]})
+        self.assertEqual((status, answer["config"]["name"], answer["trust"]["changes"]), (200, "Attic", 0))
+        self.assertEqual(device.restart().config["name"], "Attic")
+
+    def test_without_presence_no_trust_setting_changes(self):
+        device = paired()
+        for name, value in TRUST:
+            self.assertEqual(device.code("PATCH", "/v1/config", {name: value}), (403, "presence_needed"), name)
+        body = {
+            "wifi": {"ssid": "Home", "passphrase": "new secret"},
+            "broker": {"host": "mqtt.else.example", "port": 8883},
+        }
+        self.assertEqual(device.code("POST", "/v1/pairing", body), (403, "presence_needed"))
+        device.pass_s(200)
+        self.assertEqual((device.config, device.links), (paired().config, []))
+
+    def test_the_same_value_is_no_change(self):
+        device = paired()
+        same = {name: device.config[name] for name, _ in TRUST}
+        self.assertEqual(
+            device.code("PATCH", "/v1/config", dict(same, system_uuid=device.config["system_uuid"])), (200, None)
+        )
+        self.assertEqual(device.installation.changes["trust"]["changes"], 0)
+
+    def test_presence_ends_after_ten_minutes(self):
+        device = present()
+        self.assertEqual(device.trial()["presence_s"], 600)
+        device.pass_s(599)
+        self.assertEqual(device.code("PATCH", "/v1/config", {"ntp": ["a.example"]}), (200, None))
+        device.pass_s(1)
+        self.assertEqual(device.trial()["presence_s"], 0)
+        self.assertEqual(device.code("PATCH", "/v1/config", {"ntp": ["b.example"]}), (403, "presence_needed"))
+
+    def test_an_unpaired_device_counts_as_present_and_a_joined_one_no_longer(self):
+        device = Device()
+        self.assertEqual(device.code("PATCH", "/v1/config", {"policy": {"unlisted": "refuse"}}), (200, None))
+        device.call("POST", "/v1/pairing", {"wifi": {"ssid": "Home", "passphrase": "new secret"}})
+        device.pass_s(2)
+        device.radio.join()
+        device.pass_s(1)
+        self.assertEqual(
+            device.code("PATCH", "/v1/config", {"policy": {"unlisted": "accept"}}), (403, "presence_needed")
+        )
+
+    def test_with_presence_they_change_and_it_is_written_down_who_did_it(self):
+        device = present()
+        for name, value in (("policy", {"unlisted": "refuse"}), ("roles", {OWNER: "configure", "Guest": "control"})):
+            self.assertEqual(device.code("PATCH", "/v1/config", {name: value, "name": "x"}), (200, None))
+        trust = device.restart().installation.changes["trust"]
+        self.assertEqual((trust["changes"], [c["fields"] for c in trust["last"]]), (2, [["roles"], ["policy"]]))
+        self.assertEqual(trust["last"][0]["jti"], "530886ea-da07-4927-ade0-b49c05d655f4")
+        self.assertEqual(trust["last"][0]["unix_s"], 1800000000)
+        self.assertEqual(device.config["policy"]["skew_s"], 60)
+        self.assertEqual(device.installation.verifier.policy.unlisted, "refuse")
+
+    def test_the_record_of_trust_keeps_the_newest_four_and_counts_all(self):
+        device = present()
+        for n in range(9):
+            device.call("PATCH", "/v1/config", {"ntp": ["time%d.example" % n]})
+        trust = device.call("GET", "/v1/config")[1]["trust"]
+        self.assertEqual((trust["changes"], len(trust["last"])), (9, 4))
+
+    def test_what_only_the_wire_may_set_stays_even_with_presence(self):
+        device = present()
+        other = "11111111-2222-4333-8444-555555555555"
+        for body in ({"system_uuid": other}, {"dev": True}, {"model": "x"}, {"name": "x", "dev": True}):
+            self.assertEqual(device.code("PATCH", "/v1/config", body), (403, "wire_only"))
+        self.assertEqual(device.config["name"], "Cellar")
+
+    def test_a_wrong_field_refuses_all(self):
+        device = present()
+        for body, field in (
+            ({"name": "Attic", "hosts": "x"}, "hosts"),
+            ({"name": "Attic", "wifi": {"ssid": "x"}}, "wifi"),
+            ({"name": "Attic", "nick": 1}, "nick"),
+            ({"broker": {"tls": False}}, "broker.tls"),
+            ({"broker": "x"}, "broker"),
+            ({"policy": {"unlisted": "maybe"}}, "policy.unlisted"),
+            ({"roles": {OWNER: "all"}}, "roles." + OWNER),
+            ({"ca_der": "x"}, "ca_der"),
+            ({"keys": []}, "keys"),
+        ):
+            status, answer = device.call("PATCH", "/v1/config", body)
+            self.assertEqual((status, answer.get("field")), (422, field), body)
+        self.assertEqual(device.config["name"], "Cellar")
+
+    def test_who_asks_is_never_shut_out(self):
+        device = present()
+        for body in (
+            {"roles": {"Visitor": "configure"}},
+            {"roles": {}},
+            {"roles": {OWNER: "control"}},
+            {"issuer": "https://else.example"},
+        ):
+            self.assertEqual(device.code("PATCH", "/v1/config", body), (409, "locks_out"), body)
+        both = dict(BROKER, roles={})
+        self.assertEqual(device.code("PATCH", "/v1/config", both), (409, "locks_out"))
+        self.assertEqual((device.installation.verifier.policy.issuer, device.links), (ISSUER, []))
+        self.assertEqual(device.code("GET", "/v1/config"), (200, None))
+        self.assertEqual(device.installation.changes["trust"]["changes"], 0)
+
+    def test_a_new_time_server_has_the_link_begin_anew(self):
+        device = present()
+        device.call("PATCH", "/v1/config", {"ntp": ["a.example"]})
+        self.assertEqual(device.links, ["mqtt.drivr.cloud"])
+
+
+class TestBroker(unittest.TestCase):
+    def test_a_broker_that_takes_us_is_kept_and_asked_again_for_what_is_retained(self):
+        device = present()
+        status, answer = device.call("PATCH", "/v1/config", BROKER)
+        self.assertEqual((status, answer["state"], answer["what"]), (202, "joining", "cloud"))
+        device.pass_s(2)
+        self.assertTrue(device.pairing.distrusts_broker)
+        device.installation.link.state = "partial"
+        device.pass_s(50)
+        self.assertEqual(device.restart().config["broker"]["host"], "mqtt.drivr.cloud")
+        device.installation.link.state = "online"
+        device.pass_s(1)
+        self.assertEqual(device.links, ["mqtt.else.example", "mqtt.else.example"])
+        self.assertFalse(device.pairing.distrusts_broker)
+        again = device.restart()
+        self.assertEqual(again.config["broker"], {"host": "mqtt.else.example", "port": 8883})
+        self.assertEqual(again.installation.changes["trust"]["last"][0]["fields"], ["broker"])
+        self.assertEqual(device.radio.calls, [])
+
+    def test_one_that_does_not_is_given_up_after_two_minutes(self):
+        device = present()
+        device.call("PATCH", "/v1/config", dict(BROKER, name="Attic"))
+        device.pass_s(119)
+        self.assertEqual(device.trial()["state"], "joining")
+        device.pass_s(3)
+        answer = device.trial()
+        self.assertEqual((answer["state"], answer["reason"]), ("failed", "dns"))
+        self.assertEqual(device.links, ["mqtt.else.example", "mqtt.drivr.cloud"])
+        again = device.restart()
+        self.assertEqual((again.config["name"], again.installation.changes["trust"]["changes"]), ("Cellar", 0))
+
+    def test_network_and_broker_together_are_kept_only_together(self):
+        body = {
+            "wifi": {"ssid": "Home", "passphrase": "new secret"},
+            "broker": {"host": "mqtt.else.example", "port": 1},
+        }
+        for state, ssid in (("online", "Home"), ("waiting", "Old")):
+            device = present()
+            device.call("POST", "/v1/pairing", body)
+            device.pass_s(2)
+            device.radio.join()
+            device.pass_s(1)
+            self.assertEqual(device.trial()["state"], "joining")
+            device.installation.link.state = state
+            device.pass_s(121)
+            self.assertEqual(device.restart().installation.network()[0], ssid)
+
+
+class TestCertificate(unittest.TestCase):
+    def test_a_new_pair_is_put_beside_the_old_one_and_tried(self):
+        device = paired()
+        der = b"\x30\x03\x02\x01\x05"
+        text = binascii.b2a_base64(der).decode().strip()
+        body = {"cert_der": text, "key_der": text}
+        self.assertEqual(device.call("PUT", "/v1/config/certificate", body), (202, {"accepted": True}))
+        self.assertEqual((device.installation.credentials["new_cert_der"], device.links), (der, ["mqtt.drivr.cloud"]))
+        device.installation.settle(True)
+        again = device.restart().installation.credentials
+        self.assertEqual((again["cert_der"], again["new_cert_der"]), (der, None))
+
+    def test_what_is_no_certificate_is_refused(self):
+        device = paired()
+        for body in (
+            {},
+            {"cert_der": "MAMCAQU="},
+            {"cert_der": "!", "key_der": "!"},
+            {"cert_der": 1, "key_der": 1, "x": 2},
+        ):
+            self.assertEqual(device.code("PUT", "/v1/config/certificate", body), (422, "invalid_field"), body)
+        self.assertEqual(device.links, [])
+
+
+class TestWired(unittest.TestCase):
+    def test_a_wired_device_has_nothing_to_join_and_is_not_present_by_itself(self):
+        from fake_radio import FakeRadio
+
+        radio = FakeRadio()
+        radio.wants_network = False
+        device = Device(radio=radio)
+        self.assertEqual(device.code("DELETE", "/v1/pairing"), (405, "method_not_allowed"))
+        self.assertEqual(device.code("GET", "/v1/pairing/networks"), (404, "not_found"))
+        self.assertEqual((device.trial()["state"], device.state()), ("idle", "ready"))
+        self.assertEqual(device.code("PATCH", "/v1/config", BROKER), (403, "presence_needed"))
+
+
+if __name__ == "__main__":
+    unittest.main()
