@@ -1,7 +1,7 @@
-"""What the person can do: about every code that a device answers, and every reason of its cloud link and of pairing.
+"""What the person can do: about every code that a device answers, every reason of its cloud link and of pairing.
 
-The sentences are those of docs/security.md, docs/cloud.md and docs/pairing.md, which no installed package carries; a test holds them
-equal. They are shown without their backticks.
+The sentences are those of docs/security.md, docs/cloud.md and docs/pairing.md, which no installed package carries; a
+test holds them equal. They are shown without their backticks.
 """
 
 CODES = {

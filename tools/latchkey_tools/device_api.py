@@ -85,7 +85,7 @@ class Device:
         return body
 
     def call(self, method, path, token, body=None, patient=True):
-        """The answer's dict; Refusal or Unreachable. Told to wait, the ``patient`` wait and try once more, and say so."""
+        """The answer's dict; Refusal or Unreachable. Told to wait, the ``patient`` wait, try once more, say so."""
         self.choose_channel()
         status, answer, headers = self._exchange(method, path, token, body)
         wait_s = _seconds(headers.get("retry-after"))
