@@ -6,76 +6,174 @@ Nobody imports it but the start of the board.
 """
 
 import asyncio
+import json
 import sys
 
 from board_config import Board
 
-import latchkey
-from latchkey import jwk, ledger, limits, policy, renewal, uuids
+from latchkey import jwk, ledger, limits, policy, renewal, routes, uuids
 from latchkey.api import Api
+from latchkey.awake import Awake
+from latchkey.boots import Boots
+from latchkey.button import Button
 from latchkey.device import Device, Uptime
+from latchkey.errors import StoreError
 from latchkey.hw.cloud import Link
+from latchkey.hw.rarely import Rarely
 from latchkey.hw.server import Server, tls_context
+from latchkey.installation import Installation
 from latchkey.keystore import KeyStore
 from latchkey.logring import LogRing
+from latchkey.pairing import Pairing
 from latchkey.timefloor import TimeFloor
 from latchkey.updates import Updates
 from latchkey.verifier import Verifier
 
+_RARELY = Rarely("setup", "settings", "config", "provision")
+# What of the broker's messages changes what is kept.
+_KEPT = ("keys", "keys_refused", "list_begin", "list_records", "list_commit", "list_abort")
+
+
+def _setup():
+    from latchkey import setup
+
+    return setup
+
+
+def _settings():
+    from latchkey import settings
+
+    return settings
+
 
 class Parts:
-    """What this board runs: built once, from what its flash holds."""
+    """What this board runs: built once, from what its flash holds. ``boots``: latchkey.boots.Boots."""
 
-    def __init__(self, board):
+    def __init__(self, board, boots):
+        self._board = board
+        self._boots = boots
+        self._button = Button(board.clock.ticks_diff_ms)
         uptime_s = Uptime(board.clock)
         log = LogRing(uptime_s, board.say)
-        config, credentials = load_settings(board.store)
-        self.device = Device(board, config, uptime_s, log)
-        self.floor = self.device.floor = TimeFloor(board.store, board.clock)
-        self.verifier = self.updates = self.link = None
-        if board.radio.wants_network and config:
-            board.radio.use(config["wifi"]["ssid"], credentials["wifi_passphrase"])
-        if config:
-            self._provisioned(board, config, credentials, log)
-        self.product = board.product()
-        api = Api(self.device, self.verifier, self.product)
+        settings = _RARELY.loader(_settings)
+        self.installation = Installation(board.store, settings, log.add, board.radio.wants_network)
+        self.device = Device(board, self.installation, boots, uptime_s, log)
+        self.device.floor = TimeFloor(board.store, board.clock, boots.floor_unix_s)
+        if self.installation.config:
+            self._provisioned(board, log)
+        self.product = _safe_product() if boots.safe else board.product()
+        if boots.kept and not boots.safe:
+            self.product.restore(json.loads(boots.kept))
+        api = Api(self.device, self.installation.verifier, self.product)
+        routes.add(api, self.device, _RARELY.loader(_setup), board.radio.wants_network)
         host, port, tls_port = board.listen
-        self.server = self.device.server = Server(api, host, port, https(credentials, log), tls_port)
+        tls = https(self.installation.credentials, log)
+        self.server = self.device.server = Server(api, host, port, tls, tls_port, board.radio.channel)
 
-    def _provisioned(self, board, config, credentials, log):
+    @property
+    def link(self):
+        return self.installation.link
+
+    def _provisioned(self, board, log):
+        installation, device = self.installation, self.device
+        if self.device.gesture == "reset":
+            device.try_to_store(installation.reset)
+        config = installation.config
         dev = config["dev"]
         factory_keys = jwk.factory_keys(board.factory_keys(), dev)
-        keystore = self.device.keystore = KeyStore(board.store, factory_keys, dev)
-        tokens = self.device.ledger = ledger.Ledger(board.store, uuids.to_bytes(config["system_uuid"]))
-        self.verifier = Verifier(keystore, tokens, self.floor, policy.from_config(config))
-        pinned = config["policy"]["keys"] == "pinned"
-        self.updates = self.device.updates = Updates(keystore, tokens, self.floor, log.add, pinned, dev)
-        self.link = self.device.link = Link(
+        device.keystore = KeyStore(board.store, factory_keys, dev)
+        device.ledger = ledger.Ledger(board.store, uuids.to_bytes(config["system_uuid"]))
+        installation.verifier = Verifier(device.keystore, device.ledger, device.floor, policy.from_config(config))
+        updates = Updates(device.keystore, device.ledger, device.floor, log.add, installation.pinned, dev)
+        device.updates = installation.updates = updates
+        device.pairing = Pairing(board.radio, device.uptime_s, installation, log.add, board.hurry)
+        self._enter_network(board.radio)
+        if not self._boots.safe:
+            installation.relink = self._relink
+            installation.link = self._new_link(config, installation.credentials)
+
+    def _enter_network(self, radio):
+        """The network that was given; else, or if somebody asks for it, or in the safe state, the access point."""
+        installation, pairing = self.installation, self.device.pairing
+        radio.name(installation.hostname)
+        alone = installation.unpaired or self._boots.safe
+        radio.use(*((None, None) if alone else installation.network()))
+        if alone and installation.ap_passphrase:
+            radio.scan()  # Now, since it blocks, and nobody has joined yet.
+        if alone or self.device.gesture:
+            pairing.open(not alone)
+        if self.device.gesture == "long":
+            pairing.pressed()
+
+    def _new_link(self, config, credentials):
+        board = self._board
+        return Link(
             config,
             credentials,
             board.radio,
             board.clock,
-            self.floor.floor_unix_s,
+            self.device.floor.floor_unix_s,
             use_thread=board.threads,
-            log=log.add,
+            log=self.device.log.add,
             trial=renewal.trial(credentials),
         )
+
+    def _relink(self, config, credentials):
+        self.link.stop()
+        link = self._new_link(config, credentials)
+        link.start()
+        return link
 
     def apply(self, message):
         """Do what one message of the link says; False if memory was too short for it."""
         if message[0] == "trial":
             self.device.settle_trial(message[1])
-        return self.updates.apply(message)
+        if message[0] in _KEPT and self.device.pairing.distrusts_broker:
+            return True
+        return self.device.updates.apply(message)
+
+    def turn(self):
+        """Everything that the loop does at each of its turns; returns at once."""
+        device = self.device
+        if device.pairing:
+            device.pairing.tick()
+            self._look_at_button()
+        if self.link:
+            self.link.pump(self.apply)
+        if device.updates:
+            device.updates.tick()
+        device.save_floor_if_due()
+        self._boots.settled(device.uptime_s())
+
+    def _look_at_button(self):
+        board, device = self._board, self.device
+        said = self._button.look(board.button.down(), board.clock.ticks_ms()) if board.button else None
+        if said is None:
+            return
+        device.log.add("button: " + said)
+        if said == "reset":
+            return device.reset()
+        device.pairing.pressed()
+        if said == "long":
+            device.pairing.open()
+            self.show_itself()
+
+    def show_itself(self):
+        """Tell who presses or switches that it was understood."""
+        if not self.device.safe:
+            self.product.identify()
+
+    def stop(self):
+        """Before the end: the link lets go, and what waits in RAM is written."""
+        if self.link:
+            self.link.stop()
+        self.device.save()
 
 
-def load_settings(store):
-    """(configuration or None, credentials), and the module that judges them let go: it is a tenth of a small heap."""
-    from latchkey import config
+def _safe_product():
+    from latchkey.products import safe
 
-    found = config.ConfigStore(store).load(), config.CredentialStore(store).load()
-    del latchkey.config
-    del sys.modules["latchkey.config"]
-    return found
+    return safe.Product()
 
 
 def https(credentials, log):
@@ -89,21 +187,20 @@ def https(credentials, log):
         return None
 
 
-async def serve(parts, measure_every_s, watchdog):
-    """Serve until cancelled. ``measure_every_s``: how often a sensor measures; None for a product that does not.
-    ``watchdog``: hw/watchdog.Watchdog, or None on a board without."""
+async def serve(parts, board, awake):
+    """Serve until cancelled, or until a sensor on battery (``awake``, else None) may sleep."""
+    device = parts.device
     await parts.server.start()
-    parts.device.log.add("started: " + parts.device.state())
+    device.log.add("started: " + device.state() + (", safe state" if device.safe else ""))
     if parts.link:
         parts.link.start()
-    if measure_every_s:
-        asyncio.create_task(measure(parts.product, measure_every_s, parts.device.log))
-    while True:
-        if parts.link:
-            parts.link.pump(parts.apply)
-            parts.updates.tick()
-        parts.device.save_floor_if_due()
-        parts.device.uptime_s()  # counts by looking
+    if device.gesture:
+        parts.show_itself()
+    if board.measure_every_s and not device.safe:
+        asyncio.create_task(measure(parts.product, board.measure_every_s, device.log))
+    watchdog = board.watchdog()
+    while not (awake and awake.due(device.uptime_s(), device.busy)):
+        parts.turn()
         if watchdog:
             watchdog.look(parts.link.turns if parts.link else None)
         await asyncio.sleep(limits.LOOP_S)
@@ -112,20 +209,65 @@ async def serve(parts, measure_every_s, watchdog):
 async def measure(product, every_s, log):
     """A sensor that does not answer keeps its last values, whose age shows."""
     while True:
-        try:
-            product.measure()
-        except OSError:
-            log.add("sensor: no answer")
+        measure_once(product, log.add)
         await asyncio.sleep(every_s)
 
 
-def run():
-    """Build and serve; a console interrupt leaves nothing running but the REPL."""
-    board = Board()
-    parts = Parts(board)
+def measure_once(product, say):
     try:
-        asyncio.run(serve(parts, board.measure_every_s, board.watchdog()))
+        product.measure()
+    except OSError:
+        say("sensor: no answer")
+
+
+def run():
+    """Build and serve. A console interrupt leaves nothing running but the REPL; a fault starts the board anew (A9)."""
+    board = Board()
+    boots = Boots(board.note, board.store, board.reset_cause, board.button is None, board.wake() == "timer")
+    try:
+        sleep_ms = live(board, boots)
+    except KeyboardInterrupt:
+        boots.end()
+        raise
+    except Exception as exc:
+        sys.print_exception(exc)
+        boots.end(crashed=True)
+        board.clock.sleep_ms(limits.CRASH_PAUSE_MS)
+        board.restart()
+    else:
+        board.sleep(sleep_ms)
+
+
+def live(board, boots):
+    """Until it is time to sleep: returns for how long, in ms."""
+    awake = Awake(board.sleep_s, board.wake() == "timer", boots.wakes, board.hurry) if board.sleep_s else None
+    if awake and not awake.opens and not boots.safe:
+        return glance(board, boots, awake)
+    parts = Parts(board, boots)
+    parts.device.awake = awake
+    try:
+        asyncio.run(serve(parts, board, awake))
     finally:
-        if parts.link:
-            parts.link.stop()
-        parts.device.save()
+        parts.stop()
+    return fall_asleep(boots, awake, parts.device.floor, parts.product, parts.device.uptime_s())
+
+
+def glance(board, boots, awake):
+    """Measure and sleep again: no network, no API."""
+    floor = TimeFloor(board.store, board.clock, boots.floor_unix_s)
+    product = board.product()
+    if boots.kept:
+        product.restore(json.loads(boots.kept))
+    measure_once(product, board.say)
+    try:
+        floor.save_if_due()
+    except StoreError as exc:
+        board.say("flash: " + exc.code)
+    return fall_asleep(boots, awake, floor, product, 0)
+
+
+def fall_asleep(boots, awake, floor, product, uptime_s):
+    """What has to outlive the sleep goes to memory that does; returns its length in ms."""
+    sleep_ms = awake.sleep_ms(uptime_s)
+    boots.end(floor.floor_unix_s, sleep_ms=sleep_ms, kept=json.dumps(product.state()).encode())
+    return sleep_ms

@@ -11,7 +11,7 @@ import os
 
 from board_config import Board
 
-from latchkey import jwk
+from latchkey import jwk, settings
 from latchkey import provision as provision_
 from latchkey.config import ConfigStore, CredentialStore
 from latchkey.errors import LatchkeyError
@@ -51,6 +51,9 @@ def _read(path):
 def _provision(data):
     config, credentials, keys, unix_s = provision_.read(data)
     board = Board()
+    # Whatever the API began is over, or it would be finished over what is written now.
+    changes = settings.load(board.store)[2]
+    settings.note(board.store, dict(changes, trial=settings.idle()))
     CredentialStore(board.store).save(credentials)
     if keys is not None:
         KeyStore(board.store).replace(keys)

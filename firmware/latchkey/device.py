@@ -3,7 +3,7 @@
 Holds the parts that ``main`` built and asks them; decides nothing about tokens.
 """
 
-from latchkey import __version__, renewal, sha512
+from latchkey import __version__, sha512
 from latchkey.errors import StoreError
 
 
@@ -26,20 +26,26 @@ class Uptime:
 
 
 class Device:
-    """``board``: the adapters of one board (see boards/desk/board_config.py). ``config``: a validated document, or None
-    before provisioning. ``keystore ledger floor link updates server`` are set by ``main``
-    once they exist; None before."""
+    """``board``: the adapters of one board (see boards/desk/board_config.py). ``installation``: what it is set to
+    (latchkey.installation), ``boots``: why it started (latchkey.boots). ``keystore ledger floor updates server pairing
+    awake`` are set by ``main`` once they exist; None before."""
 
-    def __init__(self, board, config, uptime_s, log):
+    def __init__(self, board, installation, boots, uptime_s, log):
         self._board = board
-        self._config = config
+        self._boots = boots
+        self.installation = installation
         self.uptime_s = uptime_s
         self.log = log
-        self.keystore = self.ledger = self.floor = self.link = self.updates = self.server = None
+        self.keystore = self.ledger = self.floor = self.updates = self.server = self.pairing = self.awake = None
+
+    @property
+    def config(self):
+        """The configuration in force (dict), None before provisioning."""
+        return self.installation.config
 
     def info(self):
         """What anybody may know (A1)."""
-        config = self._config
+        config = self.config
         return {
             "product": self._board.product_name,
             "model": self._board.model,
@@ -52,68 +58,96 @@ class Device:
 
     def state(self):
         """unprovisioned: no System yet. pairing: no network given. ready: everything else."""
-        if self._config is None:
+        if self.config is None:
             return "unprovisioned"
-        if self._board.radio.wants_network and not self._config["wifi"]["ssid"]:
-            return "pairing"
-        return "ready"
+        return "pairing" if self.installation.unpaired else "ready"
+
+    @property
+    def safe(self):
+        """Whether this boot runs without the application (A9)."""
+        return self._boots.safe
+
+    @property
+    def gesture(self):
+        """What power cycles said, see latchkey.boots."""
+        return self._boots.gesture
+
+    @property
+    def busy(self):
+        """Whether somebody is here: no time to sleep."""
+        return self.server.status()["connections"] > 0 or (self.pairing is not None and self.pairing.busy)
 
     def hosts(self):
         """Names and addresses by which requests may call us (A4), lower case, without port."""
         names = list(self._board.addresses())
-        if self._config:
-            names.append(self.hostname() + ".local")
-            names.extend([host.lower() for host in self._config["hosts"]])
+        if self.config:
+            names.append(self.installation.hostname + ".local")
+            names.extend([host.lower() for host in self.config["hosts"]])
         return names
 
-    def hostname(self):
-        return "latchkey-" + self._config["system_uuid"][:8].lower()
+    def networks(self):
+        """(networks in reach, age of the scan in seconds or None): see hw/wifi.py."""
+        radio, clock = self._board.radio, self._board.clock
+        at_ms = radio.scanned_ms
+        return radio.networks, None if at_ms is None else clock.ticks_diff_ms(clock.ticks_ms(), at_ms) // 1000
 
     def plain_http(self):
         """The highest permission that plain LAN requests may use (A2). Asked of a provisioned device only."""
-        return self._config["policy"]["plain_http"]
+        return self.config["policy"]["plain_http"]
 
     def save(self):
         """Write what waits in RAM: before a planned restart. What flash refuses is logged and left as it was."""
         for part in (self.keystore, self.ledger, self.floor):
             if part:
-                self._store(part.save)
+                self.try_to_store(part.save)
 
     def save_floor_if_due(self):
-        self._store(self.floor.save_if_due)
+        self.try_to_store(self.floor.save_if_due)
 
     def restart(self):
         self.save()
+        self._boots.end(self.floor.floor_unix_s)
         self._board.restart()
+
+    def reset(self):
+        """Factory reset (A7), and begin anew; nothing happens if flash refuses."""
+        if self.try_to_store(self.installation.reset):
+            self.restart()
 
     def settle_trial(self, kept):
         """The broker has taken a new client certificate, or refused it."""
-        from latchkey.config import CredentialStore
-
         self.log.add("cloud: new certificate " + ("kept" if kept else "refused"))
-        self._store(lambda: renewal.settle(CredentialStore(self._board.store), kept))
+        self.try_to_store(lambda: self.installation.settle(kept))
 
-    def _store(self, save):
+    def try_to_store(self, save):
+        """Call ``save``; True if it worked. That flash refuses is logged, and what was in force stays."""
         try:
             save()
+            return True
         except StoreError as exc:
             self.log.add("flash: " + exc.code)
         except MemoryError:
             self.log.add("flash: no memory to write")
+        return False
 
     def diagnostics(self):
         """Everything a technician may want to see; no secret is among it."""
         parts = (
-            ("cloud", self.link),
+            ("cloud", self.installation.link),
             ("messages", self.updates),
             ("keys", self.keystore),
             ("ledger", self.ledger),
             ("clock", self.floor),
             ("server", self.server),
+            ("pairing", self.pairing),
+            ("sleep", self.awake),
         )
         facts = {name: part.status() for name, part in parts if part}
         facts["uptime_s"] = self.uptime_s()
         facts["reset_cause"] = self._board.reset_cause
+        facts["crashes"] = self._boots.crashes
+        facts["safe_boot"] = self._boots.safe
+        facts["trust_changes"] = self.installation.changes["trust"]["changes"]
         facts["heap"] = self._board.heap()
         facts["kernels"] = {"sha512": sha512.kernel, "threads": self._board.threads}
         return facts

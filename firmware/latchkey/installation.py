@@ -12,7 +12,8 @@ from latchkey.errors import StoreError
 class Installation:
     """``.config`` (dict or None), ``.credentials``, ``.changes``: as ``settings.load`` gives them.
 
-    Set by the composition: ``verifier``, and ``relink(config, credentials)``, which builds the link anew and gives it.
+    Set by the composition once there is a configuration: ``verifier`` and ``updates``, which learn of new policies;
+    ``link``, and ``relink(config, credentials)``, which builds it anew and gives it.
     """
 
     def __init__(self, store, settings, log, wireless):
@@ -21,12 +22,17 @@ class Installation:
         self._log = log
         self._settings = settings
         self.config, self.credentials, self.changes = settings(lambda module: module.load(store))
-        self.verifier = self.relink = self.link = None
+        self.verifier = self.updates = self.relink = self.link = None
 
     @property
     def unpaired(self):
         """Whether this device joins networks, and none was given yet."""
         return self._wireless and not self.config["wifi"]["ssid"]
+
+    @property
+    def pinned(self):
+        """Whether keys come by the wire alone (K4)."""
+        return self.config["policy"]["keys"] == "pinned"
 
     @property
     def hostname(self):
@@ -58,8 +64,8 @@ class Installation:
         ``by``: (jti, names of trust settings, unix_s) if there are any, or None. StoreError: nothing is kept.
         """
         self._settings(lambda module: self._keep(module, config, by, secret, trial))
-        if self.verifier:
-            self.verifier.policy = policy.from_config(config)
+        self.verifier.policy = policy.from_config(config)
+        self.updates.pinned = self.pinned
 
     def _keep(self, module, config, by, secret, trial):
         changes = dict(self.changes)

@@ -10,7 +10,7 @@ from .rsa import PublicKey
 
 
 class Updates:
-    """``pinned``: policy ``keys: pinned`` (K4), key sets are counted and dropped. ``dev``: whether the simulator's
+    """``pinned`` (may be set later too): policy ``keys: pinned`` (K4), key sets are counted and dropped. ``dev``: whether the simulator's
     keys are believed (A10). ``log``: callable of one text."""
 
     def __init__(self, keystore, ledger, timefloor, log, pinned=False, dev=False):
@@ -18,7 +18,7 @@ class Updates:
         self._ledger = ledger
         self._timefloor = timefloor
         self._log = log
-        self._pinned = pinned
+        self.pinned = pinned
         self._dev = dev
         self._open = False
         self.key_sets = self.key_sets_refused = self.lists = self.lists_aborted = 0
@@ -54,7 +54,7 @@ class Updates:
             "lists": self.lists,
             "lists_aborted": self.lists_aborted,
             "last_refusal": self.last_refusal,
-            "pinned": self._pinned,
+            "pinned": self.pinned,
         }
 
     def _deeds(self):
@@ -71,7 +71,7 @@ class Updates:
 
     def _keys(self, keys, _refused):
         self.key_sets += 1
-        if not self._pinned:
+        if not self.pinned:
             found = [jwk.Key(kid, PublicKey(n_be, e), alg) for kid, n_be, e, alg in keys]
             self._keystore.replace(jwk.admitted(found, self._dev), self._timefloor.ticks_ms())
 

@@ -136,6 +136,11 @@ class TestConfiguration(unittest.TestCase):
         self.assertEqual(device.code("GET", "/v1/config"), (200, None))
         self.assertEqual(device.installation.changes["trust"]["changes"], 0)
 
+    def test_pinned_keys_are_pinned_at_once(self):
+        device = present()
+        device.call("PATCH", "/v1/config", {"policy": {"keys": "pinned"}})
+        self.assertTrue(device.installation.updates.pinned)
+
     def test_a_new_time_server_has_the_link_begin_anew(self):
         device = present()
         device.call("PATCH", "/v1/config", {"ntp": ["a.example"]})

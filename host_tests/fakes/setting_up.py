@@ -53,6 +53,10 @@ class FakeCloudLink:
         return {"state": self.state, "reason": self.reason}
 
 
+class FakeUpdates:
+    pinned = False
+
+
 class Floor:
     floor_unix_s = 1800000000
 
@@ -79,6 +83,7 @@ class Device:
         self.links = []
         self.installation = Installation(self.store, lambda use: use(settings), self.log.add, self.radio.wants_network)
         self.installation.verifier = PolicyVerifier(policy.from_config(self.config))
+        self.installation.updates = FakeUpdates()
         self.installation.relink = self._relink
         self.pairing = Pairing(self.radio, self.uptime_s, self.installation, self.log.add)
         self.api = api.Api(self, self.installation.verifier, bulb.Product(Light()))
@@ -135,9 +140,9 @@ class Device:
 
 
 def _request(method, path, data, role):
-    lines = ["%s %s HTTP/1.1" % (method, path), "Host: lamp.local", "Authorization: Bearer CLOUD-" + role]
+    lines = [f"{method} {path} HTTP/1.1", "Host: lamp.local", "Authorization: Bearer CLOUD-" + role]
     if data:
-        lines += ["Content-Length: %d" % len(data), "Content-Type: application/json"]
+        lines += [f"Content-Length: {len(data)}", "Content-Type: application/json"]
     head = bytearray(("\r\n".join(lines) + "\r\n").encode())
     request = parse_head(memoryview(head), len(head), head)
     request.channel = "ap"

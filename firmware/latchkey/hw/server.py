@@ -55,8 +55,8 @@ class Server:
     """Serves ``api`` (latchkey.api.Api) on ``host``:``port`` and, with ``tls`` (an SSLContext), HTTPS on ``tls_port``.
 
     With ``tls`` the plain port answers only what is open and 426 (A2). ``channel``: callable from a plain peer's
-    address (text) to "loopback", "ap" or "lan"; the default knows no access point. ``connections``: places, each
-    with a buffer.
+    address (text) to "loopback", "ap" or "lan", or None for one who cannot be there and is not answered; the default
+    knows no access point. ``connections``: places, each with a buffer.
     """
 
     def __init__(self, api, host, port, tls=None, tls_port=443, channel=plain_channel, connections=limits.CONNECTIONS):
@@ -109,7 +109,10 @@ class Server:
 
     async def _plain(self, reader, writer):
         peer = _peer(writer)
-        await self._welcome(reader, writer, peer, self._channel(peer))
+        channel = self._channel(peer)
+        if channel is None:
+            return await _close(writer)
+        await self._welcome(reader, writer, peer, channel)
 
     async def _secure(self, reader, writer):
         if self.status()["tls_sessions"] >= limits.TLS_SESSIONS:
