@@ -22,8 +22,8 @@ class Boots:
     button. ``timed``: a sleep ended because its time was over.
 
     ``.safe``: no application in this boot (A9). ``.gesture``: "long", "reset" or None, what power cycles say.
-    ``.crashes``; ``.wakes``: sleeps since power-on; ``.kept``: bytes that outlived the sleep; ``.floor_unix_s``: a moment
-    known to be past, 0 for none.
+    ``.crashes``; ``.wakes``: sleeps since power-on; ``.kept``: bytes that outlived the sleep; ``.floor_unix_s``: a
+    moment known to be past, 0 for none.
     """
 
     def __init__(self, note, store, cause, counts_cycles, timed=False):

@@ -10,8 +10,8 @@ from .rsa import PublicKey
 
 
 class Updates:
-    """``pinned`` (may be set later too): policy ``keys: pinned`` (K4), key sets are counted and dropped. ``dev``: whether the simulator's
-    keys are believed (A10). ``log``: callable of one text."""
+    """``pinned`` (may be set later too): policy ``keys: pinned`` (K4), key sets are counted and dropped. ``dev``:
+    whether the simulator's keys are believed (A10). ``log``: callable of one text."""
 
     def __init__(self, keystore, ledger, timefloor, log, pinned=False, dev=False):
         self._keystore = keystore

@@ -2,7 +2,7 @@
 
 
 class FakeRadio:
-    """``join(address, gateway)`` and ``fail(reason, tries)`` decide what the station says. ``calls``: what was asked."""
+    """``join`` and ``fail`` decide what the station says. ``calls``: what was asked."""
 
     wants_network = True
 
