@@ -24,7 +24,8 @@ def command(interpreter, test, heapsize):
 def run(test, heapsize="2M", timeout_s=300):
     """Run one dual test file; returns the finished process with text output."""
     firmware = build.compile_firmware()
-    folders = (firmware, umqtt.fetch(), HERE / "mpy", HERE / "dual", HERE / "fakes", HERE)
+    standins = build.ROOT / "boards" / "desk" / "standins"
+    folders = (firmware, umqtt.fetch(), HERE / "mpy", HERE / "dual", HERE / "fakes", standins, HERE)
     path = ":".join([".frozen", *map(str, folders)])
     return subprocess.run(
         command(build.micropython(), test, heapsize),

@@ -21,8 +21,8 @@ class Radio:
     def up(self):
         return self.on_air
 
-    def join(self):
-        pass
+    def errand(self):
+        """Nothing to do."""
 
     def why(self):
         return "no_wifi"

@@ -22,7 +22,7 @@ _DAY_S = 86400
 
 
 class Link:
-    """``radio``: ``up() join() why() ntp_hosts()``; ``clock``: see hw/clock.py; ``log``: callable of one text."""
+    """``radio``: ``up() why() ntp_hosts() errand()``; ``clock``: see hw/clock.py; ``log``: callable of one text."""
 
     def __init__(
         self, config, credentials, radio, clock, floor_unix_s, use_thread=True, log=None, timing=None, trial=None

@@ -70,8 +70,8 @@ class Keeper:
         self._client = self._transport = None
 
     def _turn(self, wait_ms):
+        self._radio.errand()
         if not self._radio.up():
-            self._radio.join()
             self._no_radio(wait_ms)
         elif self._client:
             self._online(wait_ms)

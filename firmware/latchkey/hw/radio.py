@@ -1,6 +1,7 @@
-"""The desk's uplink, which can be cut: the stand-in for Wi-Fi on the unix port.
+"""The wired desk's uplink, which can be cut: the host's network in the place of Wi-Fi.
 
-``up()`` is False while the file at ``path`` contains ``down``. A board's Wi-Fi has the same names (hw/wifi.py).
+``up()`` is False while the file at ``path`` contains ``down``. Names are those of ``Wifi`` (hw/wifi.py), of which nothing
+is there to do: nobody joins a desk to its network, and it opens no access point.
 """
 
 import time
@@ -12,6 +13,10 @@ class DeskRadio:
     """``path``: a file's path, or None for an uplink that nobody cuts."""
 
     wants_network = False
+    ap_open = False
+    networks = ()
+    scanned_ms = None
+    scanning = False
 
     def __init__(self, path=None):
         self._path = path
@@ -28,16 +33,46 @@ class DeskRadio:
             self._up = "down" not in self._read()
         return self._up
 
-    def join(self):
-        """Nothing joins a desk to its network."""
-
     def why(self):
         """The reason why ``up()`` is False."""
         return "no_wifi"
 
+    def station(self):
+        """As ``Wifi.station``; the host's addresses are not ours to tell."""
+        up = self.up()
+        return (up, "" if up else self.why(), None, None, 0)
+
+    def channel(self, peer):
+        """As ``Wifi.channel``: everything that is not this machine is the LAN."""
+        return "loopback" if peer.startswith("127.") or peer == "::1" else "lan"
+
     def ntp_hosts(self):
         """Time servers that the network offers: none, the host keeps the time."""
         return ()
+
+    def name(self, hostname):
+        """A desk has its host's name."""
+
+    def use(self, ssid, passphrase):
+        """Nothing to join."""
+
+    def turn(self):
+        """Nothing to look at."""
+
+    def open_ap(self, ssid, passphrase):
+        """No access point."""
+
+    def close_ap(self):
+        """No access point."""
+
+    def scan(self):
+        """Nothing is on air."""
+
+    def ask_scan(self):
+        """Nothing is on air."""
+
+    def errand(self):
+        """Nothing that would hold the loop."""
 
     def _read(self):
         try:

@@ -1,7 +1,8 @@
-"""Wi-Fi of a chip as a station: joins, joins again with a growing pause, says why not. No access point.
+"""Wi-Fi of a chip: a station that joins, joins again after a growing pause and says why not; an access point; scans.
 
-The names are those of ``DeskRadio``. Wrong passphrases and missing networks are told apart where the chip does.
-Constants of ``WLAN.status()`` are those of MicroPython's ESP32 port; others read ``no_wifi``.
+The loop owns it and calls ``turn``. The cloud link's thread calls ``up why ntp_hosts errand`` and nothing else: they read
+attributes that hold immutable values, since the unix port has no GIL. The names are those of ``DeskRadio`` (hw/radio.py).
+Codes are what ``WLAN.status()`` of MicroPython's ESP32 port answers once ``reconnects=0`` lets the driver's reasons through.
 """
 
 import os
@@ -11,61 +12,279 @@ import network
 from .. import limits
 from ..backoff import Backoff
 
-_REASONS = {201: "wifi_not_found", 202: "wifi_wrong_passphrase", 210: "wifi_not_found", 211: "wifi_not_found"}
+_LOOK_MS = 100
+# With a hurry too: less, and the next try cuts off a slow association.
+_LEAST_PAUSE_MS = 1000
+# A driver that is joining refuses a scan: nothing is found, at once. A real one takes a second and more.
+_REFUSED_MS = 100
+_NETWORKS = 16
+_NOWHERE = "0.0.0.0"
+# Which of 15, 202 and 204 a wrong passphrase gives depends on the network's access point.
+_REASONS = {
+    15: "wifi_wrong_passphrase",
+    201: "wifi_not_found",
+    202: "wifi_wrong_passphrase",
+    204: "wifi_wrong_passphrase",
+    210: "wifi_not_found",
+    211: "wifi_not_found",
+    212: "wifi_not_found",
+}
 
 
 class Wifi:
-    """``clock``: see hw/clock.py."""
+    """``clock``: see hw/clock.py. ``hurry``: what pauses are divided by, 1 but for tests."""
 
     wants_network = True
 
-    def __init__(self, clock, hostname=None):
-        if hostname:
-            network.hostname(hostname)
+    def __init__(self, clock, hurry=1):
         self._clock = clock
+        self._hurry = hurry
         self._wlan = network.WLAN(network.STA_IF)
+        self._ap = network.WLAN(network.AP_IF)
         self._network = None
         jitter = limits.CLOUD_JITTER_PERCENT
         self._backoff = Backoff(limits.WIFI_FIRST_PAUSE_MS, limits.WIFI_CEILING_MS, jitter, _random_byte)
-        self._tried_ms = clock.ticks_ms()
-        self._pause_ms = 0
+        self._looked_ms = self._tried_ms = clock.ticks_ms()
+        self._pause_ms = self._tries = 0
+        self._leaving = self._trying = self._scans = False
+        self._before = None  # what the chip said before this try, and goes on saying until it knows better
+        self._verdict = "wifi_not_set"
+        self._seen = (False, self._verdict, None, None, 0)
+        self._mask = self._ap_address = None
+        self.ap_open = False
+        self.networks = ()
+        self.scanned_ms = None
+        self.scanning = False
+
+    def name(self, hostname):
+        """The name that DHCP and mDNS are told; before anything is active."""
+        network.hostname(hostname)
+
+    # The station, on the loop
 
     def use(self, ssid, passphrase):
-        """The network to join from now on; None for none."""
+        """The network to join from now on, tried at the next turns; None for none: the station then only scans."""
         self._network = (ssid, passphrase) if ssid else None
-        self._wlan.active(self._network is not None)
+        self._activate()
+        self._leave()
         self._backoff.reset()
-        self._pause_ms = 0
+        self._pause_ms = self._tries = 0
+        self._verdict = "no_wifi" if ssid else "wifi_not_set"
+        self._tell(None)
+
+    def turn(self):
+        """Look at the chip, at most ten times a second, and take the next step towards the network."""
+        now_ms = self._clock.ticks_ms()
+        if 0 <= self._clock.ticks_diff_ms(now_ms, self._looked_ms) < _LOOK_MS:
+            return
+        self._looked_ms = now_ms
+        if self._leaving:
+            self._see_it_gone()
+        elif self._network and self._trying:
+            self._look()
+        elif self._network and not self._scans:
+            self._connect()
+
+    def station(self):
+        """(up, reason, address or None, gateway or None, tries since ``use``). The reason is that of the last try which
+        ended; an address and no gateway: the network gave no way out."""
+        return self._seen
+
+    def addresses(self):
+        """Our own, on every network that is up."""
+        both = (self._seen[2], self._ap_address if self.ap_open else None)
+        return [address for address in both if address]
+
+    # The access point
+
+    def open_ap(self, ssid, passphrase):
+        """Open it with WPA2; without a passphrase it stays closed. ``ap_open`` tells. The chip has one channel: joining a
+        network moves the access point there, and phones drop off."""
+        if self.ap_open or not passphrase:
+            return
+        try:
+            # Before it is active: it would come up open, under a name of its own, until it is told ours.
+            security = network.AUTH_WPA2_PSK
+            self._ap.config(ssid=ssid, key=passphrase, security=security, max_clients=limits.CONNECTIONS)
+            self._ap.active(True)
+        except OSError:
+            return
+        self._ap_address = self._ap.ifconfig()[0]
+        self.ap_open = True
+
+    def close_ap(self):
+        if self.ap_open:
+            self.ap_open = False
+            self._ap.active(False)
+
+    def channel(self, peer):
+        """How a plain connection from ``peer`` (text) came: "ap", "lan", "loopback", or None: by no network that is up.
+
+        A station's network that overlaps the access point's leaves no way to tell them apart: "lan", which may less."""
+        if peer in ("127.0.0.1", "::1"):
+            return "loopback"
+        if self.ap_open and _same(peer, self._ap_address, "255.255.255.0") and not self._overlaps():
+            return "ap"
+        return "lan" if self._seen[0] else None
+
+    # Scans
+
+    def scan(self):
+        """Look who is on air: for two seconds or so nothing else happens in this thread. The station must be active."""
+        since_ms = self._clock.ticks_ms()
+        self._scans = True
+        try:
+            found = self._wlan.scan()
+        except OSError:
+            found = None
+        self._scans = False
+        now_ms = self._clock.ticks_ms()
+        if found or (found is not None and self._clock.ticks_diff_ms(now_ms, since_ms) >= _REFUSED_MS):
+            self.networks = _strongest(found)
+            self.scanned_ms = now_ms
+            self.scanning = False
+
+    def ask_scan(self):
+        """Have the link's thread scan at its next errand; ``scanning`` until it has."""
+        self.scanning = True
+
+    # In the link's thread too
 
     def up(self):
         """Whether we have joined and have an address."""
-        return self._wlan.isconnected()
-
-    def join(self):
-        """Try again if the pause is over; returns at once."""
-        if self._network is None:
-            return
-        # Negative: joined so long ago that the tick counter turned over.
-        if 0 <= self._clock.ticks_diff_ms(self._clock.ticks_ms(), self._tried_ms) < self._pause_ms:
-            return
-        self._tried_ms = self._clock.ticks_ms()
-        self._pause_ms = self._backoff.next_ms()
-        try:
-            self._wlan.disconnect()
-            self._wlan.connect(*self._network)
-        except OSError:
-            # The driver is busy with the attempt before; the next pause is longer.
-            pass
+        return self._seen[0]
 
     def why(self):
         """The reason why ``up()`` is False."""
-        if self._network is None:
-            return "wifi_not_set"
-        return _REASONS.get(self._wlan.status(), "no_wifi")
+        return self._seen[1]
 
     def ntp_hosts(self):
         """Time servers to try first: the gateway, which often is one. (MicroPython does not show DHCP's option 42.)"""
-        return (self._wlan.ifconfig()[2],)
+        gateway = self._seen[3]
+        return (gateway,) if gateway else ()
+
+    def errand(self):
+        """Do what would hold the loop."""
+        if self.scanning and not self._scans:
+            self.scan()
+
+    # Steps towards the network
+
+    def _activate(self):
+        if not self._wlan.active():
+            self._wlan.active(True)
+            self._wlan.config(reconnects=0)
+
+    def _leave(self):
+        self._trying = False
+        self._leaving = True
+        self._disconnect()
+
+    def _disconnect(self):
+        try:
+            self._wlan.disconnect()
+        except OSError:
+            # The driver has nothing to leave.
+            pass
+
+    def _see_it_gone(self):
+        # It says so a moment after it was told to leave; until then it would pass for the next network.
+        self._leaving = self._wlan.isconnected()
+        if self._leaving:
+            self._disconnect()
+
+    def _connect(self):
+        self._before = self._wlan.status()
+        self._tried_ms = self._clock.ticks_ms()
+        self._pause_ms = max(self._backoff.next_ms() // self._hurry, _LEAST_PAUSE_MS)
+        self._tries += 1
+        self._trying = True
+        try:
+            self._wlan.connect(*self._network)
+        except OSError:
+            # The driver is busy: this try has failed.
+            pass
+        self._tell(None)
+
+    def _look(self):
+        if self._wlan.isconnected():
+            self._backoff.reset()
+            self._verdict = "no_wifi"
+            return self._tell(self._wlan.ifconfig())
+        ended = self._pause_over()
+        self._judge(ended)
+        self._tell(None)
+        if ended and not self._scans:
+            self._leave()
+
+    def _pause_over(self):
+        # Negative: joined so long ago that the tick counter turned over.
+        return not 0 <= self._clock.ticks_diff_ms(self._clock.ticks_ms(), self._tried_ms) < self._pause_ms
+
+    def _judge(self, ended):
+        code = self._wlan.status()
+        if code == self._before and not ended:
+            return
+        self._before = None
+        if code in _REASONS:
+            self._verdict = _REASONS[code]
+        elif ended:
+            self._verdict = "no_address" if self._associated() else "no_wifi"
+
+    def _associated(self):
+        try:
+            self._wlan.status("rssi")
+            return True
+        except OSError:
+            return False
+
+    def _tell(self, config):
+        """``config``: what ``ifconfig()`` says while the station is up, else None."""
+        if config is None:
+            seen = (False, self._verdict, None, None, self._tries)
+        else:
+            self._mask = config[1]
+            seen = (True, "", config[0], config[2] if config[2] != _NOWHERE else None, self._tries)
+        self._seen = seen
+
+    def _overlaps(self):
+        address = self._seen[2]
+        return address is not None and (
+            _same(address, self._ap_address, self._mask) or _same(address, self._ap_address, "255.255.255.0")
+        )
+
+
+def _same(a, b, mask):
+    """Whether two addresses (text) stand in one network; False for what is no IPv4 address."""
+    bits = _number(mask)
+    try:
+        return _number(a) & bits == _number(b) & bits
+    except ValueError:
+        return False
+
+
+def _number(address):
+    number = 0
+    for part in address.split("."):
+        number = number << 8 | int(part)
+    return number
+
+
+def _strongest(found):
+    """Of what ``WLAN.scan()`` found, each network once, as tuples (ssid, rssi_dbm, secured)."""
+    networks = []
+    for raw, _bssid, _channel, rssi_dbm, security, _hidden in sorted(found, key=_weakness):
+        try:
+            ssid = str(raw, "utf-8")
+        except UnicodeError:
+            continue
+        if raw.strip(b"\0") and ssid not in [known[0] for known in networks]:
+            networks.append((ssid, rssi_dbm, security != 0))
+    return tuple(networks[:_NETWORKS])
+
+
+def _weakness(one):
+    return -one[3]
 
 
 def _random_byte():
