@@ -1,4 +1,4 @@
-"""The desk: the unix port as a board. Its flash is a LittleFS image, its network the host's, its light a line of text.
+"""The desk: the unix port as a board. Its flash is a LittleFS image; network, button and pins are files and stand-ins.
 
 What a board gives is written once, here: every other board has the same names.
 """
@@ -9,53 +9,70 @@ import desk_options
 
 from latchkey.hw.clock import DeskClock
 from latchkey.hw.flash import FileStore
-from latchkey.hw.light import DeskLight
 from latchkey.hw.radio import DeskRadio
-from latchkey.products import bulb
+
+WARM_PIN = 25
+COLD_PIN = 26
+PWM_HZ = 5000
+_YEAR_2020_S = 1577836800
+# A panic reads as an ordinary reset on a chip.
+_CAUSES = {"panic": "reset"}
 
 
 class Board:
     """``desk_options``: what boards/desk/start.py was told."""
 
-    product_name = "bulb"
-    model = "cct"
-    measure_every_s = None
-
     def __init__(self):
         self.threads = desk_options.threads
         self.listen = (desk_options.host, desk_options.port, desk_options.tls_port)
-        self.reset_cause = desk_options.cause
+        self.reset_cause = _CAUSES.get(desk_options.cause, desk_options.cause)
         self.restart = desk_options.reset
+        self.hurry = desk_options.hurry
         self.store = FileStore("/flash/state")
         self.clock = DeskClock(start_unset=desk_options.clock == "unset")
-        self.radio = DeskRadio(desk_options.uplink)
+        self.radio = self._wifi() if desk_options.air else DeskRadio(desk_options.uplink)
+        self.note = Note(desk_options.note)
+        self.button = Button(desk_options.button) if desk_options.button else None
+        sensor = desk_options.product == "sensor"
+        self.product_name, self.model = ("sensor", "th") if sensor else ("bulb", "cct")
+        self.sleep_s = max(300 // self.hurry, 1) if desk_options.battery else None
+        self.measure_every_s = max((300 if desk_options.battery else 30) // self.hurry, 1) if sensor else None
 
     def product(self):
         """The thing itself, with its adapters."""
-        return bulb.Product(DeskLight(self.say), self.model)
+        return self._sensor() if self.product_name == "sensor" else self._bulb()
 
     def factory_keys(self):
         """Bytes of the key set written at the factory, or None. Outside the file system, as NVS is on a chip."""
-        if desk_options.nvs is None:
-            return None
-        try:
-            with open(desk_options.nvs, "rb") as file:
-                return file.read()
-        except OSError:
-            return None
+        return _read(desk_options.nvs) or None
 
     def keep_factory_keys(self, data):
         """Write the factory's key set; over the wire only."""
-        with open(desk_options.nvs, "wb") as file:
-            file.write(data)
+        _write(desk_options.nvs, data)
 
     def addresses(self):
         """By which the local API may be called, beside the device's own name."""
+        if desk_options.air:
+            return ["127.0.0.1", "localhost"] + self.radio.addresses()
         return (desk_options.host, "localhost")
+
+    def now_unix_s(self):
+        """Unix seconds, or None while nobody has set the clock."""
+        now = self.clock.unix_s()
+        return now if self.clock.host_trusted or now > _YEAR_2020_S else None
 
     def watchdog(self):
         """None: a desk's process is looked after by whoever started it."""
         return None
+
+    def wake(self):
+        """Why a deep sleep ended: "button", "timer", or None if there was none."""
+        return desk_options.wake
+
+    def sleep(self, ms):
+        """Deep sleep: the process ends, and its owner starts it again when the time or the button says so."""
+        _write(desk_options.sleep, str(ms).encode())
+        self.restart()
 
     def heap(self):
         gc.collect()
@@ -64,3 +81,84 @@ class Board:
     def say(self, text):
         """A line on the console."""
         print(text)
+
+    def _wifi(self):
+        from latchkey.hw.wifi import Wifi
+
+        class DeskWifi(Wifi):
+            """On an address of this machine's own network there may be somebody else: none of those on our air."""
+
+            def channel(self, peer):
+                return Wifi.channel(self, peer) if peer.startswith("127.") else None
+
+        return DeskWifi(self.clock, self.hurry)
+
+    def _bulb(self):
+        from latchkey.hw.light import DeskLight
+        from latchkey.products import bulb
+
+        light = DeskLight(self.say)
+        return bulb.Product(WiredLight(light) if desk_options.pins else light, self.model)
+
+    def _sensor(self):
+        from latchkey.hw.sensor import DeskSensor
+        from latchkey.products import sensor
+
+        return sensor.Product(DeskSensor(self.say), self.now_unix_s)
+
+
+class WiredLight:
+    """A light that says what it shows and drives pins besides, as the bulb of two white strings does."""
+
+    def __init__(self, light):
+        from machine import PWM, Pin
+
+        from latchkey.hw.light_pwm import PwmLight
+
+        self._light = light
+        self._strings = PwmLight(*[PWM(Pin(pin), freq=PWM_HZ, duty_u16=0) for pin in (WARM_PIN, COLD_PIN)])
+
+    def show(self, state, transition_ms=0):
+        self._light.show(state, transition_ms)
+        self._strings.show(state, transition_ms)
+
+    def blink(self):
+        self._light.blink()
+        self._strings.blink()
+
+
+class Button:
+    """Down while the file at ``path`` says so."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def down(self):
+        return _read(self._path) == b"down"
+
+
+class Note:
+    """A chip's RTC memory: the file at ``path``, which a power cut takes away; None: it keeps nothing."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def read(self):
+        return _read(self._path)
+
+    def write(self, data):
+        if self._path:
+            _write(self._path, data)
+
+
+def _read(path):
+    try:
+        with open(path or "", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _write(path, data):
+    with open(path, "wb") as file:
+        file.write(data)

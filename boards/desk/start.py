@@ -1,11 +1,17 @@
 """The desk board's ROM: mounts the flash image at /flash and runs main from it, as a chip does after reset.
 
     micropython -i -X heapsize=256K start.py --image FILE --port N [--tls-port N] [--host 127.0.0.1]
-        [--clock host|unset] [--no-threads] [--uplink FILE] [--nvs FILE] [--cause power|reset|soft|panic] [--no-main]
+        [--clock host|unset] [--no-threads] [--product bulb|sensor] [--battery] [--hurry N]
+        [--air FILE] [--air-note FILE] [--uplink FILE] [--pins FILE] [--button FILE] [--nvs FILE] [--note FILE]
+        [--sleep FILE] [--cause power|reset|soft|panic|sleep] [--wake timer|button] [--no-main]
 
-Firmware finds the options as attributes of the module `desk_options`: host, port, tls_port, clock, threads, uplink,
-nvs, cause, blocks (the block device), reset() (ends this process; its owner starts it again, as a chip would). Ctrl-C
-ends main and leaves the REPL. --no-main goes there at once, as a soft reset in the raw REPL does on a chip.
+Firmware finds the options as attributes of the module `desk_options`, and blocks (the block device) and reset() (ends
+this process; its owner starts it again, as a chip would) beside them. Ctrl-C ends main and leaves the REPL. --no-main
+goes there at once, as a soft reset in the raw REPL does on a chip.
+
+With --air the board has Wi-Fi: the module `network` of standins/, over which FILE says what is on air. Without, it is
+wired, and --uplink cuts it. --pins: where simulated pins show their levels. --button: pressed while FILE says "down".
+--note: memory that outlives a reset; whoever cuts the power removes it. --sleep: where a deep sleep's length is left.
 """
 
 import os
@@ -18,10 +24,13 @@ import vfs
 class desk_options:
     """Looks like a module; MicroPython has no way to make one at run time."""
 
-    image = uplink = nvs = None
+    image = uplink = nvs = air = air_note = pins = button = note = sleep = wake = None
     host = "127.0.0.1"
     port = "0"
     tls_port = "0"
+    hurry = "1"
+    product = "bulb"
+    battery = False
     clock = "host"
     cause = "power"
     threads = True
@@ -39,35 +48,47 @@ def attribute(name):
 
 
 def read_arguments(arguments):
-    flags = {"--no-threads": "threads", "--no-main": "run_main"}
+    flags = {"--no-threads": ("threads", False), "--no-main": ("run_main", False), "--battery": ("battery", True)}
     while arguments:
         name = arguments.pop(0)
         if name in flags:
-            setattr(desk_options, flags[name], False)
+            setattr(desk_options, *flags[name])
         elif name.startswith("--") and hasattr(desk_options, attribute(name)) and arguments:
             setattr(desk_options, attribute(name), arguments.pop(0))
         else:
             raise SystemExit("start.py: unknown or incomplete option " + name)
     desk_options.port = int(desk_options.port)
     desk_options.tls_port = int(desk_options.tls_port)
+    desk_options.hurry = int(desk_options.hurry)
 
 
 def with_reset():
-    """The port's `machine` lacks what a board's has and what mpremote calls: reset and reset_cause."""
+    """The port's `machine` lacks what a board's has and what mpremote calls: reset, reset_cause, pins if asked for."""
     import machine as port_machine
 
     class machine:
-        PWRON_RESET, HARD_RESET, SOFT_RESET, WDT_RESET = 1, 2, 5, 3
+        PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
         reset = staticmethod(desk_options.reset)
 
         @staticmethod
         def reset_cause():
-            return {"power": 1, "soft": 5, "panic": 3}.get(desk_options.cause, 2)
+            return {"power": 1, "soft": 5, "sleep": 4}.get(desk_options.cause, 2)
 
     for name in dir(port_machine):
         if not name.startswith("__") and not hasattr(machine, name):
             setattr(machine, name, staticmethod(getattr(port_machine, name)))
+    if desk_options.pins:
+        import pins
+
+        pins.bank.path = desk_options.pins
+        machine.Pin, machine.PWM = pins.Pin, pins.PWM
     return machine
+
+
+def put_on_air():
+    import network
+
+    network._air.follow(desk_options.air, desk_options.air_note)
 
 
 def mount():
@@ -110,10 +131,13 @@ def run_main():
 
 
 read_arguments(sys.argv[1:])
+sys.path.append(sys.path[0] + "/standins")
+sys.modules["machine"] = with_reset()
+if desk_options.air:
+    put_on_air()
 mount()
 sys.path[:] = [".frozen", "/flash/lib", "/flash"]
 sys.modules["desk_options"] = desk_options
-sys.modules["machine"] = with_reset()
 run_boot()
 if desk_options.run_main:
     run_main()

@@ -5,14 +5,19 @@
     desk.info(); desk.url; desk.tls_url (once HTTPS is provisioned); desk.serial (for `mpremote connect`)
     desk.provision(document); desk.power_cut(); desk.cut_uplink()
 
+With ``air`` (a dict, see boards/desk/standins/network.py) it has Wi-Fi instead of the host's network, over loopback
+addresses: ``desk.ap_url`` is its access point, ``desk.lan_url`` itself in the network it joined. Linux only.
+
 The flash is a LittleFS in an image file that survives everything here. The process is started again whenever it ends
-by itself, as a chip starts again after a reset; a soft reset from the raw REPL does not run main, as on a chip.
+by itself, as a chip starts again after a reset or a deep sleep; a soft reset from the raw REPL does not run main, as on
+a chip.
 """
 
 import json
 import os
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -62,10 +67,15 @@ class Desk:
     """One desk board in ``folder``; ``tree`` replaces what is on its flash when the image is first made.
 
     ``clock``: "host", or "unset" (it starts in 2000 at every power-on). ``port``: of the local API, 0 for a free one;
-    it stays the same over restarts. ``heapsize``: as the interpreter takes it.
+    it stays the same over restarts. ``heapsize``: as the interpreter takes it. ``air``: what is on air, or None for a
+    wired desk. ``hurry``: by which pauses and windows are divided. ``product``: "bulb" or "sensor"; ``battery``: one
+    that sleeps. ``button``: whether it has one; None: all but a bulb with Wi-Fi. ``pins``: whether it drives some.
     """
 
-    def __init__(self, folder, port=0, clock="host", threads=True, heapsize="256K", tree=None):
+    def __init__(
+        self, folder, port=0, clock="host", threads=True, heapsize="256K", tree=None,
+        air=None, hurry=1, product="bulb", battery=False, button=None, pins=False,
+    ):  # fmt: skip
         self.folder = Path(folder)
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.port = port or free_port()
@@ -73,13 +83,29 @@ class Desk:
         self.clock = clock
         self.threads = threads
         self.heapsize = heapsize
+        self.hurry = hurry
+        self.product = "sensor" if battery else product
+        self.battery = battery
+        # A wired desk without one would count the many power cycles of tests, and forget its settings at the tenth.
+        self.has_button = (air is None or self.product == "sensor") if button is None else button
+        self.pins = self.folder / "pins.json" if pins else None
+        self.air = None if air is None else self.folder / "air.json"
+        self.air_note = self.folder / "radio.json"
+        self.note = self.folder / "note"
+        self.button = self.folder / "button"
         self.image = self.folder / "flash.img"
         self.uplink = self.folder / "uplink"
         self.log_path = self.folder / "console.log"
         self.url = f"http://127.0.0.1:{self.port}"
         self.tls_url = f"https://127.0.0.1:{self.tls_port}"
+        self.ap_url = f"http://127.4.0.1:{self.port}"
+        self.lan_url = f"http://127.7.0.7:{self.port}"
         self._make_image_once(tree)
-        self._bridge = Bridge(self._command, self.log_path)
+        if air is not None:
+            self.set_air(air)
+        self._release()
+        self._sleep = _Sleep(self.folder / "sleep", self.button)
+        self._bridge = Bridge(self._command, self.log_path, self._sleep)
 
     def __enter__(self):
         return self
@@ -95,6 +121,11 @@ class Desk:
     @property
     def running(self):
         return self._bridge.running
+
+    @property
+    def asleep(self):
+        """Whether it is in deep sleep, with its power on."""
+        return self._bridge.asleep
 
     @property
     def starts(self):
@@ -114,8 +145,10 @@ class Desk:
         return self
 
     def power_cut(self):
-        """Take its power away, at whatever it was doing (SIGKILL)."""
+        """Take its power away, at whatever it was doing (SIGKILL), and with it what its memory kept."""
         self._bridge.power_off()
+        self.note.unlink(missing_ok=True)
+        self.air_note.unlink(missing_ok=True)
 
     def restart(self, wait=True):
         """Power cut and power on."""
@@ -153,6 +186,36 @@ class Desk:
     def restore_uplink(self):
         self.uplink.unlink(missing_ok=True)
 
+    def set_air(self, air):
+        """From now on the dict ``air`` is what is on air; the device notices within a tenth of a second."""
+        if self.air is None:
+            raise DeskError("this desk is wired; make it with `air`")
+        part = self.air.with_suffix(".part")
+        part.write_text(json.dumps(air))
+        part.replace(self.air)
+
+    def radio_state(self):
+        """What station and access point do: joined, address, access_point, channel; None while nobody knows."""
+        try:
+            return json.loads(self.air_note.read_text())
+        except (OSError, ValueError):
+            return None
+
+    def press(self, seconds=0.3, wait=True):
+        """Hold the button for ``seconds``; with ``wait`` False return at once while it is held."""
+        if not self.has_button:
+            raise DeskError("this desk has no button; make it with `button`, or switch it on five times")
+        self.button.write_text("down")
+        timer = threading.Timer(seconds, self._release)
+        timer.daemon = True
+        timer.start()
+        if wait:
+            timer.join()
+
+    def pin_levels(self):
+        """Number to level of every simulated output."""
+        return json.loads(self.pins.read_text()) if self.pins and self.pins.exists() else {}
+
     def mpremote(self, *arguments, timeout_s=60):
         """Run the real mpremote against the serial port; returns what it printed, DeskError if it failed."""
         return wirecall.mpremote(self.serial, arguments, timeout_s, DeskError)
@@ -182,6 +245,9 @@ class Desk:
             raise DeskError(f"the device refused the document: {why}")
         return report
 
+    def _release(self):
+        self.button.unlink(missing_ok=True)
+
     def _make_image_once(self, tree):
         if self.image.exists():
             return
@@ -191,12 +257,45 @@ class Desk:
             part.replace(self.image)
 
     def _command(self, cause, run_main):
+        woken = cause in ("timer", "button")
         command = [build.micropython(), "-i", "-X", f"heapsize={self.heapsize}", BOARD / "start.py"]
         command += ["--image", self.image, "--port", self.port, "--tls-port", self.tls_port]
-        command += ["--clock", self.clock, "--cause", cause]
-        command += ["--uplink", self.uplink, "--nvs", self.folder / "nvs.json"]
+        command += ["--clock", self.clock, "--cause", "sleep" if woken else cause]
+        command += ["--uplink", self.uplink, "--nvs", self.folder / "nvs.json", "--note", self.note]
+        command += ["--sleep", self._sleep.path, "--product", self.product, "--hurry", self.hurry]
+        # On air it has three addresses, all of them loopback's.
+        command += ["--host", "0.0.0.0", "--air", self.air, "--air-note", self.air_note] if self.air else []
+        command += ["--button", self.button] if self.has_button else []
+        command += ["--pins", self.pins] if self.pins else []
+        command += ["--battery"] if self.battery else []
+        command += ["--wake", cause] if woken else []
         command += [] if self.threads else ["--no-threads"]
         return command + ([] if run_main else ["--no-main"])
+
+
+class _Sleep:
+    """A desk's deep sleep: the device leaves its length in the file ``path``, then ends; its button ends it sooner."""
+
+    def __init__(self, path, button):
+        self.path = path
+        self._button = button
+        self._until_s = 0.0
+
+    def forget(self):
+        self.path.unlink(missing_ok=True)
+
+    def begins(self):
+        try:
+            self._until_s = time.monotonic() + int(self.path.read_text()) / 1000
+        except (OSError, ValueError):
+            return False
+        self.forget()
+        return True
+
+    def over(self):
+        if self._button.exists():
+            return "button"
+        return "timer" if time.monotonic() >= self._until_s else None
 
 
 def _last_json(output):

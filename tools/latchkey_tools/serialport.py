@@ -2,7 +2,8 @@
 
 The device has a terminal of its own (so that Ctrl-C reaches it as a signal). A second pseudo-terminal is the serial
 port that `mpremote` opens. A thread carries bytes between the two, copies what the device says to a log, starts the
-process again when it ends, and answers a soft reset the way a chip's REPL does.
+process again when it ends, and answers a soft reset the way a chip's REPL does. A process that ended to sleep is
+started again when its timer or its button says so.
 """
 
 import fcntl
@@ -24,10 +25,16 @@ _CTRL_A, _CTRL_B, _CTRL_C = 1, 2, 3
 
 
 class Bridge:
-    """``command(cause, run_main)`` gives the argument list of the device's process; ``log_path`` gets its output."""
+    """``command(cause, run_main)`` gives the argument list of the device's process; ``log_path`` gets its output.
 
-    def __init__(self, command, log_path):
+    ``cause``: power, reset, soft, panic, or what ended a deep sleep: timer, button. ``sleep`` is asked for that:
+    ``forget()`` at power-on; ``begins()`` once the process has ended, True if it sleeps now; ``over()``: timer, button,
+    or None while it lasts.
+    """
+
+    def __init__(self, command, log_path, sleep=None):
         self._command = command
+        self._sleep = sleep
         self._log = open(log_path, "ab", buffering=0)
         # The interpreter keeps a history of its prompt at home, which here is the device's folder.
         self._environment = {**os.environ, "HOME": str(Path(log_path).parent)}
@@ -41,6 +48,7 @@ class Bridge:
         self._changed = threading.Condition()
         self._wanted = self._closing = False
         self._device = self._process = self._failure = None
+        self.asleep = False
         self._forget_session()
         self.starts = 0
         self._thread = threading.Thread(target=self._run, name="serial port", daemon=True)
@@ -81,7 +89,7 @@ class Bridge:
             self._wanted = power
             if self._thread.is_alive():
                 os.write(self._wake_in, b".")
-                self._changed.wait_for(lambda: self.running == power or self._failure, timeout=10)
+                self._changed.wait_for(lambda: (self.running or self.asleep) == power or self._failure, timeout=10)
 
     # Everything below runs in the thread. It alone starts the process: the kernel ends a child with the *thread*
     # that started it (PR_SET_PDEATHSIG), so no caller's thread may.
@@ -96,14 +104,30 @@ class Bridge:
                 self._kill()
 
     def _follow_switch(self):
-        if self._wanted and not self.running:
-            self._start_or_tell()
-        elif not self._wanted and self.running:
-            self._kill()
+        if self._wanted and self.asleep:
+            self._wake_up(self._sleep.over())
+        elif self._wanted and not self.running:
+            if self._sleep:
+                self._sleep.forget()
+            self._start_or_tell("power")
+        elif not self._wanted:
+            self._turn_off()
 
-    def _start_or_tell(self):
+    def _wake_up(self, cause):
+        if cause:
+            self.asleep = False
+            self._start_or_tell(cause)
+
+    def _turn_off(self):
+        if self.running:
+            self._kill()
+        if self.asleep:
+            self.asleep = False
+            self._announce()
+
+    def _start_or_tell(self, cause):
         try:
-            self._start("power", True)
+            self._start(cause, True)
         except Exception as failure:  # whatever it was belongs to the caller of power_on, in another thread
             self._wanted, self._failure = False, failure
             if self._device is not None:
@@ -203,6 +227,9 @@ class Bridge:
         raw, held, interrupted = self._raw, self._held, bool(self._hold_until)
         status = self._reap()
         if not self._wanted:
+            return
+        if self._sleep and self._sleep.begins():
+            self.asleep = True
             return
         cause = {0: "soft", -signal.SIGKILL: "reset"}.get(status, "panic")
         if cause == "soft":

@@ -1,12 +1,13 @@
 """`network` as an ESP32 has it, without radio waves: one station and one access point, on one channel.
 
-What is on air is a dict: {"networks": [{"ssid", "passphrase", "channel", "rssi", "fault"}]}. A network without passphrase is
-open. `fault`: "no_address" (associates, no DHCP), "no_route" (DHCP names no gateway), or a number: the code with which every
-join ends. It comes from `_air.put`, or from the JSON file that `_air.follow` names, read again at most ten times a second.
+What is on air is a dict: {"networks": [{"ssid", "passphrase", "channel", "rssi", "fault"}]}. A network without
+passphrase is open. `fault`: "no_address" (associates, no DHCP), "no_route" (DHCP names no gateway), or the code
+of every join, a number. It comes from `_air.put`, or from the JSON file that `_air.follow` names, read at most 10 times
+a second.
 
 Addresses are loopback ones, so that one machine can play everybody: the access point is 127.4.0.1 (a phone on it binds
-127.4.0.2), the station 127.7.0.7 (a laptop on its network binds 127.7.0.20). Runs on CPython and on the unix port. Codes and
-the order in which `status` asks are those of MicroPython's ESP32 port.
+127.4.0.2), the station 127.7.0.7 (a laptop on its network binds 127.7.0.20). Runs on CPython and on the unix port.
+Codes and the order in which `status` asks are those of MicroPython's ESP32 port.
 """
 
 import json
@@ -95,11 +96,12 @@ class _Air:
     def tell(self):
         """Write down what station and access point do, if that has changed."""
         station, ap = WLAN._made
-        fields = (station._joined and station._joined[0], station._connected, ap._on and ap._told["ssid"], self.channel)
-        if self._note and fields != self._told:
-            self._told = fields
+        joined = station._joined[0] if station._joined else None
+        told = (joined, station._connected, ap._told["ssid"] if ap._on else None, self.channel)
+        if self._note and told != self._told:
+            self._told = told
             with open(self._note, "w") as file:
-                json.dump({"joined": fields[0], "address": fields[1], "access_point": fields[2], "channel": fields[3]}, file)
+                json.dump(dict(zip(("joined", "address", "access_point", "channel"), told)), file)
 
 
 def _read(air):
