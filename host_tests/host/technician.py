@@ -38,7 +38,10 @@ class Keyboard:
         self.wallet = folder / "wallet"
         self.env = dict(os.environ, LATCHKEY_WALLET=str(self.wallet), HOME=str(folder), **environment)
         self.env.update(PYTHON_KEYRING_BACKEND="keyring.backends.null.Keyring", TERM="xterm-256color")
-        for name in ("LATCHKEY_TOKEN", "LATCHKEY_CLOUD_KEY", "LATCHKEY_HOST", "NO_COLOR", "FORCE_COLOR"):
+        for name in ("TOKEN", "CLOUD_KEY", "HOST", "SOURCE", "WIFI_PASSPHRASE"):
+            if f"LATCHKEY_{name}" not in environment:
+                self.env.pop(f"LATCHKEY_{name}", None)
+        for name in ("NO_COLOR", "FORCE_COLOR"):
             if name not in environment:
                 self.env.pop(name, None)
         self.secrets = []
@@ -118,21 +121,27 @@ class Quiet(http.server.ThreadingHTTPServer):
 class Stub:
     """``answers``: {(method, path): (status, body, headers)}, or a list of such that are given in turn.
 
-    A body is JSON, or bytes as they are. ``requests``: (method, path, headers, body) of all that came.
+    A body is JSON, or bytes as they are. ``requests``: (method, path, headers, body) of all that came. ``at``: where to
+    listen.
     """
 
-    def __init__(self, answers):
+    def __init__(self, answers, at=("127.0.0.1", 0)):
         self.answers = answers
         self.requests = []
-        self._server = Quiet(("127.0.0.1", 0), self._handler())
+        self.peers = []
+        self._server = Quiet(at, self._handler())
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         self.port = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{at[0]}:{self.port}"
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """As if the device had left this network."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -158,6 +167,7 @@ class Stub:
             disable_nagle_algorithm = True
 
             def _serve(self):
+                stub.peers.append(self.client_address[0])
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 status, answer, headers = stub._answer(self.command, self.path, dict(self.headers), body)
                 raw = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
@@ -167,7 +177,7 @@ class Stub:
                 self.end_headers()
                 self.wfile.write(raw)
 
-            do_GET = do_POST = do_PATCH = _serve
+            do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _serve
 
             def log_message(self, *_):
                 """Nothing to standard error."""

@@ -46,9 +46,14 @@ def call(device, method, path, body=None, token_file=None, name=None):
         try:
             return device.call(method, path, here.token, body), here
         except Refusal as refusal:
-            if refusal.code not in _OF_ONE_TOKEN or following is None:
+            if not is_of_one_token(refusal) or following is None:
                 raise
             show.say(f"the token {here.label} is refused ({refusal.code}); trying {following.label}")
+
+
+def is_of_one_token(refusal):
+    """Whether a Refusal is about the token that was shown, so that another may open."""
+    return refusal.code in _OF_ONE_TOKEN
 
 
 def read_token(word):

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from latchkey_tools import __version__, cli_board, cli_device, cli_doctor, cli_sim, cli_token, cli_vboard
+from latchkey_tools import __version__, cli_board, cli_device, cli_doctor, cli_pair, cli_sim, cli_token, cli_vboard
 from latchkey_tools.problems import PROBLEMS, REFUSALS
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Tools for Latchkey devices.")
@@ -17,6 +17,7 @@ app.add_typer(cli_board.app, name="board")
 app.add_typer(cli_sim.app, name="sim")
 app.add_typer(cli_token.app, name="token")
 app.add_typer(cli_device.app, name="device")
+app.command("pair")(cli_pair.pair)
 app.command("doctor")(cli_doctor.run)
 app.command("vboard")(cli_vboard.vboard)
 

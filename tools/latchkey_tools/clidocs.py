@@ -42,7 +42,7 @@ def _commands(command, words):
 def _section(command, words):
     title = "#" * len(words) + " " + " ".join(words)
     arguments = [p for p in command.params if p.param_type_name == "argument"]
-    options = [p for p in command.params if p.param_type_name == "option" and p.name != "help"]
+    options = [p for p in command.params if p.param_type_name == "option" and p.name != "help" and not p.hidden]
     parts = [f"\n{title}\n", _flow(command.help)]
     if not hasattr(command, "commands"):
         parts.append(f"```\n{_usage(command, words)}\n```\n")

@@ -4,6 +4,7 @@ Data goes to standard output, everything else to standard error. What came from 
 terminal obeys control characters.
 """
 
+import contextlib
 import json
 import sys
 from datetime import UTC, datetime
@@ -11,20 +12,47 @@ from datetime import UTC, datetime
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
 
 _PIPE_WIDTH = 240
 _UNITS = ((86400 * 365, "year"), (86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
-def console():
-    """For data. Colour only on a terminal (rich minds NO_COLOR); a pipe gets lines that are not cut."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+def console(stderr=False):
+    """For data, or for what stands beside it. Colour only on a terminal (rich minds NO_COLOR); a pipe gets lines that
+    are not cut."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(highlight=False, stderr=stderr, width=None if stream.isatty() else _PIPE_WIDTH)
 
 
 def say(text):
     """One line beside the data."""
     print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def progress():
+    """A function that tells what goes on: on a terminal a line that moves, elsewhere a line for each new text."""
+    if not sys.stderr.isatty():
+        yield _line_by_line()
+        return
+    words = TextColumn("{task.description}", table_column=Column(overflow="fold"))
+    moving = Progress(SpinnerColumn(), words, TimeElapsedColumn(), console=console(stderr=True), transient=True)
+    with moving:
+        task = moving.add_task("", total=None)
+        yield lambda text: moving.update(task, description=clean(text))
+
+
+def _line_by_line():
+    told = []
+
+    def tell(text):
+        if text not in told[-1:]:
+            told.append(text)
+            say(plain(text))
+
+    return tell
 
 
 def data(value):

@@ -1,0 +1,324 @@
+"""`latchkey pair`: a device into its owner's network, without internet."""
+
+import getpass
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from latchkey_tools import pairing, show
+from latchkey_tools.cli_device import HOST_HELP, AsJson, Ca, TokenFile, TokenName, hosts
+from latchkey_tools.device_api import ACCESS_POINT, Device, Refusal, Unreachable, local_name, parse_host
+from latchkey_tools.wallet import Unsafe
+
+PASSPHRASE_VARIABLE = "LATCHKEY_WIFI_PASSPHRASE"
+# A trial lasts 120 s, and begins when the answer is out.
+WAIT_S = 150
+_NO_WIFI = "this board joins no networks: it is on a wire"
+_STATES = {"idle": "nothing was tried yet", "joining": "is being tried", "joined": "was kept", "failed": "failed"}
+_WHAT = {"wifi": "the network", "cloud": "the broker"}
+
+Host = Annotated[
+    str,
+    typer.Argument(
+        metavar="HOST", envvar="LATCHKEY_HOST", help=HOST_HELP, show_default="the access point's", autocompletion=hosts
+    ),
+]
+Argv = Annotated[str | None, typer.Option("--passphrase", hidden=True)]
+SSID_HELP = "The network to join; chosen from those in reach if left out."
+OPEN_HELP = "The network has no passphrase."
+FILE_HELP = f"A file with the network's passphrase; - for standard input. Else {PASSPHRASE_VARIABLE}, or asked for."
+WAIT_HELP = "How many seconds to wait for the end."
+
+
+def pair(
+    host: Host = ACCESS_POINT,
+    ssid: Annotated[str | None, typer.Option(help=SSID_HELP)] = None,
+    passphrase_file: Annotated[str | None, typer.Option(metavar="FILE", help=FILE_HELP)] = None,
+    open_: Annotated[bool, typer.Option("--open", help=OPEN_HELP)] = False,
+    name: Annotated[str | None, typer.Option(help="What its owner calls the device.")] = None,
+    broker: Annotated[str | None, typer.Option(metavar="HOST[:PORT]", help="Another broker, tried as well.")] = None,
+    status: Annotated[bool, typer.Option("--status", help="Ask how the newest trial ended.")] = False,
+    leave: Annotated[bool, typer.Option("--leave", help="Let it leave its network.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --leave.")] = False,
+    wait: Annotated[int, typer.Option(min=1, help=WAIT_HELP)] = WAIT_S,
+    passphrase: Argv = None,
+    token_file: TokenFile = None,
+    token: TokenName = None,
+    ca: Ca = None,
+    as_json: AsJson = False,
+):
+    """Bring a device into its owner's network, without internet.
+
+    Join the device's access point first (its name and passphrase are on the label). The token is the one given, else
+    LATCHKEY_TOKEN, else the wallet's for the device's System; it must permit `configure`. What is tried is kept only
+    if it works; the exit status is 1 if it did not, or if that could not be seen.
+    """
+    _check_choices(status, leave, ssid or passphrase_file or open_ or name or broker, passphrase)
+    if status or leave:
+        with Device(host, ca) as device:
+            return (_tell_status if status else _leave)(device, token_file, token, as_json, yes)
+    wanted = _Wanted(ssid, passphrase_file, open_, name, broker)
+    with Device(host, ca) as device:
+        info, here, before = _enter(device, token_file, token)
+        wanted.choose(device, here.token)
+        answered = _post(device, here.token, wanted.body())
+    outcome = _follow(host, ca, info, here, wanted.ssid, wait, None if answered else before)
+    _end(outcome, info, as_json)
+
+
+class _Wanted:
+    """What is to be tried; what is missing is asked for once the device has shown its networks."""
+
+    def __init__(self, ssid, passphrase_file, open_, name, broker):
+        self.ssid, self._open, self._name = ssid, open_, name
+        self._passphrase = _passphrase_at_hand(passphrase_file, open_)
+        self._broker = _broker(broker)
+
+    def choose(self, device, token):
+        networks = _networks(device, token)
+        if self.ssid is None:
+            self.ssid = _choose(networks)
+        found = [network for network in networks if network.get("ssid") == self.ssid]
+        if not found:
+            show.say(f"the device did not see {show.plain(self.ssid)} when it looked; it is tried all the same")
+        _check_open(self.ssid, self._open, found)
+        if not self._open and self._passphrase is None:
+            self._passphrase = _ask_passphrase(self.ssid)
+
+    def body(self):
+        """The body of POST /v1/pairing; a passphrase is in it."""
+        made = {"wifi": {"ssid": self.ssid}}
+        if not self._open:
+            made["wifi"]["passphrase"] = self._passphrase
+        others = {"name": self._name, "broker": self._broker}
+        return made | {part: value for part, value in others.items() if value is not None}
+
+
+def _check_choices(status, leave, others, passphrase):
+    if passphrase is not None:
+        raise Unsafe("a passphrase on the command line is seen by others; give --passphrase-file, or be asked for it")
+    if status + leave + bool(others) > 1:
+        raise ValueError("--status asks and --leave leaves; neither goes with the other or with a network to join")
+
+
+def _passphrase_at_hand(file, open_):
+    """Text from file or environment, None if it is to be asked for or there is none."""
+    if open_:
+        if file:
+            raise ValueError("either the network is --open, or it has a passphrase")
+        return None
+    if file:
+        return _checked(_read_passphrase(file))
+    given = os.environ.get(PASSPHRASE_VARIABLE)
+    return _checked(given) if given else None
+
+
+def _read_passphrase(file):
+    if file == "-":
+        return sys.stdin.read(256).rstrip("\r\n")
+    path = Path(file)
+    if not path.is_file():
+        raise ValueError("--passphrase-file names no file that is there; it takes a file, never the passphrase itself")
+    if path.stat().st_mode & 0o077:
+        show.say(f"others can read {path}: chmod 600 {path}")
+    return path.read_text().rstrip("\r\n")
+
+
+def _ask_passphrase(ssid):
+    if not sys.stdin.isatty():
+        raise ValueError(
+            f"no passphrase, and no terminal to ask at: give --passphrase-file, {PASSPHRASE_VARIABLE}, or --open"
+        )
+    return _checked(getpass.getpass(f"Passphrase of {show.plain(ssid)} (not shown): "))
+
+
+def _checked(text):
+    """IEEE 802.11, Annex J.4."""
+    if not 8 <= len(text) <= 63 or not all(" " <= c <= "~" for c in text):
+        raise ValueError("a Wi-Fi passphrase has 8 to 63 printable ASCII characters; this one does not")
+    return text
+
+
+def _broker(text):
+    if text is None:
+        return None
+    host, _, port = text.partition(":")
+    if not host or (port and not port.isdigit()):
+        raise ValueError(f"{show.plain(text)[:80]}: write the broker as HOST:PORT")
+    return {"host": host, "port": int(port or 8883)}
+
+
+def _enter(device, token_file, token):
+    """(info, Pass, Pairing so far), told step by step."""
+    info, here = pairing.enter(device, token_file, token, meet=lambda info: _greet(device, info))
+    return info, here, device.call("GET", "/v1/pairing", here.token)
+
+
+def _greet(device, info):
+    called = f"{info['name']}, " if info.get("name") else ""
+    what = " ".join(str(info.get(part) or "") for part in ("product", "model", "version"))
+    show.say(show.plain(f"device {device.url}: {called}{what}, System {info['system_uuid']}, {info['state']}"))
+
+
+def _networks(device, token):
+    try:
+        answer = device.call("GET", "/v1/pairing/networks", token)
+    except Refusal as refusal:
+        if refusal.code == "not_found":
+            raise ValueError(_NO_WIFI) from None
+        raise
+    return [n for n in answer.get("networks") or [] if isinstance(n, dict) and isinstance(n.get("ssid"), str)]
+
+
+def _choose(networks):
+    """The name of one, chosen at the terminal."""
+    if not sys.stdin.isatty():
+        names = ", ".join(show.plain(n["ssid"]) for n in networks) or "none"
+        raise ValueError(f"which network? there is no terminal to choose at: give --ssid; in reach: {names}")
+    table = show.table("", "network", "signal", "")
+    for number, network in enumerate(networks, 1):
+        lock = "" if network.get("secured") else "open to everyone"
+        table.add_row(str(number), show.clean(network["ssid"]), _signal(network.get("rssi_dbm")), lock)
+    show.console(stderr=True).print(table if networks else "The device sees no network.")
+    while True:
+        word = typer.prompt("Number or name of the network", err=True).strip()
+        if word.isdigit() and 0 < int(word) <= len(networks):
+            return networks[int(word) - 1]["ssid"]
+        if word in [n["ssid"] for n in networks] or (word and not word.isdigit()):
+            return word
+
+
+def _signal(rssi_dbm):
+    if not isinstance(rssi_dbm, int):
+        return ""
+    strength = "strong" if rssi_dbm >= -60 else "good" if rssi_dbm >= -72 else "weak"
+    return f"{strength} ({rssi_dbm} dBm)"
+
+
+def _check_open(ssid, open_, found):
+    secured = [bool(network.get("secured")) for network in found]
+    if open_ and secured and all(secured):
+        raise ValueError(f"{show.plain(ssid)} wants a passphrase, so it is not --open")
+    if not open_ and secured and not any(secured):
+        raise ValueError(f"{show.plain(ssid)} has no passphrase, so everyone near can listen; if that is meant: --open")
+
+
+def _post(device, token, body):
+    """Whether the device's answer came; without it the device may be trying all the same."""
+    try:
+        device.call("POST", "/v1/pairing", token, body)
+        return True
+    except Unreachable as error:
+        if not error.may_have_arrived:
+            raise
+        show.say("the device's answer was lost on the way; looking whether it got the request")
+        return False
+
+
+def _follow(host, ca, info, here, ssid, wait_s, before):
+    unpaired = info.get("state") == "pairing"
+    with pairing.Search(host, info, here.token, ca) as search, show.progress() as tell:
+        return pairing.Following(search, ssid, unpaired, tell, before).follow(wait_s)
+
+
+def _end(outcome, info, as_json):
+    """A clear yes, or the reason why not."""
+    name = local_name(info["system_uuid"])
+    if as_json:
+        show.data(as_data(outcome, name, info["system_uuid"]))
+    elif outcome.state == pairing.JOINED:
+        _print_joined(outcome, name)
+    else:
+        say_why(outcome)
+    if outcome.state != pairing.JOINED:
+        raise typer.Exit(1)
+
+
+def as_data(outcome, name, system_uuid):
+    return {
+        "state": outcome.state,
+        "reason": outcome.reason,
+        "happened": outcome.happened,
+        "todo": outcome.todo,
+        "ssid": outcome.ssid,
+        "host": name,
+        "address": outcome.address,
+        "seen_at": outcome.seen_at,
+        "system_uuid": system_uuid,
+    }
+
+
+def say_why(outcome):
+    """Why a trial was not kept, or what is known of it, and what to do."""
+    begin = "no: " if outcome.state == pairing.FAILED else "not known: "
+    show.say(f"{begin}{outcome.happened}. What to do: {outcome.todo}.")
+
+
+def _print_joined(outcome, name):
+    out = show.console()
+    out.print(f"[green]Yes[/green]: it is in the network {show.clean(outcome.ssid)}.")
+    show.facts([("name", f"http://{name}"), ("address", outcome.address)])
+    if outcome.seen_at is None or parse_host(outcome.seen_at)[1] == ACCESS_POINT:
+        show.say(f"its access point closes in two minutes; join {show.plain(outcome.ssid)} to reach it there")
+
+
+def _tell_status(device, token_file, token, as_json, _yes):
+    try:
+        info, _here, answer = _enter(device, token_file, token)
+    except Refusal as refusal:
+        if refusal.code != "plain_http":
+            raise
+        return _tell_hidden(device, as_json)
+    failed = pairing.failure(answer)
+    if as_json:
+        show.data(answer | {"system_uuid": info["system_uuid"]})
+    else:
+        show.facts(_status_rows(answer))
+    if failed:
+        if not as_json:
+            say_why(failed)
+        raise typer.Exit(1)
+
+
+def _status_rows(answer):
+    window = answer.get("access_point_s") or 0
+    presence = answer.get("presence_s") or 0
+    what = f"{_WHAT.get(answer.get('what'), '')} {_STATES.get(answer.get('state'), answer.get('state'))}".strip()
+    return [
+        ("newest trial", what),
+        ("network", answer.get("ssid") or "-"),
+        ("address", answer.get("address") or "-"),
+        ("name", f"http://{answer.get('host')}"),
+        ("access point", f"open, closes in {show.span(window)}" if window else "closed"),
+        ("at the device", f"somebody, for {show.span(presence)}" if presence else "nobody"),
+    ]
+
+
+def _tell_hidden(device, as_json):
+    """From the network, plain HTTP may not ask (A2); that the device answers here is something."""
+    info = device.info()
+    if as_json:
+        return show.data({"state": None, "info": info, "seen_at": device.url})
+    if info.get("state") == "pairing":
+        show.say("it answers here, and is not set to a network for good yet")
+    else:
+        show.say(f"it answers at {device.url}, in its network")
+    show.say("how its newest trial ended it does not tell over plain HTTP from here; its access point or HTTPS would")
+
+
+def _leave(device, token_file, token, as_json, yes):
+    info, here, _before = _enter(device, token_file, token)
+    if not yes and not typer.confirm("Leave its network? It is then reached by its access point alone.", err=True):
+        raise typer.Exit(1)
+    try:
+        answer = device.call("DELETE", "/v1/pairing", here.token)
+    except Refusal as refusal:
+        if refusal.code == "method_not_allowed":
+            raise ValueError(_NO_WIFI) from None
+        raise
+    if as_json:
+        return show.data(answer | {"system_uuid": info["system_uuid"]})
+    show.say(f"it leaves its network, and opens its access point for 15 minutes; there it is {ACCESS_POINT}")
