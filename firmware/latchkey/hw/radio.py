@@ -1,7 +1,7 @@
 """The wired desk's uplink, which can be cut: the host's network in the place of Wi-Fi.
 
-``up()`` is False while the file at ``path`` contains ``down``. Names are those of ``Wifi`` (hw/wifi.py), of which nothing
-is there to do: nobody joins a desk to its network, and it opens no access point.
+``up()`` is False while the file at ``path`` contains ``down``. The names are those of ``Wifi`` (hw/wifi.py); most have
+nothing to do here, since nobody joins a desk to its network and it opens no access point.
 """
 
 import time

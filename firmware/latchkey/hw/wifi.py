@@ -1,8 +1,9 @@
 """Wi-Fi of a chip: a station that joins, joins again after a growing pause and says why not; an access point; scans.
 
-The loop owns it and calls ``turn``. The cloud link's thread calls ``up why ntp_hosts errand`` and nothing else: they read
-attributes that hold immutable values, since the unix port has no GIL. The names are those of ``DeskRadio`` (hw/radio.py).
-Codes are what ``WLAN.status()`` of MicroPython's ESP32 port answers once ``reconnects=0`` lets the driver's reasons through.
+The loop owns it and calls ``turn``. The cloud link's thread calls ``up why ntp_hosts errand`` and nothing else: they
+read attributes that hold immutable values, since the unix port has no GIL. ``DeskRadio`` (hw/radio.py) has the same
+names. Codes are those of ``WLAN.status()`` in MicroPython's ESP32 port, which passes the driver's reasons on only after
+``config(reconnects=0)``.
 """
 
 import os
@@ -98,8 +99,8 @@ class Wifi:
     # The access point
 
     def open_ap(self, ssid, passphrase):
-        """Open it with WPA2; without a passphrase it stays closed. ``ap_open`` tells. The chip has one channel: joining a
-        network moves the access point there, and phones drop off."""
+        """Open it with WPA2; without a passphrase it stays closed. ``ap_open`` tells. The chip has one channel: joining
+        a network moves the access point there, and phones drop off."""
         if self.ap_open or not passphrase:
             return
         try:
