@@ -80,13 +80,30 @@ def patched(config, fields):
             raise LatchkeyError("wire_only")
         if name == "wifi":
             raise ConfigError("invalid_field", "wifi", "The network changes by POST /v1/pairing.")
-        if name in _MERGED and isinstance(value, dict):
-            merged[name] = dict(config[name])
-            merged[name].update(value)
-        else:
-            merged[name] = value
-    judged = config_.parse(json.dumps(merged).encode(), 2 * CONFIG_BYTES)
+        merged[name] = _merged(config, name, value)
+    judged = _judged(merged)
     return judged, [name for name in _TRUST if judged[name] != config[name]]
+
+
+def joining(config, ssid, fields):
+    """``config`` for another network, with what ``fields`` (dict) has of name and broker, judged whole. ConfigError."""
+    merged = dict(config, wifi={"ssid": ssid})
+    for name in ("name", "broker"):
+        if name in fields:
+            merged[name] = _merged(config, name, fields[name])
+    return _judged(merged)
+
+
+def _merged(config, name, value):
+    if name not in _MERGED or not isinstance(value, dict):
+        return value
+    merged = dict(config[name])
+    merged.update(value)
+    return merged
+
+
+def _judged(merged):
+    return config_.parse(json.dumps(merged).encode(), 2 * CONFIG_BYTES)
 
 
 def concerns_cloud(names):
@@ -95,16 +112,6 @@ def concerns_cloud(names):
         if name in _CLOUD:
             return True
     return False
-
-
-def joining(config, ssid, name, broker):
-    """``config`` for another network, and whatever of name and broker (dict) is not None, judged whole. ConfigError."""
-    merged = dict(config, wifi={"ssid": ssid})
-    if name is not None:
-        merged["name"] = name
-    if broker is not None:
-        merged["broker"] = broker
-    return config_.parse(json.dumps(merged).encode(), 2 * CONFIG_BYTES)
 
 
 def wiped(config):

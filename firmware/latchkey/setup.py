@@ -21,10 +21,10 @@ def post_pairing(device, exchange):
     if not isinstance(wifi, dict):
         raise ConfigError("invalid_field", "wifi", "An object with ssid and passphrase.")
     _check_members(wifi, _WIFI, "wifi.")
-    ssid, passphrase = wifi.get("ssid"), _passphrase(wifi.get("passphrase"))
+    ssid, passphrase = wifi.get("ssid"), _passphrase(wifi)
     if not ssid:
         raise ConfigError("invalid_field", "wifi.ssid", "The name of a network.")
-    config = settings.joining(device.config, ssid, body.get("name"), body.get("broker"))
+    config = settings.joining(device.config, ssid, body)
     by = None
     if config["broker"] != device.config["broker"]:
         by = _by(device, exchange, ["broker"])
@@ -127,10 +127,11 @@ def _check_members(given, known, under):
             raise ConfigError("invalid_field", under + name, "There is no such field.")
 
 
-def _passphrase(text):
-    """WPA2 takes 8 to 63 printable ASCII characters (IEEE 802.11, Annex J.4); None for an open network."""
-    if text is None:
+def _passphrase(wifi):
+    """WPA2 takes 8 to 63 printable ASCII characters (IEEE 802.11, Annex J.4); left out for an open network: None."""
+    if "passphrase" not in wifi:
         return None
+    text = wifi["passphrase"]
     if not isinstance(text, str) or not 8 <= len(text) <= 63:
         raise ConfigError("invalid_field", "wifi.passphrase", "8 to 63 characters.")
     for c in text.encode():

@@ -163,6 +163,8 @@ class TestPairing(unittest.TestCase):
             ({"wifi": {"ssid": "Home", "passphrase": None, "key": 1}}, "wifi.key"),
             (dict(HOME, nick="x"), "nick"),
             (dict(HOME, name=7), "name"),
+            (dict(HOME, name=None), "name"),
+            (dict(HOME, broker=None), "broker"),
             (dict(HOME, broker={"host": "", "port": 1}), "broker.host"),
         ):
             status, answer = device.call("POST", "/v1/pairing", body)

@@ -11,14 +11,20 @@ import gc
 import json
 import select
 import sys
+import time
 
 from fake_device import FakeDevice, FakeVerifier
+from fake_radio import FakeRadio
+from ram_store import RamStore
+from setting_up import DOCUMENT, FakeUpdates, Floor
 
-from latchkey import limits
+from latchkey import config, limits, routes, settings, setup
 from latchkey.api import Api
 from latchkey.hw.light import DeskLight
 from latchkey.hw.sensor import DeskSensor
 from latchkey.hw.server import Server, tls_context
+from latchkey.installation import Installation
+from latchkey.pairing import Pairing
 
 
 class DeskRelay:
@@ -61,6 +67,35 @@ def verifier_of(options):
     return real_verifier.make(options["verifier"])
 
 
+class QuickRadio(FakeRadio):
+    """Joins whatever it is told to, at once."""
+
+    networks = (("Cellar", -50, True), ("Guests", -70, False))
+
+    def __init__(self):
+        FakeRadio.__init__(self)
+        self.networks = QuickRadio.networks
+
+    def use(self, ssid, passphrase):
+        FakeRadio.use(self, ssid, passphrase)
+        if ssid:
+            self.join()
+
+
+def furnish(device, verifier):
+    """What pairing and configuration need, over a flash in RAM; somebody is at the device for ever."""
+    store = RamStore()
+    config.ConfigStore(store).save(json.dumps(DOCUMENT).encode())
+    config.CredentialStore(store).save({"ap_passphrase": "on the label"})
+    radio = QuickRadio()
+    device.floor = Floor()
+    device.networks = lambda: (radio.networks, 3)
+    device.installation = Installation(store, lambda use: use(settings), quiet, True)
+    device.installation.verifier, device.installation.updates = verifier, FakeUpdates()
+    device.pairing = Pairing(radio, lambda: int(time.time()), device.installation, quiet)
+    device.pairing._present_until_s = 1 << 40
+
+
 def quiet(_text):
     pass
 
@@ -78,6 +113,7 @@ async def obey(device, verifier, api, server):
     poll.register(sys.stdin, select.POLLIN)
     while True:
         await asyncio.sleep(0.02)
+        device.pairing.tick()
         if not poll.poll(0):
             continue
         line = sys.stdin.readline()
@@ -110,7 +146,9 @@ def command(words, verifier, api, server):
 async def main(port, options):
     device, verifier = FakeDevice(options.get("state", "ready")), verifier_of(options)
     device.cap = options.get("cap", "control")
+    furnish(device, verifier)
     api = Api(device, None if device.facts["state"] == "unprovisioned" else verifier, product_of(options))
+    routes.add(api, device, lambda use: use(setup), True)
     server = Server(
         api,
         "127.0.0.1",

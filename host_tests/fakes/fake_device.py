@@ -24,6 +24,8 @@ class FakeVerifier:
     ``refuse``: a code that refuses every token, or None. ``calls``: how often it was asked.
     """
 
+    policy = None
+
     def __init__(self):
         self.refuse = None
         self.calls = 0
@@ -55,7 +57,12 @@ class FakeDevice:
         }
         self.cap = "control"
         self.restarts = 0
+        self.installation = self.pairing = self.floor = None
         self.names = ("127.0.0.1", "localhost", "latchkey-792b6149.local")
+
+    @property
+    def config(self):
+        return self.installation.config
 
     def info(self):
         return self.facts
