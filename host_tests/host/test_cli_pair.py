@@ -226,7 +226,8 @@ def test_a_token_that_is_withdrawn_meanwhile_ends_the_wait(tech):
 
 
 def test_a_token_that_may_not_configure_is_refused_before_anything_is_asked(tech):
-    with Stub(boxed() | {("GET", "/v1/whoami"): device(permissions=("read", "control"))[("GET", "/v1/whoami")]}) as stub:
+    weak = device(permissions=("read", "control"))[("GET", "/v1/whoami")]
+    with Stub(boxed(whoami=weak)) as stub:
         done = pair(tech, stub)
     assert done.status == 1 and "The token mine may read, control here; this needs one that may configure" in done.err
     assert {path for _, path, *_ in stub.requests} == {"/v1/info", "/v1/whoami"}

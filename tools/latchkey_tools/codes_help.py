@@ -109,28 +109,16 @@ REASONS = {
 
 # The same for a trial of a network; what is not here has the words of the cloud link.
 PAIRING_REASONS = {
-    "wifi_wrong_passphrase": (
-        "the network refuses the passphrase",
-        "run it again with the right one; mind capital letters, and which of two networks it is for",
-    ),
+    "wifi_wrong_passphrase": ("the network refuses the passphrase, three times", "type it again"),
     "wifi_not_found": (
-        "the device does not see that network",
-        "check the name, letter by letter; it must be a 2.4 GHz network in reach of the device, not of this machine",
+        "no such network in reach, three times",
+        "check the name and the distance; ESP32 hears 2.4 GHz only",
     ),
-    "no_address": (
-        "it joined, and the network gave it no address",
-        "check the router's DHCP: is it on, has it addresses left, does it know the device's MAC address",
-    ),
-    "no_route": ("it joined, and the network knows no way out", "check the router, and that the broker may be reached"),
-    "no_wifi": (
-        "it did not join within two minutes, and the chip does not say why",
-        "bring device and access point closer together, see that the network takes WPA2, and run it again",
-    ),
-    "power_cut": ("it lost power or restarted while it tried", "leave it switched on, and run it again"),
-    "not_stored": (
-        "it worked, but could not be stored",
-        "run it again; if it stays, power the device off and on, and report it with `/v1/log`",
-    ),
+    "no_address": ("joined, and no address came (DHCP)", "see to the router"),
+    "no_route": ("an address came, without a gateway", "see to the router: the device could never reach its cloud"),
+    "no_wifi": ("nothing came of it in two minutes", "move it nearer"),
+    "power_cut": ("it was switched off or restarted meanwhile", "try again"),
+    "not_stored": ("it joined, but flash refused to keep it", "try again; then see the device's log"),
 }
 
 
