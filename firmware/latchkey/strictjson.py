@@ -215,7 +215,7 @@ def _text(raw):
         refuse("utf-8")
     if max(raw) > 0x7F:
         _check_utf8(raw)
-    return text
+    return text  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
 def _check_utf8(raw):

@@ -8,11 +8,11 @@ Both: ``unix_s() set_unix_s(s) ticks_ms() ticks_diff_ms(later, earlier) sleep_ms
 import time
 
 try:
-    from time import sleep_ms, ticks_diff, ticks_ms
+    from time import sleep_ms, ticks_diff, ticks_ms  # pyright: ignore[reportAssignmentType]
 except ImportError:  # CPython has neither; its integers do not wrap
 
     def ticks_ms():
-        return time.monotonic_ns() // 1000000
+        return time.monotonic_ns() // 1000000  # pyright: ignore[reportAttributeAccessIssue]
 
     def ticks_diff(later, earlier):
         return later - earlier

@@ -54,7 +54,7 @@ class Client(simple.MQTTClient):
     def open(self):
         """Connect and be accepted; LinkError ``broker_refused`` with the CONNACK's code, or what the transport says."""
         transport, self.sock = self.sock, None  # 1.8.0 would close it
-        simple.socket = transport
+        simple.socket = transport  # pyright: ignore[reportAttributeAccessIssue]
         transport.operation(self._timing.connect_ms, 4)
         try:
             self.connect()

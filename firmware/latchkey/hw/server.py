@@ -15,11 +15,11 @@ from latchkey.errors import LatchkeyError
 _FILLS = hasattr(asyncio.StreamReader, "readinto")
 
 if hasattr(time, "ticks_ms"):
-    ticks_ms, ticks_add, ticks_diff = time.ticks_ms, time.ticks_add, time.ticks_diff
+    ticks_ms, ticks_add, ticks_diff = time.ticks_ms, time.ticks_add, time.ticks_diff  # pyright: ignore
 else:
 
     def ticks_ms():
-        return int(time.monotonic() * 1000)
+        return int(time.monotonic() * 1000)  # pyright: ignore[reportAttributeAccessIssue]
 
     def ticks_add(ticks, ms):
         return ticks + ms
@@ -269,7 +269,7 @@ class _Connection:
     def wrap(self, context):
         """TLS over the accepted socket; the handshake runs with the first read (MicroPython)."""
         try:
-            socket = context.wrap_socket(self._writer.s, server_side=True, do_handshake_on_connect=False)
+            socket = context.wrap_socket(self._writer.s, server_side=True, do_handshake_on_connect=False)  # pyright: ignore
         except OSError:
             raise _Gone()
         self._plain = self._writer
@@ -312,8 +312,8 @@ class _Connection:
         if within_ms is not None:
             self.deadline = ticks_add(ticks_ms(), within_ms)
         try:
-            self._writer.write(data)
-            await self._writer.drain()
+            self._writer.write(data)  # pyright: ignore[reportAttributeAccessIssue]
+            await self._writer.drain()  # pyright: ignore[reportAttributeAccessIssue]
         except OSError:
             raise _Gone()
         if within_ms is not None:
@@ -389,8 +389,8 @@ def _peer(writer):
     # The unix port hands out the raw sockaddr.
     import socket
 
-    parts = socket.sockaddr(name)
-    return socket.inet_ntop(parts[0], parts[1])
+    parts = socket.sockaddr(name)  # pyright: ignore[reportAttributeAccessIssue]
+    return socket.inet_ntop(parts[0], parts[1])  # pyright: ignore[reportAttributeAccessIssue]
 
 
 async def _close(writer, abort=False):

@@ -22,7 +22,7 @@ def context(ca_der, cert_der, key_der):
     """TLS settings of a client that proves itself and verifies the server; LinkError if they are unusable."""
     try:
         made = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-        made.verify_mode = tls.CERT_REQUIRED
+        made.verify_mode = tls.CERT_REQUIRED  # pyright: ignore[reportAttributeAccessIssue]
         made.load_verify_locations(ca_der)
         made.load_cert_chain(cert_der, key_der)
     except (OSError, ValueError, TypeError):
