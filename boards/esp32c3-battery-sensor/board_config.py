@@ -1,7 +1,7 @@
 """A room sensor on ESP32-C3 with a lithium cell: SHT3x on I2C (SDA GPIO 6, SCL GPIO 7), the cell halved on GPIO 3.
 
-GPIO 3 is on ADC1; ADC2 cannot be used beside Wi-Fi. The lamp on GPIO 10 is lit low. GPIO 5, which can wake the
-chip, is left for a button.
+GPIO 3 is on ADC1; ADC2 cannot be used beside Wi-Fi. The lamp on GPIO 10 is lit low. The button on GPIO 5 wakes the
+chip, which sleeps between measurements; only GPIO 0 to 5 can.
 """
 
 from machine import ADC, I2C, Pin
@@ -24,6 +24,9 @@ class Board(Chip):
     product_name = "sensor"
     model = "th"
     measure_every_s = 300
+    sleep_s = 300
+    button_pin = 5
+    button_wakes = True
 
     def product(self):
         """The thing itself, with its adapters."""

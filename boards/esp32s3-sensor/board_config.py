@@ -1,4 +1,4 @@
-"""A room sensor on ESP32-S3, on mains: SHT3x on I2C (SDA GPIO 8, SCL GPIO 9), a lamp on GPIO 2."""
+"""A room sensor on ESP32-S3, on mains: SHT3x on I2C (SDA GPIO 8, SCL GPIO 9), lamp on GPIO 2, button on GPIO 0."""
 
 from machine import I2C, Pin
 
@@ -17,6 +17,8 @@ class Board(Chip):
     product_name = "sensor"
     model = "th"
     measure_every_s = 30
+    # Held while the power comes on it starts the chip's loader instead, as on every module.
+    button_pin = 0
 
     def product(self):
         """The thing itself, with its adapters."""

@@ -2,6 +2,7 @@
 
 import importlib.util
 
+import esp32
 import machine
 import network
 
@@ -19,6 +20,7 @@ def load(name):
 
 def board(name, cause=machine.PWRON_RESET):
     """A Board of ``name`` that was started for ``cause``."""
-    machine._bench.update(cause=cause, i2c={}, adc_uv={}, calls=[])
-    network.WLAN._made.clear()
+    machine._bench.update(cause=cause, i2c={}, adc_uv={}, calls=[], wake=0, pins={})
+    esp32._wakes.update(pins=(), level=None)
+    network._air.power_cut()
     return load(name).Board()

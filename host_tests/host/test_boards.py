@@ -10,6 +10,7 @@ import machine
 import network
 import on_board
 import pytest
+import radio_desk
 
 from latchkey.hw import battery, fade, room, sht3x
 from latchkey.hw.watchdog import Watchdog
@@ -84,14 +85,62 @@ def test_a_board_tells_why_it_started_keeps_its_store_and_its_factory_keys(name)
 @pytest.mark.parametrize("name", CHIPS)
 def test_a_board_joins_a_network_and_has_its_address(name):
     made = on_board.board(name)
-    network._air["networks"]["cellar"] = "open sesame"
+    made.clock = radio_desk.Clock()
+    network._air.clock = made.clock
+    network._air.put({"networks": [radio_desk.on_air("cellar")]})
     assert made.addresses() == []
-    made.radio.use("cellar", "open sesame")
-    made.radio.join()
-    assert made.radio.up() and made.addresses() == ["192.0.2.7"]
-    made.radio.use("cellar", "wrong")
-    made.radio.join()
+    made.radio.use("cellar", radio_desk.KEY)
+    turns(made)
+    assert made.radio.up() and made.addresses() == ["127.7.0.7"]
+    made.radio.use("cellar", "wrong key")
+    turns(made)
     assert not made.radio.up() and made.radio.why() == "wifi_wrong_passphrase"
+    made.radio.open_ap("latchkey-792b6149", "on the label")
+    assert made.addresses() == ["127.4.0.1"]
+
+
+def turns(made):
+    for _ in range(30):
+        made.clock.pass_s(0.1)
+        made.radio.turn()
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_a_board_s_note_outlives_everything_but_a_power_cut(name):
+    on_board.board(name).note.write(b"kept")
+    assert on_board.board(name, machine.HARD_RESET).note.read() == b"kept"
+
+
+def test_the_sensors_have_a_button_and_the_bulbs_none():
+    pins = {name: on_board.board(name).button_pin for name in CHIPS}
+    assert pins == {"esp32-bulb": None, "esp32c3-bulb-rgb": None, "esp32s3-sensor": 0, "esp32c3-battery-sensor": 5}
+    for name, pin in pins.items():
+        button = on_board.board(name).button
+        assert (button is None) == (pin is None)
+        if button:
+            assert not button.down()
+            machine._bench["pins"][pin] = 0
+            assert button.down()
+
+
+def test_the_battery_sensor_is_woken_by_its_timer_or_its_button():
+    made = on_board.board("esp32c3-battery-sensor")
+    assert (made.sleep_s, made.wake()) == (300, None)
+    made.sleep(5000)
+    assert (esp32._wakes, machine._bench["calls"]) == ({"pins": (5,), "level": False}, [("deepsleep", 5000)])
+    for reason, word in ((machine.TIMER_WAKE, "timer"), (7, "button")):
+        made = on_board.board("esp32c3-battery-sensor", machine.DEEPSLEEP_RESET)
+        machine._bench["wake"] = reason
+        assert (made.reset_cause, made.wake()) == ("sleep", word)
+    made = on_board.board("esp32s3-sensor")
+    made.sleep(5000)
+    assert (made.sleep_s, esp32._wakes["pins"]) == (None, ())
+
+
+def test_a_sensor_that_only_measures_never_starts_its_wifi():
+    made = on_board.board("esp32c3-battery-sensor")
+    made.product()
+    assert made._radio is None and made.radio is made.radio
 
 
 @pytest.mark.parametrize("name", CHIPS)

@@ -13,6 +13,12 @@ SHIMS = Path(__file__).resolve().parents[1] / "shims"
 CHIP_MODULES = ("machine", "network", "esp32", "neopixel")
 
 
+def shim(module):
+    """The desk's stand-ins serve these tests too."""
+    path = boards.folder("desk") / "standins" / f"{module}.py"
+    return path if path.exists() else SHIMS / f"{module}.py"
+
+
 @pytest.mark.parametrize("arch", ["xtensawin", "rv32imc", "x64"])
 def test_every_file_compiles_for_every_architecture(arch):
     out = build.compile_for_board([umqtt.fetch() / "umqtt" / "simple.py"], arch)
@@ -57,7 +63,7 @@ def used_by(path):
 
 def test_every_name_that_the_firmware_uses_is_in_the_stubs_and_in_the_shims():
     stubs = {module: names_of(STUBS / f"{module}.pyi") for module in CHIP_MODULES}
-    shims = {module: names_of(SHIMS / f"{module}.py") for module in CHIP_MODULES}
+    shims = {module: names_of(shim(module)) for module in CHIP_MODULES}
     configs = [boards.folder(name) / "board_config.py" for name in boards.names() if name != "desk"]
     used = {pair for path in [p for p, _ in build.sources()] + configs for pair in used_by(path)}
     assert len(used) > 12
@@ -67,7 +73,7 @@ def test_every_name_that_the_firmware_uses_is_in_the_stubs_and_in_the_shims():
 
 @pytest.mark.parametrize("module", CHIP_MODULES)
 def test_no_shim_has_a_name_that_the_stubs_lack(module):
-    stubs, shims = names_of(STUBS / f"{module}.pyi"), names_of(SHIMS / f"{module}.py")
+    stubs, shims = names_of(STUBS / f"{module}.pyi"), names_of(shim(module))
     assert shims and sorted(shims.keys() - stubs.keys()) == []
     for name, members in shims.items():
         # Members of NeoPixel come from a base in a file of its own.
@@ -78,7 +84,14 @@ def test_no_shim_has_a_name_that_the_stubs_lack(module):
 def test_constants_of_the_shims_are_the_chip_s():
     for module in CHIP_MODULES:
         stubs = (STUBS / f"{module}.pyi").read_text()
-        for name in names_of(SHIMS / f"{module}.py"):
+        for name in names_of(shim(module)):
             value = getattr(__import__(module), name)
             if isinstance(value, int) and f"{name}: Final[int] = " in stubs:
                 assert f"{name}: Final[int] = {value}\n" in stubs or f"{name}: Final[int] = {value} " in stubs, name
+
+
+def test_the_desk_s_simulated_pins_have_the_chip_s_names():
+    pins = names_of(boards.folder("desk") / "standins" / "pins.py")
+    stubs = names_of(STUBS / "machine.pyi")
+    for name in ("Pin", "PWM"):
+        assert pins[name] - {"number"} <= stubs[name]

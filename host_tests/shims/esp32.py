@@ -1,6 +1,14 @@
-"""What the firmware uses of `esp32`: blobs in NVS, which keeps nothing before commit."""
+"""What the firmware uses of `esp32`: blobs in NVS, which keeps nothing before commit, and the pins that end a sleep."""
+
+WAKEUP_ALL_LOW = False
 
 _flash = {}
+# For tests: numbers of the pins that were told to wake the chip, and their level.
+_wakes = {"pins": (), "level": None}
+
+
+def wake_on_gpio(pins, level):
+    _wakes.update(pins=tuple(pin._id for pin in pins), level=level)
 
 
 class NVS:

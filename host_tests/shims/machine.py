@@ -1,13 +1,18 @@
 """What the firmware uses of an ESP32's `machine`: every call is kept for a test to read, and nothing else is here."""
 
+TIMER_WAKE = 4
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 
 # For tests: what the chip would know. "i2c" maps an address to an object with write(bytes) and read() -> bytes.
-_bench = {"cause": PWRON_RESET, "i2c": {}, "adc_uv": {}, "calls": []}
+_bench = {"cause": PWRON_RESET, "i2c": {}, "adc_uv": {}, "calls": [], "wake": 0, "pins": {}, "memory": b""}
 
 
 def reset_cause():
     return _bench["cause"]
+
+
+def wake_reason():
+    return _bench["wake"]
 
 
 def reset():
@@ -19,12 +24,15 @@ def deepsleep(ms):
 
 
 class Pin:
-    OUT = 3
+    IN, OUT, PULL_UP = 1, 3, 2
 
-    def __init__(self, id, mode=-1, *, value=None):
-        self._id, self._mode, self._value = id, mode, value
+    def __init__(self, id, mode=-1, pull=-1, *, value=None):
+        self._id, self._mode, self._value, self._pull = id, mode, value, pull
 
-    def value(self, level):
+    def value(self, level=None):
+        if level is None and self._mode == Pin.IN:
+            # Nothing is connected: the pull-up decides.
+            return _bench["pins"].get(self._id, int(self._pull == Pin.PULL_UP))
         if self._mode != Pin.OUT or level not in (0, 1):
             raise ValueError("not an output, or no level")
         self._value = level
@@ -82,3 +90,10 @@ class WDT:
 class RTC:
     def datetime(self, datetimetuple):
         _bench["calls"].append(("rtc", datetimetuple))
+
+    def memory(self, data=None):
+        if data is None:
+            return _bench["memory"]
+        if len(data) > 2048:
+            raise ValueError("buffer too long")
+        _bench["memory"] = bytes(data)

@@ -67,13 +67,14 @@ class Desk:
     """One desk board in ``folder``; ``tree`` replaces what is on its flash when the image is first made.
 
     ``clock``: "host", or "unset" (it starts in 2000 at every power-on). ``port``: of the local API, 0 for a free one;
-    it stays the same over restarts. ``heapsize``: as the interpreter takes it. ``air``: what is on air, or None for a
+    it stays the same over restarts. ``heapsize``: as the interpreter takes it; by default 256 KB, and 64 more for
+    Wi-Fi, of which the stand-ins take a third. ``air``: what is on air, or None for a
     wired desk. ``hurry``: by which pauses and windows are divided. ``product``: "bulb" or "sensor"; ``battery``: one
     that sleeps. ``button``: whether it has one; None: all but a bulb with Wi-Fi. ``pins``: whether it drives some.
     """
 
     def __init__(
-        self, folder, port=0, clock="host", threads=True, heapsize="256K", tree=None,
+        self, folder, port=0, clock="host", threads=True, heapsize=None, tree=None,
         air=None, hurry=1, product="bulb", battery=False, button=None, pins=False,
     ):  # fmt: skip
         self.folder = Path(folder)
@@ -82,7 +83,7 @@ class Desk:
         self.tls_port = free_port()
         self.clock = clock
         self.threads = threads
-        self.heapsize = heapsize
+        self.heapsize = heapsize or ("256K" if air is None else "320K")
         self.hurry = hurry
         self.product = "sensor" if battery else product
         self.battery = battery

@@ -1,15 +1,16 @@
-"""What all ESP32 boards share: store, clock, Wi-Fi, factory keys, heap, restart, sleep.
+"""What all ESP32 boards share: store, clock, Wi-Fi, factory keys, button, RTC memory, heap, restart, sleep.
 
 A board's ``board_config.Board`` extends ``Chip`` with its product and its pins. Nothing is touched at import.
 """
 
 import gc
 
+import esp32
 import machine
-import network
 
 from .. import limits
 from . import nvs
+from .button import Button
 from .clock import BoardClock
 from .flash import FileStore
 from .wifi import Wifi
@@ -25,8 +26,16 @@ _CAUSES = {
 
 
 class Chip:
-    """Everything of a Board but ``product_name``, ``model`` and ``product()``."""
+    """Everything of a Board but ``product_name``, ``model`` and ``product()``.
 
+    ``button_pin``: number of the pin that a button pulls low, or None. ``button_wakes``: whether it also ends a deep
+    sleep, which the ESP32-C3 allows on GPIO 0 to 5. ``sleep_s``: between a sleeping sensor's measurements.
+    """
+
+    button_pin = None
+    button_wakes = False
+    sleep_s = None
+    hurry = 1
     threads = True
     listen = ("0.0.0.0", 80, 443)
     measure_every_s = None
@@ -36,7 +45,17 @@ class Chip:
         self.restart = machine.reset
         self.store = FileStore("state")
         self.clock = BoardClock(machine.RTC())
-        self.radio = Wifi(self.clock)
+        self.note = Note(machine.RTC())
+        pin = self.button_pin
+        self.button = None if pin is None else Button(machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP))
+        self._radio = None
+
+    @property
+    def radio(self):
+        """Made when it is first asked for: a sensor that only measures never starts it."""
+        if self._radio is None:
+            self._radio = Wifi(self.clock, self.hurry)
+        return self._radio
 
     def factory_keys(self):
         """Bytes of the key set written at the factory, or None."""
@@ -48,8 +67,7 @@ class Chip:
 
     def addresses(self):
         """By which the local API may be called, beside the device's own name."""
-        both = (network.WLAN(network.STA_IF), network.WLAN(network.AP_IF))
-        return [wlan.ifconfig()[0] for wlan in both if wlan.active()]
+        return self.radio.addresses()
 
     def now_unix_s(self):
         """Unix seconds, or None while nobody has set the clock."""
@@ -70,6 +88,28 @@ class Chip:
 
         return Watchdog(machine.WDT(timeout=limits.WATCHDOG_MS))
 
+    def wake(self):
+        """Why a deep sleep ended: "button", "timer", or None if there was none."""
+        if self.reset_cause != "sleep":
+            return None
+        return "timer" if machine.wake_reason() == machine.TIMER_WAKE else "button"
+
     def sleep(self, ms):
         """Deep sleep: everything but flash and RTC memory is lost, and the board starts anew."""
+        if self.button_wakes:
+            esp32.wake_on_gpio((machine.Pin(self.button_pin),), esp32.WAKEUP_ALL_LOW)
         machine.deepsleep(ms)
+
+
+class Note:
+    """2 KB that outlive resets, panics, the watchdog and deep sleep, never a power cut. ``rtc``: a ``machine.RTC``."""
+
+    def __init__(self, rtc):
+        self._rtc = rtc
+
+    def read(self):
+        """What was written last; after power-on anything, mostly nothing."""
+        return self._rtc.memory()
+
+    def write(self, data):
+        self._rtc.memory(data)
