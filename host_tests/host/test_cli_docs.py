@@ -61,6 +61,8 @@ def test_the_shell_completes_commands_options_names_and_hosts(tmp_path):
         (["token", "show", "ce"], "cellar"),
         (["device", "state", "latch"], f"latchkey-{technician.SYSTEM[:8]}.local"),
         (["doctor", "--tok"], "--token-file"),
+        (["pair", "latch"], f"latchkey-{technician.SYSTEM[:8]}.local"),
+        (["device", "config", "192.168.4.1", "policy.pl"], "policy.plain_http="),
     ):
         assert offered in completed(tmp_path / "w", words), words
 

@@ -1,4 +1,4 @@
-"""The command `latchkey`: the demo, the DRIVR simulator, and the desk board.
+"""The command `latchkey`: devices, their tokens and boards, the DRIVR simulator, and the demo.
 
 Data goes to standard output, everything else to standard error. Exit status: 0 done, 1 it did not work (the last line
 says what to do), 2 wrong usage, 3 refused for safety, 130 interrupted.
@@ -9,7 +9,17 @@ from typing import Annotated
 
 import typer
 
-from latchkey_tools import __version__, cli_board, cli_device, cli_doctor, cli_pair, cli_sim, cli_token, cli_vboard
+from latchkey_tools import (
+    __version__,
+    cli_board,
+    cli_config,
+    cli_device,
+    cli_doctor,
+    cli_pair,
+    cli_sim,
+    cli_token,
+    cli_vboard,
+)
 from latchkey_tools.problems import PROBLEMS, REFUSALS
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Tools for Latchkey devices.")
@@ -17,6 +27,8 @@ app.add_typer(cli_board.app, name="board")
 app.add_typer(cli_sim.app, name="sim")
 app.add_typer(cli_token.app, name="token")
 app.add_typer(cli_device.app, name="device")
+cli_device.app.command("config")(cli_config.config)
+cli_device.app.command("certificate")(cli_config.put_certificate)
 app.command("pair")(cli_pair.pair)
 app.command("doctor")(cli_doctor.run)
 app.command("vboard")(cli_vboard.vboard)

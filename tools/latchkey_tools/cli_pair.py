@@ -30,7 +30,7 @@ Argv = Annotated[str | None, typer.Option("--passphrase", hidden=True)]
 SSID_HELP = "The network to join; chosen from those in reach if left out."
 OPEN_HELP = "The network has no passphrase."
 FILE_HELP = f"A file with the network's passphrase; - for standard input. Else {PASSPHRASE_VARIABLE}, or asked for."
-WAIT_HELP = "How many seconds to wait for the end."
+Wait = Annotated[int, typer.Option(min=1, metavar="SECONDS", help="How long to wait for the end of a trial.")]
 
 
 def pair(
@@ -43,7 +43,7 @@ def pair(
     status: Annotated[bool, typer.Option("--status", help="Ask how the newest trial ended.")] = False,
     leave: Annotated[bool, typer.Option("--leave", help="Let it leave its network.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --leave.")] = False,
-    wait: Annotated[int, typer.Option(min=1, help=WAIT_HELP)] = WAIT_S,
+    wait: Wait = WAIT_S,
     passphrase: Argv = None,
     token_file: TokenFile = None,
     token: TokenName = None,
