@@ -45,7 +45,7 @@ def broken(links):
 
 def test_a_whole_chain_is_said_to_be_whole(tech):
     links = examined(tech, device(diagnostics=healthy()), 0)
-    assert [links[name]["verdict"] for name in doctor.LINKS] == ["ok", "weak", *["ok"] * 6]
+    assert [links[name]["verdict"] for name in doctor.LINKS] == ["ok", "weak", *["ok"] * 8]
     assert "Wi-Fi key" in links["TLS"]["seen"]
 
 
@@ -54,7 +54,7 @@ def test_nobody_there_breaks_the_first_link_and_hides_the_others(tech):
         gone = stub.url
     done = tech.run("doctor", gone, "--json")
     links = technician.json.loads(done.out)["links"]
-    assert done.status == 1 and [link["verdict"] for link in links] == ["broken"] + ["not seen"] * 7
+    assert done.status == 1 and [link["verdict"] for link in links] == ["broken"] + ["not seen"] * 9
 
 
 @pytest.mark.parametrize(
@@ -147,3 +147,36 @@ def test_a_device_that_goes_away_in_the_middle_is_not_called_reachable(tech):
     with Stub(device(diagnostics=torn)) as stub:
         done = tech.run("doctor", stub.url)
     assert done.status == 1 and "Broken: reachable" in done.out and "restarting" in done.out
+
+
+TRIAL = {"state": "joined", "what": "wifi", "ssid": "Home", "address": "192.168.1.7", "reason": ""}
+FAILED = TRIAL | {"state": "failed", "address": None, "reason": "wifi_wrong_passphrase"}
+UNPAIRED = {"info": (200, INFO | {"state": "pairing"}, {})}
+
+
+@pytest.mark.parametrize(
+    "answers, verdict, words",
+    [
+        ({"pairing": (200, TRIAL, {})}, "ok", "in Home, as 192.168.1.7"),
+        ({"pairing": (200, TRIAL | {"state": "joining"}, {})}, "weak", "being tried"),
+        ({"pairing": (200, FAILED, {})}, "weak", "the network refuses the passphrase"),
+        ({"pairing": (200, FAILED, {})} | UNPAIRED, "broken", "in none: the newest trial failed"),
+        ({"pairing": (200, TRIAL | {"state": "idle", "ssid": ""}, {})} | UNPAIRED, "weak", "in none yet"),
+        ({"pairing": refusal(404, "not_found")}, "ok", "no trial has failed"),
+        ({"pairing": refusal(403, "plain_http")}, "not seen", "cannot be seen"),
+        (UNPAIRED | {"whoami": device(permissions=("read",))[("GET", "/v1/whoami")]}, "weak", "in none yet"),
+    ],
+)
+def test_the_network_is_told_and_how_the_newest_trial_ended(tech, answers, verdict, words):
+    links = examined(tech, device(**{"diagnostics": healthy()} | answers), int(verdict == "broken"))
+    assert links["network"]["verdict"] == verdict and words in links["network"]["seen"]
+    if verdict in ("weak", "broken"):
+        assert links["network"]["todo"]
+
+
+def test_the_safe_state_is_told_and_local_calls_do_not_work_in_it(tech):
+    answers = device(state=refusal(503, "safe_boot"), diagnostics=healthy())
+    link = broken(examined(tech, answers, 1))["application"]
+    assert link["todo"] == codes_help.advice("safe_boot")
+    with Stub(answers) as stub:
+        assert "Local calls do not work. Broken: application." in tech.run("doctor", stub.url).out

@@ -9,9 +9,10 @@ _COLOURS = {doctor.OK: "green", doctor.WEAK: "yellow", doctor.BROKEN: "red", doc
 
 
 def run(host: Host, token_file: TokenFile = None, token: TokenName = None, ca: Ca = None, as_json: AsJson = False):
-    """Walk the chain (reachable, TLS, provisioned, clock, keys, token, roles, cloud link) and say which link is broken.
+    """Walk the chain from here to the cloud and say which link is broken.
 
-    The exit status is 1 if one is. A token that may configure shows more of the chain.
+    Its links: reachable, TLS, provisioned, clock, keys, token, roles, application, network, cloud link. The exit status
+    is 1 if one is broken. A token that may configure shows more of the chain.
     """
     links = doctor.examine(host, ca, token_file, token)
     broken = [link for link in links if link.verdict == doctor.BROKEN]

@@ -1,6 +1,7 @@
 """`latchkey vboard`: the desk board in the foreground, as a board on a serial port."""
 
 import contextlib
+import json
 import shutil
 import sys
 import tempfile
@@ -10,9 +11,9 @@ from typing import Annotated
 import typer
 
 from latchkey_tools import children
-from latchkey_tools.desk import Desk
+from latchkey_tools.desk import Desk, DeskError
 
-HELP = "commands: cut, on, reset, offline, online, log, quit"
+HELP = "commands: cut, on, reset, press [SECONDS], air, pins, offline, online, log, quit"
 
 
 def vboard(
@@ -20,26 +21,56 @@ def vboard(
     port: Annotated[int, typer.Option(help="Port of its local API; 0 for a free one.")] = 0,
     clock: Annotated[str, typer.Option(help="host, or unset: it starts in 2000 at every power-on.")] = "host",
     threads: Annotated[bool, typer.Option(help="Whether the port has threads.")] = True,
-    heapsize: Annotated[str, typer.Option(help="As MicroPython takes it.")] = "256K",
+    heapsize: Annotated[str | None, typer.Option(help="As MicroPython takes it; 256K, with Wi-Fi 320K.")] = None,
+    air: Annotated[Path | None, typer.Option(help="JSON file that says which Wi-Fi networks there are.")] = None,
+    hurry: Annotated[int, typer.Option(min=1, help="By which pauses and time windows are divided.")] = 1,
+    product: Annotated[str, typer.Option(help="bulb or sensor.")] = "bulb",
+    battery: Annotated[bool, typer.Option("--battery", help="A sensor that sleeps between measurements.")] = False,
+    button: Annotated[bool | None, typer.Option(help="Whether it has one; by default all but a bulb with Wi-Fi.")] = None,
 ):
-    """Run the firmware on the unix port behind a pseudo-terminal, until Ctrl-C."""
+    """Run the firmware on the unix port behind a pseudo-terminal, until Ctrl-C.
+
+    With --air it has Wi-Fi: the file is {"networks": [{"ssid", "passphrase", "channel", "rssi", "fault"}]}, of which only
+    ssid must be there, and is read again when it changes. A fault is no_address, no_route, or the code of a failed join.
+    """
     if clock not in ("host", "unset"):
         raise ValueError("--clock is host or unset")
+    if product not in ("bulb", "sensor"):
+        raise ValueError("--product is bulb or sensor")
+    if air:
+        air = _checked(air)
     children.stop_on_any_signal()
     with contextlib.ExitStack() as stack:
         if folder is None:
             folder = Path(tempfile.mkdtemp(prefix="latchkey-vboard-"))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        board = stack.enter_context(Desk(folder, port, clock, threads, heapsize))
+        more = {"air": air, "hurry": hurry, "product": product, "battery": battery, "button": button}
+        board = stack.enter_context(Desk(folder, port, clock, threads, heapsize, pins=True, **more))
         board.power_on()
         print(f"serial port: {board.serial}\nlocal API:   {board.url}\nconsole log: {board.log_path}", flush=True)
+        if air:
+            print(f"on Wi-Fi:    {board.ap_url} (access point), {board.lan_url} (joined)", flush=True)
         _follow_commands(board)
+
+
+def _checked(air):
+    """The whole path of a file that says what is on air; ValueError for another."""
+    try:
+        [one["ssid"] for one in json.loads(air.read_text())["networks"]]
+    except OSError as e:
+        raise ValueError(f"--air: {e}") from None
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f'--air: {air} is not of the form {{"networks": [{{"ssid": ...}}]}}') from None
+    return air.resolve()
 
 
 def _follow_commands(board):
     """Until `quit`. At the end of standard input (a script, no terminal) the board goes on until it is killed."""
     print(HELP, flush=True)
     actions = {
+        "press": lambda *seconds: board.press(*map(float, seconds)),
+        "air": lambda: _print_air(board),
+        "pins": lambda: print(_pins(board)),
         "cut": board.power_cut,
         "on": lambda: board.power_on(wait=False),
         "reset": lambda: board.restart(wait=False),
@@ -48,12 +79,40 @@ def _follow_commands(board):
         "log": lambda: print(board.log_text()),
     }
     for line in sys.stdin:
-        word = line.strip()
+        word, *arguments = line.split() or ["."]
         if word == "quit":
             return
-        actions.get(word, lambda: print(HELP))()
-        print(f"{word or '.'}: {'power is on' if board.running else 'power is off'}", flush=True)
+        try:
+            actions.get(word, lambda *_: print(HELP))(*arguments)
+        except (DeskError, ValueError, TypeError) as e:
+            print(e)
+        print(f"{word}: {_power(board)}", flush=True)
     _wait_for_signal()
+
+
+def _power(board):
+    if board.asleep:
+        return "it sleeps"
+    return "power is on" if board.running else "power is off"
+
+
+def _print_air(board):
+    """Never a passphrase."""
+    for one in board.on_air():
+        words = [f"channel {one.get('channel', 6)}", f"{one.get('rssi', -50)} dBm"]
+        words += [] if one.get("passphrase") else ["open"]
+        words += [f"fault {one['fault']}"] if one.get("fault") else []
+        print(f"on air:       {one['ssid']}: {', '.join(words)}")
+    state = board.radio_state() or {}
+    address = "" if state.get("address") else ", no address" if state.get("joined") else ""
+    print(f"joined:       {state.get('joined') or '-'}{address}")
+    print(f"access point: {state.get('access_point') or '-'}, channel {state.get('channel', '-')}")
+
+
+def _pins(board):
+    levels = sorted(board.pin_levels().items(), key=lambda pin: int(pin[0]))
+    shown = [f"GPIO {number}: {level / 65535:.0%}" for number, level in levels]
+    return ", ".join(shown + [f"button: {board.button_state()}"])
 
 
 def _wait_for_signal():

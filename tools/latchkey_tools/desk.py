@@ -68,8 +68,8 @@ class Desk:
 
     ``clock``: "host", or "unset" (it starts in 2000 at every power-on). ``port``: of the local API, 0 for a free one;
     it stays the same over restarts. ``heapsize``: as the interpreter takes it; by default 256 KB, and 64 more for
-    Wi-Fi, of which the stand-ins take a third. ``air``: what is on air, or None for a
-    wired desk. ``hurry``: by which pauses and windows are divided. ``product``: "bulb" or "sensor"; ``battery``: one
+    Wi-Fi, of which the stand-ins take a third. ``air``: what is on air (a dict, or the path of a JSON file), or None for
+    a wired desk. ``hurry``: by which pauses and windows are divided. ``product``: "bulb" or "sensor"; ``battery``: one
     that sleeps. ``button``: whether it has one; None: all but a bulb with Wi-Fi. ``pins``: whether it drives some.
     """
 
@@ -90,7 +90,7 @@ class Desk:
         # A wired desk without one would count the many power cycles of tests, and forget its settings at the tenth.
         self.has_button = (air is None or self.product == "sensor") if button is None else button
         self.pins = self.folder / "pins.json" if pins else None
-        self.air = None if air is None else self.folder / "air.json"
+        self.air = air if air is None or isinstance(air, Path) else self.folder / "air.json"
         self.air_note = self.folder / "radio.json"
         self.note = self.folder / "note"
         self.button = self.folder / "button"
@@ -102,7 +102,7 @@ class Desk:
         self.ap_url = f"http://127.4.0.1:{self.port}"
         self.lan_url = f"http://127.7.0.7:{self.port}"
         self._make_image_once(tree)
-        if air is not None:
+        if isinstance(air, dict):
             self.set_air(air)
         self._release()
         self._sleep = _Sleep(self.folder / "sleep", self.button)
@@ -189,11 +189,14 @@ class Desk:
 
     def set_air(self, air):
         """From now on the dict ``air`` is what is on air; the device notices within a tenth of a second."""
-        if self.air is None:
-            raise DeskError("this desk is wired; make it with `air`")
-        part = self.air.with_suffix(".part")
+        path = self._air_path()
+        part = path.with_suffix(".part")
         part.write_text(json.dumps(air))
-        part.replace(self.air)
+        part.replace(path)
+
+    def on_air(self):
+        """The networks that are on air, as a list of dicts."""
+        return json.loads(self._air_path().read_text())["networks"]
 
     def radio_state(self):
         """What station and access point do: joined, address, access_point, channel; None while nobody knows."""
@@ -212,6 +215,12 @@ class Desk:
         timer.start()
         if wait:
             timer.join()
+
+    def button_state(self):
+        """none, up or down."""
+        if not self.has_button:
+            return "none"
+        return "down" if self.button.exists() else "up"
 
     def pin_levels(self):
         """Number to level of every simulated output."""
@@ -245,6 +254,11 @@ class Desk:
             why = f"{report.get('code')} {report.get('field') or ''}".strip()
             raise DeskError(f"the device refused the document: {why}")
         return report
+
+    def _air_path(self):
+        if self.air is None:
+            raise DeskError("this desk is wired; make it with `air`")
+        return self.air
 
     def _release(self):
         self.button.unlink(missing_ok=True)

@@ -6,12 +6,12 @@
 import time
 from collections import namedtuple
 
-from latchkey_tools import access, judge, show
+from latchkey_tools import access, judge, pairing, show
 from latchkey_tools.codes_help import advice, link_advice
 from latchkey_tools.device_api import Device, Refusal, Unreachable
 from latchkey_tools.wallet import Wallet, WalletError, claims_of
 
-LINKS = ("reachable", "TLS", "provisioned", "clock", "keys", "token", "roles", "cloud link")
+LINKS = ("reachable", "TLS", "provisioned", "clock", "keys", "token", "roles", "application", "network", "cloud link")
 OK, WEAK, BROKEN, UNSEEN = "ok", "weak", "broken", "not seen"
 CLOCK_TOLERANCE_S = 300
 # The mark lies so long before the receipt (docs/security.md, L).
@@ -23,6 +23,8 @@ Link = namedtuple("Link", "name verdict seen todo")
 # Which link a refusal points at.
 _LINK_OF = {"unprovisioned": "provisioned", "no_keys": "keys", "clock_unset": "clock", "no_permission": "roles"}
 _LINK_OF |= {"insufficient_scope": "roles", "plain_http": "TLS", "tls_required": "TLS", "wrong_host": "reachable"}
+# Codes of a state that say that the application does not run.
+_FAULTS = ("safe_boot", "server_error")
 _LINK_OF |= {"full_house": "reachable", "ledger_unknown": "cloud link", "unlisted": "cloud link"}
 
 
@@ -41,6 +43,8 @@ class Examination:
             info = self._reach()
             self._provisioned(info)
             passed, grant = self._enter(info)
+            self._application(passed, grant)
+            self._network(passed, grant, info)
             self._look_inside(passed, grant)
         except Unreachable as error:
             self._break("TLS" if error.link == "tls" else "reachable", *_split(error))
@@ -124,6 +128,47 @@ class Examination:
             name = _LINK_OF.get(refusal.code, "token")
             self._break(name, f"{refusal.code}: {refusal.words}", advice(refusal.code))
 
+    def _application(self, passed, grant):
+        """What a device is for; in its safe state it runs without (A9)."""
+        if "read" not in (grant.get("permissions") or []):
+            return
+        try:
+            self._device.call("GET", "/v1/state", passed.token)
+            self._note("application", OK, "runs")
+        except Refusal as refusal:
+            verdict = BROKEN if refusal.code in _FAULTS else UNSEEN
+            self._note("application", verdict, f"{refusal.code}: {refusal.words}", advice(refusal.code))
+
+    def _network(self, passed, grant, info):
+        newest = self._newest_trial(passed, grant)
+        failed = newest and pairing.failure(newest)
+        if info.get("state") == "pairing":
+            self._in_no_network(failed)
+        elif failed:
+            words = f"the newest trial failed: {failed.happened}; what was good before is back"
+            self._note("network", WEAK, words, failed.todo)
+        elif newest and newest.get("state") == "joining":
+            self._note("network", WEAK, "another one or another broker is being tried", advice("trial_running"))
+        elif newest is not None:
+            ssid, address = newest.get("ssid"), newest.get("address")
+            words = f"in {ssid}, as {address}" if ssid and address else "no trial has failed"
+            self._note("network", OK, words)
+
+    def _newest_trial(self, passed, grant):
+        """Its Pairing (dict), or None where that cannot be seen."""
+        if "configure" not in (grant.get("permissions") or []):
+            return None
+        try:
+            return self._device.call("GET", "/v1/pairing", passed.token)
+        except Refusal as refusal:
+            return {} if refusal.code == "not_found" else None
+
+    def _in_no_network(self, failed):
+        if failed:
+            self._break("network", f"in none: the newest trial failed: {failed.happened}", failed.todo)
+        else:
+            self._note("network", WEAK, "in none yet", f"give it one: latchkey pair {self._device.host}")
+
     def _look_inside(self, passed, grant):
         if "configure" not in (grant.get("permissions") or []):
             return self._unseen_inside("only a token that may configure sees this")
@@ -138,7 +183,7 @@ class Examination:
     def _unseen_inside(self, why):
         # It opened, so there are keys, and one of them made this token.
         self._note("keys", OK, "it holds the key that signed the token")
-        for name in ("clock", "cloud link"):
+        for name in ("clock", "network", "cloud link"):
             self._note(name, UNSEEN, why)
 
     def _clock(self, clock):
@@ -181,8 +226,9 @@ def examine(host, ca=None, token_file=None, token=None):
 
 
 def works(links):
-    """Whether local calls get through, whatever became of the cloud."""
-    return any(link.name == "roles" and link.verdict == OK for link in links)
+    """Whether local calls get through and something carries them out, whatever became of the cloud."""
+    verdicts = {link.name: link.verdict for link in links}
+    return verdicts.get("roles") == OK and verdicts.get("application") != BROKEN
 
 
 def _split(error):
