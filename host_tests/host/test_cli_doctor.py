@@ -180,3 +180,7 @@ def test_the_safe_state_is_told_and_local_calls_do_not_work_in_it(tech):
     assert link["todo"] == codes_help.advice("safe_boot")
     with Stub(answers) as stub:
         assert "Local calls do not work. Broken: application." in tech.run("doctor", stub.url).out
+
+
+def test_a_device_that_fails_to_answer_is_not_called_whole(tech):
+    assert list(broken(examined(tech, device(diagnostics=refusal(500, "server_error")), 1))) == ["application"]

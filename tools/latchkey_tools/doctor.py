@@ -175,6 +175,8 @@ class Examination:
         try:
             facts = self._device.call("GET", "/v1/diagnostics", passed.token)
         except Refusal as refusal:
+            if refusal.code in _FAULTS:
+                self._break("application", f"{refusal.code}: {refusal.words}", advice(refusal.code))
             return self._unseen_inside(f"{refusal.code}: {advice(refusal.code)}")
         self._clock(facts.get("clock") or {})
         self._keys(facts.get("keys") or {})
