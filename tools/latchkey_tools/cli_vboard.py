@@ -21,17 +21,17 @@ def vboard(
     port: Annotated[int, typer.Option(help="Port of its local API; 0 for a free one.")] = 0,
     clock: Annotated[str, typer.Option(help="host, or unset: it starts in 2000 at every power-on.")] = "host",
     threads: Annotated[bool, typer.Option(help="Whether the port has threads.")] = True,
-    heapsize: Annotated[str | None, typer.Option(help="As MicroPython takes it; 256K, with Wi-Fi 320K.")] = None,
+    heapsize: Annotated[str | None, typer.Option(help="As MicroPython takes it; by default 320K.")] = None,
     air: Annotated[Path | None, typer.Option(help="JSON file that says which Wi-Fi networks there are.")] = None,
     hurry: Annotated[int, typer.Option(min=1, help="By which pauses and time windows are divided.")] = 1,
     product: Annotated[str, typer.Option(help="bulb or sensor.")] = "bulb",
     battery: Annotated[bool, typer.Option("--battery", help="A sensor that sleeps between measurements.")] = False,
-    button: Annotated[bool | None, typer.Option(help="Whether it has one; by default all but a bulb with Wi-Fi.")] = None,
+    button: Annotated[bool | None, typer.Option(help="By default all have one but a bulb with Wi-Fi.")] = None,
 ):
     """Run the firmware on the unix port behind a pseudo-terminal, until Ctrl-C.
 
-    With --air it has Wi-Fi: the file is {"networks": [{"ssid", "passphrase", "channel", "rssi", "fault"}]}, of which only
-    ssid must be there, and is read again when it changes. A fault is no_address, no_route, or the code of a failed join.
+    With --air it has Wi-Fi: the file is {"networks": [{"ssid", "passphrase", "channel", "rssi", "fault"}]}, of which
+    only ssid must be there, and is read again and again. A fault is no_address, no_route, or the code of a failed join.
     """
     if clock not in ("host", "unset"):
         raise ValueError("--clock is host or unset")

@@ -79,8 +79,8 @@ class _Air:
             try:
                 with open(self._path) as file:
                     self.networks = _read(json.load(file))
-            except (OSError, ValueError):
-                # There is no such file yet, or it is being written: on air stays what was.
+            except (OSError, ValueError, KeyError, TypeError):
+                # There is no such file yet, or somebody is writing it: on air stays what was.
                 pass
         return self.networks
 

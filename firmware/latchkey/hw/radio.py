@@ -76,7 +76,7 @@ class DeskRadio:
 
     def _read(self):
         try:
-            with open(self._path) as file:
+            with open(self._path or "") as file:
                 return file.read(16)
         except OSError:
             return ""

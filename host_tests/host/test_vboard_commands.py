@@ -1,0 +1,40 @@
+"""The commands of `latchkey vboard` on air: press, air, pins."""
+
+import json
+import os
+import subprocess
+import sys
+
+LATCHKEY = [sys.executable, "-m", "latchkey_tools.cli"]
+AIR = {"networks": [{"ssid": "home", "passphrase": "open sesame"}, {"ssid": "lobby", "rssi": -80, "fault": "no_route"}]}
+
+
+def vboard(commands, *options):
+    command = [*LATCHKEY, "vboard", *map(str, options)]
+    return subprocess.run(command, input=commands, capture_output=True, text=True, timeout=60, env=os.environ)
+
+
+def test_they_show_what_is_on_air_the_pins_and_the_button(tmp_path):
+    (tmp_path / "air.json").write_text(json.dumps(AIR))
+    done = vboard("air\npins\npress\npress soon\nquit\n", "--air", tmp_path / "air.json")
+    assert done.returncode == 0 and done.stderr == ""
+    assert "home: channel 6, -50 dBm\n" in done.stdout and "open sesame" not in done.stdout
+    assert "lobby: channel 6, -80 dBm, open, fault no_route\n" in done.stdout
+    assert "access point: -" in done.stdout and "GPIO 25: 0%, GPIO 26: 0%, button: none" in done.stdout
+    assert "this desk has no button" in done.stdout and done.stdout.endswith("press: power is on\n")
+
+
+def test_a_sensor_has_a_button_to_press():
+    done = vboard("press 0.1\npins\nquit\n", "--product", "sensor")
+    assert done.returncode == 0 and "press: power is on\nbutton: up\n" in done.stdout
+
+
+def test_what_it_cannot_be_is_refused_in_words(tmp_path):
+    (tmp_path / "air.json").write_text("{}")
+    for options, words in (
+        (("--air", tmp_path / "air.json"), "not of the form"),
+        (("--air", tmp_path / "none"), "No such file"),
+        (("--product", "lock"), "bulb or sensor"),
+    ):
+        done = vboard("", *options)
+        assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr
