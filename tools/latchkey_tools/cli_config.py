@@ -141,8 +141,9 @@ def _print_config(answer):
 
 
 def _place(name):
+    """Where a setting stands in the table: a device sends its members in any order."""
     top = name.split(".")[0]
-    return _ORDER.index(top) if top in _ORDER else len(_ORDER)
+    return _ORDER.index(top) if top in _ORDER else len(_ORDER), name
 
 
 def _who(name):
