@@ -22,7 +22,8 @@ def told():
         "cause": board.reset_cause, "wake": board.wake(), "down": board.button.down() if board.button else None,
         "note": board.note.read().decode(), "sleep_s": board.sleep_s, "hurry": board.hurry,
         "product": board.product_name, "addresses": list(board.addresses()), "networks": board.radio.networks,
-        "station": board.radio.station(), "ap": board.radio.ap_open, "peer": None,
+        "station": board.radio.station(), "ap": board.radio.ap_open,
+        "came": [board.radio.channel(p) for p in ("127.0.0.1", "127.4.0.2", "127.7.0.20", "192.0.2.9")],
     }
 
 def do(path):
@@ -33,6 +34,8 @@ def do(path):
         board.sleep(int(rest))
     elif word == "use":
         board.radio.use(rest, "open sesame")
+    elif word == "close":
+        board.radio.close_ap()
     elif word == "ap":
         board.radio.use(None, None)
         board.radio.scan()
@@ -102,6 +105,7 @@ def test_a_wired_desk_is_what_it_was(boards):
     told = ask(boards())
     assert (told["product"], told["hurry"], told["sleep_s"], told["wake"]) == ("bulb", 1, None, None)
     assert (told["addresses"], told["station"]) == (["127.0.0.1", "localhost"], [True, "", None, None, 0])
+    assert told["came"] == ["loopback", "loopback", "loopback", "lan"]
 
 
 def test_the_button_is_down_while_it_is_pressed(boards):
@@ -185,14 +189,18 @@ def test_on_air_a_phone_and_a_laptop_each_reach_it_by_their_own_network(boards):
     told = ask(board, "/ap")
     assert (told["ap"], told["networks"]) == (True, [["home", -50, True]])
     assert ask(board, source="127.4.0.2", host="127.4.0.1")["addresses"] == ["127.0.0.1", "localhost", "127.4.0.1"]
+    assert ask(board)["came"] == ["loopback", "ap", None, None]
     state = {"joined": None, "address": False, "access_point": "latchkey-1", "channel": 1}
     assert board.radio_state() == state
     ask(board, "/use/home")
     wait_until(lambda: ask(board)["station"][0])
     assert ask(board, source="127.7.0.20", host="127.7.0.7")["station"][2:4] == ["127.7.0.7", "127.7.0.1"]
     wait_until(lambda: board.radio_state() == state | {"joined": "home", "address": True, "channel": 11})
+    assert ask(board)["came"] == ["loopback", "ap", "lan", None]
+    assert ask(board, "/close")["came"] == ["loopback", None, "lan", None]
     board.set_air({"networks": []})
     wait_until(lambda: ask(board)["station"][0] is False)
+    assert ask(board)["came"] == ["loopback", None, None, None]
     board.set_air({"networks": [HOME]})
     wait_until(lambda: ask(board)["station"][0], within_s=30)
 
