@@ -38,6 +38,7 @@ def boxed(*later, **changes):
 def tech(tmp_path, monkeypatch):
     monkeypatch.setattr(pairing, "EVERY_S", 0.05)
     monkeypatch.setattr(pairing, "SILENT_S", 0.4)
+    monkeypatch.setattr(pairing, "GRACE_S", 0.3)
     monkeypatch.setattr(pairing, "local_name", lambda _system: "127.0.0.2")
     keyboard = Keyboard(tmp_path, LATCHKEY_WIFI_PASSPHRASE=PASSPHRASE)
     keyboard.secrets.append(PASSPHRASE)
@@ -135,6 +136,11 @@ def test_in_its_network_plain_http_may_not_ask_and_being_there_is_enough_for_one
         with Stub(capped, at=("127.0.0.2", stub.port)):
             done = pair(tech, stub)
             assert done.status == 0 and "Yes" in done.out and "127.0.0.2" in done.out
+        # What is told where it may be told is better.
+        with Stub(capped, at=("127.0.0.2", stub.port)):
+            stub.answers[("GET", "/v1/pairing")] = [(200, JOINING, {})] * 2 + [(200, JOINED, {})]
+            assert "127.0.0.9" in pair(tech, stub).out
+        stub.answers[("GET", "/v1/pairing")] = (200, JOINING, {})
         capped[("GET", "/v1/info")] = UNPAIRED  # joined, not kept yet
         with Stub(capped, at=("127.0.0.2", stub.port)):
             assert pair(tech, stub).status == 1

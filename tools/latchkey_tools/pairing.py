@@ -21,6 +21,8 @@ from latchkey_tools.wallet import Wallet, WalletError, claims_of, end_of
 EVERY_S = 2
 # So long may a joining device be silent before the person is told to look at the networks.
 SILENT_S = 10
+# So long a place that knows more may still speak, once it is clear that the device has joined.
+GRACE_S = 3
 _CONNECT_S, _ANSWER_S = 3, 8
 
 JOINED, FAILED, LOST = "joined", "failed", "lost"
@@ -85,6 +87,7 @@ class Search:
 
     def __init__(self, host, info, token, ca=None):
         self.system = info["system_uuid"]
+        self.host = host
         self._scheme, self._port = _scheme_and_port(host)
         self._token, self._ca = token, ca
         self._sightings = queue.Queue()
@@ -155,6 +158,7 @@ class Following:
         self._heard_s = time.monotonic()
         self._last = None
         self._hidden_at = None
+        self._joined_s = None
 
     def follow(self, wait_s):
         """The Outcome; a Refusal of the token where that ends it."""
@@ -165,9 +169,11 @@ class Following:
             outcome = self._judge(sighting) if sighting else None
             if outcome:
                 return outcome
+            if self._joined_s is not None and time.monotonic() - self._joined_s > GRACE_S:
+                return self._joined_unseen()
             if time.monotonic() - self._heard_s > SILENT_S:
                 self._tell(self._silent())
-        return self._lost()
+        return self._joined_unseen() if self._joined_s is not None else self._lost()
 
     def _judge(self, sighting):
         """The Outcome if this sighting decides it."""
@@ -196,10 +202,15 @@ class Following:
     def _hidden(self, sighting):
         """It answers in a network, and plain HTTP may not see how the trial stands there (A2)."""
         self._hidden_at = sighting.place
-        if self._unpaired and sighting.info.get("state") == "ready":
-            host = parse_host(sighting.place)[1]
-            address = host if _is_address(host) else (self._last or {}).get("address")
-            return Outcome(JOINED, "", None, None, self._ssid, address, sighting.place)
+        if self._unpaired and sighting.info.get("state") == "ready" and self._joined_s is None:
+            self._joined_s = time.monotonic()
+
+    def _joined_unseen(self):
+        """It was in no network, is ready now, and answers: it has joined."""
+        host = parse_host(self._hidden_at)[1]
+        elsewhere = _is_address(host) and self._hidden_at != self._search.host
+        address = (self._last or {}).get("address") or (host if elsewhere else None)
+        return Outcome(JOINED, "", None, None, self._ssid, address, self._hidden_at)
 
     def _refused(self, sighting):
         if access.is_of_one_token(sighting.value):
