@@ -88,7 +88,7 @@ class Board:
         from latchkey.hw.wifi import Wifi
 
         class DeskWifi(Wifi):
-            """Who stands in a network that is down cannot call; and on this machine's own networks nobody is on our air."""
+            """Nobody calls over a network that is down, and nobody on this machine's own networks is on our air."""
 
             def channel(self, peer):
                 came = Wifi.channel(self, peer)
