@@ -1,6 +1,6 @@
 """The desk board's ROM: mounts the flash image at /flash and runs main from it, as a chip does after reset.
 
-    micropython -i -X heapsize=256K start.py --image FILE --port N [--tls-port N] [--host 127.0.0.1]
+    micropython -i -X heapsize=320K start.py --image FILE --port N [--tls-port N] [--host 127.0.0.1]
         [--clock host|unset] [--no-threads] [--product bulb|sensor] [--battery] [--hurry N]
         [--air FILE] [--air-note FILE] [--uplink FILE] [--pins FILE] [--button FILE] [--nvs FILE] [--note FILE]
         [--sleep FILE] [--cause power|reset|soft|panic|sleep] [--wake timer|button] [--no-main]

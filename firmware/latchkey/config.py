@@ -81,10 +81,13 @@ class ConfigStore:
         self.keep(config)
         return config
 
-    def keep(self, config):
-        """Keep a configuration (dict) that was judged. StoreError."""
+    def keep(self, config, alone=False):
+        """Keep a configuration (dict) that was judged; ``alone``: the slot before holds it too afterwards. StoreError."""
+        data = json.dumps(config).encode()
         if config != self.load():
-            self._slots.write(json.dumps(config).encode())
+            self._slots.write(data)
+        if alone:
+            self._slots.write(data)
 
     def erase(self):
         """Keep none; neither slot holds it afterwards."""

@@ -146,14 +146,17 @@ def _pending(store):
 
 def _carry_out(store, parts):
     """Idempotent: a power cut in the middle has it begin anew. The journal, which holds a secret, is erased last."""
+    passphrase = parts.get("wifi_passphrase")
+    forgets = "wifi_passphrase" in parts and passphrase is None
     if "config" in parts:
-        ConfigStore(store).keep(parts["config"])
-    if parts.get("wifi_passphrase"):
-        CredentialStore(store).save({"wifi_passphrase": parts["wifi_passphrase"]})
-    elif "wifi_passphrase" in parts:
+        ConfigStore(store).keep(parts["config"], alone=forgets)
+    if passphrase is not None:
+        CredentialStore(store).save({"wifi_passphrase": passphrase})
+    elif forgets:
         CredentialStore(store).erase("wifi_passphrase")
     if "changes" in parts:
-        _write_changes(store, parts["changes"])
+        for _ in range(1 + forgets):
+            _write_changes(store, parts["changes"])
     config_.erase(_journal(store))
 
 

@@ -280,7 +280,7 @@ class TestPowerCuts(unittest.TestCase):
         self.assertEqual((again.config["name"], again.config["hosts"], again.state()), ("", [], "pairing"))
         self.assertEqual(again.config["roles"], device.config["roles"])
         self.assertEqual(again.installation.ap_passphrase, "on the label")
-        for secret in (b"old secret", b"new secret"):
+        for secret in (b"old secret", b"new secret", b"Home", b"Old", b"Hall", b"lamp.example"):
             self.assertEqual([n for n in device.store.files if secret in device.store.files[n]], [])
 
     def test_what_a_failing_flash_keeps_in_its_journal_is_in_force_at_the_next_start(self):

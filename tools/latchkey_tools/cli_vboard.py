@@ -21,7 +21,7 @@ def vboard(
     port: Annotated[int, typer.Option(help="Port of its local API; 0 for a free one.")] = 0,
     clock: Annotated[str, typer.Option(help="host, or unset: it starts in 2000 at every power-on.")] = "host",
     threads: Annotated[bool, typer.Option(help="Whether the port has threads.")] = True,
-    heapsize: Annotated[str | None, typer.Option(help="As MicroPython takes it; by default 320K.")] = None,
+    heapsize: Annotated[str | None, typer.Option(help="As MicroPython takes it; by default 352K.")] = None,
     air: Annotated[Path | None, typer.Option(help="JSON file that says which Wi-Fi networks there are.")] = None,
     hurry: Annotated[int, typer.Option(min=1, help="By which pauses and time windows are divided.")] = 1,
     product: Annotated[str, typer.Option(help="bulb or sensor.")] = "bulb",

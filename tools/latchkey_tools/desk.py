@@ -67,7 +67,7 @@ class Desk:
     """One desk board in ``folder``; ``tree`` replaces what is on its flash when the image is first made.
 
     ``clock``: "host", or "unset" (it starts in 2000 at every power-on). ``port``: of the local API, 0 for a free one;
-    it stays the same over restarts. ``heapsize``: as the interpreter takes it; by default 256 KB, and 64 more for
+    it stays the same over restarts. ``heapsize``: as the interpreter takes it; by default 320 KB, and 32 more for
     Wi-Fi or pins, whose stand-ins no chip has. ``air``: what is on air (a dict, or the path of a JSON file), or None
     for a wired desk. ``hurry``: divides pauses and windows. ``product``: "bulb" or "sensor"; ``battery``: one that
     sleeps. ``button``: whether it has one; None: all but a bulb with Wi-Fi. ``pins``: whether it drives some.
@@ -83,7 +83,7 @@ class Desk:
         self.tls_port = free_port()
         self.clock = clock
         self.threads = threads
-        self.heapsize = heapsize or ("256K" if air is None and not pins else "320K")
+        self.heapsize = heapsize or ("320K" if air is None and not pins else "352K")
         self.hurry = hurry
         self.product = "sensor" if battery else product
         self.battery = battery

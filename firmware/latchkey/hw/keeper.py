@@ -198,8 +198,9 @@ class Keeper:
 
     def _retell(self):
         # Told without waiting: a full queue holds up neither a reconnect nor a stop, and only the newest counts.
-        if self._state != self._told and self._tell(("state",) + self._state):
-            self._told = self._state
+        state = self._state
+        if state and state != self._told and self._tell(("state",) + state):
+            self._told = state
 
     def _elapsed_ms(self):
         return self._clock.ticks_diff_ms(self._clock.ticks_ms(), self._since_ms)

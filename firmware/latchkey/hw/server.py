@@ -115,11 +115,14 @@ class Server:
         await self._welcome(reader, writer, peer, channel)
 
     async def _secure(self, reader, writer):
+        peer = _peer(writer)
+        if self._channel(peer) is None:
+            return await _close(writer)
         if self.status()["tls_sessions"] >= limits.TLS_SESSIONS:
             # Saying why would need the very handshake that there is no memory for.
             self.turned_away += 1
             return await _close(writer)
-        await self._welcome(reader, writer, _peer(writer), "tls")
+        await self._welcome(reader, writer, peer, "tls")
 
     async def _welcome(self, reader, writer, peer, channel):
         place = _free(self._places)
