@@ -201,7 +201,7 @@ async def serve(parts, board, awake):
     if board.measure_every_s and not device.safe:
         asyncio.create_task(measure(parts.product, board.measure_every_s, device.log))
     watchdog = board.watchdog()
-    while not (awake and awake.due(device.uptime_s(), device.busy)):
+    while not (awake and awake.due(device.uptime_s(), device.busy())):
         parts.turn()
         if watchdog:
             watchdog.look(parts.link.turns if parts.link else None)

@@ -15,13 +15,14 @@ class Awake:
         self._every_s = every_s
         scheduled = wakes % limits.AWAKE_EVERY == 0
         window_s = (limits.AWAKE_SCHEDULED_S if scheduled else 0) if timed else limits.AWAKE_S
-        self._until_s = window_s // hurry
+        self._until_s = -(-window_s // hurry)
+        self._stay_s = limits.AWAKE_SCHEDULED_S // hurry + 1  # a second that has begun counts as whole
         self.opens = window_s > 0
 
     def due(self, uptime_s, busy):
         """Whether it is time to sleep; while somebody is here (``busy``), and a minute after, it is not."""
         if busy:
-            self._until_s = max(self._until_s, uptime_s + limits.AWAKE_SCHEDULED_S)
+            self._until_s = max(self._until_s, uptime_s + self._stay_s)
         return uptime_s >= self._until_s
 
     def sleep_ms(self, uptime_s):

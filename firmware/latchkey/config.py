@@ -82,7 +82,7 @@ class ConfigStore:
         return config
 
     def keep(self, config, alone=False):
-        """Keep a configuration (dict) that was judged; ``alone``: the slot before holds it too afterwards. StoreError."""
+        """Keep a configuration (dict) that was judged; ``alone``: neither slot holds another afterwards. StoreError."""
         data = json.dumps(config).encode()
         if config != self.load():
             self._slots.write(data)

@@ -38,6 +38,7 @@ class Device:
         self.installation = installation
         self.uptime_s = uptime_s
         self.log = log
+        self._welcomed = 0
         self.keystore = self.ledger = self.floor = self.updates = self.server = self.pairing = self.awake = None
 
     @property
@@ -74,10 +75,11 @@ class Device:
         """What power cycles said, see latchkey.boots."""
         return self._boots.gesture
 
-    @property
     def busy(self):
-        """Whether somebody is here: no time to sleep."""
-        return self.server.status()["connections"] > 0 or (self.pairing is not None and self.pairing.busy)
+        """Whether somebody is here, or was since this was asked last: no time to sleep."""
+        came = self.server.welcomed != self._welcomed
+        self._welcomed = self.server.welcomed
+        return came or self.server.status()["connections"] > 0 or bool(self.pairing and self.pairing.busy)
 
     def hosts(self):
         """Names and addresses by which requests may call us (A4), lower case, without port."""

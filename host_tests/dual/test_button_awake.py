@@ -61,8 +61,8 @@ class TestAwake(unittest.TestCase):
     def test_while_somebody_is_there_it_stays_and_a_minute_longer(self):
         awake = Awake(300, True, 12)
         self.assertFalse(awake.due(59, True))
-        self.assertFalse(awake.due(118, False))
-        self.assertTrue(awake.due(119, False))
+        self.assertFalse(awake.due(119, False))
+        self.assertTrue(awake.due(120, False))
 
     def test_measurements_keep_their_distance(self):
         awake = Awake(300, True, 12)

@@ -34,7 +34,7 @@ GONE = (0, "unreachable")
 class Cellar:
     """A provisioned device in its box, with a cloud that may be far away; two tokens were stored in the morning."""
 
-    def __init__(self, folder, **how):
+    def __init__(self, folder, hurry=HURRY, **how):
         self.pki = pki.make(folder / "pki", demo.SLUG, demo.SYSTEM)
         self.broker = Broker(self.pki.folder, "amqtt")
         self.sim = Simulator(folder / "sim", demo.SLUG, self.broker, systems=[demo.SYSTEM])
@@ -42,7 +42,7 @@ class Cellar:
         self.sim.start()
         self.owner = self.sim.create_permanent_token(demo.SYSTEM)
         self.other = self.sim.create_token(demo.SYSTEM)
-        self.desk = Desk(folder / "desk", air=AIR, hurry=HURRY, **how)
+        self.desk = Desk(folder / "desk", air=AIR, hurry=hurry, **how)
         self.desk.power_on()
 
     def close(self):

@@ -96,7 +96,7 @@ class Bridge:
 
     def _run(self):
         try:
-            while not self._closing or self.running:
+            while not self._closing or self.running or self.asleep:
                 self._follow_switch()
                 self._carry()
         finally:

@@ -70,6 +70,7 @@ class Server:
         self._listeners = []
         self._sweeper = None
         self.turned_away = 0
+        self.welcomed = 0  # changes with every connection
 
     async def start(self):
         """Bind and begin to serve; OSError if an address is taken."""
@@ -133,6 +134,7 @@ class Server:
             talk = self._turn_away
         if place is None:
             return await _close(writer)
+        self.welcomed = (self.welcomed + 1) & 0x3FFF
         place.open(reader, writer, peer, channel)
         try:
             if channel == "tls" and _FILLS:
