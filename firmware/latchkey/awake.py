@@ -16,7 +16,7 @@ class Awake:
         scheduled = wakes % limits.AWAKE_EVERY == 0
         window_s = (limits.AWAKE_SCHEDULED_S if scheduled else 0) if timed else limits.AWAKE_S
         self._until_s = -(-window_s // hurry)
-        self._stay_s = limits.AWAKE_SCHEDULED_S // hurry + 1  # a second that has begun counts as whole
+        self._stay_s = -(-limits.AWAKE_SCHEDULED_S // hurry) + 1  # a second that has begun counts as whole
         self.opens = window_s > 0
 
     def due(self, uptime_s, busy):
