@@ -196,9 +196,10 @@ def _uuid(value, path):
 
 
 def _integer(value, path, least, most):
-    if type(value) is not int or not least <= value <= most:
+    # 1.0 is an integer too, as JSON Schema has it.
+    if type(value) not in (int, float) or not least <= value <= most or value != int(value):
         _wrong(path, "not an integer of %d to %d" % (least, most))
-    return value
+    return int(value)
 
 
 def _flag(value, path):

@@ -73,7 +73,11 @@ def _der(text, name):
         raise _wrong("credentials." + name)
     try:
         der = binascii.a2b_base64(text)
+        # It skips what is no base64 (RFC 4648, 3.3 would have it refused).
+        whole = binascii.b2a_base64(der)[:-1] == text.encode()
     except ValueError:
+        whole = False
+    if not whole:
         raise _wrong("credentials." + name)
     # Every certificate and key is an ASN.1 SEQUENCE; PEM is not.
     if der[:1] != b"\x30":

@@ -1,9 +1,9 @@
 """Serve the API alone on MicroPython, with the fake device: `micropython api_desk.py PORT [option=value ...]`.
 
 Options: channel (loopback), connections (16), state, cap, cert and key (DER files: HTTPS on tls_port), product,
-product_folder (where plug.py is), verifier (file for real_verifier); names in capitals set limits. Lines on standard
-input command it, one line of answer each: `heap` (bytes in use), `refuse CODE`, `change` (measure), `calls`,
-`status`, `stop`.
+product_folder (where plug.py is), verifier (file for real_verifier), setup (pairing and configuration too); names in
+capitals set limits. Lines on standard input command it, one line of answer each: `heap` (bytes in use), `refuse CODE`,
+`change` (measure), `calls`, `status`, `stop`.
 """
 
 import asyncio
@@ -14,17 +14,12 @@ import sys
 import time
 
 from fake_device import FakeDevice, FakeVerifier
-from fake_radio import FakeRadio
-from ram_store import RamStore
-from setting_up import DOCUMENT, FakeUpdates, Floor
 
-from latchkey import config, limits, routes, settings, setup
+from latchkey import limits
 from latchkey.api import Api
 from latchkey.hw.light import DeskLight
 from latchkey.hw.sensor import DeskSensor
 from latchkey.hw.server import Server, tls_context
-from latchkey.installation import Installation
-from latchkey.pairing import Pairing
 
 
 class DeskRelay:
@@ -67,33 +62,33 @@ def verifier_of(options):
     return real_verifier.make(options["verifier"])
 
 
-class QuickRadio(FakeRadio):
-    """Joins whatever it is told to, at once."""
+def furnish(api, device, verifier):
+    """Pairing and configuration, over a flash in RAM and a radio that joins at once; somebody is there for ever."""
+    from fake_radio import FakeRadio
+    from ram_store import RamStore
+    from setting_up import DOCUMENT, FakeUpdates, Floor
 
-    networks = (("Cellar", -50, True), ("Guests", -70, False))
+    from latchkey import config, routes, settings, setup
+    from latchkey.installation import Installation
+    from latchkey.pairing import Pairing
 
-    def __init__(self):
-        FakeRadio.__init__(self)
-        self.networks = QuickRadio.networks
+    class QuickRadio(FakeRadio):
+        def use(self, ssid, passphrase):
+            FakeRadio.use(self, ssid, passphrase)
+            if ssid:
+                self.join()
 
-    def use(self, ssid, passphrase):
-        FakeRadio.use(self, ssid, passphrase)
-        if ssid:
-            self.join()
-
-
-def furnish(device, verifier):
-    """What pairing and configuration need, over a flash in RAM; somebody is at the device for ever."""
-    store = RamStore()
+    store, radio = RamStore(), QuickRadio()
     config.ConfigStore(store).save(json.dumps(DOCUMENT).encode())
     config.CredentialStore(store).save({"ap_passphrase": "on the label"})
-    radio = QuickRadio()
+    radio.networks = (("Cellar", -50, True), ("Guests", -70, False))
     device.floor = Floor()
     device.networks = lambda: (radio.networks, 3)
     device.installation = Installation(store, lambda use: use(settings), quiet, True)
     device.installation.verifier, device.installation.updates = verifier, FakeUpdates()
     device.pairing = Pairing(radio, lambda: int(time.time()), device.installation, quiet)
     device.pairing._present_until_s = 1 << 40
+    routes.add(api, device, lambda use: use(setup), True)
 
 
 def quiet(_text):
@@ -113,7 +108,8 @@ async def obey(device, verifier, api, server):
     poll.register(sys.stdin, select.POLLIN)
     while True:
         await asyncio.sleep(0.02)
-        device.pairing.tick()
+        if device.pairing:
+            device.pairing.tick()
         if not poll.poll(0):
             continue
         line = sys.stdin.readline()
@@ -146,9 +142,9 @@ def command(words, verifier, api, server):
 async def main(port, options):
     device, verifier = FakeDevice(options.get("state", "ready")), verifier_of(options)
     device.cap = options.get("cap", "control")
-    furnish(device, verifier)
     api = Api(device, None if device.facts["state"] == "unprovisioned" else verifier, product_of(options))
-    routes.add(api, device, lambda use: use(setup), True)
+    if "setup" in options:
+        furnish(api, device, verifier)
     server = Server(
         api,
         "127.0.0.1",

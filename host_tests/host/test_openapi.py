@@ -46,7 +46,7 @@ reached = collections.Counter()
 
 @pytest.fixture(scope="module")
 def device():
-    with api_process.running(heapsize="512K", product="rgb") as process:
+    with api_process.running(heapsize="512K", product="rgb", setup=1) as process:
         yield process
         # Most of what was sent with sufficient tokens must have got past the door.
         assert reached["past"] > reached["stopped"]

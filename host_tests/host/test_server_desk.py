@@ -1,4 +1,4 @@
-"""The whole firmware on the desk board, 256 KB of heap: its API against the document and against hostile requests."""
+"""The whole firmware on the desk board, with Wi-Fi: its API against the document and against hostile requests."""
 
 import collections
 import json
@@ -18,7 +18,8 @@ from latchkey_tools.desk import Desk
 
 ISSUER = "https://company-example.api.drivr.cloud"
 ROLES = {"Reader": "read", "Operator": "control", "Domain Owner": "configure"}
-schema = openapi.narrowed("cct", "/v1/restart")
+# Restarting and joining other networks are test_commissioning's.
+schema = openapi.narrowed("cct", "/v1/restart", "/v1/pairing")
 reached = collections.Counter()
 
 
@@ -38,11 +39,11 @@ def token(role):
 def desk(tmp_path_factory):
     folder = tmp_path_factory.mktemp("desk")
     authority = pki.make(folder / "pki", system_uuid=flood.SYSTEM)
-    config = provision.config(flood.SYSTEM, "company-example", "localhost", 1, ISSUER, roles=ROLES)
+    config = provision.config(flood.SYSTEM, "company-example", "localhost", 1, ISSUER, roles=ROLES, wifi={"ssid": "desk"})
     key_set = flood.document([])["jwks"]
     wifi = {"ssid": "desk", "passphrase": "a passphrase of the desk"}
-    with Desk(folder / "desk").power_on() as desk:
-        desk.cut_uplink()
+    air = {"networks": [{"ssid": "Cellar", "passphrase": "secret of the cellar", "channel": 1, "rssi": -40}]}
+    with Desk(folder / "desk", air=air, button=True).power_on() as desk:
         desk.provision(provision.document(config, authority.ca, authority.device, key_set, wifi))
         starts = desk.starts
         yield desk
