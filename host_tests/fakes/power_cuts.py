@@ -16,7 +16,7 @@ from keys import key
 from lists import BASE, record
 from streams import Bytes
 
-from latchkey import config, keystore, ledger, timefloor
+from latchkey import config, keystore, ledger, settings, timefloor
 from latchkey import slots as slots_
 from latchkey.errors import LatchkeyError
 from latchkey.hw.flash import FileStore
@@ -111,6 +111,24 @@ class Healing(Tokens):
     spoilt = ("ledger.0", "ledger.1")
 
 
+class Network:
+    """Its name, its passphrase and the record of its trial stand in three stores and change as one."""
+
+    def __init__(self, store):
+        self._store = store
+
+    def state(self):
+        made, credentials, changes = settings.load(self._store)
+        return [made and made["wifi"]["ssid"], credentials["wifi_passphrase"], changes["trial"]["ssid"]]
+
+    def step(self, n):
+        made = config.parse(json.dumps({"system_uuid": lists.SYSTEM, "slug": "x"}).encode())
+        made["wifi"] = {"ssid": f"net {n}"}
+        trial = dict(settings.idle(), ssid=f"net {n}")
+        changes = {"trial": trial, "trust": {"changes": 0, "last": []}}
+        settings.commit(self._store, config=made, wifi_passphrase=f"secret {n}", changes=changes)
+
+
 STORIES = (Keys, Tokens, Heard, Healing, Floor, Config, Secret)
 
 
@@ -126,6 +144,8 @@ class TurnedRound(slots_.Slots):
 def turn_round():
     for module in (keystore, ledger, timefloor, config):
         module.Slots = TurnedRound
+    # And without its journal.
+    settings.commit = lambda store, **parts: settings._carry_out(store, parts)
 
 
 def _image(story, steps):
@@ -198,6 +218,6 @@ def main(steps, control=False):
     """``steps``: after how many updates at most; 3 sees the first, one into the second slot, and overwriting both."""
     if control:
         turn_round()
-    for story in STORIES:
+    for story in STORIES + (Network,):
         for before in range(steps + 1):
             print(json.dumps(run(story, before)))
