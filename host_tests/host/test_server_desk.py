@@ -39,7 +39,8 @@ def token(role):
 def desk(tmp_path_factory):
     folder = tmp_path_factory.mktemp("desk")
     authority = pki.make(folder / "pki", system_uuid=flood.SYSTEM)
-    config = provision.config(flood.SYSTEM, "company-example", "localhost", 1, ISSUER, roles=ROLES, wifi={"ssid": "desk"})
+    others = {"roles": ROLES, "wifi": {"ssid": "desk"}}
+    config = provision.config(flood.SYSTEM, "company-example", "localhost", 1, ISSUER, **others)
     key_set = flood.document([])["jwks"]
     wifi = {"ssid": "desk", "passphrase": "a passphrase of the desk"}
     air = {"networks": [{"ssid": "Cellar", "passphrase": "secret of the cellar", "channel": 1, "rssi": -40}]}

@@ -24,6 +24,12 @@ def test_nothing_is_beyond_its_ratchet():
     assert budgets["mpy_bytes"]["bulb"]["goal"] == 48 * 1024 and budgets["mpy_bytes"]["verifier"]["goal"] == 16 * 1024
 
 
+def test_names_constants_and_code_add_up_to_the_whole():
+    whole = size.measure("xtensawin")[1]
+    names, constants, code = size.bulb_parts("xtensawin")
+    assert names + constants + code == whole and min(names, constants, code) > 5000
+
+
 def test_what_is_beyond_a_ratchet_is_named():
     sizes = {"mpy_bytes": {"bulb": {"x64": 11, "rv32imc": 10}}, "ram_bytes_unix": {"bulb": 21}}
     budgets = {"mpy_bytes": {"bulb": {"ratchet": 10}}, "ram_bytes_unix": {"bulb": {"ratchet": 20}}}

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from latchkey_tools import boards, build, deploy, show, umqtt
+from latchkey_tools import boards, build, deploy, mpyparts, show, umqtt
 
 BUDGETS = boards.FOLDER / "budgets.json"
 # What each chip's bulb is; the desk shows what the unix port loads.
@@ -41,6 +41,13 @@ def verifier():
     """Names on the device of the mip package, which is the verifier alone; limits are literals in what boards get."""
     urls = json.loads((build.FIRMWARE / "package.json").read_text())["urls"]
     return [target.replace(".py", ".mpy") for target, _ in urls if target != "latchkey/limits.py"]
+
+
+def bulb_parts(arch):
+    """Bytes of the bulb's names, constants and code for ``arch``; names stand in every file that uses them."""
+    files = deploy.release(boards.board(BULBS[arch]), arch)
+    found = [mpyparts.parts(path.read_bytes()) for name, path in files.items() if name != "selftest.mpy"]
+    return [sum(column) for column in zip(*found, strict=True)]
 
 
 def measure(arch):
@@ -114,6 +121,8 @@ def _print_totals(sizes, budgets):
         budget = budgets["mpy_bytes"][what]
         for arch, size in by_arch.items():
             table.add_row(f"{what}, .mpy, {arch}", str(size), str(budget["ratchet"]), _goal(size, budget["goal"]))
+    for what, size in zip(("names", "constants", "code"), bulb_parts("xtensawin"), strict=True):
+        table.add_row(f"bulb, .mpy, xtensawin: {what}", str(size), "", "")
     for what, size in sizes["ram_bytes_unix"].items():
         budget = budgets["ram_bytes_unix"][what]
         table.add_row(f"{what}, RAM, unix port", str(size), str(budget["ratchet"]), "")

@@ -1,0 +1,46 @@
+"""Code that few requests need is let go after each of them: what it took is free again."""
+
+import os
+import subprocess
+
+import pytest
+
+from latchkey_tools import boards, build, deploy
+
+SCRIPT = """
+import gc, sys
+class desk_options:
+    uplink = nvs = note = button = air = pins = sleep = None
+    host, port, tls_port, clock, cause, product = "127.0.0.1", 0, 0, "host", "power", "bulb"
+    threads, hurry, battery, reset = True, 1, False, None
+sys.modules["desk_options"] = desk_options
+import main
+from latchkey.hw.rarely import Rarely
+def used():
+    gc.collect(); gc.collect()
+    return gc.mem_alloc()
+def load():
+    import latchkey.%(module)s
+    return getattr(latchkey, "%(module)s")
+rarely = next(v for v in [getattr(main, n) for n in dir(main)] if isinstance(v, Rarely))
+lend = rarely.loader(load)
+lend(lambda module: None)  # names stay in RAM once met
+before = used()
+held = lend(lambda module: used())
+print(held - before, used() - before)
+"""
+
+
+@pytest.mark.parametrize("module", ["settings", "setup"])
+def test_what_a_rare_request_borrows_it_gives_back(module):
+    deploy.release(boards.board("desk"), "x64")
+    folders = (".frozen", build.BUILD / "board" / "x64", build.BUILD / "board" / "x64-desk")
+    done = subprocess.run(
+        [str(build.micropython()), "-X", "heapsize=2M", "-c", SCRIPT % {"module": module}],
+        env={**os.environ, "MICROPYPATH": ":".join(map(str, folders))},
+        capture_output=True,
+        text=True,
+    )
+    borrowed, kept = map(int, done.stdout.split()) if done.returncode == 0 else pytest.fail(done.stderr)
+    print(module, "borrows", borrowed)
+    assert 8 * 1024 < borrowed < 20 * 1024 and kept < 512
