@@ -52,8 +52,13 @@ class Boots:
             self._write(True)
 
     def end(self, floor_unix_s=0, crashed=False, sleep_ms=0, kept=b""):
-        """Before a reset or sleep of our own, or back to the prompt. One that was meant forgives every crash."""
+        """Before a reset or sleep of our own, or back to the prompt. One that was meant forgives every crash.
+
+        It also ends a row of power cycles: opening a serial port resets many boards, which reads as power-on.
+        """
         self.kept = kept
+        if self._cycles and not crashed:
+            self._keep_cycles(0)
         self.crashes = min(self.crashes + 1, 255) if crashed else 0
         self.floor_unix_s = max(self.floor_unix_s, floor_unix_s)
         self._write(False, sleep_ms)

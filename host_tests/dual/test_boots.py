@@ -111,6 +111,12 @@ class TestCycles(unittest.TestCase):
             self.boot().settled(9)
         self.assertEqual(self.boot().gesture, "long")
 
+    def test_who_works_at_the_console_is_no_hand_at_the_switch(self):
+        for _ in range(12):
+            boots = self.boot()
+            self.assertEqual(boots.gesture, None)
+            boots.end()
+
     def test_resets_and_devices_with_a_button_count_nothing(self):
         for _ in range(12):
             self.assertEqual((self.boot("reset").gesture, self.boot("power", False).gesture), (None, None))
