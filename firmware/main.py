@@ -33,7 +33,7 @@ from latchkey.verifier import Verifier
 
 _RARELY = Rarely("setup", "settings", "config", "provision")
 # What of the broker's messages changes what is kept.
-_KEPT = ("keys", "keys_refused", "list_begin", "list_records", "list_commit", "list_abort")
+_KEPT = ("keys", "keys_refused", "list_begin", "list_records", "list_commit", "list_abort", "trial")
 
 
 def _setup():
@@ -98,13 +98,15 @@ class Parts:
         """The network that was given; else, or if somebody asks for it, or in the safe state, the access point."""
         installation, pairing = self.installation, self.device.pairing
         radio.name(installation.hostname)
+        wake = self._board.wake()
         alone = installation.unpaired or self._boots.safe
         radio.use(*((None, None) if alone else installation.network()))
-        if alone and installation.ap_passphrase:
+        if alone and wake != "timer" and installation.ap_passphrase:
             radio.scan()  # Now, since it blocks, and nobody has joined yet.
-        if alone or self.device.gesture:
+        # A sensor that wakes by itself would spend its cell on an access point that nobody asked for.
+        if self.device.gesture or (alone and wake != "timer"):
             pairing.open(not alone)
-        if self.device.gesture == "long":
+        if self.device.gesture == "long" or wake == "button":
             pairing.pressed()
 
     def _new_link(self, config, credentials):
@@ -121,17 +123,17 @@ class Parts:
         )
 
     def _relink(self, config, credentials):
+        link = self._new_link(config, credentials)  # first, for memory may not suffice
         self.link.stop()
-        link = self._new_link(config, credentials)
         link.start()
         return link
 
     def apply(self, message):
         """Do what one message of the link says; False if memory was too short for it."""
-        if message[0] == "trial":
-            self.device.settle_trial(message[1])
         if message[0] in _KEPT and self.device.pairing.distrusts_broker:
             return True
+        if message[0] == "trial":
+            self.device.settle_trial(message[1])
         return self.device.updates.apply(message)
 
     def turn(self):
@@ -196,7 +198,7 @@ async def serve(parts, board, awake):
     device.log.add("started: " + device.state() + (", safe state" if device.safe else ""))
     if parts.link:
         parts.link.start()
-    if device.gesture:
+    if device.gesture == "long" or (device.gesture and device.installation.unpaired):
         parts.show_itself()
     if board.measure_every_s and not device.safe:
         asyncio.create_task(measure(parts.product, board.measure_every_s, device.log))
@@ -251,7 +253,8 @@ def live(board, boots):
         asyncio.run(serve(parts, board, awake))
     finally:
         parts.stop()
-    return fall_asleep(boots, awake, parts.device.floor, parts.product, parts.device.uptime_s())
+    product = None if boots.safe else parts.product
+    return fall_asleep(boots, awake, parts.device.floor, product, parts.device.uptime_s())
 
 
 def glance(board, boots, awake):
@@ -271,5 +274,6 @@ def glance(board, boots, awake):
 def fall_asleep(boots, awake, floor, product, uptime_s):
     """What has to outlive the sleep goes to memory that does; returns its length in ms."""
     sleep_ms = awake.sleep_ms(uptime_s)
-    boots.end(floor.floor_unix_s, sleep_ms=sleep_ms, kept=json.dumps(product.state()).encode())
+    kept = json.dumps(product.state()).encode() if product else b""
+    boots.end(floor.floor_unix_s, sleep_ms=sleep_ms, kept=kept)
     return sleep_ms

@@ -58,6 +58,8 @@ def _provision(data):
     if keys is not None:
         KeyStore(board.store).replace(keys)
     TimeFloor(board.store, board.clock).set_over_wire(unix_s)
+    # Memory that outlives resets would bring a later floor forward again.
+    board.note.write(b"")
     system_uuid = ConfigStore(board.store).save(config)["system_uuid"]
     # Marks that a wrong clock once pushed ahead would refuse every new token.
     Ledger(board.store, system_uuid).set_over_wire(unix_s)

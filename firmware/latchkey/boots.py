@@ -5,6 +5,7 @@ switched on is always tried whole. Power cycles stand in flash. A panic reads as
 that the program runs tells it from a restart that was meant.
 """
 
+import binascii
 import struct
 
 from latchkey import limits
@@ -31,8 +32,9 @@ class Boots:
         self._store = store
         (running, self.crashes, self.wakes, slept_ms, self.floor_unix_s), self.kept = _unpack(note.read())
         if cause == "power":
-            self.crashes = self.wakes = 0
-        elif cause == "watchdog" or (cause == "reset" and running):
+            # What memory says then may be noise that happens to fit.
+            self.crashes = self.wakes = self.floor_unix_s = 0
+        elif running and cause in ("watchdog", "reset"):
             self.crashes += 1
         if cause != "sleep":
             self.kept = b""
@@ -40,12 +42,15 @@ class Boots:
             self.wakes = (self.wakes + 1) & 0xFFFF
             self.floor_unix_s += slept_ms * _SLEPT_PERCENT // 100000 if timed else 0
         self.safe = self.crashes >= limits.CRASHES
+        self._cycles = self._load_cycles() if counts_cycles else 0
+        self._settles_s = limits.CYCLE_S
         self.gesture = self._count_cycle() if counts_cycles and cause == "power" else None
         self._write(True)
 
     def settled(self, uptime_s):
         """To be called now and then: what was no short start, and what runs well, no longer counts."""
-        if self._cycles and uptime_s >= limits.CYCLE_S:
+        if self._cycles and uptime_s >= self._settles_s:
+            self._settles_s = uptime_s + limits.CYCLES_RETRY_S
             self._keep_cycles(0)
         if self.crashes and not self.safe and uptime_s >= limits.STABLE_S:
             self.crashes = 0
@@ -63,40 +68,38 @@ class Boots:
         self.floor_unix_s = max(self.floor_unix_s, floor_unix_s)
         self._write(False, sleep_ms)
 
-    _cycles = 0
-
     def _count_cycle(self):
-        slots = Slots(self._store, "starts", b"b")
+        self._keep_cycles(min(self._cycles + 1, 255))
+        # A reset is no harm twice: the count stands until this start has proved longer.
+        if self._cycles >= limits.CYCLES_RESET:
+            return "reset"
+        return "long" if self._cycles == limits.CYCLES_OPEN else None
+
+    def _load_cycles(self):
         try:
-            data = slots.read(1)
+            data = Slots(self._store, "starts", b"b").read(1)
         except StoreError:
             data = None
-        cycles = data[0] + 1 if data else 1
-        gesture = "reset" if cycles >= limits.CYCLES_RESET else "long" if cycles == limits.CYCLES_OPEN else None
-        self._keep_cycles(0 if gesture == "reset" else cycles)
-        return gesture
+        return data[0] if data else 0
 
     def _keep_cycles(self, count):
-        self._cycles = count
+        """What flash refuses counts as not done, or a row would never end."""
         try:
             Slots(self._store, "starts", b"b").write(bytes((count,)))
+            self._cycles = count
         except StoreError:
-            pass  # A row that is not counted to its end does nothing.
+            pass
 
     def _write(self, running, sleep_ms=0):
         head = struct.pack(_NOTE, _MAGIC, running, min(self.crashes, 255), self.wakes, sleep_ms, self.floor_unix_s)
         data = head + self.kept
-        self._note.write(data + bytes((_sum(data),)))
+        self._note.write(data + struct.pack("<I", binascii.crc32(data)))
 
 
 def _unpack(data):
     """(running, crashes, wakes, ms of sleep, floor), kept bytes; all nothing where it is no note: after power-on it is
     noise."""
     size = struct.calcsize(_NOTE)
-    if len(data) <= size or data[:2] != _MAGIC or _sum(data[:-1]) != data[-1]:
+    if len(data) < size + 4 or data[:2] != _MAGIC or binascii.crc32(data[:-4]) != struct.unpack("<I", data[-4:])[0]:
         return (0, 0, 0, 0, 0), b""
-    return struct.unpack(_NOTE, data[:size])[1:], data[size:-1]
-
-
-def _sum(data):
-    return sum(data) & 0xFF
+    return struct.unpack(_NOTE, data[:size])[1:], data[size:-4]

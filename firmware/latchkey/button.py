@@ -10,11 +10,15 @@ class Button:
         self._diff_ms = diff_ms
         self._since_ms = None
         self._said = 0
+        self._was_up = False  # one that is down from the start on is stuck, or is what woke us
 
     def look(self, down, now_ms):
         """"press" once let go, "long" and "reset" as soon as it was held for so long, else None."""
         if not down:
+            self._was_up = True
             return self._released(now_ms)
+        if not self._was_up:
+            return None
         if self._since_ms is None:
             self._since_ms, self._said = now_ms, 0
         held_ms = self._diff_ms(now_ms, self._since_ms)

@@ -221,6 +221,21 @@ def _table(value, path, most, least_name, most_name, alphabet, judge, args):
     return {_text(k, path, least_name, most_name, alphabet): judge(v, _under(path, k), *args) for k, v in value.items()}
 
 
+def _roles(value, path):
+    """Role names or UUIDs to permissions; one UUID in two spellings would mean what the order of a dict says."""
+    found = _table(value, path, 16, 1, 128, None, _choice, PERMISSIONS)
+    seen = []
+    for name in found:
+        try:
+            uuid16 = uuids.to_bytes(name)
+        except ValueError:
+            continue
+        if uuid16 in seen:
+            _wrong(_under(path, name), "twice")
+        seen.append(uuid16)
+    return found
+
+
 def _hosts(value, path, most):
     if not isinstance(value, list) or len(value) > most:
         _wrong(path, "not a list of at most %d" % most)
@@ -245,7 +260,7 @@ _FIELDS = {
             "skew_s": (_integer, (0, 300)),
         },
     ),
-    "roles": (_table, (16, 1, 128, None, _choice, PERMISSIONS)),
+    "roles": (_roles, ()),
     "wifi": (_members, {"ssid": (_text, (0, 32))}),
     "pins": (_table, (8, 1, 16, _LOWER + "_", _integer, (0, 63))),
     "hosts": (_hosts, (4,)),

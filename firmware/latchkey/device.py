@@ -38,7 +38,7 @@ class Device:
         self.installation = installation
         self.uptime_s = uptime_s
         self.log = log
-        self._welcomed = 0
+        self._granted = 0
         self.keystore = self.ledger = self.floor = self.updates = self.server = self.pairing = self.awake = None
 
     @property
@@ -76,10 +76,10 @@ class Device:
         return self._boots.gesture
 
     def busy(self):
-        """Whether somebody is here, or was since this was asked last: no time to sleep."""
-        came = self.server.welcomed != self._welcomed
-        self._welcomed = self.server.welcomed
-        return came or self.server.status()["connections"] > 0 or bool(self.pairing and self.pairing.busy)
+        """Whether somebody with a token is here, or was since this was asked last: no time to sleep."""
+        came = self.server.granted != self._granted
+        self._granted = self.server.granted
+        return came or self.server.status()["event_streams"] > 0 or bool(self.pairing and self.pairing.busy)
 
     def hosts(self):
         """Names and addresses by which requests may call us (A4), lower case, without port."""
@@ -88,12 +88,6 @@ class Device:
             names.append(self.installation.hostname + ".local")
             names.extend([host.lower() for host in self.config["hosts"]])
         return names
-
-    def networks(self):
-        """(networks in reach, age of the scan in seconds or None): see hw/wifi.py."""
-        radio, clock = self._board.radio, self._board.clock
-        at_ms = radio.scanned_ms
-        return radio.networks, None if at_ms is None else clock.ticks_diff_ms(clock.ticks_ms(), at_ms) // 1000
 
     def plain_http(self):
         """The highest permission that plain LAN requests may use (A2). Asked of a provisioned device only."""

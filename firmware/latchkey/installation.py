@@ -65,8 +65,9 @@ class Installation:
 
         ``by``: (jti, names of trust settings, unix_s) if there are any, or None. StoreError: nothing is kept.
         """
+        made = policy.from_config(config)
         self._settings(lambda module: self._keep(module, config, by, secret, trial))
-        self.verifier.policy = policy.from_config(config)
+        self.verifier.policy = made
         self.updates.pinned = self.pinned
 
     def _keep(self, module, config, by, secret, trial):

@@ -123,6 +123,7 @@ PRESS_LONG_MS = const(3000)
 PRESS_RESET_MS = const(10000)
 PRESS_LEAST_MS = const(50)
 CYCLE_S = const(10)  # switched off again sooner, a start counts as one of a row
+CYCLES_RETRY_S = const(60)
 CYCLES_OPEN = const(5)
 CYCLES_RESET = const(10)
 CRASHES = const(3)

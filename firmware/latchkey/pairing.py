@@ -39,6 +39,7 @@ class Pairing:
         self._trial = None
         self._leaves_s = None
         self._ap_until_s = self._scan_until_s = self._present_until_s = 0
+        self._scanned_ms, self._scanned_s = None, None
 
     # Who is at the device
 
@@ -58,8 +59,12 @@ class Pairing:
 
     @property
     def present(self):
-        """Whether trust settings may change now: nobody has a device yet that is in no network (A3)."""
-        return self._owner.unpaired or self._uptime_s() < self._present_until_s
+        """Whether trust settings may change now: after a press, and in no network, once it has been left (A3)."""
+        return self._alone or self._uptime_s() < self._present_until_s
+
+    @property
+    def _alone(self):
+        return self._owner.unpaired and self._leaves_s is None
 
     def open(self, scan=True):
         """The access point, for fifteen minutes; none without a passphrase (A5)."""
@@ -91,6 +96,8 @@ class Pairing:
         """What is due now; returns at once."""
         self._radio.turn()
         now = self._uptime_s()
+        if self._radio.scanned_ms != self._scanned_ms:
+            self._scanned_ms, self._scanned_s = self._radio.scanned_ms, now
         if self._leaves_s is not None and now >= self._leaves_s:
             self._leaves_s = None
             self._radio.use(None, None)
@@ -107,8 +114,13 @@ class Pairing:
             answer["address"] = self._radio.station()[2]
         answer["host"] = self._owner.hostname + ".local"
         answer["access_point_s"] = max(0, self._ap_until_s - now) if self._radio.ap_open else 0
-        answer["presence_s"] = limits.PRESENCE_S if self._owner.unpaired else max(0, self._present_until_s - now)
+        answer["presence_s"] = limits.PRESENCE_S if self._alone else max(0, self._present_until_s - now)
         return answer
+
+    def networks(self):
+        """(networks in reach, age of the scan in seconds, or None): see hw/wifi.py."""
+        age_s = None if self._scanned_s is None else self._uptime_s() - self._scanned_s
+        return self._radio.networks, age_s
 
     def _watch(self, trial, now):
         if not trial.started:
@@ -138,7 +150,7 @@ class Pairing:
         up, reason, _, gateway, tries = self._radio.station()
         if up:
             return "no_route" if gateway in _NO_GATEWAY else ""
-        return reason if tries >= limits.JOIN_TRIES and reason in _FINAL else None
+        return reason if tries > limits.JOIN_TRIES and reason in _FINAL else None
 
     def _cloud_outcome(self):
         return "" if self._owner.link_state()[0] == "online" else None
@@ -155,7 +167,7 @@ class Pairing:
         secret = {"wifi_passphrase": trial.passphrase} if trial.wifi else {}
         try:
             self._owner.keep(trial.config, trial.by, secret, record)
-        except StoreError:
+        except (StoreError, MemoryError):
             return "not_stored"
         self._trial = None
         self._log("pairing: joined " + record["ssid"])
@@ -187,7 +199,10 @@ class Pairing:
             self._radio.open_ap(self._owner.hostname, self._owner.ap_passphrase)
 
     def _open_for(self, seconds):
-        self._ap_until_s = self._uptime_s() + self._window(seconds)
+        now = self._uptime_s()
+        # What a hand has opened no trial shortens.
+        least_s = self._ap_until_s if now < self._present_until_s else 0
+        self._ap_until_s = max(now + self._window(seconds), least_s)
 
     def _window(self, seconds):
         return seconds // self._hurry

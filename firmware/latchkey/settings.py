@@ -45,7 +45,7 @@ def commit(store, **parts):
     _journal(store).write(json.dumps(decided).encode())
     try:
         _carry_out(store, decided)
-    except StoreError:
+    except (StoreError, MemoryError):
         pass  # Not refused: it stands in the journal.
 
 

@@ -42,7 +42,7 @@ def delete_pairing(device, _exchange):
 
 def get_networks(device, _exchange):
     """Networks in reach, as the last scan found them."""
-    networks, age_s = device.networks()
+    networks, age_s = device.pairing.networks()
     return 200, {
         "networks": [{"ssid": ssid, "rssi_dbm": rssi, "secured": secured} for ssid, rssi, secured in networks],
         "scanned_s": age_s,

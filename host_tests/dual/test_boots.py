@@ -97,7 +97,7 @@ class TestCycles(unittest.TestCase):
 
     def test_five_short_power_cycles_stand_for_the_long_press_and_ten_for_the_reset(self):
         gestures = [self.boot().gesture for _ in range(12)]
-        self.assertEqual(gestures, [None] * 4 + ["long"] + [None] * 4 + ["reset"] + [None] * 2)
+        self.assertEqual(gestures, [None] * 4 + ["long"] + [None] * 4 + ["reset"] * 3)
 
     def test_a_start_of_ten_seconds_ends_the_row(self):
         for _ in range(4):
@@ -105,6 +105,24 @@ class TestCycles(unittest.TestCase):
         boots.settled(9)
         boots.settled(10)
         self.assertEqual([self.boot().gesture for _ in range(5)], [None] * 4 + ["long"])
+
+    def test_a_row_ends_with_a_good_start_of_any_cause(self):
+        for _ in range(4):
+            self.assertEqual(self.boot().gesture, None)
+            self.boot("reset").settled(10)
+
+    def test_a_row_that_flash_cannot_end_is_ended_later_and_not_at_every_turn(self):
+        for _ in range(4):
+            boots = self.boot()
+        self.store.readonly = True
+        boots.settled(10)
+        self.store.readonly = False
+        boots.settled(69)
+        self.assertEqual(self.boot().gesture, "long")
+        boots = self.boot()
+        for uptime_s in (10, 11, 70):
+            boots.settled(uptime_s)
+        self.assertEqual(self.boot().gesture, None)
 
     def test_nine_seconds_do_not_end_it(self):
         for _ in range(4):
@@ -120,7 +138,7 @@ class TestCycles(unittest.TestCase):
     def test_resets_and_devices_with_a_button_count_nothing(self):
         for _ in range(12):
             self.assertEqual((self.boot("reset").gesture, self.boot("power", False).gesture), (None, None))
-        self.assertEqual(self.store.files, {})
+        self.assertEqual(self.store.closes, 0)
 
     def test_an_ordinary_day_writes_twice_and_a_flash_that_refuses_does_no_harm(self):
         boots = self.boot()
@@ -133,6 +151,16 @@ class TestCycles(unittest.TestCase):
 
 
 class TestSleep(unittest.TestCase):
+    def test_after_power_on_no_floor_is_believed(self):
+        note, store = Note(), RamStore()
+        Boots(note, store, "power", False).end(5102444800)
+        self.assertEqual(Boots(note, store, "power", False).floor_unix_s, 0)
+
+    def test_a_watchdog_at_the_prompt_is_no_crash(self):
+        note, store = Note(), RamStore()
+        Boots(note, store, "power", False).end()
+        self.assertEqual(Boots(note, store, "watchdog", False).crashes, 0)
+
     def test_floor_count_and_measurement_outlive_a_sleep(self):
         note, store = Note(), RamStore()
         boots = Boots(note, store, "power", False)

@@ -35,11 +35,22 @@ class TestButton(unittest.TestCase):
     def test_a_loop_that_was_held_up_says_the_longer_one_alone(self):
         self.assertEqual(self.press(12, 11), ["reset"])
 
+    def test_a_button_that_is_stuck_says_nothing(self):
+        clock = FakeClock()
+        button = Button(clock.ticks_diff_ms)
+        for _ in range(1000):
+            self.assertEqual(button.look(True, clock.ticks_ms()), None)
+            clock.pass_s(0.1)
+        button.look(False, clock.ticks_ms())
+        button.look(True, clock.ticks_ms())
+        clock.pass_s(4)
+        self.assertEqual(button.look(True, clock.ticks_ms()), "long")
+
     def test_one_press_after_the_other(self):
         clock = FakeClock()
         button = Button(clock.ticks_diff_ms)
         said = []
-        for down in (1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 0):
+        for down in (0, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 0):
             said.append(button.look(bool(down), clock.ticks_ms()))
             clock.pass_s(0.02)
         self.assertEqual([word for word in said if word], ["press", "press"])

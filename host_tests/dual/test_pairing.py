@@ -68,9 +68,9 @@ class TestPairing(unittest.TestCase):
 
     def test_every_failing_join_says_why_and_the_access_point_is_back(self):
         for reason, tries, after_s in (
-            ("wifi_wrong_passphrase", 3, 1),
-            ("wifi_not_found", 3, 1),
-            ("wifi_wrong_passphrase", 2, 120),
+            ("wifi_wrong_passphrase", 4, 1),
+            ("wifi_not_found", 4, 1),
+            ("wifi_wrong_passphrase", 3, 120),
             ("no_address", 9, 120),
             ("no_wifi", 9, 120),
         ):
@@ -103,7 +103,7 @@ class TestPairing(unittest.TestCase):
         device.call("POST", "/v1/pairing", HOME)
         device.pass_s(2)
         self.assertEqual(device.radio.calls[0], ("Home", "new secret"))
-        device.radio.fail("wifi_not_found", 3)
+        device.radio.fail("wifi_not_found", 4)
         device.pass_s(1)
         self.assertEqual(device.radio.calls[-1], ("Old", "old secret"))
         self.assertEqual(device.restart().installation.network(), ("Old", "old secret"))
@@ -139,6 +139,30 @@ class TestPairing(unittest.TestCase):
         self.assertEqual((again.installation.network(), again.state()), ((None, None), "pairing"))
         self.assertFalse([data for data in device.store.files.values() if b"old secret" in data])
 
+    def test_a_window_that_a_hand_opened_is_not_shortened_by_a_trial(self):
+        device = Device(ssid="Old")
+        device.pairing.pressed()
+        device.pairing.open(False)
+        device.call("POST", "/v1/pairing", HOME)
+        device.pass_s(2)
+        device.radio.fail("wifi_not_found", 4)
+        device.pass_s(1)
+        self.assertEqual(device.trial()["access_point_s"], 897)
+
+    def test_no_memory_to_keep_it_is_no_join_and_no_crash(self):
+        device = Device(ssid="Old")
+        device.call("POST", "/v1/pairing", HOME)
+        device.pass_s(2)
+        device.radio.join()
+
+        def short(*_):
+            raise MemoryError()
+
+        keep, device.installation.keep = device.installation.keep, short
+        device.pass_s(1)
+        device.installation.keep = keep
+        self.assertEqual(device.trial()["reason"], "not_stored")
+
     def test_an_open_network_takes_no_passphrase(self):
         device = Device()
         device.call("POST", "/v1/pairing", {"wifi": {"ssid": "Guests"}})
@@ -173,7 +197,9 @@ class TestPairing(unittest.TestCase):
 
     def test_networks_in_reach_are_told(self):
         device = Device()
-        device.radio.networks = (("Home", -50, True), ("Guests", -70, False))
+        self.assertEqual(device.call("GET", "/v1/pairing/networks")[1], {"networks": [], "scanned_s": None})
+        device.radio.networks, device.radio.scanned_ms = (("Home", -50, True), ("Guests", -70, False)), 5
+        device.pass_s(8)
         status, answer = device.call("GET", "/v1/pairing/networks")
         rows = [
             {"ssid": "Home", "rssi_dbm": -50, "secured": True},

@@ -3,7 +3,10 @@
 import binascii
 import unittest
 
+from ram_store import PowerCut
 from setting_up import ISSUER, OWNER, Device
+
+from latchkey import config
 
 BROKER = {"broker": {"host": "mqtt.else.example"}}
 TRUST = (
@@ -78,6 +81,23 @@ class TestConfiguration(unittest.TestCase):
         self.assertEqual(
             device.code("PATCH", "/v1/config", {"policy": {"unlisted": "accept"}}), (403, "presence_needed")
         )
+
+    def test_leaving_the_network_gives_no_presence_before_it_is_left(self):
+        device = paired()
+        device.call("DELETE", "/v1/pairing")
+        for name, value in TRUST:
+            self.assertEqual(device.code("PATCH", "/v1/config", {name: value}), (403, "presence_needed"), name)
+        self.assertEqual(device.trial()["presence_s"], 0)
+        device.pass_s(2)
+        self.assertEqual(device.radio.calls[0], (None, None))
+        self.assertEqual(device.code("PATCH", "/v1/config", {"policy": {"unlisted": "refuse"}}), (200, None))
+
+    def test_one_role_in_two_spellings_is_refused(self):
+        device = present()
+        low = "2faa6870-91b0-4b3a-84e8-8bbbd8becbd0"
+        roles = {OWNER: "configure", low: "configure", low.upper(): "read"}
+        status, answer = device.call("PATCH", "/v1/config", {"roles": roles})
+        self.assertEqual((status, answer["field"][:6]), (422, "roles."))
 
     def test_with_presence_they_change_and_it_is_written_down_who_did_it(self):
         device = present()
@@ -206,6 +226,29 @@ class TestCertificate(unittest.TestCase):
         device.installation.settle(True)
         again = device.restart().installation.credentials
         self.assertEqual((again["cert_der"], again["new_cert_der"]), (der, None))
+
+    def test_a_power_cut_while_it_is_kept_never_leaves_half_of_a_pair(self):
+        old, new = (
+            {"cert_der": b"\x30old", "key_der": b"\x30old key"},
+            {"cert_der": b"\x30new", "key_der": b"\x30new key"},
+        )
+        at, cut = 0, True
+        while cut:
+            device = paired()
+            config.CredentialStore(device.store).save(old)
+            device.installation.renew({"new_" + name: new[name] for name in new})
+            device.store.cut_after, cut = at, False
+            try:
+                device.installation.settle(True)
+            except PowerCut:
+                cut = True
+            device.store.cut_after = None
+            again = device.restart().installation
+            again.settle(False)
+            found = {name: again.credentials[name] for name in old}
+            self.assertTrue(found in (old, new), (at, found))
+            at += 1
+        self.assertTrue(at > 5)
 
     def test_what_is_no_certificate_is_refused(self):
         device = paired()

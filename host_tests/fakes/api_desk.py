@@ -83,7 +83,6 @@ def furnish(api, device, verifier):
     config.CredentialStore(store).save({"ap_passphrase": "on the label"})
     radio.networks = (("Cellar", -50, True), ("Guests", -70, False))
     device.floor = Floor()
-    device.networks = lambda: (radio.networks, 3)
     device.installation = Installation(store, lambda use: use(settings), quiet, True)
     device.installation.verifier, device.installation.updates = verifier, FakeUpdates()
     device.pairing = Pairing(radio, lambda: int(time.time()), device.installation, quiet)

@@ -100,9 +100,6 @@ class Device:
         """What the next start makes of the same flash."""
         return Device(self.store)
 
-    def networks(self):
-        return self.radio.networks, 7
-
     def state(self):
         return "pairing" if self.installation.unpaired else "ready"
 

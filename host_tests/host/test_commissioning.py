@@ -5,6 +5,7 @@ whose network is down. Windows are divided by HURRY.
 """
 
 import base64
+import json
 import os
 import signal
 import time
@@ -14,7 +15,7 @@ import pytest
 
 from latchkey_tools import demo, pki
 from latchkey_tools.broker import Broker
-from latchkey_tools.desk import Desk
+from latchkey_tools.desk import DOCUMENT, Desk
 from latchkey_tools.sim import Simulator
 
 HURRY = 30
@@ -52,18 +53,19 @@ class Cellar:
 
     def unbox(self, **others):
         """Provision it as a factory does: factory keys and the label's passphrase, no network."""
+        self.desk.provision(self.document(**others))
+        return self
+
+    def document(self, unix_s=None, **others):
         config = {"system_uuid": demo.SYSTEM, "slug": demo.SLUG, "issuer": self.sim.issuer, "name": "Cellar light"}
         config |= {"broker": {"host": "localhost", "port": self.broker.port}, "dev": True} | others
-        self.desk.provision(
-            {
-                "config": config,
-                "credentials": demo.credentials(self.pki),
-                "time_unix_s": int(time.time()),
-                "key_set": self.sim.key_set(),
-                "ap_passphrase": "on the label",
-            }
-        )
-        return self
+        return {
+            "config": config,
+            "credentials": demo.credentials(self.pki),
+            "time_unix_s": unix_s or int(time.time()),
+            "key_set": self.sim.key_set(),
+            "ap_passphrase": "on the label",
+        }
 
     def call(self, source, method, path, body=None, token=None):
         """(status, answer) as somebody at ``source`` gets it; GONE if the device is not there for them."""
@@ -168,6 +170,7 @@ def test_a_join_that_fails_says_why_and_the_access_point_is_back(cellar, ssid, p
     cellar.pair()
 
 
+@pytest.mark.parametrize("cellar", [{"hurry": 90}], indirect=True, ids=["in ten seconds"])
 def test_the_access_point_closes_after_a_while_and_power_opens_it_again(cellar):
     cellar.unbox()
     cellar.until(200, lambda: cellar.call(PHONE, "GET", "/v1/info")[0])
@@ -249,6 +252,33 @@ def test_three_crashes_boot_a_safe_state_which_a_restart_leaves(cellar):
     assert cellar.code(PHONE, "GET", "/v1/log", token=forged) == (401, "bad_signature")
     assert cellar.call(CABLE, "POST", "/v1/restart")[0] == 202
     cellar.until(200, lambda: cellar.call(LAPTOP, "GET", "/v1/state")[0])
+
+
+def test_the_wire_sets_a_wrong_time_back_though_memory_outlives_the_reset(cellar, tmp_path):
+    cellar.desk.provision(cellar.document(int(time.time()) + 15 * 365 * 86400))
+    assert cellar.code(CABLE, "GET", "/v1/state", token=cellar.other.jwt) == (401, "expired")
+    assert cellar.call(CABLE, "POST", "/v1/restart")[0] == 202
+    cellar.until(2, lambda: cellar.desk.log_text().count("started: pairing"))
+    path = tmp_path / "document"
+    path.write_text(json.dumps(cellar.document()))
+    action = f"import wire; wire.provision({DOCUMENT!r})"
+    cellar.desk.mpremote("fs", "cp", path, f":{DOCUMENT}", "+", "exec", action)
+    cellar.desk.mpremote("reset")
+    cellar.until(200, lambda: cellar.call(CABLE, "GET", "/v1/state", token=cellar.other.jwt)[0])
+
+
+@pytest.mark.parametrize("cellar", [{"battery": True, "hurry": 40}], indirect=True, ids=["on battery"])
+def test_a_sensor_leaves_its_safe_state_by_sleeping(cellar):
+    cellar.unbox()
+    for _ in range(3):
+        pid = cellar.desk.pid
+        os.kill(pid, signal.SIGSEGV)
+        cellar.until(True, lambda pid=pid: cellar.desk.pid not in (None, pid))
+    cellar.until((503, "safe_boot"), lambda: cellar.code(CABLE, "GET", "/v1/state"))
+    cellar.until(True, lambda: cellar.desk.asleep, 60)
+    cellar.desk.press(0.2)
+    cellar.until(200, lambda: cellar.call(CABLE, "GET", "/v1/state")[0])
+    assert cellar.call(CABLE, "GET", "/v1/pairing")[1]["presence_s"] > 0
 
 
 @with_button

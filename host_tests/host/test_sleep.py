@@ -62,6 +62,6 @@ def test_who_is_connected_keeps_it_awake(cellar):
     cellar.unbox()
     end = time.monotonic() + 8
     while time.monotonic() < end:
-        assert cellar.call(CABLE, "GET", "/v1/info")[0] == 200
+        assert cellar.call(CABLE, "GET", "/v1/state")[0] == 200
         time.sleep(0.2)
     assert not asleep(cellar)

@@ -120,6 +120,9 @@ class Keeper:
     def _open(self):
         settings = self._settings
         if self._context is None:
+            # Memory may have been short.
+            self._context = self._new_context()
+        if self._context is None:
             raise LinkError("credentials_bad")
         self._transport = Transport(self._context, self._clock, self._timing.slice_ms, self._alive_on_air)
         client = Client(
@@ -133,7 +136,8 @@ class Keeper:
         topics = self._settings.topics
         refused = [_TOPIC_WORDS[i] for i in range(len(topics)) if not self._client.subscribe(topics[i])]
         self._refused = ", ".join(refused) if refused else None
-        if len(refused) == len(_TOPIC_WORDS):
+        # A new certificate that loses a subscription is no better than the old one.
+        if refused and (self._trial or len(refused) == len(_TOPIC_WORDS)):
             raise LinkError("subscription_refused", "", self._refused)
         if refused:
             self._set("partial", "subscription_refused", self._refused)

@@ -70,7 +70,7 @@ class Server:
         self._listeners = []
         self._sweeper = None
         self.turned_away = 0
-        self.welcomed = 0  # changes with every connection
+        self.granted = 0  # changes with every request that a token let in
 
     async def start(self):
         """Bind and begin to serve; OSError if an address is taken."""
@@ -134,7 +134,6 @@ class Server:
             talk = self._turn_away
         if place is None:
             return await _close(writer)
-        self.welcomed = (self.welcomed + 1) & 0x3FFF
         place.open(reader, writer, peer, channel)
         try:
             if channel == "tls" and _FILLS:
@@ -203,6 +202,8 @@ class Server:
         request.tls_serves = self._tls is not None
         place.owed = request.length or 0
         exchange = self._api.admit(request)
+        if exchange.grant:
+            self.granted = (self.granted + 1) & 0x3FFF
         if request.wants_continue and place.owed:
             await place.write(http.CONTINUE)
         body = await place.body()
