@@ -9,9 +9,9 @@ LATCHKEY = [sys.executable, "-m", "latchkey_tools.cli"]
 AIR = {"networks": [{"ssid": "home", "passphrase": "open sesame"}, {"ssid": "lobby", "rssi": -80, "fault": "no_route"}]}
 
 
-def vboard(commands, *options):
+def vboard(commands, *options, cwd=None):
     command = [*LATCHKEY, "vboard", *map(str, options)]
-    return subprocess.run(command, input=commands, capture_output=True, text=True, timeout=60, env=os.environ)
+    return subprocess.run(command, input=commands, capture_output=True, text=True, timeout=60, env=os.environ, cwd=cwd)
 
 
 def test_they_show_what_is_on_air_the_pins_and_the_button(tmp_path):
@@ -22,6 +22,11 @@ def test_they_show_what_is_on_air_the_pins_and_the_button(tmp_path):
     assert "lobby: channel 6, -80 dBm, open, fault no_route\n" in done.stdout
     assert "access point: -" in done.stdout and "GPIO 25: 0%, GPIO 26: 0%, button: none" in done.stdout
     assert "this desk has no button" in done.stdout and done.stdout.endswith("press: power is on\n")
+
+
+def test_its_folder_may_be_named_from_where_one_is(tmp_path):
+    done = vboard("quit\n", "--folder", "board", cwd=tmp_path)
+    assert done.returncode == 0 and f"{tmp_path}/board/console.log" in done.stdout, done.stderr
 
 
 def test_a_sensor_has_a_button_to_press():

@@ -77,7 +77,8 @@ class Desk:
         self, folder, port=0, clock="host", threads=True, heapsize=None, tree=None,
         air=None, hurry=1, product="bulb", battery=False, button=None, pins=False,
     ):  # fmt: skip
-        self.folder = Path(folder)
+        # The device's process has another working directory.
+        self.folder = Path(folder).resolve()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.port = port or free_port()
         self.tls_port = free_port()
