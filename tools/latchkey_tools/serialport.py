@@ -175,6 +175,8 @@ class Bridge:
         self._enter_raw_at_prompt = False
         self._held = b""
         self._hold_until = 0.0
+        self._interrupted_until = 0.0
+        self._since_interrupt = b""
         self._tail = b""
         self._returns = b""
 
@@ -218,13 +220,16 @@ class Bridge:
     def _pass_on(self, data):
         self._tail = (self._tail + data)[-16:]
         self._say(data)
+        if self._tail.endswith((b">>> ", b">")):
+            self._interrupted_until = 0.0  # it has outlived the interrupt
         if self._enter_raw_at_prompt and self._tail.endswith(b">>> "):
             self._enter_raw_at_prompt = False
             self._to_device(bytes((_CTRL_A,)))
 
     def _ended(self):
         """The process ended by itself: 0 is the REPL's Ctrl-D, SIGKILL its own reset, anything else a crash."""
-        raw, held, interrupted = self._raw, self._held, bool(self._hold_until)
+        raw, held = self._raw, self._since_interrupt + self._held
+        interrupted = time.monotonic() < self._interrupted_until
         status = self._reap()
         if not self._wanted:
             return
@@ -239,7 +244,7 @@ class Bridge:
         stay_in_repl = cause == "soft" and raw
         # The unix port raises a Ctrl-C at any moment, also while its heap is locked, which then stays locked and ends
         # it. A chip does not: it would be at its prompt now, with what was typed next still to come.
-        broken_off = cause == "panic" and interrupted
+        broken_off = cause != "soft" and interrupted
         self._start(cause, not (stay_in_repl or broken_off))
         self._raw = self._enter_raw_at_prompt = stay_in_repl
         if broken_off:
@@ -268,9 +273,12 @@ class Bridge:
         if interrupt >= 0 and self._program_runs():
             self._to_device(self._held[: interrupt + 1])
             self._held = self._held[interrupt + 1 :]
-            self._hold_until = time.monotonic() + _HOLD_S
+            self._hold_until = self._interrupted_until = time.monotonic() + _HOLD_S
+            self._since_interrupt = b""
             return
         data, self._held = self._held, b""
+        if time.monotonic() < self._interrupted_until:
+            self._since_interrupt += data
         self._to_device(data)
 
     def _program_runs(self):
