@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -113,6 +114,22 @@ def test_the_monitor_is_a_console_with_a_keyboard(deployed):
     deployed.restart()
 
 
+def test_ctrl_c_in_the_middle_is_told_and_leaves_the_board_running(deployed, files):
+    paths = [part for name in ("ca", "cert", "key") for part in (f"--{name}", files / f"{name}.pem")]
+    command = ["provision", "--port", deployed.serial, "--config", files / "lamp.json", *paths]
+    before = len(deployed.log_text())
+    process = subprocess.Popen(
+        [*LATCHKEY, *map(str, command), "--replace"], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while "raw REPL" not in deployed.log_text()[before:]:
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    _, words = process.communicate(timeout=60)
+    assert process.returncode == 130 and "broken off" in words and "Traceback" not in words, words
+    assert deployed.wait_ready()
+
+
 def expect(terminal, words, heard=b"", within_s=10):
     """What the terminal shows until it shows ``words``."""
     deadline = time.monotonic() + within_s
@@ -150,6 +167,7 @@ def test_a_line_without_a_person_stops_after_a_round_and_goes_on_later(deployed,
         (("deploy", "--board", "desk", "--port", "/dev/nowhere"), "`latchkey board list`"),
         (("selftest", "--port", "/dev/nowhere"), "nowhere"),
         (("logs", "--port", "/dev/nowhere"), "cannot be opened"),
+        (("monitor", "--port", "/dev/nowhere"), "no terminal"),
         (("provision", "--port", "/dev/nowhere"), "has no system_uuid"),
         (("provision", "--port", "/dev/nowhere", "--line", "/nowhere.csv"), "nowhere.csv"),
         (("flash", "--board", "desk", "--port", "P", "--image", "x.bin"), "no chip to flash"),

@@ -25,6 +25,7 @@ def files(tmp_path_factory):
     certs = pki.make(folder / "pki", "company-example", SYSTEMS[0])
     for name, path in (("ca", certs.ca.cert_pem), ("cert", certs.device.cert_pem), ("key", certs.device.key_pem)):
         shutil.copy(path, folder / f"{name}.pem")
+    shutil.copy(certs.broker.key_pem, folder / "other.pem")
     (folder / "jwks.json").write_text(json.dumps({"keys": [jwk(*new_key())]}))
     common = {"slug": "company-example", "issuer": "https://test.api.drivr.cloud", "ca": "ca.pem", "cert": "cert.pem"}
     common |= {"key": "key.pem", "factory_keys": "jwks.json", "dev": "true", "wifi_passphrase": SECRETS[0]}
@@ -161,11 +162,16 @@ def test_a_refused_document_and_a_board_without_firmware_are_told(boards, files,
         ([{"name": "lamp"}], "has no system_uuid"),
         ([{"system_uuid": SYSTEMS[0]}, {"system_uuid": SYSTEMS[0].upper()}], "twice"),
         ([{"system_uuid": SYSTEMS[0], "cert": "nowhere.pem"}], "there is no .*nowhere.pem"),
+        ([{"system_uuid": SYSTEMS[0], "key": "other.pem"}], "other.pem is not that of the certificate in .*cert.pem"),
+        ([{"system_uuid": SYSTEMS[0], "key": "cert.pem"}], "cert.pem has no private key"),
+        ([{"system_uuid": SYSTEMS[0], "factory_keys": "common.json"}], "common.json: this is not a key set"),
+        ([{"system_uuid": SYSTEMS[0], "dev": "false"}], "jwks.json: this is not a key set with a usable RSA key"),
+        ([{"system_uuid": SYSTEMS[0], "config": "cert.pem"}], "cert.pem is not JSON"),
         ([], "names no device"),
         ({}, "not a JSON list"),
     ],
 )
 def test_a_file_of_devices_that_is_wrong_is_told_before_any_board_is_touched(files, rows, words):
     (files / "bad.json").write_text(json.dumps(rows))
-    with pytest.raises(line.LineError, match=words):
+    with pytest.raises((line.LineError, ValueError), match=words):
         line.read_devices(files / "bad.json", files / "common.json")

@@ -16,13 +16,19 @@ _MOST_BYTES = 4096
 
 def body(cert_path, key_path):
     """The body of the request; ValueError where the two do not fit each other or a device."""
-    cert = _load(cert_path, "certificate", x509.load_pem_x509_certificate, x509.load_der_x509_certificate)
+    cert, key = read(cert_path, key_path)
     _warn_if_open(key_path)
+    _check_dates(cert, cert_path)
+    return {"cert_der": _text(cert.public_bytes(serialization.Encoding.DER)), "key_der": _text(_key_der(key))}
+
+
+def read(cert_path, key_path):
+    """(certificate, private key), objects of cryptography; ValueError where one is neither or they are no pair."""
+    cert = _load(cert_path, "certificate", x509.load_pem_x509_certificate, x509.load_der_x509_certificate)
     key = _load(key_path, "private key", _pem_key, _der_key)
     if cert.public_key() != key.public_key():
         raise ValueError(f"the key in {key_path} is not that of the certificate in {cert_path}")
-    _check_dates(cert, cert_path)
-    return {"cert_der": _text(cert.public_bytes(serialization.Encoding.DER)), "key_der": _text(_key_der(key))}
+    return cert, key
 
 
 def _load(path, what, from_pem, from_der):

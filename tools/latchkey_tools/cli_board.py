@@ -89,8 +89,12 @@ def provision(
     if wifi_passphrase_file:
         device["wifi_passphrase"] = wifi_passphrase_file.read_text().strip()
     line.check(device)
-    with show_wait(f"provisioning the board on {port[0]}"):
-        label = line.provision_one(device, port[0], replace)
+    try:
+        with show_wait(f"provisioning the board on {port[0]}"):
+            label = line.provision_one(device, port[0], replace)
+    except KeyboardInterrupt:
+        show.say("broken off: nobody has seen the board's label; run the same again")
+        raise
     if as_json:
         show.data(label)
     else:
@@ -151,6 +155,8 @@ def logs(
 @app.command()
 def monitor(port: Port):
     """The console with a keyboard (mpremote's REPL); Ctrl-C stops the program, Ctrl-] leaves."""
+    if not sys.stdin.isatty():
+        raise ValueError("there is no terminal to type at; `latchkey board logs` only shows the console")
     raise typer.Exit(Wire(port).interact())
 
 

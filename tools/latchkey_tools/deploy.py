@@ -159,18 +159,14 @@ def deploy(board_name, port, replace=False, quiet_s=None, on_step=None):
     board = boards.board(board_name)
     wire = Wire(port, **({"quiet_s": quiet_s} if quiet_s else {}))
     step(0, 1, "asking the board")
-    facts = read_facts(wire)
-    try:
+    with wire.stopped(DeployError):
+        facts = read_facts(wire)
         arch = check(board, port, facts, replace)
         plan = Plan(board, facts, release(board, arch))
         plan.check_space()
-    except DeployError:
-        wire.restart()  # asking has stopped its program
-        raise
-    if plan.changed:
-        plan.carry_out(wire, step)
-    step(1, 1, "restarting")
-    wire.restart()
+        if plan.changed:
+            plan.carry_out(wire, step)
+        step(1, 1, "restarting")
     return plan.report(port, arch)
 
 

@@ -38,11 +38,11 @@ def judge(token, key_sets, now_unix_s=None):
     return verdict
 
 
-def usable_keys(key_set_bytes):
-    """How many keys of a JWKS (bytes) may verify; WalletError if none."""
+def usable_keys(key_set_bytes, dev=True):
+    """How many keys of a JWKS (bytes) may verify; WalletError if none. ``dev``: whether the simulator's do (A10)."""
     firmware = _firmware()
     try:
-        return len(firmware.jwk.parse_key_set(key_set_bytes))
+        return len(firmware.jwk.admitted(firmware.jwk.parse_key_set(key_set_bytes), dev))
     except firmware.errors.KeySetError as refusal:
         raise WalletError(f"this is not a key set with a usable RSA key ({refusal.code})") from None
 

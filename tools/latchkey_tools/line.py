@@ -14,9 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
-from latchkey_tools import provision
+from latchkey_tools import certificate, judge, provision
 from latchkey_tools.overwire import LONG_WATCHDOG, Wire, WireError
 from latchkey_tools.pki import write_private
+from latchkey_tools.wallet import WalletError
 
 # What a device may have; those of PATHS are files, relative to the file that names them.
 FIELDS = """system_uuid name slug issuer broker_host broker_port ca cert key key_set factory_keys
@@ -62,17 +63,24 @@ def read_devices(path, common=None):
 def _rows(path):
     if path.suffix == ".csv":
         return list(csv.DictReader(io.StringIO(path.read_text())))
-    rows = json.loads(path.read_text())
+    rows = _json(path)
     if not isinstance(rows, list):
         raise LineError(f"{path} is not a JSON list of devices")
     return rows
 
 
 def _object(path):
-    found = json.loads(path.read_text())
+    found = _json(path)
     if not isinstance(found, dict):
         raise LineError(f"{path} is not a JSON object")
     return found
+
+
+def _json(path):
+    try:
+        return json.loads(path.read_text())
+    except ValueError as e:
+        raise LineError(f"{path} is not JSON: {e}") from None
 
 
 def _resolved(row, folder):
@@ -85,15 +93,28 @@ def _resolved(row, folder):
 
 
 def check(device):
-    """LineError unless ``device`` has what every device needs, and its files are there."""
+    """LineError or ValueError unless ``device`` has what every device needs, and its files are what they should be."""
+    absent = [device[name] for name in PATHS if name in device and not Path(device[name]).is_file()]
+    if absent:
+        raise LineError(f"there is no {absent[0]}")
     known = _object(Path(device["config"])) if "config" in device else {}
     missing = [name for name in _NEEDED if name not in device and name not in known]
     if missing:
         raise LineError(f"{device.get('system_uuid', 'a device')} has no {', '.join(missing)}")
-    absent = [device[name] for name in PATHS if name in device and not Path(device[name]).is_file()]
-    if absent:
-        raise LineError(f"there is no {absent[0]}")
+    certificate.read(device["cert"], device["key"])
+    dev = _true(device["dev"]) if "dev" in device else known.get("dev") is True
+    for name in ("key_set", "factory_keys"):
+        if name in device:
+            _check_keys(Path(device[name]), dev)
     device.setdefault("system_uuid", known.get("system_uuid"))
+
+
+def _check_keys(path, dev):
+    """The board would take any bytes for its factory keys, and have none."""
+    try:
+        judge.usable_keys(path.read_bytes(), dev)
+    except WalletError as e:
+        raise LineError(f"{path}: {e}") from None
 
 
 def document(device):
@@ -107,7 +128,7 @@ def document(device):
     if "wifi_ssid" in device:
         config["wifi"] = {"ssid": device["wifi_ssid"]}
     if "dev" in device:
-        config["dev"] = str(device["dev"]).lower() in ("true", "1", "yes")
+        config["dev"] = _true(device["dev"])
     passphrase = device.get("ap_passphrase") or "".join(secrets.choice(_ALPHABET) for _ in range(12))
     made = provision.document(
         config,
@@ -122,6 +143,10 @@ def document(device):
     return made, dict(zip(_LABEL, label, strict=True))
 
 
+def _true(text):
+    return str(text).lower() in ("true", "1", "yes")
+
+
 def provision_one(device, port, replace=False, quiet_s=None):
     """Provision the board at ``port`` as ``device``; returns its label. WireError, LineError.
 
@@ -129,17 +154,16 @@ def provision_one(device, port, replace=False, quiet_s=None):
     """
     wire = Wire(port, **({"quiet_s": quiet_s} if quiet_s else {}))
     made, label = document(device)
-    now = next((one["now"] for one in wire.json_lines(LONG_WATCHDOG + _STATUS) if "now" in one), None)
-    if now and now.lower() != label["system_uuid"].lower() and not replace:
-        wire.restart()  # asking has stopped its program
-        raise LineError(f"the board on {port} is System {now} already; --replace makes it {label['system_uuid']}")
-    try:
+    with wire.stopped(LineError):
+        _refuse_another(wire, label["system_uuid"], replace)
         _send(wire, made, device.get("factory_keys"))
-    except LineError:
-        wire.restart()
-        raise
-    wire.restart()
     return label
+
+
+def _refuse_another(wire, system, replace):
+    now = next((one["now"] for one in wire.json_lines(LONG_WATCHDOG + _STATUS) if "now" in one), None)
+    if now and now.lower() != system.lower() and not replace:
+        raise LineError(f"the board on {wire.port} is System {now} already; --replace makes it {system}")
 
 
 def _send(wire, made, factory_keys):

@@ -7,6 +7,7 @@
 Every run interrupts the board's program and, as mpremote does, begins with a soft reset that does not start it again.
 """
 
+import contextlib
 import json
 import os
 import queue
@@ -82,6 +83,16 @@ class Wire:
     def json_lines(self, script):
         """The JSON objects that ``script``, run on the board, prints."""
         return [found for found in map(_object, self.run("exec", script).splitlines()) if found is not None]
+
+    @contextlib.contextmanager
+    def stopped(self, *refusals):
+        """Around what stops the board's program: it is restarted at the end, after ``refusals`` and Ctrl-C as well."""
+        try:
+            yield
+            self.restart()
+        except (*refusals, KeyboardInterrupt):
+            self.restart()
+            raise
 
     def restart(self):
         """Restart the board and wait until its program says that it has started, or an error; returns what was heard.
