@@ -162,6 +162,7 @@ UNPAIRED = {"info": (200, INFO | {"state": "pairing"}, {})}
         ({"pairing": (200, FAILED, {})}, "weak", "the network refuses the passphrase"),
         ({"pairing": (200, FAILED, {})} | UNPAIRED, "broken", "in none: the newest trial failed"),
         ({"pairing": (200, TRIAL | {"state": "idle", "ssid": ""}, {})} | UNPAIRED, "weak", "in none yet"),
+        ({"pairing": (200, TRIAL | {"state": "joining"}, {})} | UNPAIRED, "weak", "being tried"),
         ({"pairing": refusal(404, "not_found")}, "ok", "no trial has failed"),
         ({"pairing": refusal(403, "plain_http")}, "not seen", "cannot be seen"),
         (UNPAIRED | {"whoami": device(permissions=("read",))[("GET", "/v1/whoami")]}, "weak", "in none yet"),

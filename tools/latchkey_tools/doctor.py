@@ -142,13 +142,13 @@ class Examination:
     def _network(self, passed, grant, info):
         newest = self._newest_trial(passed, grant)
         failed = newest and pairing.failure(newest)
-        if info.get("state") == "pairing":
+        if newest and newest.get("state") == "joining":
+            self._note("network", WEAK, "another one or another broker is being tried", advice("trial_running"))
+        elif info.get("state") == "pairing":
             self._in_no_network(failed)
         elif failed:
             words = f"the newest trial failed: {failed.happened}; what was good before is back"
             self._note("network", WEAK, words, failed.todo)
-        elif newest and newest.get("state") == "joining":
-            self._note("network", WEAK, "another one or another broker is being tried", advice("trial_running"))
         elif newest is not None:
             ssid, address = newest.get("ssid"), newest.get("address")
             words = f"in {ssid}, as {address}" if ssid and address else "no trial has failed"
@@ -167,7 +167,7 @@ class Examination:
         if failed:
             self._break("network", f"in none: the newest trial failed: {failed.happened}", failed.todo)
         else:
-            self._note("network", WEAK, "in none yet", f"give it one: latchkey pair {self._device.host}")
+            self._note("network", WEAK, "in none yet", f"give it one: latchkey pair {self._device.url}")
 
     def _look_inside(self, passed, grant):
         if "configure" not in (grant.get("permissions") or []):
