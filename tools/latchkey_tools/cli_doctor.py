@@ -33,7 +33,7 @@ def _print(links, broken):
     out.print(table)
     for link in links:
         if link.todo and link.verdict in (doctor.BROKEN, doctor.WEAK):
-            out.print(f"[bold]{link.name}[/bold]: {show.clean(link.todo)}.")
+            out.print(f"[bold]{link.name}[/bold]: {show.clean(link.todo)}{'' if link.todo.endswith('?') else '.'}")
     works = "Local calls work" if doctor.works(links) else "Local calls do not work"
     names = ", ".join(link.name for link in broken)
     out.print(f"{works}. " + (f"[red]Broken: {names}.[/red]" if broken else "[green]No link is broken.[/green]"))
