@@ -73,7 +73,7 @@ class Boots:
         # A reset is no harm twice: the count stands until this start has proved longer.
         if self._cycles >= limits.CYCLES_RESET:
             return "reset"
-        return "long" if self._cycles == limits.CYCLES_OPEN else None
+        return "long" if self._cycles >= limits.CYCLES_OPEN else None
 
     def _load_cycles(self):
         try:

@@ -73,14 +73,10 @@ def _der(text, name):
         raise _wrong("credentials." + name)
     try:
         der = binascii.a2b_base64(text)
-        # It skips what is no base64 (RFC 4648, 3.3 would have it refused).
-        whole = binascii.b2a_base64(der)[:-1] == text.encode()
     except ValueError:
-        whole = False
-    if not whole:
         raise _wrong("credentials." + name)
-    # Every certificate and key is an ASN.1 SEQUENCE; PEM is not.
-    if der[:1] != b"\x30":
+    # It skips what is no base64, where RFC 4648, 3.3 would refuse. Every certificate and key is an ASN.1 SEQUENCE.
+    if binascii.b2a_base64(der)[:-1] != text.encode() or der[:1] != b"\x30":
         raise _wrong("credentials." + name)
     return der
 

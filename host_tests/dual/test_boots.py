@@ -97,7 +97,7 @@ class TestCycles(unittest.TestCase):
 
     def test_five_short_power_cycles_stand_for_the_long_press_and_ten_for_the_reset(self):
         gestures = [self.boot().gesture for _ in range(12)]
-        self.assertEqual(gestures, [None] * 4 + ["long"] + [None] * 4 + ["reset"] * 3)
+        self.assertEqual(gestures, [None] * 4 + ["long"] * 5 + ["reset"] * 3)
 
     def test_a_start_of_ten_seconds_ends_the_row(self):
         for _ in range(4):

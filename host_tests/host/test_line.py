@@ -1,13 +1,19 @@
 """Provisioning over the wire with the real mpremote: one board, a line of several, power cuts, refusals."""
 
 import csv
+import datetime
 import json
 import shutil
+import ssl
 import stat
 import threading
 import time
 
+import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 import counts
 from latchkey_tools import desk, line, pki
@@ -75,6 +81,47 @@ def test_a_board_becomes_a_system_with_factory_keys_and_a_label(boards, files):
     listing = board.mpremote("fs", "ls")
     assert "provision.json" not in listing and "factory.json" not in listing
     assert not any(secret in board.log_text() for secret in SECRETS)
+
+
+def test_a_board_with_a_certificate_of_its_own_serves_https(boards, files, tmp_path):
+    certs = pki.make(tmp_path / "pki", "company-example", SYSTEMS[1])
+    name = f"latchkey-{SYSTEMS[1][:8]}.local"
+    api = pki.server(tmp_path / "pki", certs.ca, "api", [name])
+    (made,) = boards(1)
+    line.provision_one(device(files, 1, https_cert=str(api.cert_pem), https_key=str(api.key_pem)), made.serial)
+    made.restart()
+    answer = httpx.get(made.url + "/v1/state", trust_env=False)
+    assert (answer.status_code, answer.json()["code"]) == (426, "tls_required")
+    context = ssl.create_default_context(cafile=str(certs.ca.cert_pem))
+    with httpx.Client(verify=context, trust_env=False) as client:
+        told = client.get(made.tls_url + "/v1/info", extensions={"sni_hostname": name})
+    assert told.json()["system_uuid"] == SYSTEMS[1]
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"https_cert": "cert.pem"}, "go together"),
+        ({"https_cert": "cert.pem", "https_key": "other.pem"}, "is not that of the certificate"),
+        ({"https_cert": "rsa.pem", "https_key": "rsa.key"}, "P-256"),
+    ],
+)
+def test_https_takes_only_a_pair_on_p_256(files, changes, words):
+    rsa_pair(files)
+    with pytest.raises((line.LineError, ValueError), match=words):
+        device(files, 1, **changes)
+
+
+def rsa_pair(folder):
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "latchkey")])
+    now = datetime.datetime.now(datetime.UTC)
+    cert = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    cert = cert.serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(1))
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    pem = serialization.Encoding.PEM
+    (folder / "rsa.pem").write_bytes(cert.sign(key, hashes.SHA256()).public_bytes(pem))
+    (folder / "rsa.key").write_bytes(key.private_bytes(pem, form, serialization.NoEncryption()))
 
 
 def test_a_board_that_is_another_system_stays_it_unless_told(boards, files):

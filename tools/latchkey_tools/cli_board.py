@@ -68,6 +68,8 @@ def provision(
     ca: Annotated[Path | None, typer.Option(help="The broker's CA, PEM or DER.")] = None,
     cert: Annotated[Path | None, typer.Option(help="The device's certificate, PEM or DER.")] = None,
     key: Annotated[Path | None, typer.Option(help="Its private key, PEM or DER.")] = None,
+    https_cert: Annotated[Path | None, typer.Option(help="Certificate of its local API, PEM or DER.")] = None,
+    https_key: Annotated[Path | None, typer.Option(help="Its private key, ECDSA on P-256.")] = None,
     key_set: Annotated[Path | None, typer.Option(help="JSON Web Key Set to begin with.")] = None,
     factory_keys: Annotated[Path | None, typer.Option(help="The same, outside the file system, for good.")] = None,
     wifi_ssid: Annotated[str | None, typer.Option(help="Network to join.")] = None,
@@ -83,6 +85,7 @@ def provision(
     if line_file:
         return _line(line.Line(line.read_devices(line_file, common), port, report, labels, replace), as_json)
     given = {"config": config, "ca": ca, "cert": cert, "key": key, "key_set": key_set, "factory_keys": factory_keys}
+    given |= {"https_cert": https_cert, "https_key": https_key}
     device = {name: str(path) for name, path in given.items() if path}
     if wifi_ssid:
         device["wifi_ssid"] = wifi_ssid

@@ -14,15 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from latchkey_tools import certificate, judge, provision
 from latchkey_tools.overwire import LONG_WATCHDOG, Wire, WireError
 from latchkey_tools.pki import write_private
 from latchkey_tools.wallet import WalletError
 
 # What a device may have; those of PATHS are files, relative to the file that names them.
-FIELDS = """system_uuid name slug issuer broker_host broker_port ca cert key key_set factory_keys
+FIELDS = """system_uuid name slug issuer broker_host broker_port ca cert key https_cert https_key key_set factory_keys
 wifi_ssid wifi_passphrase ap_passphrase config dev""".split()
-PATHS = ("ca", "cert", "key", "key_set", "factory_keys", "config")
+PATHS = ("ca", "cert", "key", "https_cert", "https_key", "key_set", "factory_keys", "config")
 _NEEDED = ("system_uuid", "slug", "issuer", "ca", "cert", "key")
 _LABEL = ("system_uuid", "name", "host", "access_point", "ap_passphrase")
 # Read off a label by hand: nothing that looks like something else.
@@ -102,11 +104,22 @@ def check(device):
     if missing:
         raise LineError(f"{device.get('system_uuid', 'a device')} has no {', '.join(missing)}")
     certificate.read(device["cert"], device["key"])
+    _check_https(device)
     dev = _true(device["dev"]) if "dev" in device else known.get("dev") is True
     for name in ("key_set", "factory_keys"):
         if name in device:
             _check_keys(Path(device[name]), dev)
     device.setdefault("system_uuid", known.get("system_uuid"))
+
+
+def _check_https(device):
+    """HTTPS has a certificate of its own, ECDSA P-256: RSA signatures would hold a chip for seconds (A2)."""
+    if ("https_cert" in device) != ("https_key" in device):
+        raise LineError("https_cert and https_key go together")
+    if "https_cert" in device:
+        key = certificate.read(device["https_cert"], device["https_key"])[1]
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+            raise LineError(f"{device['https_key']}: HTTPS on a device takes an ECDSA key on P-256")
 
 
 def _check_keys(path, dev):
@@ -134,6 +147,7 @@ def document(device):
         config,
         SimpleNamespace(cert_der=device["ca"]),
         SimpleNamespace(cert_der=device["cert"], key_der=device["key"]),
+        https=_https(device),
         key_set=_object(Path(device["key_set"])) if "key_set" in device else None,
         wifi={"passphrase": device["wifi_passphrase"]} if "wifi_passphrase" in device else None,
         ap_passphrase=passphrase,
@@ -141,6 +155,12 @@ def document(device):
     host = "latchkey-" + config["system_uuid"][:8].lower()
     label = (config["system_uuid"], config.get("name", ""), host + ".local", host, passphrase)
     return made, dict(zip(_LABEL, label, strict=True))
+
+
+def _https(device):
+    if "https_cert" not in device:
+        return None
+    return SimpleNamespace(cert_der=device["https_cert"], key_der=device["https_key"])
 
 
 def _true(text):

@@ -13,19 +13,23 @@ from pathlib import Path
 from latchkey_tools import pki
 
 
-def document(config, ca, credentials, key_set=None, wifi=None, ap_passphrase=None, time_unix_s=None):
-    """One JSON-able document. ``ca`` and ``credentials``: Identity objects of latchkey_tools.pki.
+def document(config, ca, credentials, key_set=None, wifi=None, ap_passphrase=None, time_unix_s=None, https=None):
+    """One JSON-able document. ``ca``, ``credentials`` and ``https``: Identity objects of latchkey_tools.pki; the last
+    for the local API, or None.
 
     ``key_set``: a JWKS (dict) for the factory keys, None for a device that learns them from its broker. ``wifi``:
     {"ssid", "passphrase"} or None. ``time_unix_s``: the technician's time, by default this machine's.
     """
+    secrets = {
+        "ca_der": _base64(ca.cert_der),
+        "cert_der": _base64(credentials.cert_der),
+        "key_der": _base64(credentials.key_der),
+    }
+    if https:
+        secrets |= {"https_cert_der": _base64(https.cert_der), "https_key_der": _base64(https.key_der)}
     made = {
         "config": config,
-        "credentials": {
-            "ca_der": _base64(ca.cert_der),
-            "cert_der": _base64(credentials.cert_der),
-            "key_der": _base64(credentials.key_der),
-        },
+        "credentials": secrets,
         "time_unix_s": int(time.time()) if time_unix_s is None else time_unix_s,
     }
     optional = {"key_set": key_set, "wifi": wifi, "ap_passphrase": ap_passphrase}
