@@ -58,6 +58,10 @@ def pair(tech, stub, *words, **more):
     return tech.run("pair", stub.url, "--ssid", "Home", "--wait", 3, *words, **more)
 
 
+def asking(stub):
+    return f"latchkey pair --status {stub.url} (with this machine on the device's access point)"
+
+
 def sent(stub, method="POST"):
     return [json.loads(body) for m, path, _, body in stub.requests if m == method and path == "/v1/pairing"]
 
@@ -156,7 +160,7 @@ def test_another_system_that_answers_there_is_told_and_sent_no_token(tech):
         done = pair(tech, stub)
     assert done.status == 1 and other.requests and other.tokens() == []
     assert f"another System ({OTHER_SYSTEM}) answers at http://127.0.0.2:{stub.port}; it is sent no token" in done.err
-    assert "still being tried" in done.err and "latchkey pair --status" in done.err
+    assert f"still being tried. What to do: ask later: {asking(stub)}.\n" in done.err
 
 
 def test_a_laptop_that_is_left_behind_is_told_what_to_do(tech):
@@ -172,7 +176,7 @@ def test_a_laptop_that_is_left_behind_is_told_what_to_do(tech):
     assert done.status == 1
     assert "nothing answers; is this machine still in the device's network, or in Home?" in done.err
     assert "it may have joined Home, and this machine has not" in done.err
-    assert "join Home with this machine, then ask: latchkey pair --status" in done.err
+    assert f"ask: {asking(stub)}; where that is gone, join Home and look: latchkey device find.\n" in done.err
 
 
 TORN = (202, b"{", {"Content-Length": "500", "Connection": "close"})
@@ -358,6 +362,32 @@ def test_at_a_terminal_network_and_passphrase_are_asked_for(tech):
             screen.expect("the device is joining Home")
             screen.expect("Yes.*it is in the network Home")
         assert screen.exitstatus == 0 and sent(stub)[0]["wifi"] == {"ssid": "Home", "passphrase": PASSPHRASE}
+
+
+def test_a_passphrase_that_can_be_none_is_asked_for_again_at_most_twice(tech):
+    del tech.env["LATCHKEY_WIFI_PASSPHRASE"]
+    with Stub(boxed(JOINED)) as stub:
+        for typed, status in ((["short", "longer, and right"], 0), (["short"] * 3, 1)):
+            with tech.terminal("pair", stub.url, "--ssid", "Home", "--wait", 20) as screen:
+                for text in typed:
+                    screen.expect("Passphrase of Home .not shown.")
+                    screen.sendline(text)
+            assert screen.exitstatus == status and "8 to 63 printable" in tech.seen[-1]
+        assert [body["wifi"]["passphrase"] for body in sent(stub)] == ["longer, and right"]
+
+
+def test_ctrl_c_while_it_waits_says_that_the_device_goes_on_and_how_to_ask(tech):
+    with Stub(boxed(JOINING)) as stub:
+        with tech.terminal("pair", stub.url, "--ssid", "Home", size=(40, 200)) as screen:
+            screen.expect("the device is joining Home")
+            screen.sendintr()
+            screen.expect("the device goes on trying; to ask how it ended: latchkey pair --status http://127.0.0.1")
+        assert screen.exitstatus == 130
+
+
+def test_by_https_the_question_needs_no_access_point():
+    assert pairing.how_to_ask("https://cellar.local") == "latchkey pair --status https://cellar.local"
+    assert pairing.how_to_ask("192.168.4.1").endswith("192.168.4.1 (with this machine on the device's access point)")
 
 
 def test_status_tells_how_it_ended(tech):

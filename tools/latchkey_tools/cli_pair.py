@@ -16,6 +16,7 @@ from latchkey_tools.wallet import Unsafe
 PASSPHRASE_VARIABLE = "LATCHKEY_WIFI_PASSPHRASE"
 # A trial lasts 120 s, and begins when the answer is out.
 WAIT_S = 150
+_TYPED_TIMES = 3
 _NO_WIFI = "this board joins no networks: it is on a wire"
 _STATES = {"idle": "nothing was tried yet", "joining": "is being tried", "joined": "was kept", "failed": "failed"}
 _WHAT = {"wifi": "the network", "cloud": "the broker"}
@@ -132,7 +133,14 @@ def _ask_passphrase(ssid):
         raise ValueError(
             f"no passphrase, and no terminal to ask at: give --passphrase-file, {PASSPHRASE_VARIABLE}, or --open"
         )
-    return _checked(getpass.getpass(f"Passphrase of {show.plain(ssid)} (not shown): "))
+    for left in reversed(range(_TYPED_TIMES)):
+        typed = getpass.getpass(f"Passphrase of {show.plain(ssid)} (not shown): ")
+        try:
+            return _checked(typed)
+        except ValueError as problem:
+            if not left:
+                raise
+            show.say(f"{problem}; type it again")
 
 
 def _checked(text):
@@ -220,8 +228,12 @@ def _post(device, token, body):
 
 def _follow(host, ca, info, here, ssid, wait_s, before):
     unpaired = info.get("state") == "pairing"
-    with pairing.Search(host, info, here.token, ca) as search, show.progress() as tell:
-        return pairing.Following(search, ssid, unpaired, tell, before).follow(wait_s)
+    try:
+        with pairing.Search(host, info, here.token, ca) as search, show.progress() as tell:
+            return pairing.Following(search, ssid, unpaired, tell, before).follow(wait_s)
+    except KeyboardInterrupt:
+        show.say(f"the device goes on trying; to ask how it ended: {pairing.how_to_ask(host)}")
+        raise typer.Exit(130) from None
 
 
 def _end(outcome, info, as_json):

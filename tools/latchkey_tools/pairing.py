@@ -236,10 +236,10 @@ class Following:
 
     def _hidden_words(self):
         happened = "the device answers, but does not tell over plain HTTP from this network how it ended"
-        return happened, "ask from its access point or by HTTPS: latchkey pair --status"
+        return happened, f"ask: {how_to_ask(self._search.host)}, or by HTTPS"
 
     def _lost_words(self):
-        later = f"latchkey pair --status {local_name(self._search.system)}"
+        later = how_to_ask(self._search.host)
         if time.monotonic() - self._heard_s <= SILENT_S:
             return "it is still being tried", f"ask later: {later}"
         happened = "the device cannot be reached from here any more"
@@ -248,8 +248,17 @@ class Following:
         ssid = show.plain(self._ssid)
         return (
             f"{happened}; it may have joined {ssid}, and this machine has not",
-            f"join {ssid} with this machine, then ask: {later}",
+            f"ask: {later}; where that is gone, join {ssid} and look: latchkey device find",
         )
+
+
+def how_to_ask(host):
+    """The command that asks how the newest trial ended, and where: plain HTTP may ask on the access point alone (A2).
+
+    ``host``: as the person gave it.
+    """
+    command = f"latchkey pair --status {show.plain(host)}"
+    return command if parse_host(host)[0] else f"{command} (with this machine on the device's access point)"
 
 
 def _failed(pairing, place=None):
