@@ -59,7 +59,7 @@ CODES = {
 # reason: (what happened, what to do)
 REASONS = {
     "no_wifi": ("no network", "see to the Wi-Fi; the broker is tried as soon as it is back"),
-    "wifi_not_set": ("no Wi-Fi was ever given", "give one when pairing"),
+    "wifi_not_set": ("no network is given", "give one when pairing"),
     "wifi_not_found": ("no such network in reach", "check name and distance"),
     "wifi_wrong_passphrase": ("the access point refuses the passphrase", "give the right one"),
     "dns": ("the broker's name does not resolve", "check `broker.host`, and the network's name server"),
