@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from technician import INFO, SYSTEM, Keyboard, Stub, device, make_token, refusal
 
-from latchkey_tools import cli_config, codes_help, pairing, pki, settings, wallet
+from latchkey_tools import cli_config, codes_help, device_api, pairing, pki, settings, wallet
 from latchkey_tools.device_api import local_name
 
 CONFIG = {
@@ -145,7 +145,7 @@ def test_words_that_are_none_are_refused_before_they_are_sent(tech, word):
 def test_what_the_device_will_not_change_is_told_with_what_to_do(tech, status, code):
     with Stub(configured(refusal(status, code))) as stub:
         done = change(tech, stub, "slug=other")
-        assert done.status == 1 and f"{status} {code}" in done.err and codes_help.advice(code) in done.err
+        assert done.status == 1 and f"{status} {code}" in done.err and device_api.todo_of(code) in done.err
     wrong = 422, {"code": "invalid_field", "message": "not an integer", "field": "policy.skew_s"}, {}
     with Stub(configured(wrong)) as stub:
         assert "invalid_field (policy.skew_s): not an integer" in change(tech, stub, "policy.skew_s=x").err
@@ -255,4 +255,4 @@ def test_a_device_in_another_state_says_so(tech):
     with Stub(device(info=(200, INFO | {"state": "unprovisioned", "system_uuid": None}, {}))) as stub:
         assert codes_help.advice("unprovisioned") in change(tech, stub).err
     with Stub(configured() | {("GET", "/v1/config"): refusal(403, "plain_http")}) as stub:
-        assert codes_help.advice("plain_http") in change(tech, stub).err
+        assert device_api.todo_of("plain_http") in change(tech, stub).err

@@ -93,7 +93,7 @@ def test_a_token_for_another_system_is_not_even_sent(tech):
         done = tech.run("device", "state", stub.url, LATCHKEY_TOKEN="hunter2")
         assert "token_malformed" in done.err and "hunter2" not in done.err and stub.tokens() == []
         done = tech.run("device", "state", stub.url)
-        assert f"latchkey token create {SYSTEM}" in done.err and stub.tokens() == []
+        assert f"({SYSTEM}). What to do: latchkey token create {SYSTEM}.\n" in done.err and stub.tokens() == []
 
 
 @pytest.mark.parametrize("code", list(codes_help.CODES))
@@ -102,7 +102,7 @@ def test_every_code_is_explained_in_one_line(tech, code):
     with Stub(device(state=refusal(401, code, "It said\x1b[2J so."))) as stub:
         done = tech.run("device", "state", stub.url)
     assert done.status == 1 and done.err.count("\n") == 1
-    assert f"401 {code}: It said?[2J so. What to do: {codes_help.advice(code)}." in done.err
+    assert f"401 {code}: It said?[2J so. What to do: {device_api.todo_of(code)}." in done.err
 
 
 def test_a_refused_token_gives_way_to_the_next_that_fits(tech):
@@ -167,6 +167,20 @@ def test_nobody_there_and_addresses_that_are_none_are_told(tech):
         done = tech.run("device", "state", host)
         assert done.status == 1 and words in done.err and done.err.count("\n") == 1, done.err
     assert "Missing argument" in tech.run("device", "state").err
+
+
+def test_a_sensor_that_sleeps_is_thought_of_where_nobody_answers(tech):
+    keep(tech)
+    with Stub({}) as stub:
+        gone = stub.url
+    assert "a sensor on battery may be asleep: press its button\n" in tech.run("device", "state", gone).err
+
+
+def test_what_to_do_is_told_in_words_of_commands():
+    assert "latchkey pair --status" in device_api.todo_of("trial_running")
+    assert "GET" not in device_api.todo_of("trial_running")
+    assert "HTTP from the network" not in device_api.todo_of("plain_http")
+    assert device_api.todo_of("revoked") == codes_help.advice("revoked")
 
 
 def test_a_host_is_a_name_an_address_a_url_or_a_system_uuid():

@@ -6,7 +6,7 @@ import pytest
 import technician
 from technician import DIAGNOSTICS, INFO, SYSTEM, Keyboard, Stub, device, key_set, make_token, refusal
 
-from latchkey_tools import codes_help, doctor
+from latchkey_tools import codes_help, device_api, doctor
 
 
 @pytest.fixture
@@ -49,6 +49,12 @@ def test_a_whole_chain_is_said_to_be_whole(tech):
     assert "Wi-Fi key" in links["TLS"]["seen"]
 
 
+def test_plain_http_is_not_weak_on_the_device_s_own_access_point(tech):
+    with Stub(device(diagnostics=healthy()), at=("127.4.0.1", 0)) as stub:
+        links = technician.json.loads(tech.ok("doctor", stub.url, "--json"))["links"]
+    assert (links[1]["verdict"], links[1]["todo"]) == ("ok", None) and "access point" in links[1]["seen"]
+
+
 def test_nobody_there_breaks_the_first_link_and_hides_the_others(tech):
     with Stub({}) as stub:
         gone = stub.url
@@ -75,7 +81,7 @@ def test_nobody_there_breaks_the_first_link_and_hides_the_others(tech):
 )
 def test_a_broken_link_is_named_with_what_to_do(tech, answers, link, advice):
     found = broken(examined(tech, device(**({"diagnostics": healthy()} | answers)), 1))
-    assert list(found) == [link] and found[link]["todo"] == codes_help.advice(advice)
+    assert list(found) == [link] and found[link]["todo"] == device_api.todo_of(advice)
 
 
 def test_the_cloud_link_is_broken_while_local_calls_work(tech):
@@ -109,7 +115,7 @@ def test_an_expired_token_is_to_blame_unless_it_lives_here(tech):
 
 def test_no_token_at_all_is_a_broken_link_with_the_command_that_makes_one(tmp_path):
     link = broken(examined(Keyboard(tmp_path / "empty"), device(), 1))["token"]
-    assert f"latchkey token create {SYSTEM}" in link["seen"]
+    assert link["todo"] == f"latchkey token create {SYSTEM}"
 
 
 def test_a_second_token_that_opens_makes_the_link_whole(tech):

@@ -259,7 +259,7 @@ def test_the_next_token_that_fits_is_tried(tech):
 def test_the_cap_on_plain_http_is_told_before_anything_is_asked(tech):
     with Stub(boxed(pairing=refusal(403, "plain_http"))) as stub:
         done = pair(tech, stub)
-    assert done.status == 1 and "plain_http" in done.err and codes_help.advice("plain_http") in done.err
+    assert done.status == 1 and "plain_http" in done.err and device_api.todo_of("plain_http") in done.err
     assert not sent(stub)
 
 
@@ -280,7 +280,7 @@ def test_codes_of_pairing_are_told_with_what_to_do(tech):
     for status, code in ((403, "presence_needed"), (409, "trial_running"), (507, "not_stored"), (403, "wire_only")):
         with Stub(boxed() | {("POST", "/v1/pairing"): refusal(status, code)}) as stub:
             done = pair(tech, stub)
-            assert done.status == 1 and f"{status} {code}" in done.err and codes_help.advice(code) in done.err
+            assert done.status == 1 and f"{status} {code}" in done.err and device_api.todo_of(code) in done.err
 
 
 def test_a_wired_board_is_told_to_be_one(tech):

@@ -33,8 +33,8 @@ def passes(info, token_file=None, name=None):
         raise Refusal(0, "unprovisioned", "The device has not been provisioned.")
     fitting = [Pass(entry.name, entry.token) for entry in Wallet().fitting(system)]
     if not fitting:
-        words = f"No token in the wallet is for this device ({system}); `latchkey token create {system}` makes one."
-        raise Refusal(0, "token_missing", words)
+        words = f"No token in the wallet is for this device ({system})."
+        raise Refusal(0, "token_missing", words, todo=f"latchkey token create {show.plain(system)}")
     return fitting[:_MOST_TRIES]
 
 

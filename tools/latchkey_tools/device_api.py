@@ -20,7 +20,16 @@ from latchkey_tools.codes_help import advice
 from latchkey_tools.wallet import claims_of, systems_of
 
 ACCESS_POINT = "192.168.4.1"
+# The device's own network, of a chip and of a desk board.
+ACCESS_POINTS = (ACCESS_POINT, "127.4.0.1")
 SOURCE_VARIABLE = "LATCHKEY_SOURCE"
+# Where who uses a command has another way than who writes a client.
+_TODO = {
+    "token_missing": "make a token: latchkey token create",
+    "trial_running": "wait for its end, and ask for it: latchkey pair --status",
+    "plain_http": "join its access point with this machine; for HTTPS it needs a certificate, given over the wire",
+}
+_ASLEEP = "a sensor on battery may be asleep: press its button"
 _MAX_ANSWER = 256 * 1024
 _MAX_WAIT_S = 30
 
@@ -36,14 +45,17 @@ class Unreachable(Exception):
 
 
 class Refusal(Exception):
-    """The device's answer is an error: ``code`` is its stable word, ``status`` its number (0: not asked)."""
+    """The device's answer is an error: ``code`` is its stable word, ``status`` its number (0: not asked).
 
-    def __init__(self, status, code, message, field=None, retry_after_s=None):
+    ``todo``: what the person can do, by default what ``todo_of`` knows.
+    """
+
+    def __init__(self, status, code, message, field=None, retry_after_s=None, todo=None):
         self.status, self.code, self.field, self.retry_after_s = status, code, field, retry_after_s
-        self.words = show.plain(message)
+        self.words, self.todo = show.plain(message), todo or todo_of(code)
         said = f"{status} {code}" if status else code
         said += f" ({show.plain(field)[:40]})" if field else ""
-        super().__init__(f"{said}: {self.words} What to do: {advice(code)}.")
+        super().__init__(f"{said}: {self.words} What to do: {self.todo}.")
 
 
 class Device:
@@ -169,14 +181,21 @@ class Device:
         if "SSL" in text or "TLS" in text:
             return Unreachable(f"{self.url} does not speak HTTPS; try http://", "tls")
         if isinstance(error, httpx.TimeoutException):
-            return Unreachable(f"{self.host} does not answer; is it powered, and on the same network as this machine?")
+            words = f"{self.host} does not answer; is it powered, and on the same network as this machine?"
+            return Unreachable(f"{words} {_ASLEEP.capitalize()}")
         if "Name or service" in text or "not known" in text or "resolution" in text or "getaddrinfo" in text:
             return Unreachable(f"the name {self.host} is not known here; give the device's IP address instead")
         if "assign requested address" in text:
             return Unreachable(f"this machine has no address {self._source}, which {SOURCE_VARIABLE} names")
         if isinstance(error, httpx.ConnectError):
-            return Unreachable(f"nothing answers at {self.url}; check address and port, or `latchkey device find`")
+            words = f"nothing answers at {self.url}; check address and port, or `latchkey device find`"
+            return Unreachable(f"{words}; {_ASLEEP}")
         return Unreachable(f"{self.url} broke off ({type(error).__name__}); it may be restarting: try again")
+
+
+def todo_of(code):
+    """What can be done about a device's code by who uses a command."""
+    return _TODO.get(code) or advice(code)
 
 
 def parse_host(text):

@@ -8,7 +8,7 @@ from collections import namedtuple
 
 from latchkey_tools import access, judge, pairing, show
 from latchkey_tools.codes_help import advice, link_advice
-from latchkey_tools.device_api import Device, Refusal, Unreachable
+from latchkey_tools.device_api import ACCESS_POINTS, Device, Refusal, Unreachable, todo_of
 from latchkey_tools.wallet import Wallet, WalletError, claims_of
 
 LINKS = ("reachable", "TLS", "provisioned", "clock", "keys", "token", "roles", "application", "network", "cloud link")
@@ -68,6 +68,8 @@ class Examination:
         self._note("reachable", OK, f"{self._device.url}: {info.get('product')} {info.get('version') or ''}")
         if self._device.secure:
             self._note("TLS", OK, "HTTPS, its certificate is verified")
+        elif self._device.host in ACCESS_POINTS:
+            self._note("TLS", OK, "plain HTTP on the device's own access point")
         else:
             todo = "prefer the access point or HTTPS for settings"
             self._note("TLS", WEAK, "plain HTTP: who holds the Wi-Fi key can read the token", todo)
@@ -126,7 +128,7 @@ class Examination:
             self._note("reachable", OK, self._device.url)
         if not any(link.verdict == BROKEN for link in self.links.values()):
             name = _LINK_OF.get(refusal.code, "token")
-            self._break(name, f"{refusal.code}: {refusal.words}", advice(refusal.code))
+            self._break(name, f"{refusal.code}: {refusal.words}", refusal.todo)
 
     def _application(self, passed, grant):
         """What a device is for; in its safe state it runs without (A9)."""
@@ -137,13 +139,13 @@ class Examination:
             self._note("application", OK, "runs")
         except Refusal as refusal:
             verdict = BROKEN if refusal.code in _FAULTS else UNSEEN
-            self._note("application", verdict, f"{refusal.code}: {refusal.words}", advice(refusal.code))
+            self._note("application", verdict, f"{refusal.code}: {refusal.words}", refusal.todo)
 
     def _network(self, passed, grant, info):
         newest = self._newest_trial(passed, grant)
         failed = newest and pairing.failure(newest)
         if newest and newest.get("state") == "joining":
-            self._note("network", WEAK, "another one or another broker is being tried", advice("trial_running"))
+            self._note("network", WEAK, "another one or another broker is being tried", todo_of("trial_running"))
         elif info.get("state") == "pairing":
             self._in_no_network(failed)
         elif failed:
@@ -176,8 +178,8 @@ class Examination:
             facts = self._device.call("GET", "/v1/diagnostics", passed.token)
         except Refusal as refusal:
             if refusal.code in _FAULTS:
-                self._break("application", f"{refusal.code}: {refusal.words}", advice(refusal.code))
-            return self._unseen_inside(f"{refusal.code}: {advice(refusal.code)}")
+                self._break("application", f"{refusal.code}: {refusal.words}", refusal.todo)
+            return self._unseen_inside(f"{refusal.code}: {refusal.todo}")
         self._clock(facts.get("clock") or {})
         self._keys(facts.get("keys") or {})
         self._cloud(facts.get("cloud") or {}, facts.get("ledger") or {})
