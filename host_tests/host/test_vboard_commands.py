@@ -29,6 +29,16 @@ def test_its_folder_may_be_named_from_where_one_is(tmp_path):
     assert done.returncode == 0 and f"{tmp_path}/board/console.log" in done.stdout, done.stderr
 
 
+def test_a_second_one_in_the_same_folder_is_refused_while_the_first_runs(tmp_path):
+    command = [*LATCHKEY, "vboard", "--folder", str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+        assert "serial port" in first.stdout.readline()
+        second = vboard("quit\n", "--folder", tmp_path)
+        assert second.returncode == 1 and f"a vboard runs in {tmp_path} already" in second.stderr
+        first.communicate("quit\n", timeout=30)
+    assert vboard("quit\n", "--folder", tmp_path).returncode == 0
+
+
 def test_a_sensor_has_a_button_to_press():
     done = vboard("press 0.1\npins\nquit\n", "--product", "sensor")
     assert done.returncode == 0 and "press: power is on\nbutton: up\n" in done.stdout

@@ -1,6 +1,7 @@
 """`latchkey vboard`: the desk board in the foreground, as a board on a serial port."""
 
 import contextlib
+import fcntl
 import json
 import shutil
 import sys
@@ -44,6 +45,7 @@ def vboard(
         if folder is None:
             folder = Path(tempfile.mkdtemp(prefix="latchkey-vboard-"))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        stack.enter_context(_sole_user(folder))
         more = {"air": air, "hurry": hurry, "product": product, "battery": battery, "button": button}
         board = stack.enter_context(Desk(folder, port, clock, threads, heapsize, pins=True, **more))
         board.power_on()
@@ -51,6 +53,18 @@ def vboard(
         if air:
             print(f"on Wi-Fi:    {board.ap_url} (access point), {board.lan_url} (joined)", flush=True)
         _follow_commands(board)
+
+
+@contextlib.contextmanager
+def _sole_user(folder):
+    """Two boards over one flash image would ruin it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DeskError(f"a vboard runs in {folder} already; stop it, or give another --folder") from None
+        yield
 
 
 def _checked(air):
