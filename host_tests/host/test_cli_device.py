@@ -264,6 +264,13 @@ def test_over_https_the_name_in_the_certificate_is_that_of_the_token_s_system(te
     assert tech.spilt() == []
 
 
+def test_a_file_of_a_ca_that_cannot_be_used_is_named(tech, tmp_path):
+    (tmp_path / "empty.pem").write_text("")
+    for name, words in (("none.pem", "No such file"), ("empty.pem", "")):
+        done = tech.run("device", "info", "https://127.0.0.1:1", "--ca", tmp_path / name)
+        assert done.status == 1 and f"the CA file {tmp_path / name} cannot be used: {words}" in done.err
+
+
 def test_where_https_is_served_no_token_goes_over_plain_http(tech):
     keep(tech)
     with Stub(device(whoami=refusal(426, "tls_required"), state=refusal(426, "tls_required"))) as stub:

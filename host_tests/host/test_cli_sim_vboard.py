@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -61,6 +62,14 @@ def test_keys_are_rotated_and_settings_changed(running):
 def test_a_second_simulator_over_the_same_state_is_refused(running):
     second = latchkey("sim", "run", "--folder", str(running))
     assert second.returncode == 1 and "runs over" in second.stderr and "Traceback" not in second.stderr
+
+
+def test_a_port_that_is_taken_is_named(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = latchkey("sim", "run", "--folder", str(tmp_path), "--port", port)
+    assert done.returncode == 1 and f"port {port} cannot be used (Address already" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_failures_are_one_line_that_says_what_to_do(tmp_path):

@@ -168,7 +168,10 @@ class Device:
         return local_name(systems[0]) if systems else None
 
     def _context(self, name):
-        context = ssl.create_default_context(cafile=self._ca and str(self._ca))
+        try:
+            context = ssl.create_default_context(cafile=self._ca and str(self._ca))
+        except OSError as error:
+            raise ValueError(f"the CA file {self._ca} cannot be used: {error.strerror or error}") from None
         context.check_hostname = name is not None
         return context
 

@@ -99,8 +99,13 @@ async def _drop_expired(cloud, publisher):
 def _http_server(app, port):
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind(("127.0.0.1", port))
-    listening.listen(64)
+    try:
+        listening.bind(("127.0.0.1", port))
+        listening.listen(64)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        why = getattr(error, "strerror", None) or error
+        raise CloudError(f"port {port} cannot be used ({why}); give another --port") from None
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1)
     return uvicorn.Server(config), listening
 
