@@ -376,6 +376,20 @@ def test_a_passphrase_that_can_be_none_is_asked_for_again_at_most_twice(tech):
         assert [body["wifi"]["passphrase"] for body in sent(stub)] == ["longer, and right"]
 
 
+def test_ctrl_c_at_a_question_ends_it_with_nothing_asked_for(tech):
+    del tech.env["LATCHKEY_WIFI_PASSPHRASE"]
+    with Stub(boxed(JOINED)) as stub:
+        for words, question in (
+            ([], "Number or name"),
+            (["--ssid", "Home"], "Passphrase of Home"),
+            (["--leave"], "Leave its network"),
+        ):
+            with tech.terminal("pair", stub.url, *words) as screen:
+                screen.expect(question)
+                screen.sendintr()
+            assert screen.exitstatus == 130 and not sent(stub) and not sent_deletes(stub)
+
+
 def test_ctrl_c_while_it_waits_says_that_the_device_goes_on_and_how_to_ask(tech):
     with Stub(boxed(JOINING)) as stub:
         with tech.terminal("pair", stub.url, "--ssid", "Home", size=(40, 200)) as screen:
@@ -416,7 +430,8 @@ def test_status_over_plain_http_from_the_network_tells_what_can_be_seen(tech):
 
 def test_leaving_is_asked_for_and_told(tech):
     with Stub(boxed()) as stub:
-        assert tech.run("pair", stub.url, "--leave", given="n\n").status == 1 and not sent_deletes(stub)
+        done = tech.run("pair", stub.url, "--leave", given="y\n")
+        assert done.status == 2 and "give --yes" in done.err and not sent_deletes(stub)
         done = tech.run("pair", stub.url, "--leave", "--yes")
         assert done.status == 0 and "opens its access point" in done.err and sent_deletes(stub) == 1
         stub.answers[("DELETE", "/v1/pairing")] = refusal(409, "no_access_point")

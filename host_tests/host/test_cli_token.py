@@ -163,6 +163,12 @@ def test_removing_asks_and_a_no_keeps_the_token(tech):
         screen.expect("Remove keller .* from the wallet")
         screen.sendline("n")
     assert screen.exitstatus == 1 and len(tech.data("token", "list")) == 1
+    with tech.terminal("token", "remove", "keller") as screen:
+        screen.expect("Remove keller")
+        screen.sendintr()
+    assert screen.exitstatus == 130
+    done = tech.run("token", "remove", "keller", given="y\n")
+    assert done.status == 2 and "give --yes" in done.err and len(tech.data("token", "list")) == 1
 
 
 def test_a_token_pasted_at_the_prompt_is_explained_and_not_echoed(tech):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from latchkey_tools import pairing, show
+from latchkey_tools import ask, pairing, show
 from latchkey_tools.cli_device import HOST_HELP, AsJson, Ca, TokenFile, TokenName, hosts
 from latchkey_tools.device_api import ACCESS_POINT, Device, Refusal, Unreachable, local_name, parse_host
 from latchkey_tools.wallet import Unsafe
@@ -192,7 +192,7 @@ def _choose(networks):
         table.add_row(str(number), show.clean(network["ssid"]), _signal(network.get("rssi_dbm")), lock)
     show.console(stderr=True).print(table if networks else "The device sees no network.")
     while True:
-        word = typer.prompt("Number or name of the network", err=True).strip()
+        word = ask.word("Number or name of the network")
         if word.isdigit() and 0 < int(word) <= len(networks):
             return networks[int(word) - 1]["ssid"]
         if word in [n["ssid"] for n in networks] or (word and not word.isdigit()):
@@ -323,8 +323,7 @@ def _tell_hidden(device, as_json):
 
 def _leave(device, token_file, token, as_json, yes):
     info, here, _before = _enter(device, token_file, token)
-    if not yes and not typer.confirm("Leave its network? It is then reached by its access point alone.", err=True):
-        raise typer.Exit(1)
+    ask.require_yes("Leave its network? It is then reached by its access point alone.", yes)
     try:
         answer = device.call("DELETE", "/v1/pairing", here.token)
     except Refusal as refusal:

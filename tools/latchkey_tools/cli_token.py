@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from latchkey_tools import access, cloud_api, judge, pki, show
+from latchkey_tools import access, ask, cloud_api, judge, pki, show
 from latchkey_tools.cli_sim import HOME as SIMULATOR_HOME
 from latchkey_tools.codes_help import advice
 from latchkey_tools.wallet import PREFIX, Wallet, claims_of, end_of, is_for, roles_of, systems_of
@@ -133,8 +133,7 @@ def remove(
     """Remove a token from the wallet; in the cloud it stays what it is."""
     access.refuse_in_arguments(name)
     entry = Wallet().find(name)
-    if not yes and not typer.confirm(f"Remove {show.plain(entry.name)} ({entry.uuid}) from the wallet?", err=True):
-        raise typer.Exit(1)
+    ask.require_yes(f"Remove {show.plain(entry.name)} ({entry.uuid}) from the wallet?", yes)
     Wallet().remove(entry)
     show.say(f"{show.plain(entry.name)} is removed")
 
