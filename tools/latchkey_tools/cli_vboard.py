@@ -59,7 +59,7 @@ def vboard(
 def _sole_user(folder):
     """Two boards over one flash image would ruin it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as lock:
+    with open(folder / "vboard.lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
