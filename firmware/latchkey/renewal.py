@@ -20,10 +20,11 @@ def trial(credentials):
 def settle(store, kept):
     """The broker has taken the new pair (``kept``) or refused it. ``store``: a CredentialStore. StoreError."""
     credentials = store.load()
-    # A power cut may have put half of it, whichever, in the old one's place already: there is no way back then.
-    for name in ("cert_der", "key_der"):
-        kept = kept or credentials[name] == credentials["new_" + name]
+    # A power cut may have put the certificate in the old one's place already: there is no way back then. It goes first,
+    # since the key may be the old one again.
+    kept = kept or credentials["cert_der"] == credentials["new_cert_der"]
     if kept and trial(credentials):
-        store.save({"cert_der": credentials["new_cert_der"], "key_der": credentials["new_key_der"]})
+        store.save({"cert_der": credentials["new_cert_der"]})
+        store.save({"key_der": credentials["new_key_der"]})
     store.erase("new_key_der")
     store.erase("new_cert_der")

@@ -250,6 +250,14 @@ class TestCertificate(unittest.TestCase):
             at += 1
         self.assertTrue(at > 5)
 
+    def test_a_refused_certificate_for_the_same_key_is_not_kept(self):
+        device = paired()
+        config.CredentialStore(device.store).save({"cert_der": b"\x30old", "key_der": b"\x30key"})
+        device.installation.renew({"new_cert_der": b"\x30new", "new_key_der": b"\x30key"})
+        device.installation.settle(False)
+        found = device.restart().installation.credentials
+        self.assertEqual((found["cert_der"], found["new_cert_der"]), (b"\x30old", None))
+
     def test_what_is_no_certificate_is_refused(self):
         device = paired()
         for body in (
