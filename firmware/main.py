@@ -78,7 +78,7 @@ class Parts:
 
     def _provisioned(self, board, log):
         installation, device = self.installation, self.device
-        if self.device.gesture == "reset":
+        if device.gesture == "reset":
             device.try_to_store(installation.reset)
         config = installation.config
         dev = config["dev"]

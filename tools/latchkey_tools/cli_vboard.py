@@ -1,7 +1,6 @@
 """`latchkey vboard`: the desk board in the foreground, as a board on a serial port."""
 
 import contextlib
-import fcntl
 import json
 import shutil
 import sys
@@ -11,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from latchkey_tools import children
+from latchkey_tools import children, sole
 from latchkey_tools.desk import Desk, DeskError
 
 HELP = "commands: cut, on, reset, press [SECONDS], air, pins, offline, online, log, quit"
@@ -55,16 +54,11 @@ def vboard(
         _follow_commands(board)
 
 
-@contextlib.contextmanager
 def _sole_user(folder):
     """Two boards over one flash image would ruin it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with open(folder / "vboard.lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DeskError(f"a vboard runs in {folder} already; stop it, or give another --folder") from None
-        yield
+    refusal = DeskError(f"a vboard runs in {folder} already; stop it, or give another --folder")
+    return sole.user(folder / "vboard.lock", refusal)
 
 
 def _checked(air):

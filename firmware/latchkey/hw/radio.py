@@ -6,6 +6,8 @@ nothing to do here, since nobody joins a desk to its network and it opens no acc
 
 import time
 
+from .server import plain_channel
+
 _LOOK_EVERY_S = 0.1
 
 
@@ -44,7 +46,7 @@ class DeskRadio:
 
     def channel(self, peer):
         """As ``Wifi.channel``: everything that is not this machine is the LAN."""
-        return "loopback" if peer.startswith("127.") or peer == "::1" else "lan"
+        return plain_channel(peer)
 
     def ntp_hosts(self):
         """Time servers that the network offers: none, the host keeps the time."""

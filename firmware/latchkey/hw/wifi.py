@@ -18,7 +18,6 @@ _LOOK_MS = 100
 _LEAST_PAUSE_MS = 1000
 # A driver that is joining refuses a scan: nothing is found, at once. A real one takes a second and more.
 _REFUSED_MS = 100
-_NETWORKS = 16
 _NOWHERE = "0.0.0.0"
 # Which of 15, 202 and 204 a wrong passphrase gives depends on the network's access point.
 _REASONS = {
@@ -281,7 +280,7 @@ def _strongest(found):
             continue
         if raw.strip(b"\0") and ssid not in [known[0] for known in networks]:
             networks.append((ssid, rssi_dbm, security != 0))
-    return tuple(networks[:_NETWORKS])
+    return tuple(networks[: limits.NETWORKS])
 
 
 def _weakness(one):

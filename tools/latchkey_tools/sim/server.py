@@ -7,8 +7,6 @@ The first line on standard output is a JSON object with the address of the API a
 
 import argparse
 import asyncio
-import contextlib
-import fcntl
 import json
 import secrets
 import socket
@@ -17,7 +15,7 @@ from pathlib import Path
 
 import uvicorn
 
-from latchkey_tools import children, pki
+from latchkey_tools import children, pki, sole
 from latchkey_tools.sim.cloud import Cloud, CloudError
 from latchkey_tools.sim.publisher import Publisher, Refused, parse_broker
 
@@ -43,15 +41,10 @@ async def serve(folder, slug, targets, systems=(), issuer=None, port=0, settings
         await _serve(folder, slug, targets, systems, issuer, port, settings, on_ready)
 
 
-@contextlib.contextmanager
 def _sole_user(folder):
     """Two simulators over one state would undo each other's changes."""
-    with open(folder / "lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CloudError(f"a simulator runs over {folder} already; stop it, or give another --folder") from None
-        yield
+    refusal = CloudError(f"a simulator runs over {folder} already; stop it, or give another --folder")
+    return sole.user(folder / "lock", refusal)
 
 
 async def _serve(folder, slug, targets, systems, issuer, port, settings, on_ready):

@@ -1,0 +1,15 @@
+"""One process at a time over one folder."""
+
+import contextlib
+import fcntl
+
+
+@contextlib.contextmanager
+def user(lock_path, refusal):
+    """Hold the lock file at ``lock_path``; raises ``refusal`` (an exception) where another process holds it."""
+    with open(lock_path, "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise refusal from None
+        yield
