@@ -83,18 +83,19 @@ def _mount(image, blocks):
 
 
 def _fill(free_bytes):
-    """Keep the low end of the heap until about ``free_bytes`` are free."""
+    """Keep the low end of the heap until about ``free_bytes`` are free, to within 64 bytes and what is garbage."""
     kept = [None] * 800
     gc.collect()
-    size = 1024
-    for n in range(800):
+    n = 0
+    for size in (1024, 256, 64):
         while gc.mem_free() > free_bytes + size:
             try:
                 kept[n] = bytearray(size)
-                break
             except MemoryError:
                 # What is left are holes.
-                size >>= 1
+                break
+            n += 1
+        gc.collect()
     return kept
 
 
