@@ -8,10 +8,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from latchkey_tools import inline, shorten
+from latchkey_tools import inline, parameters, shorten
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FIRMWARE = ROOT / "firmware"
+BOARDS = ROOT / "boards"
 BUILD = ROOT / "build"
 
 
@@ -72,7 +73,8 @@ def compile_firmware(arch="x64"):
 
 
 def compile_for_board(libraries, arch="x64"):
-    """The firmware as a board gets it, in build/board/ARCH: limits inlined, private names shortened, to save RAM.
+    """The firmware as a board gets it, in build/board/ARCH: limits inlined, private names and those of parameters
+    shortened, to save RAM.
 
     ``libraries``: sources (paths) whose classes the firmware extends.
     """
@@ -80,7 +82,10 @@ def compile_for_board(libraries, arch="x64"):
     texts = {name: source.read_text() for source, name in sources()}
     limits = inline.values(texts[Path("latchkey/limits.py")])
     texts = {name: inline.inline(text, limits) for name, text in texts.items()}
-    keep = shorten.border(texts.values(), [path.read_text() for path in libraries])
+    others = [path.read_text() for path in libraries]
+    keep = shorten.border(texts.values(), others)
+    named = parameters.named([*texts.values(), *others, *(path.read_text() for path in BOARDS.rglob("*.py"))])
+    texts = {name: parameters.shorten(text, named) for name, text in texts.items()}
     state = hashlib.sha256(repr((sorted(texts.items()), sorted(keep), arch)).encode()).hexdigest()
     stamp = out / ".state"
     if not stamp.exists() or stamp.read_text() != state:
