@@ -19,6 +19,8 @@ from latchkey.errors import ConfigError, LatchkeyError, TokenError
 ANY = ""  # any valid token, whatever it permits
 OPEN = None  # no token
 _RANK = ("read", "control", "configure")
+# RFC 9110 section 7.8: HTTPS is to be had, on the port of its own.
+_UPGRADE = ("Upgrade: TLS/1.2, HTTP/1.1", "Connection: Upgrade")
 
 
 class Refused(LatchkeyError):
@@ -108,7 +110,7 @@ class Api:
             raise Refused("unprovisioned")
         route = self._route(request)
         if request.tls_serves and request.channel != "tls" and route.permission is not OPEN:
-            raise Refused("tls_required", ("Upgrade: TLS/1.2, HTTP/1.1", "Connection: Upgrade"))
+            raise Refused("tls_required", _UPGRADE)
         grant = self._grant(request, route)
         _check_framing(request, route)
         return Exchange(request, route, grant)
@@ -184,8 +186,11 @@ class Api:
 
     # The routes
 
-    def _info(self, _exchange):
-        return self.device.info()
+    def _info(self, exchange):
+        response = as_json(200, self.device.info())
+        if exchange.request.tls_serves and exchange.request.channel != "tls":
+            response.lines = _UPGRADE
+        return response
 
     def _whoami(self, exchange):
         grant = exchange.grant

@@ -115,7 +115,10 @@ class WhoMay(ApiCase):
         self.assertEqual(self.verifier.calls, 0)
 
     def test_beside_https_the_plain_port_answers_info_and_426(self):
-        self.assertIsNone(self.code("GET /v1/info", tls_serves=True))
+        for channel, tells in (("lan", True), ("tls", False)):
+            response = self.response("GET /v1/info", tls_serves=True, channel=channel)
+            self.assertEqual((response.code, "Connection: Upgrade" in response.lines), (None, tells))
+        self.assertEqual(self.response("GET /v1/info").lines, ())
         for line, body, _ in self.NEEDS:
             response = self.response(line, "configure", body, tls_serves=True)
             self.assertEqual(response.code, "tls_required")

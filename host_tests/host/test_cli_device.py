@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 import technician
-from technician import OTHER_SYSTEM, SYSTEM, Keyboard, Stub, device, make_token, refusal
+from technician import INFO, OTHER_SYSTEM, SYSTEM, Keyboard, Stub, device, make_token, refusal
 
 from latchkey_tools import cli_device, codes_help, device_api, pki
 
@@ -273,7 +273,8 @@ def test_a_file_of_a_ca_that_cannot_be_used_is_named(tech, tmp_path):
 
 def test_where_https_is_served_no_token_goes_over_plain_http(tech):
     keep(tech)
-    with Stub(device(whoami=refusal(426, "tls_required"), state=refusal(426, "tls_required"))) as stub:
+    upgrade = {"Upgrade": "TLS/1.2, HTTP/1.1", "Connection": "Upgrade"}
+    with Stub(device(info=(200, INFO, upgrade), state=refusal(426, "tls_required"))) as stub:
         done = tech.run("device", "state", stub.url)
         assert done.status == 1 and "426 tls_required" in done.err and stub.tokens() == []
 

@@ -73,7 +73,7 @@ def test_nobody_there_breaks_the_first_link_and_hides_the_others(tech):
         ({"whoami": refusal(401, "wrong_issuer")}, "token", "wrong_issuer"),
         ({"whoami": refusal(403, "no_permission")}, "roles", "no_permission"),
         ({"whoami": refusal(403, "plain_http")}, "TLS", "plain_http"),
-        ({"whoami": refusal(426, "tls_required")}, "TLS", "tls_required"),
+        ({"info": (200, INFO, {"Upgrade": "TLS/1.2, HTTP/1.1"})}, "TLS", "tls_required"),
         ({"whoami": refusal(421, "wrong_host")}, "reachable", "wrong_host"),
         ({"whoami": refusal(401, "unlisted")}, "cloud link", "unlisted"),
         ({"diagnostics": healthy(keys={"keys": [], "source": "none"})}, "keys", "no_keys"),

@@ -114,12 +114,12 @@ class Device:
         """Change to HTTPS where the device serves it, before any token is on its way."""
         if self._probed:
             return
-        self._probed = True
-        status, answer, _headers = self._exchange("GET", "/v1/whoami", None, None)
-        if status == 426 and self.port != 80:
-            raise _refusal(status, answer, None)
-        if status == 426:
+        _status, _answer, headers = self._exchange("GET", "/v1/info", None, None)
+        if "tls" in headers.get("upgrade", "").lower():
+            if self.port != 80:
+                raise Refusal(426, "tls_required", f"This device serves HTTPS, and {self.url} is not that.")
             self.secure, self.port = True, 443
+        self._probed = True
 
     def events(self, token):
         """Yields (event, dict) of the stream of server-sent events until the device ends it."""
