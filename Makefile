@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Most of the tests' time is waiting.
+TWO_AT_A_TIME := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: deploy firmware selftest size types help setup demo test test-host test-mpy soak lint bench clean
@@ -22,7 +24,7 @@ demo: $(READY) ## run the main job on real MicroPython; KEEP=1 leaves it running
 	$(BIN)/latchkey demo $(if $(KEEP),--keep)
 
 test: $(READY) ## every test, on CPython and on the unix port
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TWO_AT_A_TIME)
 
 test-host: $(READY) ## the tests on CPython only
 	$(BIN)/python -m pytest --deselect host_tests/host/test_dual_on_micropython.py
@@ -31,7 +33,7 @@ test-mpy: $(READY) ## the dual tests on the unix port only
 	$(BIN)/python host_tests/run_mpy.py
 
 soak: $(READY) ## the same tests with full counts (hours)
-	LATCHKEY_SOAK=1 $(BIN)/python -m pytest --timeout=7200
+	LATCHKEY_SOAK=1 $(BIN)/python -m pytest $(TWO_AT_A_TIME) --timeout=7200
 
 lint: $(READY) ## ruff over everything
 	$(BIN)/ruff check .

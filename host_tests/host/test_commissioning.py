@@ -274,7 +274,8 @@ def test_a_sensor_leaves_its_safe_state_by_sleeping(cellar):
         pid = cellar.desk.pid
         os.kill(pid, signal.SIGSEGV)
         cellar.until(True, lambda pid=pid: cellar.desk.pid not in (None, pid))
-    cellar.until((503, "safe_boot"), lambda: cellar.code(CABLE, "GET", "/v1/state"))
+        cellar.desk.wait_ready()
+    assert cellar.code(CABLE, "GET", "/v1/state") == (503, "safe_boot")
     cellar.until(True, lambda: cellar.desk.asleep, 60)
     cellar.desk.press(0.2)
     cellar.until(200, lambda: cellar.call(CABLE, "GET", "/v1/state")[0])
