@@ -79,7 +79,7 @@ class Device:
         """Whether somebody with a token is here, or was since this was asked last: no time to sleep."""
         came = self.server.granted != self._granted
         self._granted = self.server.granted
-        return came or self.server.status()["event_streams"] > 0 or bool(self.pairing and self.pairing.busy)
+        return came or self.server.event_streams > 0 or bool(self.pairing and self.pairing.busy)
 
     def hosts(self):
         """Names and addresses by which requests may call us (A4), lower case, without port."""

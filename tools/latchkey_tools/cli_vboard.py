@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -32,7 +33,12 @@ def vboard(
 
     With --air it has Wi-Fi: the file is {"networks": [{"ssid", "passphrase", "channel", "rssi", "fault"}]}, of which
     only ssid must be there, and is read again and again. A fault is no_address, no_route, or the code of a failed join.
+
+    What is typed while it runs: `cut` and `on` are its power, `reset` both; `press 6` holds its button for six seconds;
+    `offline` and `online` are its uplink; `air`, `pins` and `log` show what it does; `quit` ends it.
     """
+    if heapsize and not re.fullmatch(r"[1-9]\d*w?[KkMm]?", heapsize):
+        raise ValueError("--heapsize is a number of bytes, with K or M behind it")
     if clock not in ("host", "unset"):
         raise ValueError("--clock is host or unset")
     if product not in ("bulb", "sensor"):

@@ -92,13 +92,18 @@ class Server:
         await asyncio.sleep(0.01)
         self._listeners = []
 
+    @property
+    def event_streams(self):
+        """How many are open."""
+        return self._api.hub.open
+
     def status(self):
         """Dict of counts for diagnostics."""
         taken = [place for place in self._places if place.task]
         return {
             "connections": len(taken),
             "tls_sessions": len([place for place in taken if place.channel == "tls"]),
-            "event_streams": self._api.hub.open,
+            "event_streams": self.event_streams,
             "turned_away": self.turned_away,
         }
 
