@@ -64,8 +64,8 @@ class CutFlash:
 
 
 def mount(flash, path="/cut", readonly=False):
-    """Mount ``flash``, formatting it first if it is empty."""
-    if flash.data[:64] == b"\xff" * 64:
+    """Mount ``flash``, formatting it first if it is empty; one of the first two blocks may be between two writes."""
+    if flash.data[:64] == flash.data[BLOCK_BYTES : BLOCK_BYTES + 64] == b"\xff" * 64:
         vfs.VfsLfs2.mkfs(flash)
     vfs.mount(vfs.VfsLfs2(flash, mtime=False), path, readonly=readonly)
 
