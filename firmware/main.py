@@ -89,10 +89,10 @@ class Parts:
         updates = Updates(device.keystore, device.ledger, device.floor, log.add, installation.pinned, dev)
         device.updates = installation.updates = updates
         device.pairing = Pairing(board.radio, device.uptime_s, installation, log.add, board.hurry)
-        self._enter_network(board.radio)
         if not self._boots.safe:
             installation.relink = self._relink
             installation.link = self._new_link(config, installation.credentials)
+        self._enter_network(board.radio)
 
     def _enter_network(self, radio):
         """The network that was given; else, or if somebody asks for it, or in the safe state, the access point."""

@@ -54,7 +54,10 @@ def _provision(data):
     # Whatever the API began is over, or it would be finished over what is written now.
     changes = settings.load(board.store)[2]
     settings.note(board.store, dict(changes, trial=settings.idle()))
-    CredentialStore(board.store).save(credentials)
+    kept = CredentialStore(board.store)
+    kept.save(credentials)
+    for name in ("new_key_der", "new_cert_der"):
+        kept.erase(name)
     if keys is not None:
         KeyStore(board.store).replace(keys)
     TimeFloor(board.store, board.clock).set_over_wire(unix_s)
@@ -67,7 +70,7 @@ def _provision(data):
 
 
 def _renew(data):
-    CredentialStore(Board().store).save(provision_.read_renewal(data))
+    settings.renew(Board().store, provision_.read_renewal(data))
     return {"ok": True}
 
 

@@ -85,6 +85,8 @@ class Board:
         print(text)
 
     def _wifi(self):
+        from network import _air
+
         from latchkey.hw.wifi import Wifi
 
         class DeskWifi(Wifi):
@@ -92,6 +94,8 @@ class Board:
 
             def channel(self, peer):
                 came = Wifi.channel(self, peer)
+                if came == "ap" and _air.moving():
+                    return None
                 return came if came == _CAME.get(peer.rsplit(".", 1)[0], "loopback") else None
 
         return DeskWifi(self.clock, self.hurry)

@@ -88,7 +88,8 @@ def with_reset():
 def put_on_air():
     import network
 
-    network._air.follow(desk_options.air, desk_options.air_note)
+    network._air.follow(desk_options.air, desk_options.air_note, desk_options.uplink)
+    network._air.join_ms = max(2000 // desk_options.hurry, network._air.join_ms)
 
 
 def mount():

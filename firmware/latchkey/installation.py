@@ -29,7 +29,7 @@ class Installation:
     @property
     def unpaired(self):
         """Whether this device joins networks, and none was given yet."""
-        return self._wireless and not self.config["wifi"]["ssid"]
+        return bool(self._wireless and self.config and not self.config["wifi"]["ssid"])
 
     @property
     def pinned(self):
@@ -88,10 +88,10 @@ class Installation:
         self.changes = changes
 
     def note_at_least(self, trial):
-        """The same, and in RAM alone where flash refuses."""
+        """The same, and in RAM alone where flash or memory refuses."""
         try:
             self.note(trial)
-        except StoreError:
+        except (StoreError, MemoryError):
             self.changes = dict(self.changes, trial=trial)
 
     def forget_network(self):
@@ -109,7 +109,7 @@ class Installation:
         self.credentials["wifi_passphrase"] = None
 
     def renew(self, pair):
-        """Keep a new client certificate and have the link try it. StoreError."""
+        """Keep a new client certificate and have the link try it. ConfigError, StoreError."""
         self.credentials = self._settings(lambda module: module.renew(self._store, pair))
         self.link_to(None)
 

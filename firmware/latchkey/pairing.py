@@ -11,7 +11,9 @@ from latchkey import limits
 from latchkey.errors import LatchkeyError, StoreError
 
 # What a chip says of a network that will not let us in however often we ask.
-_FINAL = ("wifi_wrong_passphrase", "wifi_not_found")
+_FINAL = ("wifi_wrong_passphrase", "wifi_not_found", "wifi_wrong_security")
+# A second that has begun counts as whole.
+_PAUSE_S = limits.TRIAL_PAUSE_S + 1
 _NO_GATEWAY = (None, "", "0.0.0.0")
 
 
@@ -68,8 +70,8 @@ class Pairing:
 
     def open(self, scan=True):
         """The access point, for fifteen minutes; none without a passphrase (A5)."""
-        if scan and not self._radio.ap_open:
-            # While nobody has joined a scan disturbs nobody.
+        if scan and not self._radio.ap_open and self._owner.link:
+            # While nobody has joined a scan disturbs nobody; the link does it.
             self._radio.ask_scan()
             self._scan_until_s = self._uptime_s() + limits.SCAN_WAIT_S
         self._open_for(limits.AP_OPEN_S)
@@ -84,13 +86,13 @@ class Pairing:
     def begin(self, trial):
         """Try other settings, once the answer to this request is out. StoreError: nothing has changed."""
         self._owner.note(_record("joining", trial))
-        trial.starts_s = self._uptime_s() + limits.TRIAL_PAUSE_S
+        trial.starts_s = self._uptime_s() + _PAUSE_S
         self._trial = trial
 
     def leave(self):
         """Forget the network, which the radio leaves once the answer is out. StoreError: nothing has changed."""
         self._owner.forget_network()
-        self._leaves_s = self._uptime_s() + limits.TRIAL_PAUSE_S
+        self._leaves_s = self._uptime_s() + _PAUSE_S
 
     def tick(self):
         """What is due now; returns at once."""
@@ -110,8 +112,7 @@ class Pairing:
         """For the person who waits: see docs/openapi.yaml, Pairing."""
         now = self._uptime_s()
         answer = dict(self._owner.changes["trial"])
-        if answer["state"] == "joined":
-            answer["address"] = self._radio.station()[2]
+        _up, answer["offline"], answer["address"] = self._radio.station()[:3]
         answer["host"] = self._owner.hostname + ".local"
         answer["access_point_s"] = max(0, self._ap_until_s - now) if self._radio.ap_open else 0
         answer["presence_s"] = limits.PRESENCE_S if self._alone else max(0, self._present_until_s - now)
@@ -143,7 +144,11 @@ class Pairing:
             self._open_for(limits.TRIAL_S + limits.AP_AFTER_S)
             self._radio.use(trial.config["wifi"]["ssid"], trial.passphrase)
         if trial.cloud:
-            self._owner.link_to(trial.config)
+            try:
+                self._owner.link_to(trial.config)
+            except MemoryError:
+                trial.cloud = False  # the link that there is goes on
+                self._take_back(trial, "no_memory")
 
     def _wifi_outcome(self):
         """"" once joined, a reason that is final, or None."""
@@ -196,6 +201,8 @@ class Pairing:
         if self._radio.ap_open and not wanted:
             self._radio.close_ap()
         elif wanted and not self._radio.ap_open and not (self._radio.scanning and now < self._scan_until_s):
+            # Phones would drop off during a scan that comes late.
+            self._radio.scanning = False
             self._radio.open_ap(self._owner.hostname, self._owner.ap_passphrase)
 
     def _open_for(self, seconds):

@@ -53,6 +53,17 @@ def renewal_of(document):
     return {"new_" + name: _der(document.get(name), name) for name in ("cert_der", "key_der")}
 
 
+def passphrase(text, field):
+    """``text`` as WPA2 takes it: 8 to 63 printable ASCII characters (IEEE 802.11, Annex J.4), or None. ConfigError."""
+    if text is not None:
+        if not isinstance(text, str) or not 8 <= len(text) <= PASSPHRASE_CHARS:
+            raise ConfigError("invalid_field", field, "8 to 63 characters.")
+        for c in text.encode():
+            if not 32 <= c <= 126:
+                raise ConfigError("invalid_field", field, "Only printable ASCII.")
+    return text
+
+
 def _credentials(document):
     """Bytes of the DER files and texts of the passphrases, by name."""
     der = document.get("credentials")
@@ -62,22 +73,22 @@ def _credentials(document):
     for name in der:
         if name not in names:
             raise _wrong("credentials." + name)
-    kept = {name: _der(der.get(name), name) for name in names}
-    kept["wifi_passphrase"] = _passphrase(_wifi(document), "wifi")  # pyright: ignore[reportArgumentType]
-    kept["ap_passphrase"] = _passphrase(document.get("ap_passphrase"), "ap_passphrase")  # pyright: ignore
+    kept = {name: _der(der.get(name), "credentials." + name) for name in names}
+    kept["wifi_passphrase"] = passphrase(_wifi(document), "wifi.passphrase")  # pyright: ignore
+    kept["ap_passphrase"] = passphrase(document.get("ap_passphrase"), "ap_passphrase")  # pyright: ignore
     return kept
 
 
-def _der(text, name):
+def _der(text, field):
     if not isinstance(text, str) or len(text) > DER_BYTES * 4 // 3 + 4:
-        raise _wrong("credentials." + name)
+        raise _wrong(field)
     try:
         der = binascii.a2b_base64(text)
     except ValueError:
-        raise _wrong("credentials." + name)
+        raise _wrong(field)
     # It skips what is no base64, where RFC 4648, 3.3 would refuse. Every certificate and key is an ASN.1 SEQUENCE.
     if binascii.b2a_base64(der)[:-1] != text.encode() or der[:1] != b"\x30":
-        raise _wrong("credentials." + name)
+        raise _wrong(field)
     return der
 
 
@@ -86,12 +97,6 @@ def _wifi(document):
     if not isinstance(wifi, dict):
         raise _wrong("wifi")
     return wifi.get("passphrase")
-
-
-def _passphrase(text, field):
-    if text is not None and (not isinstance(text, str) or not 8 <= len(text) <= PASSPHRASE_CHARS):
-        raise _wrong(field)
-    return text
 
 
 def _keys(key_set, dev):

@@ -5,6 +5,22 @@ moment leaves a pair that works: the old one, or the new one to be tried again.
 """
 
 
+from latchkey.errors import ConfigError
+
+
+def begin(store, pair):
+    """Keep a new pair (dict: ``new_cert_der new_key_der``) to be tried. ``store``: a CredentialStore.
+
+    ConfigError for the certificate in force, which no broker could tell from the new one; StoreError.
+    """
+    if trial(store.load()):
+        # Half of it may be in the old one's place.
+        settle(store, False)
+    if store.load()["cert_der"] == pair["new_cert_der"]:
+        raise ConfigError("invalid_field", "cert_der", "This certificate is in force.")
+    store.save(pair)
+
+
 def trial(credentials):
     """The credentials to try first (dict), or None if no whole new pair waits. ``credentials``: as a CredentialStore
     loads them."""

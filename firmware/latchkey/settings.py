@@ -58,8 +58,9 @@ def note(store, changes):
 
 
 def renew(store, pair):
-    """Keep a new client certificate to be tried (``new_cert_der new_key_der``); the credentials. StoreError."""
-    CredentialStore(store).save(pair)
+    """Keep a new client certificate to be tried (``new_cert_der new_key_der``); the credentials. ConfigError,
+    StoreError."""
+    renewal.begin(CredentialStore(store), pair)
     return CredentialStore(store).load()
 
 
@@ -78,7 +79,7 @@ def patched(config, fields):
     for name, value in fields.items():
         if name in _WIRE and value != config[name]:
             raise LatchkeyError("wire_only")
-        if name == "wifi":
+        if name == "wifi" and value != config[name]:
             raise ConfigError("invalid_field", "wifi", "The network changes by POST /v1/pairing.")
         merged[name] = _merged(config, name, value)
     judged = _judged(merged)
@@ -116,7 +117,7 @@ def concerns_cloud(names):
 
 def wiped(config):
     """What a factory reset leaves of a configuration (A7)."""
-    return dict(config, name="", hosts=[], wifi={"ssid": ""})
+    return dict(config, name="", hosts=[], pins={}, wifi={"ssid": ""})
 
 
 def with_trust(changes, by):

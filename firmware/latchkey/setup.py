@@ -14,14 +14,14 @@ _WIFI = ("ssid", "passphrase")
 
 def post_pairing(device, exchange):
     """Try to join a network."""
-    device.pairing.check_idle()
+    _check_may_try(device)
     body = exchange.body
     _check_members(body, _PAIRING, "")
     wifi = body.get("wifi")
     if not isinstance(wifi, dict):
         raise ConfigError("invalid_field", "wifi", "An object with ssid and passphrase.")
     _check_members(wifi, _WIFI, "wifi.")
-    ssid, passphrase = wifi.get("ssid"), _passphrase(wifi)
+    ssid, passphrase = wifi.get("ssid"), provision.passphrase(wifi.get("passphrase"), "wifi.passphrase")
     if not ssid:
         raise ConfigError("invalid_field", "wifi.ssid", "The name of a network.")
     config = settings.joining(device.config, ssid, body)
@@ -60,6 +60,7 @@ def patch_config(device, exchange):
     config, trust = settings.patched(device.config, exchange.body)
     by = _by(device, exchange, trust) if trust else None
     if settings.concerns_cloud(trust):
+        _check_may_try(device)
         return _begin(device, exchange, Trial(config, cloud=True, by=by))
     _keep(device, exchange, config, by)
     if "ntp" in trust:
@@ -69,10 +70,17 @@ def patch_config(device, exchange):
 
 def put_certificate(device, exchange):
     """A new client certificate, which the link tries."""
-    device.pairing.check_idle()
+    _check_may_try(device)
     pair = provision.renewal_of(exchange.body)
     _stored(lambda: device.installation.renew(pair))
     return 202, {"accepted": True}
+
+
+def _check_may_try(device):
+    """Nothing is tried while something else is, nor in the safe state, which has no network and no link."""
+    device.pairing.check_idle()
+    if device.safe:
+        raise LatchkeyError("safe_boot")
 
 
 def _begin(device, exchange, trial):
@@ -125,16 +133,3 @@ def _check_members(given, known, under):
     for name in given:
         if name not in known:
             raise ConfigError("invalid_field", under + name, "There is no such field.")
-
-
-def _passphrase(wifi):
-    """WPA2 takes 8 to 63 printable ASCII characters (IEEE 802.11, Annex J.4); left out for an open network: None."""
-    if "passphrase" not in wifi:
-        return None
-    text = wifi["passphrase"]
-    if not isinstance(text, str) or not 8 <= len(text) <= 63:
-        raise ConfigError("invalid_field", "wifi.passphrase", "8 to 63 characters.")
-    for c in text.encode():
-        if not 32 <= c <= 126:
-            raise ConfigError("invalid_field", "wifi.passphrase", "Only printable ASCII.")
-    return text

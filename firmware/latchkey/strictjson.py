@@ -108,17 +108,17 @@ class _Reader:
         escape = self.data.find(b"\\", start, end)
         if escape < 0:
             self.at = end + 1
-            return _text(self.data[start:end])
+            return text(self.data[start:end])
         parts = []
         while escape >= 0:
-            parts.append(_text(self.data[start:escape]))
+            parts.append(text(self.data[start:escape]))
             self.at = escape + 1
             parts.append(self._escaped())
             start = self.at
             if start > end:
                 end = self._find_quote(start)
             escape = self.data.find(b"\\", start, end)
-        parts.append(_text(self.data[start:end]))
+        parts.append(text(self.data[start:end]))
         self.at = end + 1
         return "".join(parts)
 
@@ -203,19 +203,20 @@ def _utf8(point):
     return bytes((0xF0 | point >> 18, 0x80 | point >> 12 & 0x3F) + tail)
 
 
-def _text(raw):
-    """``raw`` as str; min and max look at every byte without a step of ours for each."""
+def text(raw):
+    """``raw`` (bytes) as str; FormatError for what no JSON string may hold as it is: control characters, bad UTF-8."""
     if not raw:
         return ""
+    # min and max look at every byte without a step of ours for each.
     if min(raw) < 0x20:
         refuse("control character")
     try:
-        text = str(raw, "utf-8")
+        decoded = str(raw, "utf-8")
     except ValueError:
         refuse("utf-8")
     if max(raw) > 0x7F:
         _check_utf8(raw)
-    return text  # pyright: ignore[reportPossiblyUnboundVariable]
+    return decoded  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
 def _check_utf8(raw):

@@ -5,6 +5,9 @@ import unittest
 from ram_store import PowerCut, RamStore
 from setting_up import Device
 
+from latchkey import settings
+from latchkey.installation import Installation
+
 HOME = {"wifi": {"ssid": "Home", "passphrase": "new secret"}}
 
 
@@ -32,7 +35,33 @@ class TestPairing(unittest.TestCase):
             self.assertFalse(device.radio.ap_open)
             device.radio.scanning = not done
             device.pass_s(1 if done else 5)
-            self.assertTrue(device.radio.ap_open, done)
+            # One that comes late would have phones drop off.
+            self.assertEqual((device.radio.ap_open, device.radio.scanning), (True, False), done)
+
+    def test_before_provisioning_a_device_is_not_on_its_way_into_a_network(self):
+        self.assertTrue(Device().installation.unpaired)
+        blank = Installation(RamStore(), lambda use: use(settings), str, True)
+        self.assertEqual((blank.config, blank.unpaired), (None, False))
+
+    def test_it_opens_at_once_where_no_link_would_scan(self):
+        device = Device(ssid="Old")
+        device.installation.link = None
+        device.pairing.open()
+        device.pass_s(1)
+        self.assertTrue(device.radio.ap_open)
+
+    def test_it_tells_where_it_is_now_whatever_came_of_the_trial(self):
+        device = Device(ssid="Old")
+        device.call("POST", "/v1/pairing", HOME)
+        device.pass_s(2)
+        device.radio.fail("wifi_wrong_passphrase", 4)
+        device.pass_s(1)
+        device.radio.join("192.0.2.8")
+        answer = device.trial()
+        self.assertEqual((answer["state"], answer["address"], answer["offline"]), ("failed", "192.0.2.8", ""))
+        device.radio.fail("wifi_not_found", 9)
+        answer = device.trial()
+        self.assertEqual((answer["address"], answer["offline"]), (None, "wifi_not_found"))
 
     def test_a_network_is_joined_kept_and_told(self):
         device = Device()
@@ -301,9 +330,11 @@ class TestPowerCuts(unittest.TestCase):
     def test_a_reset_leaves_no_secret_and_no_name_in_flash(self):
         device = Device(ssid="Old")
         self.join(device)
+        device.call("PATCH", "/v1/config", {"pins": {"led": 7}})
         device.installation.reset()
         again = device.restart()
         self.assertEqual((again.config["name"], again.config["hosts"], again.state()), ("", [], "pairing"))
+        self.assertEqual(again.config["pins"], {})
         self.assertEqual(again.config["roles"], device.config["roles"])
         self.assertEqual(again.installation.ap_passphrase, "on the label")
         for secret in (b"old secret", b"new secret", b"Home", b"Old", b"Hall", b"lamp.example"):

@@ -57,6 +57,7 @@ class TestConfiguration(unittest.TestCase):
     def test_the_same_value_is_no_change(self):
         device = paired()
         same = {name: device.config[name] for name, _ in TRUST}
+        same["wifi"] = device.config["wifi"]
         self.assertEqual(
             device.code("PATCH", "/v1/config", dict(same, system_uuid=device.config["system_uuid"])), (200, None)
         )
@@ -186,6 +187,20 @@ class TestBroker(unittest.TestCase):
         self.assertEqual(again.installation.changes["trust"]["last"][0]["fields"], ["broker"])
         self.assertEqual(device.radio.calls, [])
 
+    def test_no_memory_for_its_link_is_no_crash_and_the_old_link_goes_on(self):
+        device = present()
+
+        def relink(_config, _credentials):
+            raise MemoryError
+
+        before = device.installation.link
+        device.installation.relink = relink
+        self.assertEqual(device.code("PATCH", "/v1/config", BROKER), (202, None))
+        device.pass_s(3)
+        self.assertEqual((device.trial()["state"], device.trial()["reason"]), ("failed", "no_memory"))
+        self.assertTrue(device.installation.link is before)
+        self.assertFalse(device.pairing.distrusts_broker)
+
     def test_one_that_does_not_is_given_up_after_two_minutes(self):
         device = present()
         device.call("PATCH", "/v1/config", dict(BROKER, name="Attic"))
@@ -213,6 +228,21 @@ class TestBroker(unittest.TestCase):
             device.installation.link.state = state
             device.pass_s(121)
             self.assertEqual(device.restart().installation.network()[0], ssid)
+
+
+class TestSafeState(unittest.TestCase):
+    def test_nothing_is_tried_where_there_is_neither_network_nor_link(self):
+        device = present()
+        device.safe = True
+        for method, path, body in (
+            ("POST", "/v1/pairing", {"wifi": {"ssid": "Home"}}),
+            ("PATCH", "/v1/config", BROKER),
+            ("PUT", "/v1/config/certificate", {"cert_der": "MAMCAQU=", "key_der": "MAMCAQU="}),
+        ):
+            self.assertEqual(device.code(method, path, body), (503, "safe_boot"), path)
+        self.assertEqual(device.code("PATCH", "/v1/config", {"name": "Attic"}), (200, None))
+        device.pass_s(200)
+        self.assertEqual((device.radio.calls, device.links), ([], []))
 
 
 class TestCertificate(unittest.TestCase):
@@ -249,6 +279,24 @@ class TestCertificate(unittest.TestCase):
             self.assertTrue(found in (old, new), (at, found))
             at += 1
         self.assertTrue(at > 5)
+
+    def test_the_certificate_in_force_is_refused_with_whatever_key(self):
+        device = paired()
+        config.CredentialStore(device.store).save({"cert_der": b"\x30\x01A", "key_der": b"\x30\x01K"})
+        text = [binascii.b2a_base64(der).decode().strip() for der in (b"\x30\x01A", b"\x30\x01X")]
+        status, answer = device.call("PUT", "/v1/config/certificate", {"cert_der": text[0], "key_der": text[1]})
+        self.assertEqual((status, answer["field"], device.links), (422, "cert_der", []))
+        device.installation.settle(False)
+        self.assertEqual(device.restart().installation.credentials["key_der"], b"\x30\x01K")
+
+    def test_another_pair_that_comes_while_one_is_half_kept_has_that_one_kept_first(self):
+        device = paired()
+        half = {"cert_der": b"\x30new", "key_der": b"\x30old", "new_cert_der": b"\x30new", "new_key_der": b"\x30key"}
+        config.CredentialStore(device.store).save(half)
+        device.installation.renew({"new_cert_der": b"\x30third", "new_key_der": b"\x30third key"})
+        found = device.restart().installation.credentials
+        self.assertEqual((found["cert_der"], found["key_der"]), (b"\x30new", b"\x30key"))
+        self.assertEqual((found["new_cert_der"], found["new_key_der"]), (b"\x30third", b"\x30third key"))
 
     def test_a_refused_certificate_for_the_same_key_is_not_kept(self):
         device = paired()

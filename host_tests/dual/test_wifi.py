@@ -46,13 +46,13 @@ class TestJoining(unittest.TestCase):
         )
         for ssid, passphrase, reason in (
             ("home", "wrong key", "wifi_wrong_passphrase"),
-            ("home", None, "wifi_not_found"),
+            ("home", None, "wifi_wrong_security"),
             ("nowhere", KEY, "wifi_not_found"),
             ("deaf", KEY, "no_address"),
             ("busy", KEY, "no_wifi"),
             ("shy", KEY, "wifi_wrong_passphrase"),
             ("far", KEY, "wifi_not_found"),
-            ("guests", KEY, "wifi_not_found"),
+            ("guests", KEY, "wifi_wrong_security"),
         ):
             desk = RadioDesk(*air)
             desk.wifi.use(ssid, passphrase)
@@ -216,7 +216,8 @@ class TestScans(unittest.TestCase):
         many = [on_air("n%d" % n, rssi=-90 - n) for n in range(20)]
         desk = RadioDesk(
             on_air("home", rssi=-70), {"ssid": "guests", "rssi": -40}, on_air("home", rssi=-50), on_air("", rssi=-10),
-            on_air(b"\xff\xfe", rssi=-11), on_air("Gew\u00f6lbe", rssi=-60), *many
+            on_air(b"\xff\xfe", rssi=-11), on_air(b"evil\xed\xa0\x80", rssi=-12), on_air("a\nb", rssi=-13),
+            on_air("Gew\u00f6lbe", rssi=-60), *many
         )  # fmt: skip
         desk.wifi.use(None, None)
         self.assertEqual((desk.wifi.networks, desk.wifi.scanned_ms), ((), None))

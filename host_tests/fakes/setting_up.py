@@ -77,6 +77,7 @@ class Device:
             secrets = {"ap_passphrase": ap_passphrase, "wifi_passphrase": "old secret" if ssid else None}
             config.CredentialStore(self.store).save(secrets)
         self.radio = radio or FakeRadio()
+        self.safe = False
         self.now_s = 0
         self.log = LogRing(self.uptime_s)
         self.floor = Floor()
@@ -85,6 +86,7 @@ class Device:
         self.installation.verifier = PolicyVerifier(policy.from_config(self.config))
         self.installation.updates = FakeUpdates()
         self.installation.relink = self._relink
+        self.installation.link = FakeCloudLink(self.config)
         self.pairing = Pairing(self.radio, self.uptime_s, self.installation, self.log.add)
         self.api = api.Api(self, self.installation.verifier, bulb.Product(Light()))
         routes.add(self.api, self, lambda use: use(setup), self.radio.wants_network)

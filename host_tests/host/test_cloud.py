@@ -3,6 +3,7 @@
 import datetime
 import os
 import ssl
+import time
 
 import paho.mqtt.publish as mqtt_publish
 import pytest
@@ -188,6 +189,16 @@ def test_a_new_certificate_is_kept_only_if_the_broker_takes_it(made, kind, inter
         soon = {"trial_ms": 1000}
         with device(interpreter, made.folder, broker.port, trial="client-wrong_ca", timing=soon) as desk:
             assert desk.wait_for("online")["trial"] in ("cert_refused", "closed_early")
+
+
+def test_that_nobody_can_be_reached_is_no_verdict_on_a_new_certificate(made, kind, interpreter):
+    pki.client(made.folder, made.ca, "renewed", SYSTEM_UUID)
+    broker = Broker(made.folder, kind=kind)
+    with device(interpreter, made.folder, broker.port, trial="renewed", timing={"trial_ms": 100}) as desk:
+        desk.wait_for("waiting", "refused")
+        time.sleep(0.5)
+        with broker:
+            assert desk.wait_for("online")["trial"] == "kept"
 
 
 def test_a_link_without_a_thread_does_the_same_and_says_so(made, kind, interpreter):

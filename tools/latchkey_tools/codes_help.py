@@ -62,6 +62,10 @@ REASONS = {
     "wifi_not_set": ("no network is given", "give one when pairing"),
     "wifi_not_found": ("no such network in reach", "check name and distance"),
     "wifi_wrong_passphrase": ("the access point refuses the passphrase", "give the right one"),
+    "wifi_wrong_security": (
+        "the network wants a passphrase and none was given, or has none, or too old a security",
+        "give its passphrase, or leave it out for an open network",
+    ),
     "dns": ("the broker's name does not resolve", "check `broker.host`, and the network's name server"),
     "no_route": ("the network knows no way there", "check the router"),
     "no_answer": (
@@ -114,10 +118,15 @@ PAIRING_REASONS = {
         "no such network in reach, three times",
         "check the name and the distance; ESP32 hears 2.4 GHz only",
     ),
+    "wifi_wrong_security": (
+        "the network wants a passphrase and none was given, or the other way round; or its security is too old (WEP)",
+        "give its passphrase, or leave it out for an open network",
+    ),
     "no_address": ("joined, and no address came (DHCP)", "see to the router"),
     "no_route": ("an address came, without a gateway", "see to the router: the device could never reach its cloud"),
     "no_wifi": ("nothing came of it in two minutes", "move it nearer"),
     "power_cut": ("it was switched off or restarted meanwhile", "try again"),
+    "no_memory": ("memory was too short to try", "restart the device and try again"),
     "not_stored": ("it joined, but flash refused to keep it", "try again; then see the device's log"),
 }
 

@@ -58,9 +58,9 @@ class _Air:
         self.networks = ()
         self.hostname = "mpy-esp32"
         self.channel = 1
-        self.join_ms, self.scan_ms = 600, 300
+        self.join_ms, self.scan_ms, self.move_ms = 600, 300, 1000
         self.clock = _HostClock()
-        self._path = self._note = self._looked = self._told = None
+        self._path = self._note = self._uplink = self._looked = self._told = self._moved = None
         for one in WLAN._made:
             one._power_up()
 
@@ -68,9 +68,22 @@ class _Air:
         """For tests: from now on the dict ``air`` is what there is."""
         self.networks = _read(air)
 
-    def follow(self, path, note=None):
-        """``path``: the file that says what is on air; ``note``: a file that is told what this chip does there."""
-        self._path, self._note = path, note
+    def follow(self, path, note=None, uplink=None):
+        """``path``: the file that says what is on air; ``note``: a file that is told what this chip does there;
+        ``uplink``: while that file is there and says down, nothing is on air."""
+        self._path, self._note, self._uplink = path, note, uplink
+
+    def go_to(self, channel):
+        """The chip has one channel: phones on its access point drop off, and need a moment to follow."""
+        if channel != self.channel:
+            self.channel = channel
+            self._moved = self.clock.ticks_ms()
+
+    def moving(self):
+        """Whether nobody on the access point can be heard yet."""
+        if self._moved is not None and not 0 <= self.since_ms(self._moved) < self.move_ms:
+            self._moved = None
+        return self._moved is not None
 
     def look(self):
         """The networks in reach, as a tuple of tuples (ssid, passphrase, channel, rssi, fault)."""
@@ -78,7 +91,7 @@ class _Air:
             self._looked = self.clock.ticks_ms()
             try:
                 with open(self._path) as file:
-                    self.networks = _read(json.load(file))
+                    self.networks = () if _is_down(self._uplink) else _read(json.load(file))
             except (OSError, ValueError, KeyError, TypeError):
                 # There is no such file yet, or somebody is writing it: on air stays what was.
                 pass
@@ -110,6 +123,14 @@ def _read(air):
         passphrase = one.get("passphrase") or ""
         networks.append((one["ssid"], passphrase, one.get("channel", 6), one.get("rssi", -50), one.get("fault")))
     return tuple(networks)
+
+
+def _is_down(path):
+    try:
+        with open(path or "") as file:
+            return file.read(4) == "down"
+    except OSError:
+        return False
 
 
 def hostname(name=None):
@@ -251,8 +272,7 @@ class WLAN:
         if code:
             return self._drop(code, (ssid, key))
         self._joined = found
-        # The access point goes where the station is, and its phones have to follow.
-        _air.channel = found[2]
+        _air.go_to(found[2])
         if found[4] != "no_address":
             self._connected = True
             self._reason = 0

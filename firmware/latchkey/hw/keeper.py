@@ -20,6 +20,8 @@ _NTP_AGAIN_MS = 6 * 3600 * 1000
 # A broker that restarts may close early too, but not every time.
 _EARLY_ENDS = 3
 _TRIAL_ENDS = ("cert_refused", "credentials_bad", "broker_refused", "subscription_refused")
+# May be a broker's way to say the same, if nothing else comes for a while. That nobody was reached says nothing.
+_TRIAL_DOUBTS = ("closed_early", "closed", "stalled", "tls_failed", "bad_packet")
 
 
 def _random_byte():
@@ -43,7 +45,8 @@ class Keeper:
         self._client = self._transport = None
         self._trial = settings.trial_credentials is not None
         self._context = self._new_context()
-        self._trial_ms = self._since_ms = clock.ticks_ms()
+        self._since_ms = clock.ticks_ms()
+        self._doubted_ms = None
         self._pause_ms = 0
         self._refused = None
         self._synced_ms = None
@@ -186,7 +189,12 @@ class Keeper:
         self._set("waiting", code, e.detail)
 
     def _judge_trial(self, code):
-        late = self._clock.ticks_diff_ms(self._clock.ticks_ms(), self._trial_ms) > self._timing.trial_ms
+        late = False
+        if code in _TRIAL_DOUBTS:
+            now_ms = self._clock.ticks_ms()
+            self._doubted_ms = now_ms if self._doubted_ms is None else self._doubted_ms
+            # Negative: so long ago that the tick counter turned over.
+            late = not 0 <= self._clock.ticks_diff_ms(now_ms, self._doubted_ms) <= self._timing.trial_ms
         self._early += code == "closed_early"
         if late or code in _TRIAL_ENDS or self._early >= _EARLY_ENDS:
             self._end_trial(False, code)

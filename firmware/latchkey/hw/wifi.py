@@ -10,8 +10,9 @@ import os
 
 import network
 
-from .. import limits
+from .. import limits, strictjson
 from ..backoff import Backoff
+from ..errors import FormatError
 
 _LOOK_MS = 100
 # With a hurry too: less, and the next try cuts off a slow association.
@@ -25,8 +26,8 @@ _REASONS = {
     201: "wifi_not_found",
     202: "wifi_wrong_passphrase",
     204: "wifi_wrong_passphrase",
-    210: "wifi_not_found",
-    211: "wifi_not_found",
+    210: "wifi_wrong_security",
+    211: "wifi_wrong_security",
     212: "wifi_not_found",
 }
 
@@ -275,10 +276,11 @@ def _strongest(found):
     networks = []
     for raw, _bssid, _channel, rssi_dbm, security, _hidden in sorted(found, key=_weakness):
         try:
-            ssid = str(raw, "utf-8")
-        except UnicodeError:
+            ssid = strictjson.text(raw)
+        except FormatError:
+            # No JSON could tell it, nor a request name it.
             continue
-        if raw.strip(b"\0") and ssid not in [known[0] for known in networks]:
+        if ssid and ssid not in [known[0] for known in networks]:
             networks.append((ssid, rssi_dbm, security != 0))
     return tuple(networks[: limits.NETWORKS])
 
