@@ -133,6 +133,8 @@ def test_from_the_box_to_the_network_without_a_cloud_and_then_the_first_meeting(
         status, answer = cellar.call(PHONE, "POST", "/v1/pairing", JOIN | {"name": "Hall"})
         assert (status, answer["state"]) == (202, "joining")
         cellar.ended("joined")
+        # The access point has moved to the network's channel; the phone comes back there.
+        cellar.until(200, lambda: cellar.call(PHONE, "GET", "/v1/pairing")[0])
         address = cellar.call(PHONE, "GET", "/v1/pairing")[1]["address"]
         assert address == "127.7.0.7" and cellar.desk.info() | {"name": "Hall", "state": "ready"} == cellar.desk.info()
         assert cellar.call(LAPTOP, "GET", "/v1/state")[0] == 200
@@ -162,6 +164,7 @@ def test_a_join_that_fails_says_why_and_the_access_point_is_back(cellar, ssid, p
     body = {"wifi": {"ssid": ssid, "passphrase": passphrase}}
     assert cellar.call(PHONE, "POST", "/v1/pairing", body)[0] == 202
     cellar.ended("failed", reason)
+    cellar.until(200, lambda: cellar.call(PHONE, "GET", "/v1/pairing")[0])
     assert cellar.call(PHONE, "GET", "/v1/pairing")[1]["reason"] == reason
     assert cellar.desk.info()["state"] == "pairing"
     cellar.desk.restart()

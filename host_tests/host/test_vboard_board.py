@@ -196,8 +196,13 @@ def test_on_air_a_phone_and_a_laptop_each_reach_it_by_their_own_network(boards):
     wait_until(lambda: ask(board)["station"][0])
     assert ask(board, source="127.7.0.20", host="127.7.0.7")["station"][2:4] == ["127.7.0.7", "127.7.0.1"]
     wait_until(lambda: board.radio_state() == state | {"joined": "home", "address": True, "channel": 11})
-    assert ask(board)["came"] == ["loopback", "ap", "lan", None]
+    assert ask(board)["came"] == ["loopback", None, "lan", None]  # phones dropped off, and follow to its channel
+    wait_until(lambda: ask(board)["came"] == ["loopback", "ap", "lan", None])
     assert ask(board, "/close")["came"] == ["loopback", None, "lan", None]
+    board.cut_uplink()
+    wait_until(lambda: ask(board)["station"][0] is False)
+    board.restore_uplink()
+    wait_until(lambda: ask(board)["station"][0])
     board.set_air({"networks": []})
     wait_until(lambda: ask(board)["station"][0] is False)
     assert ask(board)["came"] == ["loopback", None, None, None]
