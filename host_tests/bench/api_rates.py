@@ -20,6 +20,7 @@ import api_process  # noqa: E402
 import test_server_flood as flood  # noqa: E402
 
 from latchkey_tools import build  # noqa: E402
+from latchkey_tools.broker import free_port  # noqa: E402
 
 LISTED = "530886ea-da07-4927-ade0-b49c05d655f4"
 
@@ -70,7 +71,7 @@ def measure_kept(port, data, count):
 def microdot(folder, token):
     """The port of microdot, which lets ``token`` in. The token goes by file: a long argument crashes the unix port."""
     (Path(folder) / "token").write_text(token)
-    port = api_process.free_port()
+    port = free_port()
     import microdot as installed
 
     path = f".frozen:{Path(installed.__file__).parent.parent}"

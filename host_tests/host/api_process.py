@@ -7,14 +7,9 @@ import subprocess
 from pathlib import Path
 
 from latchkey_tools import build
+from latchkey_tools.broker import free_port
 
 FAKES = Path(__file__).resolve().parent.parent / "fakes"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class ApiProcess:

@@ -18,6 +18,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from latchkey_tools import build, children, umqtt
+from latchkey_tools.broker import free_port
 
 HERE = Path(__file__).resolve().parent.parent
 SYSTEM_UUID = "792b6149-1daa-488f-b07a-f684503b0586"
@@ -39,12 +40,6 @@ HASTY = {
     "slice_ms": 50,
     "handover_ms": 5000,
 }
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def until(what, timeout_s=10, step_s=0.02):

@@ -16,6 +16,7 @@ from latchkey.hw.light import DeskLight
 from latchkey.hw.server import Server
 from latchkey.products import bulb
 from latchkey_tools import pki
+from latchkey_tools.broker import free_port
 
 READ = {"Authorization": "Bearer CLOUD-read"}
 
@@ -24,7 +25,7 @@ class InProcess:
     """The server in a thread of this process, with what test_server_hostile asks of a device."""
 
     def __init__(self, **options):
-        self.port, self.tls_port = api_process.free_port(), api_process.free_port()
+        self.port, self.tls_port = free_port(), free_port()
         self.api = Api(FakeDevice(), FakeVerifier(), bulb.Product(DeskLight(lambda _text: None), "rgb"))
         self.options = options
         self.ready = threading.Event()

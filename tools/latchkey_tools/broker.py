@@ -10,7 +10,9 @@ ends with the one that started it.
 
 import argparse
 import asyncio
+import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -155,10 +157,15 @@ class Broker:
 
 
 def free_port():
-    """A TCP port on 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A TCP port that nobody listens on now.
+
+    Below those that systems give to outgoing connections: one of these would take it while a server is off.
+    """
+    while True:
+        port = random.randrange(12000, 32000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            return port
 
 
 def _connect_packet():
