@@ -5,7 +5,7 @@ import unittest
 from ram_store import PowerCut, RamStore
 from setting_up import Device
 
-from latchkey import settings
+from latchkey import renewal, settings
 from latchkey.installation import Installation
 
 HOME = {"wifi": {"ssid": "Home", "passphrase": "new secret"}}
@@ -274,8 +274,9 @@ class TestPairing(unittest.TestCase):
 class TestPowerCuts(unittest.TestCase):
     """At every operation of flash, with a file system that tears what it writes and one that does not."""
 
-    def survive(self, act, states):
+    def survive(self, act, states, found=None):
         """``act(device)`` until it passes uncut; after every cut the next start finds one of ``states``."""
+        found = found or self.found
         for torn in (False, True):
             at = 0
             cut = True
@@ -288,8 +289,8 @@ class TestPowerCuts(unittest.TestCase):
                 except PowerCut:
                     cut = True
                 device.store.cut_after = None
-                self.assertIn(self.found(device.restart()), states, (torn, at))
-                self.assertIn(self.found(device.restart()), states)
+                self.assertIn(found(device.restart()), states, (torn, at))
+                self.assertIn(found(device.restart()), states)
                 at += 1
             self.assertTrue(at > 5)
 
@@ -326,6 +327,32 @@ class TestPowerCuts(unittest.TestCase):
         old = ("Old", "old secret")
         states = ((old, "Cellar", "idle", ""), (old, "Attic", "idle", ""))
         self.survive(lambda device: device.call("PATCH", "/v1/config", {"name": "Attic"}), states)
+
+    def test_of_another_broker(self):
+        def move(device):
+            device.pairing.pressed()
+            device.call("PATCH", "/v1/config", {"broker": {"host": "mqtt.else.example"}})
+            device.pass_s(2)
+            device.installation.link.state = "online"
+            device.pass_s(1)
+
+        def found(device):
+            return device.config["broker"]["host"], device.installation.changes["trust"]["changes"]
+
+        self.survive(move, (("mqtt.drivr.cloud", 0), ("mqtt.else.example", 1)), found)
+
+    def test_of_a_certificate_that_comes_while_another_is_tried(self):
+        pairs = [{"new_cert_der": b"\x30cert%d" % n, "new_key_der": b"\x30key%d" % n} for n in (1, 2)]
+
+        def renew(device):
+            for pair in pairs:
+                device.installation.renew(pair)
+
+        def found(device):
+            tried = renewal.trial(device.installation.credentials)
+            return tried and {"new_" + name: tried[name] for name in ("cert_der", "key_der")}
+
+        self.survive(renew, [None] + pairs, found)
 
     def test_a_reset_leaves_no_secret_and_no_name_in_flash(self):
         device = Device(ssid="Old")
