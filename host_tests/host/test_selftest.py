@@ -1,8 +1,10 @@
 """The self-test of a board, on the desk board: the firmware as .mpy on LittleFS, a small heap, the real mpremote."""
 
+import contextlib
+
 import pytest
 
-from latchkey_tools import desk, selftest
+from latchkey_tools import desk, overwire, selftest
 
 
 @pytest.fixture
@@ -12,14 +14,22 @@ def board(tmp_path):
 
 
 def test_every_row_comes_out_right_on_the_desk_board_which_answers_again_after_it(board):
-    lines = []
-    assert selftest.run(board.serial, lines.append) == 0
-    assert lines == ["self-test: 271 rows, 0 differ, sha512 viper"]
+    rows = []
+    found = selftest.run(board.serial, lambda *row: rows.append(row))
+    assert found == {"rows": 271, "differ": [], "sha512": "viper"}
+    assert len(rows) > 20 and rows == sorted(rows) and rows[-1] == (271, 271)
+    assert board.wait_ready()["product"]
     assert "selftest.json" not in board.mpremote("fs", "ls", ":/flash")
-    board.restart()
-    assert board.info()["product"]
 
 
 def test_a_board_that_is_not_there_is_an_error_with_words(tmp_path):
-    with pytest.raises(selftest.SelftestError):
+    with pytest.raises(overwire.WireError, match="there is no .*`latchkey board list`"):
         selftest.run(str(tmp_path / "no-such-port"))
+
+
+@pytest.mark.parametrize("printed", ["", '{"rows": 3, "differ": [], "sha512": "viper"}'])
+def test_a_table_that_was_not_walked_to_its_end_is_no_success(monkeypatch, printed):
+    monkeypatch.setattr(overwire.Wire, "stopped", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(overwire.Wire, "run", lambda *_, **__: printed)
+    with pytest.raises(selftest.SelftestError, match="did not walk all 271 rows"):
+        selftest.run("P")

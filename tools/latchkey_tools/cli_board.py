@@ -1,5 +1,6 @@
 """`latchkey board`: what is done with a board on a serial port."""
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from latchkey_tools import boards, deploy, flash, line, selftest, show
+from latchkey_tools import ask, boards, deploy, flash, line, selftest, show
 from latchkey_tools.overwire import Wire
 
 app = typer.Typer(no_args_is_help=True, help="Boards on a serial port: flash, deploy, provision, look at.")
@@ -41,7 +42,7 @@ def list_(as_json: Json = False):
 def deploy_(
     board: Board,
     port: Port,
-    replace: Annotated[bool, typer.Option(help="Overwrite a boot.py or main.py that is not Latchkey's.")] = False,
+    replace: Annotated[bool, typer.Option(help="Over files in its way that are not Latchkey's.")] = False,
     as_json: Json = False,
 ):
     """Put the firmware onto a board with an official MicroPython image; power may fail at any moment."""
@@ -51,7 +52,11 @@ def deploy_(
         def step(done, total, words):
             bar.update(task, completed=done, total=total, description=f"{words:16.16}")
 
-        report = deploy.deploy(board, port, replace, on_step=step)
+        try:
+            report = deploy.deploy(board, port, replace, on_step=step)
+        except KeyboardInterrupt:
+            show.say("broken off: the board runs the newest release that is whole; run the same again")
+            raise
     if as_json:
         show.data(report.as_dict())
     elif not report.changed:
@@ -136,23 +141,38 @@ def _next_round(left):
 
 
 @app.command("selftest")
-def selftest_(port: Port):
+def selftest_(port: Port, as_json: Json = False):
     """Walk the table of attacks and vectors on the board; exit status 1 if a row differs."""
-    with show_wait(f"walking the table on {port}"):
-        differ = selftest.run(port, report=print)
-        Wire(port).restart()
-    raise typer.Exit(1 if differ else 0)
+    with _bar() as bar:
+        task = bar.add_task("", total=None)
+
+        def on_row(done, total):
+            words = "walking" if done else "copying"
+            bar.update(task, completed=done, total=total, description=f"{words} the table")
+
+        found = selftest.run(port, on_row)
+    if as_json:
+        show.data(found)
+    else:
+        for row in found["differ"]:
+            print(show.plain(f"DIFFERS {row['name']} {row['got']}"))
+        print(f"self-test: {found['rows']} rows, {len(found['differ'])} differ, sha512 {show.plain(found['sha512'])}")
+    raise typer.Exit(1 if found["differ"] else 0)
 
 
 @app.command()
 def logs(
     port: Port,
     seconds: Annotated[float | None, typer.Option(help="Stop after this long; else at Ctrl-C.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Data for programs: an object per line.")] = False,
 ):
     """Show what the console says, with the time; the program is not disturbed."""
     end = time.monotonic() + seconds if seconds else None
     for text in flash.console_lines(port, end):
-        print(time.strftime("%H:%M:%S"), show.plain(text), flush=True)
+        if as_json:
+            print(json.dumps({"unix_s": int(time.time()), "text": text}), flush=True)
+        else:
+            print(time.strftime("%H:%M:%S"), show.plain(text), flush=True)
 
 
 @app.command()
@@ -174,8 +194,7 @@ def flash_(
     """Write a MicroPython image with esptool, after checking that it is one for this chip."""
     plan = flash.plan(board, port, image, erase)
     show.say(f"{image.name}: for {plan.chip}, at {plan.offset}")
-    if not yes and sys.stdin.isatty():
-        typer.confirm("Everything on the chip will be lost. Go on?" if erase else "Write it?", abort=True)
+    ask.require_yes("Everything on the chip will be lost. Go on?" if erase else "Write it?", yes)
     flash.write(plan)
 
 

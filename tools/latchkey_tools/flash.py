@@ -1,9 +1,12 @@
 """Serial ports, and esptool: which chip an image is for, and writing it."""
 
-import os
+import errno
+import hashlib
 import re
+import struct
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +15,12 @@ import serial
 from serial.tools import list_ports
 
 from latchkey_tools import boards
-from latchkey_tools.overwire import WireError
+from latchkey_tools.overwire import WireError, busy, check_port, sole_use
+
+# Where an ESP32's partition table is on flash, how long it is, and how each of its rows begins.
+_TABLE_AT = 0x8000
+_TABLE_BYTES = 0xC00
+_ROW = b"\xaa\x50"
 
 
 class FlashError(Exception):
@@ -41,18 +49,60 @@ def plan(board_name, port, image, erase):
     chip = image_chip(image)
     if chip != board.mcu:
         raise FlashError(f"{image} is for {chip}, but {board.name} is {board.mcu}: take that chip's image")
-    if port.startswith("/") and not os.path.exists(port):
-        raise FlashError(f"there is no {port}; `latchkey board list` shows the ports there are")
+    _check_program(image, int(board.flash_offset, 16))
+    _check_port(port)
     return Plan(board.name, port, Path(image), chip, board.flash_offset, erase)
 
 
 def image_chip(image):
-    """The chip that esptool finds in ``image``, as board.json names it."""
+    """The chip that esptool finds in ``image``, as board.json names it; FlashError if its checksums do not fit."""
     done = _esptool("image-info", str(image))
     found = re.search(r"Detected image type: (\S+)", done.stdout) or re.search(r"Chip ID: \d+ \((\S+)\)", done.stdout)
     if done.returncode or not found:
         raise FlashError(f"{image} is no image for an ESP32: download MicroPython's .bin for the chip")
+    if "(invalid" in done.stdout:
+        raise _damaged(image)
     return found[1].replace("-", "").lower()
+
+
+def _check_program(image, offset):
+    """FlashError unless ``image``, to be written at ``offset``, has behind its bootloader a partition table and a whole
+    program where that says."""
+    data = Path(image).read_bytes()
+    start = _program_at(image, data[_TABLE_AT - offset :][:_TABLE_BYTES])
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / "program.bin"
+        program.write_bytes(data[start - offset :])
+        try:
+            image_chip(program)
+        except FlashError:
+            raise _damaged(image) from None
+
+
+def _program_at(image, table):
+    """Where on flash the first program of a partition table begins (ESP-IDF: partition tables, binary form)."""
+    rows = [table[at : at + 32] for at in range(0, len(table), 32)]
+    if not rows or not rows[0].startswith(_ROW):
+        raise FlashError(
+            f"{image} is a program without bootloader and partition table: download the chip's .bin, not its .app-bin"
+        )
+    count = next((n for n, row in enumerate(rows) if not row.startswith(_ROW)), len(rows))
+    programs = [struct.unpack_from("<I", row, 4)[0] for row in rows[:count] if row[2] == 0]
+    digest = rows[count][16:] if rows[count:] and rows[count].startswith(b"\xeb\xeb") else None
+    if not programs or digest not in (None, hashlib.md5(table[: count * 32], usedforsecurity=False).digest()):
+        raise _damaged(image)
+    return programs[0]
+
+
+def _damaged(image):
+    return FlashError(f"{image} is damaged (its checksums do not fit): download it again")
+
+
+def _check_port(port):
+    """FlashError or WireError unless it is there; esptool takes addresses as well."""
+    check_port(port)
+    if not port.startswith("/") and "://" not in port and port not in {p.device for p in list_ports.comports()}:
+        raise FlashError(f"there is no {port}; `latchkey board list` shows the ports there are")
 
 
 def commands(plan):
@@ -64,11 +114,13 @@ def commands(plan):
 
 def write(plan):
     """Run them; esptool shows its own progress."""
-    for command in commands(plan):
-        if subprocess.run([sys.executable, "-m", "esptool", *command]).returncode:
-            raise FlashError(
-                f"esptool failed on {plan.port}: hold BOOT, press and let go RESET, let go BOOT, and run the same again"
-            )
+    with sole_use(plan.port):
+        for command in commands(plan):
+            if subprocess.run([sys.executable, "-m", "esptool", *command]).returncode:
+                raise FlashError(
+                    f"esptool failed on {plan.port}: hold BOOT, press and let go RESET, let go BOOT, "
+                    "and run the same again"
+                )
 
 
 def _esptool(*arguments):
@@ -84,16 +136,24 @@ def serial_ports():
 def console_lines(port, end):
     """Lines of text from the console at ``port`` until the monotonic time ``end`` (None: for ever).
 
-    Neither line that a board may take for reset or boot is raised.
+    The port is locked as mpremote locks it, since two readers would take each other's bytes. Neither line that a board
+    may take for reset or boot is raised.
     """
-    line = serial.Serial(baudrate=115200, timeout=0.1)
+    check_port(port)
+    with sole_use(port), _open_quietly(port) as line:
+        yield from _lines(line, end, port)
+
+
+def _open_quietly(port):
+    line = serial.Serial(baudrate=115200, timeout=0.1, exclusive=True)
     line.port, line.dtr, line.rts = port, False, False
     try:
         line.open()
-    except (OSError, serial.SerialException):
+    except (OSError, serial.SerialException) as e:
+        if e.errno in (errno.EAGAIN, errno.EBUSY):
+            raise busy(port) from None
         raise WireError("gone", f"{port} cannot be opened; `latchkey board list` shows the ports there are") from None
-    with line:
-        yield from _lines(line, end, port)
+    return line
 
 
 def _lines(line, end, port):

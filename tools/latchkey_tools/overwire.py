@@ -18,10 +18,12 @@ import time
 
 import serial
 
-from latchkey_tools import children
+from latchkey_tools import build, children, sole
 
 # mpremote says something at least at every file; a file of 20 KB takes 4 s at 115200 baud.
 QUIET_S = 30
+# How long a board that failed already is waited for until its program runs again.
+_BRIEF_S = 5
 
 # While the program is interrupted nobody feeds the watchdog, so it gets ten minutes; then the board starts again.
 LONG_WATCHDOG = """
@@ -57,6 +59,29 @@ class WireError(Exception):
         self.kind = kind
 
 
+def check_port(port):
+    """WireError unless ``port`` is named and, if it is a path, there."""
+    if not port or (port.startswith("/") and not os.path.exists(port)):
+        words = f"there is no {port}" if port else "no port was named"
+        raise WireError("gone", f"{words}; `latchkey board list` shows the ports there are")
+
+
+def sole_use(port):
+    """A context in which no other `latchkey` has ``port``, else WireError.
+
+    mpremote locks a port too, but lets go of it between two runs.
+    """
+    folder = build.BUILD / "ports"
+    folder.mkdir(parents=True, exist_ok=True)
+    name = os.path.realpath(port) if port.startswith("/") else port
+    return sole.user(folder / f"{name.strip('/').replace('/', '-')}.lock", busy(port))
+
+
+def busy(port):
+    """The WireError of a port that somebody else has."""
+    return WireError("busy", f"{port} is in use by another program; stop that, or wait until it has ended")
+
+
 class Wire:
     """``port``: as mpremote takes it. ``quiet_s``: how long nothing may be heard before the board counts as gone."""
 
@@ -66,7 +91,7 @@ class Wire:
 
     def run(self, *arguments, on_line=None):
         """Run mpremote with ``arguments``; returns all it printed. ``on_line``: called with each line as it comes."""
-        self._check_port()
+        check_port(self.port)
         command = [sys.executable, "-m", "mpremote", "connect", self.port, *arguments]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
@@ -82,17 +107,24 @@ class Wire:
 
     def json_lines(self, script):
         """The JSON objects that ``script``, run on the board, prints."""
-        return [found for found in map(_object, self.run("exec", script).splitlines()) if found is not None]
+        return objects(self.run("exec", script))
 
     @contextlib.contextmanager
     def stopped(self, *refusals):
-        """Around what stops the board's program: it is restarted at the end, after ``refusals`` and Ctrl-C as well."""
-        try:
-            yield
+        """Around what stops the board's program: it is restarted at the end, whatever ends it; nobody else gets in.
+
+        ``refusals``: exceptions after which the board still answers, so that its start is waited for.
+        """
+        check_port(self.port)
+        with sole_use(self.port):
+            try:
+                yield
+            except BaseException as end:
+                answers = isinstance(end, (*refusals, KeyboardInterrupt))
+                with contextlib.suppress(WireError):
+                    Wire(self.port, self._quiet_s if answers else min(self._quiet_s, _BRIEF_S)).restart()
+                raise
             self.restart()
-        except (*refusals, KeyboardInterrupt):
-            self.restart()
-            raise
 
     def restart(self):
         """Restart the board and wait until its program says that it has started, or an error; returns what was heard.
@@ -106,7 +138,7 @@ class Wire:
         deadline = time.monotonic() + min(10, self._quiet_s)
         while time.monotonic() < deadline and not any(sign in heard for sign in _STARTED):
             try:
-                with serial.Serial(self.port, 115200, timeout=0.2) as line:
+                with serial.Serial(self.port, 115200, timeout=0.2, exclusive=True) as line:
                     while time.monotonic() < deadline and not any(sign in heard for sign in _STARTED):
                         heard += line.read(line.in_waiting or 1).decode(errors="replace")
             except (OSError, serial.SerialException):
@@ -115,12 +147,10 @@ class Wire:
 
     def interact(self):
         """mpremote's REPL on this terminal, without a reset; returns its exit status."""
-        self._check_port()
-        return subprocess.run([sys.executable, "-m", "mpremote", "connect", self.port, "resume", "repl"]).returncode
-
-    def _check_port(self):
-        if self.port.startswith("/") and not os.path.exists(self.port):
-            raise WireError("gone", f"there is no {self.port}; `latchkey board list` shows the ports there are")
+        check_port(self.port)
+        command = [sys.executable, "-m", "mpremote", "connect", self.port, "resume", "repl"]
+        with sole_use(self.port):
+            return subprocess.run(command).returncode
 
     def _listen(self, process, on_line):
         lines = queue.Queue()
@@ -154,6 +184,11 @@ def _pump(stream, lines):
     except ValueError:
         pass  # closed, since the board fell silent
     lines.put(None)
+
+
+def objects(printed):
+    """The JSON objects among the lines of ``printed``."""
+    return [found for found in map(_object, printed.splitlines()) if found is not None]
 
 
 def _object(line):
