@@ -1,16 +1,18 @@
 """Deploying with the real mpremote onto the unix port as a board: whole, cut off, refused, and again."""
 
 import contextlib
+import hashlib
 import os
 import shutil
 
 import pytest
+import serial
 
 import counts
-from latchkey_tools import boards, deploy, desk
-from latchkey_tools.overwire import WireError
+from latchkey_tools import boards, build, deploy, desk, flash, overwire
+from latchkey_tools.overwire import Wire, WireError
 
-STOCK_BOOT = "# This file is executed on every boot (including wake-boot from deepsleep)\n"
+STOCK_BOOT = deploy.STOCK_BOOT
 
 
 @pytest.fixture
@@ -56,7 +58,8 @@ def board_with(folder, files, **options):
     tree = folder / "tree"
     tree.mkdir()
     for name, text in files.items():
-        (tree / name).write_text(text)
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     with desk.Desk(folder / "desk", tree=tree, **options) as board:
         yield board.power_on(wait=False)
 
@@ -172,41 +175,77 @@ def test_a_board_of_another_architecture_is_refused_untouched(empty):
     "facts, words",
     [
         ({"machine": "Generic ESP32S3 module with ESP32S3"}, "esp32-bulb is for esp32"),
-        ({"mpy": 10 << 10 | 0x206, "version": "1.22.0"}, "1.23 or later"),
+        ({"version": "1.28.2"}, "needs 1.29 or later"),
+        ({"mpy": 10 << 10 | 0x207, "version": "2.0.0"}, "reads other .mpy"),
         ({"frozen": True}, "frozen"),
-        ({"main": "import blink"}, "main.py that is not Latchkey's"),
-        ({"main": "x", "boot": "y"}, "a boot.py and a main.py"),
+        ({"files": {"main.py": "x"}}, "not Latchkey's: main.py. .*mpremote connect P fs cp :main.py"),
+        ({"files": {"a": "x"}}, "not Latchkey's: a. "),
+        ({"files": dict.fromkeys(["main.py", "boot.py", "b/1", "b/2"], "x")}, "b/1, b/2, boot.py and 1 more"),
     ],
 )
 def test_a_board_that_does_not_fit_is_refused_in_clear_words(facts, words):
     good = {"mpy": 10 << 10 | 0x306, "machine": "Generic ESP32 module with ESP32", "version": "1.29.0", "frozen": False}
-    good |= {"boot": STOCK_BOOT, "main": None}
+    good |= {"a": None, "b": None, "files": {"boot.py": sha256(STOCK_BOOT)}}
     board = boards.board("esp32-bulb")
     assert deploy.check(board, "P", good, False) == "xtensawin"
     with pytest.raises(deploy.DeployError, match=words):
         deploy.check(board, "P", good | facts, False)
 
 
-def test_somebody_else_s_files_stay_and_their_main_goes_only_when_told(tmp_path):
-    files = {"main.py": "print('mine')\n", "diary.txt": "dear diary"}
-    with board_with(tmp_path, files) as board:
-        with pytest.raises(deploy.DeployError, match="--replace"):
+def sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "mark, name, words",
+    [
+        ("1\n", "latchkey/old.mpy", ""),
+        ("0\n", "latchkey/old.mpy", ""),
+        ("", "latchkey/old.mpy", ""),
+        ("1\n", "notes.txt", "notes.txt"),
+        ("1\n", "latchkey/uuids.py", "uuids.py"),
+        (None, "blink.mpy", "blink.mpy"),
+        ("v1", "blink.mpy", "blink.mpy"),
+    ],
+)
+def test_what_lies_in_a_folder_is_latchkey_s_only_beside_a_release_and_compiled(mark, name, words):
+    facts = {"a": None, "b": mark, "files": {"b/" + name: "x"}}
+    assert deploy.foreign(facts) == (["b/" + name] if words else [])
+
+
+def test_only_a_boot_py_that_nobody_touched_is_replaced():
+    starter = (deploy.STARTER / "boot.py").read_text()
+    mine = STOCK_BOOT + "x()", starter + "x()", "x()"
+    for text in (STOCK_BOOT, "", starter, *mine):
+        facts = {"a": None, "b": None, "files": {"boot.py": sha256(text)}}
+        assert deploy.foreign(facts) == (["boot.py"] if text in mine else []), text
+    # Who changes a starter adds its digest and leaves the old ones: boards hold them.
+    assert {deploy._sha256(path) for path in deploy.STARTER.glob("*.py")} <= set(deploy._STARTERS)
+
+
+def test_somebody_else_s_files_stay_and_what_is_in_the_way_goes_only_when_told(tmp_path):
+    files = {"boot.py": STOCK_BOOT + "print('mine')\n", "main.py": b"print('\xff')\n", "diary.txt": "dear diary"}
+    with board_with(tmp_path, files | {"a/song.txt": "la", "b": "a file"}) as board:
+        with pytest.raises(deploy.DeployError, match="a/song.txt, b, boot.py and 1 more.*--replace"):
             deploy.deploy("desk", board.serial)
-        assert board.mpremote("fs", "cat", ":main.py").strip() == "print('mine')"
+        assert board.mpremote("fs", "cat", ":boot.py").strip().endswith("print('mine')")
+        assert board.mpremote("fs", "cat", ":a/song.txt").strip() == "la"
         deploy.deploy("desk", board.serial, replace=True)
         assert running(board) == "/flash/a"
         assert board.mpremote("fs", "cat", ":diary.txt").strip() == "dear diary"
+        assert "song" not in board.mpremote("fs", "ls", ":a")
 
 
-def test_the_desk_s_own_image_takes_a_release_too(tmp_path):
+def test_the_desk_s_own_image_takes_one_release_after_another(tmp_path, monkeypatch):
     with desk.Desk(tmp_path) as board:
         board.power_on()
         assert deploy.deploy("desk", board.serial).number == 1
-        assert running(board) == "/flash/a"
+        monkeypatch.setattr(deploy, "release", with_one_more_file(deploy.release, tmp_path))
+        assert deploy.deploy("desk", board.serial).number == 2
 
 
 def test_a_full_file_system_is_told_before_anything_is_touched_and_when_it_happens(tmp_path, monkeypatch):
-    with board_with(tmp_path, {"boot.py": STOCK_BOOT, "huge": "x" * 900_000}) as board:
+    with board_with(tmp_path, {"boot.py": STOCK_BOOT, "huge": "x" * 1_950_000}) as board:
         with pytest.raises(deploy.DeployError, match="too full: [0-9]+ KB are needed"):
             deploy.deploy("desk", board.serial)
         assert "main.py" not in board.mpremote("fs", "ls")
@@ -222,6 +261,8 @@ def test_a_full_file_system_is_told_before_anything_is_touched_and_when_it_happe
 def test_a_port_that_vanishes_or_never_was_is_told(empty):
     with pytest.raises(WireError, match="there is no /dev/nowhere"):
         deploy.deploy("desk", "/dev/nowhere")
+    with pytest.raises(WireError, match="no port was named; .*board list"):
+        deploy.deploy("desk", "")
     serial = empty.serial
 
     def unplug(done, _total, _words):
@@ -231,3 +272,43 @@ def test_a_port_that_vanishes_or_never_was_is_told(empty):
     with pytest.raises(WireError) as caught:
         deploy.deploy("desk", serial, quiet_s=3, on_step=unplug)
     assert caught.value.kind in ("gone", "silent", "failed") and not os.path.exists(serial)
+
+
+@pytest.mark.parametrize("end", [WireError("full", "x"), deploy.DeployError("x"), KeyboardInterrupt(), MemoryError()])
+def test_a_stopped_board_is_restarted_whatever_ends_it(tmp_path, monkeypatch, end):
+    restarts = []
+
+    def restart(wire):
+        restarts.append(wire._quiet_s)
+        raise WireError("silent", "hides no other failure")
+
+    monkeypatch.setattr(Wire, "restart", restart)
+    (tmp_path / "port").touch()
+    with pytest.raises(type(end), match=None if isinstance(end, KeyboardInterrupt | MemoryError) else "^x$"):
+        with Wire(str(tmp_path / "port")).stopped(deploy.DeployError):
+            raise end
+    answers = isinstance(end, deploy.DeployError | KeyboardInterrupt)
+    assert restarts == [overwire.QUIET_S if answers else 5]
+
+
+def test_docs_name_the_oldest_micropython_that_is_accepted():
+    assert f"MicroPython {deploy.oldest()} or later" in (build.ROOT / "docs" / "boards.md").read_text()
+
+
+def test_who_looks_at_the_console_and_who_deploys_keep_each_other_out():
+    ours, theirs = os.openpty()
+    try:
+        port = os.ttyname(theirs)
+        with overwire.sole_use(port):
+            with pytest.raises(WireError, match="in use by another program") as caught:
+                list(flash.console_lines(port, 0))
+            assert caught.value.kind == "busy"
+            with pytest.raises(WireError, match="in use"):
+                deploy.deploy("desk", port)
+        with serial.Serial(port, exclusive=True):  # as mpremote has it
+            with pytest.raises(WireError, match="in use"):
+                list(flash.console_lines(port, 0))
+        assert list(flash.console_lines(port, 0)) == []
+    finally:
+        os.close(ours)
+        os.close(theirs)

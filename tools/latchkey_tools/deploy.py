@@ -16,8 +16,21 @@ from latchkey_tools.overwire import LONG_WATCHDOG, Wire, WireError
 # The self-test costs flash but no RAM.
 ROOTS = ("main", "boot", "wire", "selftest")
 STARTER = boards.COMMON / "start"
-_OURS = "# Latchkey's starter"
-_STOCK = "# This file is executed on every boot"
+# What the firmware is written for; the sensors sleep with a function of 1.27.
+OLDEST = (1, 29)
+# SHA-256 of every starter there ever was: a board may hold any of them.
+_STARTERS = (
+    "f9f7ddf2ee45a706d58a9f5be51d6b892a17c1cbbff53aefd44624b418e18954",
+    "f505d9c8308e6e7f31b951d27ea13e21aa100574c9a88a7e9324186f0d670507",
+)
+# The boot.py that MicroPython makes (ports/esp32/modules/inisetup.py): who writes below its comments owns it.
+STOCK_BOOT = """# This file is executed on every boot (including wake-boot from deepsleep)
+#import esp
+#esp.osdebug(None)
+#import webrepl
+#webrepl.start()
+"""
+_KNOWN = (*_STARTERS, *(hashlib.sha256(text.encode()).hexdigest() for text in (STOCK_BOOT, "")))
 
 # sys.implementation._mpy >> 10 counts these (docs: reference/mpyfiles).
 _ARCHITECTURES = "none x86 x64 armv6 armv6m armv7m armv7em armv7emsp armv7emdp xtensa xtensawin rv32imc rv64imc".split()
@@ -32,17 +45,21 @@ def digest(path):
             if not n:
                 return binascii.hexlify(h.digest()).decode()
             h.update(memoryview(b)[:n])
-def walk(folder):
+def tell(path):
     try:
-        found = list(os.ilistdir(folder))
+        print(json.dumps({"file": path, "sha256": digest(path)}))
     except OSError:
-        return
+        pass
+def walk(path):
+    try:
+        found = list(os.ilistdir(path))
+    except OSError:
+        return tell(path)
     for entry in found:
-        path = folder + "/" + entry[0]
         if entry[1] == 0x4000:
-            walk(path)
+            walk(path + "/" + entry[0])
         else:
-            print(json.dumps({"file": path, "sha256": digest(path)}))
+            tell(path + "/" + entry[0])
 """
 
 _FACTS = (
@@ -50,11 +67,11 @@ _FACTS = (
     + _HASH
     + """
 import sys
-def text(path, n):
+def text(path):
     try:
         with open(path) as f:
-            return f.read(n)
-    except OSError:
+            return f.read(12)
+    except (OSError, ValueError):
         return None
 path = sys.path[:]
 sys.path[:] = [".frozen"]
@@ -66,8 +83,8 @@ except ImportError:
     frozen = False
 sys.path[:] = path
 space = os.statvfs(os.getcwd())
-walk("a")
-walk("b")
+for path in ("a", "b", "boot.py", "main.py"):
+    walk(path)
 print(json.dumps({
     "mpy": getattr(sys.implementation, "_mpy", 0),
     "machine": getattr(sys.implementation, "_machine", ""),
@@ -75,16 +92,23 @@ print(json.dumps({
     "frozen": frozen,
     "block": space[0],
     "free": space[0] * space[3],
-    "a": text("a/release", 12),
-    "b": text("b/release", 12),
-    "boot": text("boot.py", 2000),
-    "main": text("main.py", 2000),
+    "a": text("a/release"),
+    "b": text("b/release"),
 }))
 """
 )
 
+# A release that is not whole counts as 0 and marks its folder as Latchkey's. What may be in the folder's place is a
+# file: a folder that holds something cannot be removed.
 _PREPARE = """
 import os
+for act in (os.remove, os.mkdir):
+    try:
+        act(%(folder)r)
+    except OSError:
+        pass
+with open(%(folder)r + "/release", "w") as f:
+    f.write("0\\n")
 for path in %(remove)r:
     try:
         os.remove(path)
@@ -109,6 +133,7 @@ for source, target in %(copy)r:
 _COMMIT = """
 with open(%(path)r, "w") as f:
     f.write(%(text)r)
+tell(%(path)r)
 """
 
 
@@ -153,7 +178,7 @@ def release(board, arch):
 def deploy(board_name, port, replace=False, quiet_s=None, on_step=None):
     """Bring ``board_name``'s firmware onto the board at ``port``; returns a Report.
 
-    ``replace``: overwrite a boot.py or main.py that is somebody else's. ``on_step(done, total, words)`` hears progress.
+    ``replace``: also over files in the way that are somebody else's. ``on_step(done, total, words)`` hears progress.
     """
     step = on_step or (lambda done, total, words: None)
     board = boards.board(board_name)
@@ -171,13 +196,16 @@ def deploy(board_name, port, replace=False, quiet_s=None, on_step=None):
 
 
 def read_facts(wire):
-    """What the board is and holds: a dict; ``files`` maps what lies in the two folders to SHA-256."""
+    """What the board is and holds: a dict; ``files`` maps what lies in the two folders and the starter to SHA-256."""
     found = wire.json_lines(_FACTS)
     facts = next((one for one in found if "mpy" in one), None)
     if facts is None:
         raise WireError("silent", f"the board on {wire.port} did not say what it is; run the same again")
-    facts["files"] = {one["file"]: one["sha256"] for one in found if "sha256" in one}
-    return facts
+    return facts | {"files": _digests(found)}
+
+
+def _digests(found):
+    return {one["file"]: one["sha256"] for one in found if "sha256" in one}
 
 
 def check(board, port, facts, replace):
@@ -189,21 +217,44 @@ def check(board, port, facts, replace):
     chip = facts["machine"].rpartition(" with ")[2].replace("-", "").lower()
     if board.mcu != "unix" and chip != board.mcu:
         raise DeployError(f"{here}, but {board.name} is for {board.mcu}: wrong --board or wrong --port")
+    if _version(facts) < OLDEST:
+        raise DeployError(f"{port} runs MicroPython {facts['version']}: Latchkey needs {oldest()} or later, flash that")
     if facts["mpy"] & 0x3FF != 0x306:
-        raise DeployError(f"{port} runs MicroPython {facts['version']}, too old for our .mpy: flash 1.23 or later")
+        raise DeployError(f"{port} runs MicroPython {facts['version']}, which reads other .mpy: flash {oldest()}")
     if facts["frozen"]:
         raise DeployError(f"{port} has Latchkey frozen into its image, which would win: build and flash a new image")
-    foreign = [f"{name}.py" for name in ("boot", "main") if not _may_replace(facts[name])]
-    if foreign and not replace:
+    found = [] if replace else foreign(facts)
+    if found:
+        names = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
         raise DeployError(
-            f"{port} has a {' and a '.join(foreign)} that is not Latchkey's: save what you need "
-            f"(`mpremote connect {port} fs cp :{foreign[0]} .`), then run this again with --replace"
+            f"{port} has files in the way that are not Latchkey's: {names}. Save what you need "
+            f"(`mpremote connect {port} fs cp :{found[0]} .`), then run this again with --replace"
         )
     return arch
 
 
-def _may_replace(text):
-    return not (text or "").strip() or text.startswith((_OURS, _STOCK))
+def oldest():
+    """The oldest MicroPython that the firmware runs on, as people write it."""
+    return ".".join(map(str, OLDEST))
+
+
+def _version(facts):
+    return tuple(int(n) for n in facts["version"].split(".")[:2])
+
+
+def foreign(facts):
+    """Names of files that a deploy would overwrite or remove, now or next time, and that are not Latchkey's."""
+    return [name for name, digest in sorted(facts["files"].items()) if not _may_go(name, digest, facts)]
+
+
+def _may_go(name, digest, facts):
+    """A starter as we wrote it, MicroPython's own boot.py, and compiled files in a folder that has our `release`."""
+    if name in ("boot.py", "main.py"):
+        return digest in _KNOWN
+    folder, _, rest = name.partition("/")
+    mark = facts[folder]
+    ours = mark is not None and (not mark.strip() or mark.strip().isdigit())
+    return ours and (rest == "release" or rest.endswith(".mpy"))
 
 
 class Plan:
@@ -216,8 +267,9 @@ class Plan:
         self._running = max("ab", key=numbers.get) if any(numbers.values()) else None
         self._idle = "b" if self._running == "a" else "a"
         self._number = max(numbers.values()) + 1
-        self._wanted = {name: (path, hashlib.sha256(path.read_bytes()).hexdigest()) for name, path in wanted.items()}
-        self._starter = [name for name in ("boot", "main") if facts[name] != (STARTER / f"{name}.py").read_text()]
+        self._wanted = {name: (path, _sha256(path)) for name, path in wanted.items()}
+        starter = {path.name: _sha256(path) for path in sorted(STARTER.glob("*.py"))}
+        self._starter = {name: digest for name, digest in starter.items() if facts["files"].get(name) != digest}
         there = self._there(self._running) if self._running else {}
         self.changed = bool(self._starter) or there != self._hashes()
         self._sort_files(there)
@@ -261,16 +313,16 @@ class Plan:
         sent = self._transfer(wire, step, total)
         step(sent + 2, total, "verifying")
         self._verify(wire)
-        path = f"{self._idle}/release"
-        wire.run("exec", _COMMIT % {"path": path, "text": f"{self._number}\n"})
+        self._commit(wire)
         step(total, total, "switched")
         step(total, total, "done")
 
     def _prepare(self, wire):
         folders = {str(parent) for name in self._wanted for parent in Path(name).parents if str(parent) != "."}
         lists = {
-            "remove": [f"{self._idle}/release"] + [f"{self._idle}/{name}" for name in self._remove],
-            "folders": [self._idle] + [f"{self._idle}/{name}" for name in sorted(folders)],
+            "folder": self._idle,
+            "remove": [f"{self._idle}/{name}" for name in self._remove],
+            "folders": [f"{self._idle}/{name}" for name in sorted(folders)],
             "copy": [(f"{self._running}/{name}", f"{self._idle}/{name}") for name in self._copy],
         }
         wire.run("exec", LONG_WATCHDOG + _PREPARE % lists)
@@ -283,7 +335,7 @@ class Plan:
             target = f":{self._idle}/" if folder == "." else f":{self._idle}/{folder}/"
             arguments += ["fs", "cp", "-f", *paths, target, "+"]
         for name in self._starter:
-            arguments += ["fs", "cp", "-f", STARTER / f"{name}.py", f":{name}.py", "+"]
+            arguments += ["fs", "cp", "-f", STARTER / name, f":{name}", "+"]
         if not arguments:
             return 0
         done = 0
@@ -298,12 +350,18 @@ class Plan:
         return len(self._send)
 
     def _verify(self, wire):
-        found = wire.json_lines(_HASH + f"walk({self._idle!r})")
-        there = {one["file"][2:]: one["sha256"] for one in found if "sha256" in one}
-        wrong = sorted(set(there.items()) ^ set(self._hashes().items()))
+        wanted = {f"{self._idle}/{name}": digest for name, digest in self._hashes().items()} | self._starter
+        there = _digests(wire.json_lines(_HASH + f"for path in {[self._idle, *self._starter]!r}:\n    walk(path)\n"))
+        there.pop(f"{self._idle}/release", None)
+        wrong = sorted(set(there.items()) ^ set(wanted.items()))
         if wrong:
-            words = f"{wrong[0][0]} did not arrive whole; the old release stays in force. Run the same again"
-            raise WireError("differs", words)
+            raise WireError("differs", f"{wrong[0][0]} did not arrive whole, nothing was switched: run the same again")
+
+    def _commit(self, wire):
+        path, text = f"{self._idle}/release", f"{self._number}\n"
+        there = _digests(wire.json_lines(_HASH + _COMMIT % {"path": path, "text": text}))
+        if there != {path: hashlib.sha256(text.encode()).hexdigest()}:
+            raise WireError("differs", f"{path} was not written whole: run the same again")
 
     def report(self, port, arch):
         folder, number = (self._idle, self._number) if self.changed else (self._running, self._number - 1)
@@ -312,6 +370,10 @@ class Plan:
         if not self.changed:
             counts = (len(self._wanted), 0, len(self._wanted), 0)
         return Report(self._board.name, port, arch, folder, number, *counts, self.changed)
+
+
+def _sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _number(text):

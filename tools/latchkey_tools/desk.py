@@ -29,7 +29,8 @@ from latchkey_tools.pki import write_private
 from latchkey_tools.serialport import Bridge
 
 BOARD = build.ROOT / "boards" / "desk"
-IMAGE_SIZE = 1024 * 1024
+# As a chip of 4 MB has it: room for what was on the flash first and two releases besides.
+IMAGE_SIZE = 2 * 1024 * 1024
 READY_WITHIN_S = 30
 DOCUMENT = "/flash/provision.json"
 
