@@ -1,5 +1,7 @@
-# What every frozen board has: asyncio, the modules that MicroPython's port freezes for itself, umqtt, and the firmware.
+# What every frozen board has: asyncio, the modules that MicroPython's port freezes for itself, umqtt, ssl (which the
+# firmware imports itself, for HTTPS), and the firmware.
 freeze("$(PORT_DIR)/modules")
 include("$(MPY_DIR)/extmod/asyncio")
+require("ssl")
 require("umqtt.simple")
 include("../../firmware/manifest.py")

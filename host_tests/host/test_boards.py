@@ -293,7 +293,7 @@ def test_the_watchdog_is_fed_only_while_loop_and_link_make_progress():
 
 def test_every_board_has_its_files_and_a_line_in_the_table():
     table = (boards.FOLDER / "README.md").read_text()
-    files = ("board.json", "mpconfigboard.h", "mpconfigboard.cmake", "sdkconfig.board", "partitions.csv", "manifest.py")
+    files = ("board.json", "mpconfigboard.h", "mpconfigboard.cmake", "manifest.py")
     for name in boards.names():
         assert f"[{name}]({name}/board.md)" in table
         wanted = ("board_config.py", "board.md") + (files if name != "desk" else ("start.py",))
@@ -303,12 +303,36 @@ def test_every_board_has_its_files_and_a_line_in_the_table():
 
 @pytest.mark.parametrize("name", CHIPS)
 def test_a_partition_table_fills_the_flash_without_gap_or_overlap(name):
-    text = (boards.folder(name) / "partitions.csv").read_text()
+    text = read(boards.folder(name) / "partitions.csv") or read(boards.COMMON / "partitions.csv")
     rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines() if line and line[0] != "#"]
     at = 0x9000
     for _label, _kind, _sub, offset, size, *_ in rows:
         assert int(offset, 0) == at
         at += int(size, 0)
-    megabytes = re.search(r"FLASHSIZE_(\d+)MB=y", (boards.folder(name) / "sdkconfig.board").read_text())[1]
-    assert at == int(megabytes) << 20
+    # The board's own settings come last, and the last one counts.
+    settings = read(boards.COMMON / "sdkconfig.latchkey") + read(boards.folder(name) / "sdkconfig.board")
+    assert at == int(re.findall(r"FLASHSIZE_(\d+)MB=y", settings)[-1]) << 20
     assert rows[-1][0] == "vfs"
+
+
+def read(path):
+    return path.read_text() if path.exists() else ""
+
+
+def test_what_boards_share_stands_once():
+    own = {"sdkconfig.board", "partitions.csv", "mpconfigboard.h"}
+    lines = [line for name in CHIPS for file in own for line in set(read(boards.folder(name) / file).splitlines())]
+    shared = "".join(read(boards.COMMON / file) for file in ("sdkconfig.latchkey", "partitions.csv", "latchkey.h"))
+    assert [line for line in lines if line.startswith("CONFIG_") and line in shared.splitlines()] == []
+    tables = [path.read_bytes() for path in boards.FOLDER.glob("*/partitions.csv")]
+    assert len(set(tables)) == len(tables)
+    defines = [line for line in lines if line.startswith("#define") and "_NAME" not in line]
+    assert len(set(defines)) == len(defines)
+
+
+def test_the_board_headers_define_nothing_that_the_port_defines_anyway():
+    """Each of these is guarded by #ifndef, or not there at all, in MicroPython 1.29's ports/esp32/mpconfigport.h."""
+    guarded = {"MICROPY_PY_ESPNOW", "MICROPY_PY_BLUETOOTH", "MICROPY_HW_ENABLE_UART_REPL"}
+    guarded |= {"MICROPY_HW_BOARD_NAME", "MICROPY_HW_MCU_NAME"}
+    defined = {name for path in boards.FOLDER.glob("*/*.h") for name in re.findall(r"#define (\w+)", path.read_text())}
+    assert defined == guarded

@@ -12,13 +12,28 @@ from latchkey_tools import boards, build, closure, desk, manifest, umqtt
 FROZEN = [name for name in boards.names() if name != "desk"]
 
 
+# Modules in C of MicroPython 1.29 on ESP32, and what its manifest brings as Python: asyncio and the port's modules.
+BUILT_IN = set(
+    "_thread array asyncio binascii cryptolib deflate errno esp32 gc hashlib io json machine math micropython network "
+    "os random select socket struct sys time tls vfs".split()
+)
+
+
+def outside(files):
+    """Top modules that ``files`` import and that are not among them."""
+    own = {name.partition("/")[0].removesuffix(".py") for name in files}
+    found = {one for path in files.values() for one in closure.imported(path.read_text(), "latchkey.hw")}
+    return {name.partition(".")[0] for name in found} - own
+
+
 @pytest.mark.parametrize("name", FROZEN)
 def test_a_board_s_manifest_freezes_the_whole_firmware_and_what_it_imports(name):
     found = manifest.read(boards.folder(name) / "manifest.py")
     assert {"main.py", "boot.py", "wire.py", "board_config.py", "firmware/main.py"} <= found.files.keys()
     package = {n.as_posix() for _, n in build.sources() if n.parts[0] == "latchkey"}
     assert package <= found.files.keys()
-    assert found.required >= {"umqtt.simple"} | ({"neopixel"} if "rgb" in name else set())
+    assert found.required == {"ssl", "umqtt.simple"} | ({"neopixel"} if "rgb" in name else set())
+    assert outside(found.files) <= BUILT_IN | {name.partition(".")[0] for name in found.required}
     assert found.elsewhere == {"$(PORT_DIR)/modules", "$(MPY_DIR)/extmod/asyncio"}
     needed = closure.needed(["main", "boot", "wire"], [(boards.folder(name) / "board_config.py").read_text()])
     assert {n.as_posix() for n in needed} <= found.files.keys()
