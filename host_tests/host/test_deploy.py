@@ -153,6 +153,27 @@ def cut_at(board, at):
     return step
 
 
+@pytest.mark.parametrize("name", ["boot.py", "main.py", "a/wire.mpy", "a/release"])
+def test_a_file_that_did_not_arrive_whole_is_told(name):
+    """Every one is read back, the starter and the release's number too."""
+
+    class Read:
+        def __init__(self, there):
+            self._there = there
+
+        def json_lines(self, _script):
+            return [{"file": name, "sha256": digest} for name, digest in self._there.items()]
+
+    facts = {"a": None, "b": None, "files": {}}
+    plan = deploy.Plan(boards.board("desk"), facts, deploy.release(boards.board("desk"), "x64"))
+    whole = {"a/" + n: digest for n, digest in plan._hashes().items()} | plan._starter
+    plan._verify(Read(whole))
+    step = plan._commit if name == "a/release" else plan._verify
+    with pytest.raises(WireError, match=f"{name} .*whole.*run the same again") as caught:
+        step(Read(whole | {name: "damaged"}))
+    assert caught.value.kind == "differs"
+
+
 def test_power_lost_in_the_very_first_deploy_leaves_words_and_a_second_puts_it_right(empty):
     with pytest.raises(WireError):
         deploy.deploy("desk", empty.serial, quiet_s=2, on_step=cut_at(empty, "verifying"))

@@ -1,6 +1,7 @@
 """The self-test of a board, on the desk board: the firmware as .mpy on LittleFS, a small heap, the real mpremote."""
 
 import contextlib
+import os
 
 import pytest
 
@@ -25,6 +26,16 @@ def test_every_row_comes_out_right_on_the_desk_board_which_answers_again_after_i
 def test_a_board_that_is_not_there_is_an_error_with_words(tmp_path):
     with pytest.raises(overwire.WireError, match="there is no .*`latchkey board list`"):
         selftest.run(str(tmp_path / "no-such-port"))
+
+
+def test_a_board_that_says_nothing_is_given_up_soon():
+    ours, theirs = os.openpty()
+    try:
+        with pytest.raises(overwire.WireError, match="fell silent"):
+            selftest.run(os.ttyname(theirs), quiet_s=0.7)
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 @pytest.mark.parametrize("printed", ["", '{"rows": 3, "differ": [], "sha512": "viper"}'])
