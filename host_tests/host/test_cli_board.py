@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from latchkey_tools import boards, desk, flash, overwire, pki
+from latchkey_tools import boards, cli_board, desk, flash, line, overwire, pki
 from latchkey_tools.sim.signing import jwk, new_key
 
 SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
@@ -165,6 +166,52 @@ def test_a_line_without_a_person_stops_after_a_round_and_goes_on_later(deployed,
     assert [d["state"] for d in json.loads(second.stdout)["devices"].values()] == ["done", "done"]
     assert latchkey(*command, cwd=tmp_path).returncode == 0
     assert (tmp_path / "labels.csv").exists() and (tmp_path / "report.json").exists()
+
+
+def test_ctrl_c_in_a_line_loses_no_label_and_leaves_no_board_stopped(deployed, files, tmp_path):
+    systems = [SYSTEM[:-1] + n for n in "34"]
+    devices = [{"system_uuid": system, "config": str(files / "lamp.json")} for system in systems]
+    shared = {name: f"{name}.pem" for name in ("ca", "cert", "key")}
+    (files / "common.json").write_text(json.dumps(shared))
+    (files / "line.json").write_text(json.dumps(devices))
+    command = ["provision", "--line", files / "line.json", "--common", files / "common.json", "--replace"]
+    before = len(deployed.log_text())
+    process = subprocess.Popen(
+        [*LATCHKEY, *map(str, command), "--port", deployed.serial],
+        cwd=tmp_path, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    while "raw REPL" not in deployed.log_text()[before:]:
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    _, words = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in words, words
+    assert "broken off, 1 not begun; the same command goes on from here" in words
+    assert deployed.wait_ready()["system_uuid"] == systems[0]
+    report = json.loads((tmp_path / "report.json").read_text())["devices"]
+    assert {system: result["state"] for system, result in report.items()} == {systems[0]: "done"}
+    assert systems[0] in (tmp_path / "labels.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--port", "b"], "one board has one port"),
+        (["--line", "l.csv", "--port", "a"], "each once"),
+        (["--line", "l.csv", "--https-cert", "c.pem"], "--https-cert is a field of the line's file"),
+        (["--labels", "l.csv"], "--labels is of a line"),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(options, words):
+    done = CliRunner().invoke(cli_board.app, ["provision", "--port", "a", *options])
+    assert done.exit_code == 2 and words in " ".join(done.output.replace("│", " ").split()), done.output
+
+
+def test_a_passphrase_file_in_another_encoding_is_told(tmp_path):
+    (tmp_path / "wifi.txt").write_bytes("Käfer im Keller".encode("latin-1"))
+    options = ["--port", "a", "--wifi-passphrase-file", str(tmp_path / "wifi.txt")]
+    problem = CliRunner().invoke(cli_board.app, ["provision", *options]).exception
+    assert isinstance(problem, line.LineError) and "wifi.txt is not UTF-8" in str(problem)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,18 @@
 """Provisioning over the wire with the real mpremote: one board, a line of several, power cuts, refusals."""
 
+import contextlib
+import copy
 import csv
 import datetime
 import json
 import shutil
 import ssl
 import stat
+import sys
 import threading
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -170,10 +175,11 @@ def test_a_line_goes_on_past_a_failing_board_and_a_second_run_does_only_what_is_
     bad.power_cut()
     heard = []
     run = line.Line(devices, [board.serial for board in row], *paths, quiet_s=3 if len(row) < 4 else 20)
-    run.round(lambda device, result: heard.append(result["state"]))
-    assert heard == ["done", "failed", *["done"] * (len(row) - 2)] and len(run.left) == 1
+    run.round(lambda device, result: heard.append(device["system_uuid"]))
+    assert sorted(heard) == SYSTEMS[: len(row)] and len(run.left) == 1
     report = json.loads(paths[0].read_text())["devices"]
-    assert [report[uuid]["state"] for uuid in SYSTEMS[: len(row)]] == heard
+    states = [report[uuid]["state"] for uuid in SYSTEMS[: len(row)]]
+    assert states == ["done", "failed", *["done"] * (len(row) - 2)]
     assert "fell silent" in report[SYSTEMS[1]]["reason"] and run.failed() == [SYSTEMS[1]]
     assert [board.wait_ready()["name"] for board in (row[0], row[-1])] == ["lamp 0", f"lamp {len(row) - 1}"]
 
@@ -190,16 +196,197 @@ def test_a_line_goes_on_past_a_failing_board_and_a_second_run_does_only_what_is_
     assert SECRETS[0] not in text and not any(row["ap_passphrase"] in text for row in labels)
 
 
-def test_a_refused_document_and_a_board_without_firmware_are_told(boards, files, tmp_path):
+def test_a_refused_document_and_a_board_without_firmware_are_told(boards, files, tmp_path, monkeypatch):
     (board,) = boards(1)
+    lamp = device(files)
+    monkeypatch.setattr(line.judge, "check_document", lambda document: None)
     with pytest.raises(line.LineError, match="the board refused: invalid_field ap_passphrase"):
-        line.provision_one(device(files, ap_passphrase="short"), board.serial)
+        line.provision_one(lamp | {"ap_passphrase": "short"}, board.serial)
     tree = tmp_path / "bare"
     tree.mkdir()
     with desk.Desk(tmp_path / "empty", tree=tree) as bare:
         bare.power_on(wait=False)
         with pytest.raises(WireError, match="latchkey board deploy"):
             line.provision_one(device(files), bare.serial)
+
+
+def test_of_what_broke_off_nothing_stays_on_the_board(boards, files, monkeypatch):
+    (board,) = boards(1)
+    real = Wire.json_lines
+
+    def breaking(wire, script):
+        if script == line._COMMIT:
+            assert "provision.json" in wire.run("fs", "ls")
+            raise KeyboardInterrupt
+        return real(wire, script)
+
+    monkeypatch.setattr(Wire, "json_lines", breaking)
+    with pytest.raises(KeyboardInterrupt):
+        line.provision_one(device(files), board.serial)
+    assert board.wait_ready()["state"] == "unprovisioned"
+    assert "provision.json" not in board.mpremote("fs", "ls")
+
+
+def test_factory_keys_that_a_board_does_not_take_leave_no_copy(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "board_config", SimpleNamespace(Board=dict))
+    (tmp_path / "factory.json").write_bytes(b"{}")
+    with pytest.raises(AttributeError):
+        exec(line._FACTORY)
+    assert not (tmp_path / "factory.json").exists()
+
+
+class Bench:
+    """Stands in for Wire: boards by port, each a function of the label's passphrase called at the commit."""
+
+    def __init__(self, **boards):
+        self.boards = boards
+
+    def __call__(self, port, quiet_s=None):
+        self = copy.copy(self)
+        self.port = port
+        return self
+
+    def stopped(self, *refusals):
+        return contextlib.nullcontext()
+
+    def run(self, *arguments):
+        if arguments[-1] == ":provision.json":
+            self.document = json.loads(arguments[-2].read_text())
+
+    def json_lines(self, script):
+        if script != line._COMMIT:
+            return [{"now": None}]
+        self.boards[self.port](self.document["ap_passphrase"])
+        return [{"ok": True}]
+
+
+def fall_silent(passphrase):
+    raise WireError("silent", "fell silent")
+
+
+@pytest.fixture
+def three(files, tmp_path, monkeypatch):
+    """Begins a line of three devices at ports a, b, c, whose boards are functions."""
+    monkeypatch.chdir(tmp_path)
+    (files / "three.json").write_text(json.dumps([{"system_uuid": system} for system in SYSTEMS[:3]]))
+    devices = line.read_devices(files / "three.json", files / "common.json")
+
+    def begin(**boards):
+        monkeypatch.setattr(line, "Wire", Bench(**boards))
+        return line.Line(devices, list(boards), "report.json", "labels.csv")
+
+    return begin
+
+
+def passphrases():
+    return {row["system_uuid"]: row["ap_passphrase"] for row in csv.DictReader(open("labels.csv"))}
+
+
+def test_one_silent_board_holds_back_nobody_elses_result(three):
+    heard, others_heard = [], threading.Event()
+
+    def hear(device, result):
+        heard.append(device["system_uuid"])
+        assert json.loads(Path("report.json").read_text())["devices"][heard[-1]]["state"] == result["state"]
+        if len(heard) == 2:
+            others_heard.set()
+
+    def wait(passphrase):
+        assert others_heard.wait(10)
+        fall_silent(passphrase)
+
+    run = three(a=wait, b=str, c=str)
+    run.round(hear)
+    assert heard[-1] == SYSTEMS[0] and run.failed() == [SYSTEMS[0]]
+
+
+def test_a_passphrase_is_on_a_label_before_it_goes_to_a_board_and_stays(three):
+    brought = []
+
+    def break_off(passphrase):
+        assert passphrase in passphrases().values()
+        brought.append(passphrase)
+        fall_silent(passphrase)
+
+    run = three(a=break_off, b=str, c=str)
+    run.round(lambda *_: None)
+    assert passphrases()[SYSTEMS[0]] == brought[0] and len(passphrases()) == 3
+    again = three(a=brought.append)
+    again.round(lambda *_: None)
+    assert brought == [passphrases()[SYSTEMS[0]]] * 2 and again.failed() == []
+    assert not any(passphrase in Path("report.json").read_text() for passphrase in passphrases().values())
+
+
+def test_what_failed_in_another_line_does_not_count_here(three, tmp_path):
+    stranger = {SYSTEMS[8]: {"state": "failed", "port": "a", "reason": "fell silent", "unix_s": 1}}
+    (tmp_path / "report.json").write_text(json.dumps({"devices": stranger}))
+    run = three(a=str, b=str, c=str)
+    run.round(lambda *_: None)
+    assert run.failed() == [] and list(run.results) == SYSTEMS[:3]
+    assert json.loads((tmp_path / "report.json").read_text())["devices"].items() >= stranger.items()
+
+
+@pytest.mark.parametrize(
+    "name, content, words",
+    [
+        ("report.json", "[]", "report.json is no report of a line"),
+        ("report.json", "{}", "report.json is no report of a line"),
+        ("report.json", '{"devices": []}', "report.json is no report of a line"),
+        ("report.json", '{"devices": {"a": 1}}', "report.json is no report of a line"),
+        ("report.json", "", "report.json is not JSON"),
+        ("labels.csv", "system,passphrase\r\n", "labels.csv has not the columns of labels"),
+        ("labels.csv", None, "Is a directory: .labels.csv"),
+        ("report.json", None, "Is a directory: .report.json"),
+    ],
+)
+def test_a_report_or_labels_that_cannot_be_used_are_told_before_any_board_is_touched(
+    three, tmp_path, name, content, words
+):
+    if content is None:
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).write_text(content)
+    with pytest.raises((line.LineError, OSError), match=words):
+        three(a=str)
+
+
+def test_labels_go_into_a_folder_that_is_there(files, tmp_path):
+    with pytest.raises(line.LineError, match="l.csv cannot be written: No such file"):
+        line.Line([device(files)], ["a"], tmp_path / "report.json", tmp_path / "nowhere" / "l.csv")
+
+
+def csv_of(files, content):
+    (files / "rows.csv").write_bytes(content)
+    return line.read_devices(files / "rows.csv", files / "common.json")
+
+
+def test_a_csv_without_names_is_told_without_its_values(files):
+    with pytest.raises(line.LineError, match="must name the columns.*wifi_passphrase.*column 1, 2 has") as refusal:
+        csv_of(files, f"{SYSTEMS[0]},SECRETAP1234,name\n".encode())
+    assert "SECRETAP" not in str(refusal.value) and SYSTEMS[0] not in str(refusal.value)
+
+
+def test_a_csv_of_excel_is_read(files):
+    assert csv_of(files, f"\ufeffsystem_uuid,name\r\n{SYSTEMS[0]},Käfer\r\n".encode())[0]["name"] == "Käfer"
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (b"", "must name the columns"),
+        (b"system_uuid;name\n", "column 1 has another name"),
+        ("system_uuid,name\nx,Käfer\n".encode("latin-1"), "rows.csv is not UTF-8: save it as such"),
+        (b"system_uuid,name\nx,y,SECRETAP\n", "more values than the first line has names"),
+        (f"system_uuid,broker_host,broker_port\n{SYSTEMS[0]},a,abc\n".encode(), "broker_port is a number"),
+        (f"system_uuid,broker_port\n{SYSTEMS[0]},1\n".encode(), "broker_host is not"),
+        (f"system_uuid,dev\n{SYSTEMS[0]},ja\n".encode(), "dev is true or false"),
+    ],
+)
+def test_a_csv_that_is_wrong_is_told_in_words(files, content, words):
+    with pytest.raises(line.LineError, match=words) as refusal:
+        csv_of(files, content)
+    assert "SECRETAP" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(
@@ -214,11 +401,24 @@ def test_a_refused_document_and_a_board_without_firmware_are_told(boards, files,
         ([{"system_uuid": SYSTEMS[0], "factory_keys": "common.json"}], "common.json: this is not a key set"),
         ([{"system_uuid": SYSTEMS[0], "dev": "false"}], "jwks.json: this is not a key set with a usable RSA key"),
         ([{"system_uuid": SYSTEMS[0], "config": "cert.pem"}], "cert.pem is not JSON"),
+        ([{"system_uuid": SYSTEMS[0], "ca": "key.pem"}], "key.pem has no single certificate"),
+        ([{"system_uuid": SYSTEMS[0], "ca": "cert.pem"}], "cert.pem is not that of an authority"),
+        ([{"system_uuid": SYSTEMS[0], "factory_keys": "big.json"}], "big.json: .* bytes of factory keys, and .* 4096"),
+        ([{"system_uuid": SYSTEMS[0], "key_set": "big.json"}], "and a device takes 16384 for its provisioning"),
+        ([{"system_uuid": SYSTEMS[0], "ap_passphrase": "short"}], "would refuse this: invalid_field ap_passphrase"),
+        ([{"system_uuid": SYSTEMS[0], "broker_host": "a", "broker_port": 70000}], "broker.port .not an integer"),
+        ([{"system_uuid": "lamp"}], "would refuse this: invalid_field system_uuid"),
+        ([{"config": "seven.json"}], "would refuse this: invalid_field system_uuid"),
+        ([{"system_uuid": 5}], "system_uuid of a device is a text"),
+        ([1], "a device is a JSON object"),
         ([], "names no device"),
         ({}, "not a JSON list"),
     ],
 )
 def test_a_file_of_devices_that_is_wrong_is_told_before_any_board_is_touched(files, rows, words):
     (files / "bad.json").write_text(json.dumps(rows))
+    (files / "seven.json").write_text(json.dumps({"system_uuid": 7}))
+    key_set = json.loads((files / "jwks.json").read_text())
+    (files / "big.json").write_text(json.dumps(key_set | {"x": "x" * 16384}))
     with pytest.raises((line.LineError, ValueError), match=words):
         line.read_devices(files / "bad.json", files / "common.json")

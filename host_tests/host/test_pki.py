@@ -1,12 +1,15 @@
 """The desk's certificate authority: right certificates, private files, and each flaw that tests ask for."""
 
+import base64
 import datetime
 import stat
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from latchkey_tools import pki
+from latchkey_tools import certificate, pki
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +17,7 @@ def desk(tmp_path_factory):
     return pki.make(tmp_path_factory.mktemp("pki") / "certs", "company-example", "792b6149-1daa-488f-b07a-f684503b0586")
 
 
-def certificate(identity):
+def loaded(identity):
     return x509.load_pem_x509_certificate(identity.cert_pem.read_bytes())
 
 
@@ -26,13 +29,71 @@ def test_every_file_is_private(desk):
 
 def test_the_ca_signed_all_three_and_the_device_is_named_by_its_system(desk):
     for identity in (desk.broker, desk.device, desk.simulator):
-        certificate(identity).verify_directly_issued_by(certificate(desk.ca))
-    assert "792b6149-1daa-488f-b07a-f684503b0586" in certificate(desk.device).subject.rfc4514_string()
+        loaded(identity).verify_directly_issued_by(loaded(desk.ca))
+    assert "792b6149-1daa-488f-b07a-f684503b0586" in loaded(desk.device).subject.rfc4514_string()
 
 
 def test_der_and_pem_hold_the_same_certificate_and_key(desk):
-    assert pki.pem_to_der(desk.device.cert_pem.read_bytes()) == desk.device.cert_der.read_bytes()
-    assert pki.pem_to_der(desk.device.key_pem.read_bytes()) == desk.device.key_der.read_bytes()
+    der = {"cert_der": desk.device.cert_der.read_bytes(), "key_der": desk.device.key_der.read_bytes()}
+    expected = {name: base64.b64encode(content).decode() for name, content in der.items()}
+    assert certificate.pair(desk.device.cert_pem, desk.device.key_pem) == expected
+    assert certificate.pair(desk.device.cert_der, desk.device.key_der) == expected
+
+
+def signed(folder, key, names=(), authority=False):
+    """Paths of a self-signed certificate and its key."""
+    now = datetime.datetime.now(datetime.UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "latchkey")])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(1))
+    made = made.add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+    if names:
+        made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
+    digest = None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    (folder / "cert").write_bytes(made.sign(key, digest).public_bytes(serialization.Encoding.PEM))
+    form, how = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / "key").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, how))
+    return folder / "cert", folder / "key"
+
+
+def test_a_file_with_more_in_it_gives_what_was_asked_for(desk, tmp_path):
+    cert, key = desk.device.cert_pem.read_bytes(), desk.device.key_pem.read_bytes()
+    above = "Bag Attributes\n    friendlyName: Käfer\n".encode("latin-1")
+    files = (cert, key + cert), (cert, cert + key), (above + cert, above + key)
+    for number, (cert_file, key_file) in enumerate(files):
+        (tmp_path / f"cert{number}").write_bytes(cert_file)
+        (tmp_path / f"key{number}").write_bytes(key_file)
+        made = certificate.pair(tmp_path / f"cert{number}", tmp_path / f"key{number}")
+        assert made == certificate.pair(desk.device.cert_der, desk.device.key_der)
+    (tmp_path / "ca").write_bytes(above + desk.ca.cert_pem.read_bytes())
+    ca_der = base64.b64encode(desk.ca.cert_der.read_bytes()).decode()
+    assert certificate.authority(tmp_path / "ca") == certificate.authority(desk.ca.cert_der) == ca_der
+
+
+def test_only_the_certificate_of_an_authority_is_one(desk, tmp_path):
+    (tmp_path / "bundle").write_bytes(desk.ca.cert_pem.read_bytes() * 2)
+    (tmp_path / "noise").write_bytes(bytes(range(256)) * 8192)
+    names = ["x" * 60 + f"{n}.example" for n in range(60)]
+    big = signed(tmp_path, ec.generate_private_key(ec.SECP256R1()), names, authority=True)[0]
+    for path, words in (
+        (desk.ca.key_pem, "no single certificate"),
+        (desk.ca.key_der, "no single certificate"),
+        (tmp_path / "noise", "no single certificate"),
+        (tmp_path / "bundle", "no single certificate"),
+        (desk.device.cert_pem, "not that of an authority"),
+        (big, "as DER, and a device takes 4096"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            certificate.authority(path)
+
+
+def test_a_pair_that_no_device_could_use_is_refused(desk, tmp_path):
+    with pytest.raises(ValueError, match="takes RSA and EC keys"):
+        certificate.pair(*signed(tmp_path, ed25519.Ed25519PrivateKey.generate()))
+    for kind, words in (("expired", "has expired"), ("not_yet_valid", "is not valid yet")):
+        flawed = pki.wrong(desk, kind)
+        with pytest.raises(ValueError, match=words):
+            certificate.pair(flawed.cert_pem, flawed.key_pem)
 
 
 def test_load_finds_what_make_left(desk):
@@ -47,13 +108,13 @@ def test_load_of_an_empty_folder_says_what_to_do(tmp_path):
 def test_each_wrong_certificate_has_its_own_flaw(desk):
     now = datetime.datetime.now(datetime.UTC)
     expired, early, misnamed, foreign = (
-        certificate(pki.wrong(desk, k)) for k in ("expired", "not_yet_valid", "wrong_name", "wrong_ca")
+        loaded(pki.wrong(desk, k)) for k in ("expired", "not_yet_valid", "wrong_name", "wrong_ca")
     )
     assert expired.not_valid_after_utc < now
     assert early.not_valid_before_utc > now
     names = misnamed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert "localhost" not in names.get_values_for_type(x509.DNSName)
     with pytest.raises(ValueError):
-        foreign.verify_directly_issued_by(certificate(desk.ca))
+        foreign.verify_directly_issued_by(loaded(desk.ca))
     with pytest.raises(ValueError, match="no such flaw"):
         pki.wrong(desk, "blue")

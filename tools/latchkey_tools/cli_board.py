@@ -19,6 +19,9 @@ Port = Annotated[str, typer.Option(help="Serial port, as mpremote takes it.")]
 Board = Annotated[str, typer.Option(help="A folder of boards/.")]
 Json = Annotated[bool, typer.Option("--json", help="Data for programs.")]
 
+_OF_A_LINE = {"line_file", "common", "report", "labels"}
+_OF_BOTH = {"port", "replace", "as_json"}
+
 
 @app.command("list")
 def list_(as_json: Json = False):
@@ -68,6 +71,7 @@ def deploy_(
 
 @app.command()
 def provision(
+    context: typer.Context,
     port: Annotated[list[str], typer.Option(help="Serial port; again for more of a line's.")],
     config: Annotated[Path | None, typer.Option(help="JSON with system_uuid, slug, issuer and more.")] = None,
     ca: Annotated[Path | None, typer.Option(help="The broker's CA, PEM or DER.")] = None,
@@ -87,6 +91,7 @@ def provision(
     as_json: Json = False,
 ):
     """Give a board its System, certificates, keys and access point; or a line of boards theirs."""
+    _refuse_ignored(context, port)
     if line_file:
         return _line(line.Line(line.read_devices(line_file, common), port, report, labels, replace), as_json)
     given = {"config": config, "ca": ca, "cert": cert, "key": key, "key_set": key_set, "factory_keys": factory_keys}
@@ -95,7 +100,7 @@ def provision(
     if wifi_ssid:
         device["wifi_ssid"] = wifi_ssid
     if wifi_passphrase_file:
-        device["wifi_passphrase"] = wifi_passphrase_file.read_text().strip()
+        device["wifi_passphrase"] = line.text_of(wifi_passphrase_file).strip()
     line.check(device)
     try:
         with show_wait(f"provisioning the board on {port[0]}"):
@@ -109,6 +114,19 @@ def provision(
         show.facts((name.replace("_", " "), value) for name, value in label.items())
 
 
+def _refuse_ignored(context, ports):
+    """What would not be looked at is a mistake: a line's file has all of its devices, and one board has one port."""
+    given = {name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"}
+    if "line_file" in given:
+        ignored, why = given - _OF_A_LINE - _OF_BOTH, "is a field of the line's file or of --common, not an option"
+    else:
+        ignored, why = given & _OF_A_LINE, "is of a line: give --line"
+    if ignored:
+        raise typer.BadParameter(f"--{min(ignored).replace('_', '-')} {why}")
+    if len(ports) > 1 and "line_file" not in given or len(set(ports)) < len(ports):
+        raise typer.BadParameter("one board has one port; a line has several, each once")
+
+
 def _line(run, as_json):
     """Rounds until nothing is left, or nobody is there to change the boards."""
     total = len(run.left)
@@ -120,10 +138,14 @@ def _line(run, as_json):
             words = (result["port"], device["system_uuid"], result["state"], result.get("reason", ""))
             show.say("  ".join(words).rstrip())
 
-        while run.left:
-            run.round(heard)
-            if run.left and not _next_round(len(run.left)):
-                break
+        try:
+            while run.left:
+                run.round(heard)
+                if run.left and not _next_round(len(run.left)):
+                    break
+        except KeyboardInterrupt:
+            show.say(f"broken off, {len(run.left)} not begun; the same command goes on from here")
+            raise
     if as_json:
         show.data({"devices": run.results, "left": len(run.left)})
     if run.left or run.failed():

@@ -1,4 +1,4 @@
-"""What a token says and what a device would say to it, offline, by the firmware's own lines.
+"""What a token says and what a device would say to it or to its provisioning, offline, by the firmware's own lines.
 
 The verdict comes from the modules of ``firmware/latchkey`` itself, so that it is the device's to the letter; they lie
 beside this package in a checkout, as everything else that the tools put onto boards does. The device's ledger and
@@ -47,15 +47,38 @@ def usable_keys(key_set_bytes, dev=True):
         raise WalletError(f"this is not a key set with a usable RSA key ({refusal.code})") from None
 
 
+def check_factory_keys(key_set_bytes, dev):
+    """WalletError unless a device takes this JWKS (bytes) for the keys that it keeps outside its file system."""
+    most = _firmware().limits.FACTORY_KEYS_BYTES
+    if len(key_set_bytes) > most:
+        raise WalletError(f"{len(key_set_bytes)} bytes of factory keys, and a device takes {most}")
+    usable_keys(key_set_bytes, dev)
+
+
+def check_document(document_bytes):
+    """WalletError unless a device takes this document of provisioning (bytes); the text names the field, no value."""
+    firmware = _firmware()
+    most = firmware.limits.PROVISION_BYTES
+    if len(document_bytes) > most:
+        raise WalletError(f"{len(document_bytes)} bytes in all, and a device takes {most} for its provisioning")
+    try:
+        firmware.provision.read(document_bytes)
+    except firmware.errors.LatchkeyError as refusal:
+        words = (refusal.code, getattr(refusal, "field", ""), f"({refusal.message})" if refusal.message else "")
+        raise WalletError(f"the firmware would refuse this: {' '.join(filter(None, words))}") from None
+
+
 def _firmware():
     if not (build.FIRMWARE / "latchkey").is_dir():
-        raise WalletError("checking tokens needs a checkout: the firmware's own lines do it")
+        raise WalletError("checking this needs a checkout: the firmware's own lines do it")
     if str(build.FIRMWARE) not in sys.path:
         sys.path.append(str(build.FIRMWARE))
     import latchkey.claims
     import latchkey.errors
     import latchkey.jwk
     import latchkey.jws
+    import latchkey.limits
+    import latchkey.provision
 
     return latchkey
 

@@ -4,19 +4,20 @@ A device is a dict of FIELDS. A file of devices is CSV with a header or a JSON l
 Secrets travel in a private file to the board alone; the report has none. Labels have one: they are glued to the device.
 """
 
+import contextlib
 import csv
 import io
 import json
 import secrets
+import signal
 import tempfile
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from types import SimpleNamespace
 
-from cryptography.hazmat.primitives.asymmetric import ec
-
-from latchkey_tools import certificate, judge, provision
+from latchkey_tools import judge, provision, show
 from latchkey_tools.overwire import LONG_WATCHDOG, Wire, WireError
 from latchkey_tools.pki import write_private
 from latchkey_tools.wallet import WalletError
@@ -25,7 +26,8 @@ from latchkey_tools.wallet import WalletError
 FIELDS = """system_uuid name slug issuer broker_host broker_port ca cert key https_cert https_key key_set factory_keys
 wifi_ssid wifi_passphrase ap_passphrase config dev""".split()
 PATHS = ("ca", "cert", "key", "https_cert", "https_key", "key_set", "factory_keys", "config")
-_NEEDED = ("system_uuid", "slug", "issuer", "ca", "cert", "key")
+_NOT_TEXT = {"broker_port": (int, str), "dev": (bool, str)}
+_FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _LABEL = ("system_uuid", "name", "host", "access_point", "ap_passphrase")
 # Read off a label by hand: nothing that looks like something else.
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -35,9 +37,17 @@ _COMMIT = 'import wire; wire.provision("provision.json")'
 _FACTORY = """
 from board_config import Board
 import os
-with open("factory.json", "rb") as file:
-    Board().keep_factory_keys(file.read())
-os.remove("factory.json")
+try:
+    with open("factory.json", "rb") as file:
+        Board().keep_factory_keys(file.read())
+finally:
+    os.remove("factory.json")
+"""
+_CLEAR = """
+import os
+for name in ("provision.json", "factory.json"):
+    if name in os.listdir():
+        os.remove(name)
 """
 
 
@@ -49,8 +59,8 @@ def read_devices(path, common=None):
     """Devices of the CSV or JSON file ``path``, each with the values of the JSON file ``common`` where it has none."""
     path = Path(path)
     rows = _rows(path)
-    shared = _resolved(_object(Path(common)), Path(common).parent) if common else {}
-    devices = [shared | _resolved(row, path.parent) for row in rows]
+    shared = _resolved(_object(Path(common)), Path(common)) if common else {}
+    devices = [shared | _resolved(row, path) for row in rows]
     seen = set()
     for device in devices:
         check(device)
@@ -62,13 +72,42 @@ def read_devices(path, common=None):
     return devices
 
 
+def text_of(path):
+    """The text of the file ``path``; LineError if it is not UTF-8. Excel and Notepad begin theirs with a mark."""
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise LineError(f"{path} is not UTF-8: save it as such, which Excel calls CSV UTF-8") from None
+
+
 def _rows(path):
-    if path.suffix == ".csv":
-        return list(csv.DictReader(io.StringIO(path.read_text())))
+    if path.suffix.lower() == ".csv":
+        return _csv_rows(path)
     rows = _json(path)
     if not isinstance(rows, list):
         raise LineError(f"{path} is not a JSON list of devices")
     return rows
+
+
+def _csv_rows(path):
+    names, rows = _csv(path)
+    strange = [str(number) for number, name in enumerate(names, 1) if name not in FIELDS]
+    if strange or not names:
+        # They are not shown: where there is no header, they are values, and a secret may be among them.
+        which = f"; column {', '.join(strange)} has another name" if strange else ""
+        raise LineError(f"the first line of {path} must name the columns, of {' '.join(FIELDS)}, by commas{which}")
+    if any(None in row for row in rows):
+        raise LineError(f"{path}: a line has more values than the first line has names")
+    return rows
+
+
+def _csv(path):
+    """(names in the first line, a dict for each line after it)."""
+    try:
+        reader = csv.DictReader(io.StringIO(text_of(path)))
+        return reader.fieldnames or [], list(reader)
+    except csv.Error as e:
+        raise LineError(f"{path} is not CSV: {e}") from None
 
 
 def _object(path):
@@ -80,81 +119,97 @@ def _object(path):
 
 def _json(path):
     try:
-        return json.loads(path.read_text())
-    except ValueError as e:
+        return json.loads(text_of(path))
+    except (ValueError, RecursionError) as e:
         raise LineError(f"{path} is not JSON: {e}") from None
 
 
-def _resolved(row, folder):
-    """The fields that ``row`` fills, paths made absolute."""
-    unknown = [str(name) for name in row if name not in FIELDS]
+def _resolved(row, path):
+    """The fields that ``row`` of the file ``path`` fills, paths made absolute."""
+    if not isinstance(row, dict):
+        raise LineError(f"{path}: a device is a JSON object")
+    unknown = [name for name in row if name not in FIELDS]
     if unknown:
-        raise LineError(f"no device has {', '.join(unknown)}; known are: {', '.join(FIELDS)}")
+        raise LineError(f"{path}: no device has {', '.join(unknown)}; known are: {', '.join(FIELDS)}")
     filled = {name: value for name, value in row.items() if value not in ("", None)}
-    return {name: str(folder / value) if name in PATHS else value for name, value in filled.items()}
+    wrong = [name for name, value in filled.items() if not isinstance(value, _NOT_TEXT.get(name, str))]
+    if wrong:
+        raise LineError(f"{path}: {', '.join(wrong)} of a device is a text")
+    return {name: str(path.parent / value) if name in PATHS else value for name, value in filled.items()}
 
 
 def check(device):
-    """LineError or ValueError unless ``device`` has what every device needs, and its files are what they should be."""
+    """LineError or ValueError unless a device would take what ``document`` makes of ``device`` now."""
+    label = document(device)[1]
+    device.setdefault("system_uuid", label["system_uuid"])
+
+
+def document(device, ap_passphrase=None):
+    """(document for the wire, label) of ``device``; LineError or ValueError unless a device would take it.
+
+    ``ap_passphrase``: of its access point, where the device names none; by default one is made.
+    """
     absent = [device[name] for name in PATHS if name in device and not Path(device[name]).is_file()]
     if absent:
         raise LineError(f"there is no {absent[0]}")
-    known = _object(Path(device["config"])) if "config" in device else {}
-    missing = [name for name in _NEEDED if name not in device and name not in known]
-    if missing:
-        raise LineError(f"{device.get('system_uuid', 'a device')} has no {', '.join(missing)}")
-    certificate.read(device["cert"], device["key"])
-    _check_https(device)
-    dev = _true(device["dev"]) if "dev" in device else known.get("dev") is True
-    for name in ("key_set", "factory_keys"):
-        if name in device:
-            _check_keys(Path(device[name]), dev)
-    device.setdefault("system_uuid", known.get("system_uuid"))
-
-
-def _check_https(device):
-    """HTTPS has a certificate of its own, ECDSA P-256: RSA signatures would hold a chip for seconds (A2)."""
-    if ("https_cert" in device) != ("https_key" in device):
-        raise LineError("https_cert and https_key go together")
-    if "https_cert" in device:
-        key = certificate.read(device["https_cert"], device["https_key"])[1]
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-            raise LineError(f"{device['https_key']}: HTTPS on a device takes an ECDSA key on P-256")
-
-
-def _check_keys(path, dev):
-    """The board would take any bytes for its factory keys, and have none."""
-    try:
-        judge.usable_keys(path.read_bytes(), dev)
-    except WalletError as e:
-        raise LineError(f"{path}: {e}") from None
-
-
-def document(device):
-    """(document for the wire, label) of a checked ``device``; its access point gets a passphrase if none is given."""
-    config = _object(Path(device["config"])) if "config" in device else {}
-    for name in ("system_uuid", "slug", "issuer", "name"):
-        if name in device:
-            config[name] = device[name]
-    if "broker_host" in device:
-        config["broker"] = {"host": device["broker_host"], "port": int(device.get("broker_port", 8883))}
-    if "wifi_ssid" in device:
-        config["wifi"] = {"ssid": device["wifi_ssid"]}
-    if "dev" in device:
-        config["dev"] = _true(device["dev"])
-    passphrase = device.get("ap_passphrase") or "".join(secrets.choice(_ALPHABET) for _ in range(12))
+    config = _config(device)
+    _check_complete(device, config)
+    key_set = _key_sets(device, config.get("dev") is True)
+    passphrase = device.get("ap_passphrase") or ap_passphrase or _new_passphrase()
     made = provision.document(
         config,
         SimpleNamespace(cert_der=device["ca"]),
         SimpleNamespace(cert_der=device["cert"], key_der=device["key"]),
         https=_https(device),
-        key_set=_object(Path(device["key_set"])) if "key_set" in device else None,
+        key_set=key_set,
         wifi={"passphrase": device["wifi_passphrase"]} if "wifi_passphrase" in device else None,
         ap_passphrase=passphrase,
     )
+    _judged(judge.check_document, device, json.dumps(made).encode())
     host = "latchkey-" + config["system_uuid"][:8].lower()
     label = (config["system_uuid"], config.get("name", ""), host + ".local", host, passphrase)
     return made, dict(zip(_LABEL, label, strict=True))
+
+
+def _config(device):
+    """The configuration in the device's file, and over it what the device says itself."""
+    config = _object(Path(device["config"])) if "config" in device else {}
+    config |= {name: device[name] for name in ("system_uuid", "slug", "issuer", "name") if name in device}
+    if "broker_host" in device:
+        config["broker"] = {"host": device["broker_host"], "port": _port(device)}
+    elif "broker_port" in device:
+        raise LineError(f"{_name(device)}: broker_port is there, and broker_host is not")
+    if "wifi_ssid" in device:
+        config["wifi"] = {"ssid": device["wifi_ssid"]}
+    if "dev" in device:
+        config["dev"] = _flag(device)
+    return config
+
+
+def _check_complete(device, config):
+    missing = [name for name in ("system_uuid", "slug", "issuer") if name not in config]
+    missing += [name for name in ("ca", "cert", "key") if name not in device]
+    if missing:
+        raise LineError(f"{_name(device)} has no {', '.join(missing)}")
+    if ("https_cert" in device) != ("https_key" in device):
+        raise LineError(f"{_name(device)}: https_cert and https_key go together")
+
+
+def _key_sets(device, dev):
+    """The key set to begin with, or None; a board would take any bytes for its factory keys, and have none."""
+    if "factory_keys" in device:
+        _judged(judge.check_factory_keys, device["factory_keys"], Path(device["factory_keys"]).read_bytes(), dev)
+    if "key_set" not in device:
+        return None
+    _judged(judge.usable_keys, device["key_set"], Path(device["key_set"]).read_bytes(), dev)
+    return _object(Path(device["key_set"]))
+
+
+def _judged(verdict, what, *facts):
+    try:
+        verdict(*facts)
+    except WalletError as e:
+        raise LineError(f"{_name(what) if isinstance(what, dict) else what}: {e}") from None
 
 
 def _https(device):
@@ -163,21 +218,53 @@ def _https(device):
     return SimpleNamespace(cert_der=device["https_cert"], key_der=device["https_key"])
 
 
-def _true(text):
-    return str(text).lower() in ("true", "1", "yes")
+def _port(device):
+    try:
+        return int(device.get("broker_port", 8883))
+    except ValueError:
+        raise LineError(f"{_name(device)}: broker_port is a number, such as 8883") from None
 
 
-def provision_one(device, port, replace=False, quiet_s=None):
-    """Provision the board at ``port`` as ``device``; returns its label. WireError, LineError.
+def _flag(device):
+    try:
+        return _FLAGS[str(device["dev"]).lower()]
+    except KeyError:
+        raise LineError(f"{_name(device)}: dev is true or false") from None
 
-    ``replace``: also a board that is another System already.
+
+def _name(device):
+    return device.get("system_uuid", "a device")
+
+
+def _new_passphrase():
+    return "".join(secrets.choice(_ALPHABET) for _ in range(12))
+
+
+def provision_one(device, port, replace=False, quiet_s=None, ap_passphrase=None, keep=lambda label: None):
+    """Provision the board at ``port`` as ``device``; returns its label. WireError, LineError, ValueError.
+
+    ``replace``: also a board that is another System already. ``ap_passphrase``: as of ``document``. ``keep``: called
+    with the label before its passphrase goes to the board, so that a board never has one that nobody knows.
     """
     wire = Wire(port, **({"quiet_s": quiet_s} if quiet_s else {}))
-    made, label = document(device)
+    made, label = document(device, ap_passphrase)
     with wire.stopped(LineError):
         _refuse_another(wire, label["system_uuid"], replace)
-        _send(wire, made, device.get("factory_keys"))
+        keep(label)
+        with _cleared(wire):
+            _send(wire, made, device.get("factory_keys"))
     return label
+
+
+@contextlib.contextmanager
+def _cleared(wire):
+    """Around what copies secrets to a board: if it broke off, none of the copies stays, as far as the board answers."""
+    try:
+        yield
+    except (WireError, KeyboardInterrupt):
+        with contextlib.suppress(WireError):
+            wire.run("exec", _CLEAR)
+        raise
 
 
 def _refuse_another(wire, system, replace):
@@ -203,51 +290,112 @@ def _send(wire, made, factory_keys):
 
 
 class Line:
-    """Many devices over a few ports. ``report`` and ``labels``: paths; what the report calls done is left out."""
+    """Many devices over a few ports. ``report`` and ``labels``: paths; what the report calls done is left out.
+
+    LineError if either cannot be used, before any board is touched. A System that has a label already keeps its
+    passphrase, whatever became of the run that made it.
+    """
 
     def __init__(self, devices, ports, report, labels, replace=False, quiet_s=None):
         self._ports = ports
         self._report = Path(report)
         self._labels = Path(labels)
         self._options = {"replace": replace, "quiet_s": quiet_s}
-        self.results = json.loads(self._report.read_text())["devices"] if self._report.exists() else {}
-        self.left = [d for d in devices if self.results.get(d["system_uuid"], {}).get("state") != "done"]
+        self._systems = [device["system_uuid"] for device in devices]
+        self._known = _results_in(self._report)
+        self._lock = threading.Lock()
+        self._write_report()
+        self._write_labels(_labels_in(self._labels))
+        self.left = [d for d in devices if self._known.get(d["system_uuid"], {}).get("state") != "done"]
+
+    @property
+    def results(self):
+        """{System UUID: result} of this line's devices; the report may hold those of others."""
+        return {system: self._known[system] for system in self._systems if system in self._known}
 
     def round(self, heard):
-        """One device for every port, all at once; ``heard(device, result)`` in the order in which they end."""
+        """One device for every port, all at once; ``heard(device, result)`` in the order in which they end.
+
+        Ctrl-C waits for them: every result is kept, and no board stays stopped or half done.
+        """
         batch, self.left = self.left[: len(self._ports)], self.left[len(self._ports) :]
-        with ThreadPoolExecutor(len(self._ports)) as pool:
-            jobs = [pool.submit(self._one, device, port) for device, port in zip(batch, self._ports, strict=False)]
-            for device, job in zip(batch, jobs, strict=True):
-                self._keep(device, job.result())
-                heard(device, self.results[device["system_uuid"]])
+        with ThreadPoolExecutor(len(self._ports), initializer=_out_of_reach) as pool:
+            pairs = zip(batch, self._ports, strict=False)
+            jobs = {pool.submit(self._one, device, port): device for device, port in pairs}
+            try:
+                for job in as_completed(jobs):
+                    heard(jobs[job], job.result())
+            except KeyboardInterrupt:
+                show.say("the boards at work are finished first")
+                raise
 
     def failed(self):
-        return [uuid for uuid, result in self.results.items() if result["state"] != "done"]
+        """Systems of this line that were tried in vain."""
+        left = {device["system_uuid"] for device in self.left}
+        return [s for s, result in self.results.items() if result["state"] != "done" and s not in left]
 
     def _one(self, device, port):
+        result = {"state": "done", "port": port}
         try:
-            return {"state": "done", "port": port, "label": provision_one(device, port, **self._options)}
+            given = self._label_of(device["system_uuid"]).get("ap_passphrase")
+            provision_one(device, port, **self._options, ap_passphrase=given, keep=self._keep_label)
         except (WireError, LineError, OSError, ValueError) as problem:
-            return {"state": "failed", "port": port, "reason": str(problem)}
+            result |= {"state": "failed", "reason": str(problem)}
+        with self._lock:
+            self._known[device["system_uuid"]] = result | {"unix_s": int(time.time())}
+            self._write_report()
+        return result
 
-    def _keep(self, device, result):
-        """The label before the report: done means that its passphrase is not lost."""
-        label = result.pop("label", None)
-        if label:
-            self._add_label(label)
-        self.results[device["system_uuid"]] = result | {"unix_s": int(time.time())}
-        part = self._report.with_suffix(".part")
-        part.write_text(json.dumps({"devices": self.results}, indent=2) + "\n")
-        part.replace(self._report)
+    def _label_of(self, system):
+        with self._lock:
+            return next((row for row in _labels_in(self._labels) if row["system_uuid"] == system), {})
 
-    def _add_label(self, label):
-        rows = list(csv.DictReader(io.StringIO(self._labels.read_text()))) if self._labels.exists() else []
-        rows = [row for row in rows if row["system_uuid"] != label["system_uuid"]] + [label]
+    def _keep_label(self, label):
+        with self._lock:
+            others = [row for row in _labels_in(self._labels) if row["system_uuid"] != label["system_uuid"]]
+            self._write_labels([*others, label])
+
+    def _write_report(self):
+        text = json.dumps({"devices": self._known}, indent=2) + "\n"
+        _replace(self._report, Path.write_bytes, text.encode())
+
+    def _write_labels(self, rows):
         text = io.StringIO()
         writer = csv.DictWriter(text, _LABEL)
         writer.writeheader()
         writer.writerows(rows)
-        part = self._labels.with_suffix(".part")
-        write_private(part, text.getvalue().encode())
-        part.replace(self._labels)
+        _replace(self._labels, write_private, text.getvalue().encode())
+
+
+def _out_of_reach():
+    """Keep the terminal's Ctrl-C from this thread's mpremote, which inherits what is blocked."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+def _results_in(path):
+    if not path.exists():
+        return {}
+    found = _json(path)
+    results = found.get("devices") if isinstance(found, dict) else None
+    if not isinstance(results, dict) or not all(isinstance(r, dict) and "state" in r for r in results.values()):
+        raise LineError(f"{path} is no report of a line; move it away, or name another with --report")
+    return results
+
+
+def _labels_in(path):
+    if not path.exists():
+        return []
+    names, rows = _csv(path)
+    if tuple(names) != _LABEL or any(None in row for row in rows):
+        raise LineError(f"{path} has not the columns of labels; move it away, or name another with --labels")
+    return rows
+
+
+def _replace(path, write, data):
+    """The whole of ``path`` or nothing."""
+    part = path.with_name(path.name + ".part")
+    try:
+        write(part, data)
+        part.replace(path)
+    except OSError as e:
+        raise LineError(f"{path} cannot be written: {e.strerror}") from None

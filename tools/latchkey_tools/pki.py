@@ -73,14 +73,6 @@ def wrong(pki, kind):
     raise ValueError(f"no such flaw: {kind}; choose from {', '.join(WRONG_KINDS)}")
 
 
-def pem_to_der(pem):
-    """DER bytes of the first certificate or private key in ``pem`` bytes; keys become what mbedtls reads."""
-    if b"CERTIFICATE" in pem:
-        return x509.load_pem_x509_certificate(pem).public_bytes(serialization.Encoding.DER)
-    key = serialization.load_pem_private_key(pem, None)
-    return _key_bytes(key, serialization.Encoding.DER)
-
-
 def _write_server(folder, ca, name, hosts, start=None, end=None):
     return _issue(folder, ca, name, hosts[0], ExtendedKeyUsageOID.SERVER_AUTH, hosts, start, end)
 

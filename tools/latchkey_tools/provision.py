@@ -6,27 +6,23 @@
 ``config`` is the configuration (docs/config.schema.json); the rest are secrets and facts that are kept apart from it.
 """
 
-import base64
 import time
-from pathlib import Path
 
-from latchkey_tools import pki
+from latchkey_tools import certificate
 
 
 def document(config, ca, credentials, key_set=None, wifi=None, ap_passphrase=None, time_unix_s=None, https=None):
     """One JSON-able document. ``ca``, ``credentials`` and ``https``: Identity objects of latchkey_tools.pki; the last
-    for the local API, or None.
+    for the local API, or None. Their ``cert_der`` and ``key_der`` may be PEM files too; ValueError as of
+    latchkey_tools.certificate.
 
     ``key_set``: a JWKS (dict) for the factory keys, None for a device that learns them from its broker. ``wifi``:
     {"ssid", "passphrase"} or None. ``time_unix_s``: the technician's time, by default this machine's.
     """
-    secrets = {
-        "ca_der": _base64(ca.cert_der),
-        "cert_der": _base64(credentials.cert_der),
-        "key_der": _base64(credentials.key_der),
-    }
+    secrets = {"ca_der": certificate.authority(ca.cert_der)}
+    secrets |= certificate.pair(credentials.cert_der, credentials.key_der)
     if https:
-        secrets |= {"https_cert_der": _base64(https.cert_der), "https_key_der": _base64(https.key_der)}
+        secrets |= certificate.https_pair(https.cert_der, https.key_der)
     made = {
         "config": config,
         "credentials": secrets,
@@ -40,10 +36,3 @@ def config(system_uuid, slug, broker_host, broker_port, issuer, **others):
     """The smallest configuration that makes a device ready; ``others`` are further members of the document."""
     made = {"system_uuid": system_uuid, "slug": slug, "issuer": issuer}
     return made | {"broker": {"host": broker_host, "port": broker_port}} | others
-
-
-def _base64(path):
-    """A PEM or DER file as base64 of DER."""
-    content = Path(path).read_bytes()
-    der = pki.pem_to_der(content) if content.startswith(b"-----") else content
-    return base64.b64encode(der).decode()
