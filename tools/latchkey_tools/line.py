@@ -77,7 +77,7 @@ def text_of(path):
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise LineError(f"{path} is not UTF-8: save it as such, which Excel calls CSV UTF-8") from None
+        raise LineError(f"{path} is not UTF-8; save it as UTF-8, which Excel calls CSV UTF-8") from None
 
 
 def _rows(path):
@@ -94,8 +94,9 @@ def _csv_rows(path):
     strange = [str(number) for number, name in enumerate(names, 1) if name not in FIELDS]
     if strange or not names:
         # They are not shown: where there is no header, they are values, and a secret may be among them.
-        which = f"; column {', '.join(strange)} has another name" if strange else ""
-        raise LineError(f"the first line of {path} must name the columns, of {' '.join(FIELDS)}, by commas{which}")
+        which = f"; not so column {', '.join(strange)}" if strange else ""
+        known = " ".join(FIELDS)
+        raise LineError(f"the first line of {path} must name the columns, with commas{which}; known: {known}")
     if any(None in row for row in rows):
         raise LineError(f"{path}: a line has more values than the first line has names")
     return rows
