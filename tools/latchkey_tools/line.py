@@ -13,7 +13,7 @@ import signal
 import tempfile
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -315,19 +315,21 @@ class Line:
         return {system: self._known[system] for system in self._systems if system in self._known}
 
     def round(self, heard):
-        """One device for every port, all at once; ``heard(device, result)`` in the order in which they end.
+        """One device for every port, all at once; ``heard(device, result)`` as each ends, one call at a time.
 
         Ctrl-C waits for them: every result is kept, and no board stays stopped or half done.
         """
         batch, self.left = self.left[: len(self._ports)], self.left[len(self._ports) :]
         with ThreadPoolExecutor(len(self._ports), initializer=_out_of_reach) as pool:
             pairs = zip(batch, self._ports, strict=False)
-            jobs = {pool.submit(self._one, device, port): device for device, port in pairs}
+            jobs = [pool.submit(self._one, device, port, heard) for device, port in pairs]
             try:
-                for job in as_completed(jobs):
-                    heard(jobs[job], job.result())
+                for job in jobs:
+                    job.result()
             except KeyboardInterrupt:
                 show.say("the boards at work are finished first")
+                with _deaf():
+                    wait(jobs)
                 raise
 
     def failed(self):
@@ -335,7 +337,7 @@ class Line:
         left = {device["system_uuid"] for device in self.left}
         return [s for s, result in self.results.items() if result["state"] != "done" and s not in left]
 
-    def _one(self, device, port):
+    def _one(self, device, port, heard):
         result = {"state": "done", "port": port}
         try:
             given = self._label_of(device["system_uuid"]).get("ap_passphrase")
@@ -345,7 +347,7 @@ class Line:
         with self._lock:
             self._known[device["system_uuid"]] = result | {"unix_s": int(time.time())}
             self._write_report()
-        return result
+            heard(device, result)
 
     def _label_of(self, system):
         with self._lock:
@@ -371,6 +373,16 @@ class Line:
 def _out_of_reach():
     """Keep the terminal's Ctrl-C from this thread's mpremote, which inherits what is blocked."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+@contextlib.contextmanager
+def _deaf():
+    """A second Ctrl-C would leave the boards to themselves, stopped."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _results_in(path):
