@@ -14,9 +14,8 @@ import time
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from latchkey_tools import boards, cli_board, desk, flash, line, overwire, pki
+from latchkey_tools import boards, desk, flash, overwire, pki
 from latchkey_tools.sim.signing import jwk, new_key
 
 SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
@@ -193,27 +192,6 @@ def test_ctrl_c_in_a_line_loses_no_label_and_leaves_no_board_stopped(deployed, f
     report = json.loads((tmp_path / "report.json").read_text())["devices"]
     assert {system: result["state"] for system, result in report.items()} == {systems[0]: "done"}
     assert systems[0] in (tmp_path / "labels.csv").read_text()
-
-
-@pytest.mark.parametrize(
-    "options, words",
-    [
-        (["--port", "b"], "one board has one port"),
-        (["--line", "l.csv", "--port", "a"], "each once"),
-        (["--line", "l.csv", "--https-cert", "c.pem"], "--https-cert is a field of the line's file"),
-        (["--labels", "l.csv"], "--labels is of a line"),
-    ],
-)
-def test_an_option_that_would_be_ignored_is_refused(options, words):
-    done = CliRunner().invoke(cli_board.app, ["provision", "--port", "a", *options])
-    assert done.exit_code == 2 and words in " ".join(done.output.replace("│", " ").split()), done.output
-
-
-def test_a_passphrase_file_in_another_encoding_is_told(tmp_path):
-    (tmp_path / "wifi.txt").write_bytes("Käfer im Keller".encode("latin-1"))
-    options = ["--port", "a", "--wifi-passphrase-file", str(tmp_path / "wifi.txt")]
-    problem = CliRunner().invoke(cli_board.app, ["provision", *options]).exception
-    assert isinstance(problem, line.LineError) and "wifi.txt is not UTF-8" in str(problem)
 
 
 @pytest.mark.parametrize(

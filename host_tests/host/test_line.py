@@ -19,9 +19,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from typer.testing import CliRunner
 
 import counts
-from latchkey_tools import desk, line, pki
+from latchkey_tools import cli_board, desk, line, pki
 from latchkey_tools.overwire import Wire, WireError
 from latchkey_tools.sim.signing import jwk, new_key
 
@@ -387,6 +388,27 @@ def test_a_csv_that_is_wrong_is_told_in_words(files, content, words):
     with pytest.raises(line.LineError, match=words) as refusal:
         csv_of(files, content)
     assert "SECRETAP" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--port", "b"], "one board has one port"),
+        (["--line", "l.csv", "--port", "a"], "each once"),
+        (["--line", "l.csv", "--https-cert", "c.pem"], "--https-cert is a field of the line's file"),
+        (["--labels", "l.csv"], "--labels is of a line"),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(options, words):
+    done = CliRunner().invoke(cli_board.app, ["provision", "--port", "a", *options])
+    assert done.exit_code == 2 and words in " ".join(done.output.replace("│", " ").split()), done.output
+
+
+def test_a_passphrase_file_in_another_encoding_is_told(tmp_path):
+    (tmp_path / "wifi.txt").write_bytes("Käfer im Keller".encode("latin-1"))
+    options = ["--port", "a", "--wifi-passphrase-file", str(tmp_path / "wifi.txt")]
+    problem = CliRunner().invoke(cli_board.app, ["provision", *options]).exception
+    assert isinstance(problem, line.LineError) and "wifi.txt is not UTF-8" in str(problem)
 
 
 @pytest.mark.parametrize(
