@@ -11,6 +11,7 @@ import threading
 
 import aiomqtt
 import pytest
+from cryptography.hazmat.primitives import serialization
 from technician import Keyboard
 
 from latchkey_tools import broker, pki
@@ -48,7 +49,7 @@ class Simulated:
 
     def __exit__(self, *_):
         self.process.send_signal(signal.SIGINT)
-        self.process.communicate(timeout=20)
+        _, self.rest = self.process.communicate(timeout=20)
 
 
 def closed_port():
@@ -81,6 +82,25 @@ def test_the_next_node_of_a_cluster_is_tried_and_this_machine_s_cas_vouch_for_it
         )
         assert json.loads(shown.stdout) == retained(node)
         assert set(json.loads(shown.stdout)["keys"][0]) == {"n", "e", "kty", "kid"}
+
+
+def test_it_is_told_once_that_the_broker_is_reached_and_once_that_it_is_lost(certs, tmp_path):
+    ready = ["is reached", "cannot be used", "is reached"]
+    with broker.Broker(certs.folder) as own:
+        words = ["--broker", f"mqtts://localhost:{own.port}", "--ca", certs.ca.cert_pem]
+        simulated = Simulated(tmp_path, *words, "--cert", certs.simulator.cert_pem, "--key", certs.simulator.key_pem)
+        with simulated:
+            for said, then in zip(ready, (own.stop, own.start, lambda: None), strict=True):
+                assert f"the broker localhost:{own.port} {said}" in simulated.process.stderr.readline()
+                then()
+        assert simulated.rest == ""
+
+
+def test_it_is_told_that_no_broker_is_there(tmp_path):
+    port = closed_port()
+    simulated = Simulated(tmp_path, "--broker", f"mqtts://127.0.0.1:{port}")
+    with simulated:
+        assert f"the broker 127.0.0.1:{port} cannot be used" in simulated.process.stderr.readline()
 
 
 def test_a_broker_whose_ca_this_machine_does_not_know_is_not_published_to(certs, node, tmp_path):
@@ -140,9 +160,31 @@ def test_a_password_is_asked_for_at_a_terminal_and_is_not_echoed(tmp_path):
 
 
 def test_a_password_in_the_address_is_refused_without_repeating_it(tmp_path):
-    url = f"mqtts://marie:{PASSWORD}@broker.example.org"
-    done = subprocess.run([*LATCHKEY, "sim", "run", "--broker", url], capture_output=True, text=True, timeout=30)
-    assert done.returncode == 1 and "mqtts://host:port" in done.stderr and PASSWORD not in done.stderr
+    for user in ("marie", ""):
+        url = f"mqtts://{user}:{PASSWORD}@broker.example.org"
+        done = Keyboard(tmp_path).run("sim", "run", "--folder", tmp_path, "--broker", url)
+        assert done.status == 2 and "mqtts://host:port" in done.err and PASSWORD not in done.err
+
+
+def test_what_a_broker_could_not_be_reached_with_is_refused_at_once(certs, tmp_path):
+    key = serialization.load_pem_private_key(certs.device.key_pem.read_bytes(), None)
+    secret = serialization.BestAvailableEncryption(b"secret")
+    locked = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, secret)
+    (tmp_path / "locked").write_bytes(locked)
+    for words, told in (
+        (["--ca", tmp_path / "none"], "No such file"),
+        (["--cert", "/etc/passwd"], "--cert or --key cannot be used"),
+        (["--cert", certs.device.cert_pem, "--key", tmp_path / "locked"], "--cert or --key cannot be used"),
+        (["--key", certs.device.key_pem], "give both"),
+        (["--slug", "a/b+#"], "Domain's name"),
+        (["--system", "cellar"], "System UUID"),
+        (["--algorithm", "none"], "RS512"),
+        (["--broker-kind", "other"], "mosquitto"),
+    ):
+        words = ["--folder", tmp_path / "s", "--broker", "mqtts://localhost:1", *words]
+        done = Keyboard(tmp_path).run("sim", "run", *words)
+        assert done.status == 2 and told in done.err, done
+    assert not (tmp_path / "s").exists()
 
 
 def test_keys_of_a_simulator_that_never_ran_are_told_to_be_none(tmp_path):

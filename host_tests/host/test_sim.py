@@ -323,9 +323,28 @@ def test_drivr_s_own_hosts_are_refused(host):
         publisher.Publisher(None, publisher.Target(host, 8883, None, None, None))
 
 
-@pytest.mark.parametrize("url", ["http://localhost", "mqtt://broker.example.org", "mqtts://", "mqtts://u:p@localhost"])
+# What Python's IDNA codec turns into mqtt.drivr.cloud: another full stop, wide letters, and what it drops.
+OTHER_LETTERS = ["mqtt.drivr\u3002cloud", "mqtt.\uff44rivr.cloud", "mqtt.drivr.clou\u00add", "mqtt.drivr\uff61cloud"]
+OTHER_LETTERS += ["mqtt.\u200bdrivr.cloud", "mqtt.drivr\uff0ecloud", "br\u00fccke.example"]
+
+
+@pytest.mark.parametrize("host", OTHER_LETTERS)
+def test_a_broker_s_name_in_other_letters_than_ascii_is_refused(host):
+    with pytest.raises((Refused, ValueError), match="in ASCII|mqtts://host:port"):
+        parse_broker(f"mqtts://{host}:8883", "ca.pem")
+    with pytest.raises(Refused, match="in ASCII"):
+        publisher.Publisher(None, publisher.Target(host, 8883, None, None, None))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://localhost", "mqtt://broker.example.org", "mqtts://", "mqtts://u:p@localhost", "mqtts://:p@localhost"),
+        *("mqtts://localhost:port", "mqtts://[::1", "mqtts://localhost?password=p", "mqtts://localhost/#p"),
+    ],
+)
 def test_broker_addresses_that_make_no_sense_are_refused(url):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="mqtt"):
         parse_broker(url, "ca.pem")
 
 

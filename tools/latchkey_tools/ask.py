@@ -1,6 +1,7 @@
 """Questions to whoever sits at the terminal; data and answers stay apart, so they go to standard error."""
 
 import contextlib
+import getpass
 import sys
 
 import typer
@@ -15,22 +16,36 @@ def require_yes(question, yes):
     if not sys.stdin.isatty():
         show.say("there is no terminal to ask at: give --yes")
         raise typer.Exit(2)
-    with _ctrl_c():
+    with _ends():
         if not typer.confirm(question, err=True):
             raise typer.Exit(1)
 
 
-@contextlib.contextmanager
-def _ctrl_c():
-    """Ctrl-C at a question ends as it does everywhere; click makes exit status 1 of it."""
-    try:
-        yield
-    except typer.Abort as abort:
-        print(file=sys.stderr)
-        raise typer.Exit(130 if isinstance(abort.__context__, KeyboardInterrupt) else 1) from None
-
-
 def word(question):
     """What is typed, without blanks around it."""
-    with _ctrl_c():
+    with _ends():
         return typer.prompt(question, err=True).strip()
+
+
+def secret(question, without):
+    """What is typed and not shown; ValueError(``without``) where there is no terminal, or nothing is typed."""
+    typed = ""
+    if sys.stdin.isatty():
+        with _ends():
+            typed = getpass.getpass(f"{question} (not shown): ")
+    if not typed:
+        raise ValueError(without)
+    return typed
+
+
+@contextlib.contextmanager
+def _ends():
+    """Ctrl-C at a question ends as it does everywhere; click makes exit status 1 of it. Ctrl-D is no answer."""
+    try:
+        yield
+    except (typer.Abort, EOFError) as end:
+        print(file=sys.stderr)
+        if isinstance(end.__context__, KeyboardInterrupt):
+            raise typer.Exit(130) from None
+        show.say("there was no answer, so nothing was changed")
+        raise typer.Exit(1) from None

@@ -2,22 +2,21 @@
 
 import asyncio
 import contextlib
-import getpass
 import json
 import os
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from latchkey_tools import pki, show
-from latchkey_tools.sim import server
+from latchkey_tools import ask, children, cloud_api, options, pki, show
+from latchkey_tools.options import AsJson, Duration, Out, System
+from latchkey_tools.sim import server, timespan
 from latchkey_tools.sim.client import Client
 from latchkey_tools.sim.cloud import published_key_set
-from latchkey_tools.sim.publisher import parse_broker
+from latchkey_tools.sim.publisher import parse_broker, tls_context
 
 app = typer.Typer(no_args_is_help=True, help="The DRIVR simulator: a cloud on this machine, for development only.")
 
@@ -30,16 +29,20 @@ Folder = Annotated[
         show_default="in the user's configuration folder",
     ),
 ]
-System = Annotated[str, typer.Argument(help="System UUID of the device.")]
 TokenUuid = Annotated[str, typer.Argument(metavar="UUID", help="The token's uuid, as `latchkey sim list` shows it.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print data for scripts.")]
+SLUG_HELP = "The Domain's name in topics."
+Slug = Annotated[str, typer.Option(help=SLUG_HELP, callback=options.checked(cloud_api.checked_slug))]
+Systems = Annotated[
+    list[str] | None,
+    typer.Option(help="System UUID to list for; may be repeated.", callback=options.checked(options.a_system)),
+]
 
 
 @app.command()
 def run(
     folder: Folder = HOME,
-    slug: Annotated[str, typer.Option(help="The Domain's name in topics.")] = "company-example",
-    system: Annotated[list[str] | None, typer.Option(help="System UUID to list for; may be repeated.")] = None,
+    slug: Slug = "company-example",
+    system: Systems = None,
     broker: Annotated[
         list[str] | None,
         typer.Option(help="mqtts://host:port of your own broker, repeated for a cluster's nodes; else one is started."),
@@ -52,39 +55,42 @@ def run(
     user: Annotated[
         str | None, typer.Option(help="User name at the broker; LATCHKEY_BROKER_PASSWORD, or a prompt, has the rest.")
     ] = None,
-    broker_kind: Annotated[str | None, typer.Option(help="Of the broker that is started: mosquitto or amqtt.")] = None,
-    algorithm: Annotated[str | None, typer.Option(help="RS512 or RS256.")] = None,
+    broker_kind: Annotated[
+        Literal["mosquitto", "amqtt"] | None, typer.Option(help="Of the broker that is started.")
+    ] = None,
+    algorithm: Annotated[Literal["RS512", "RS256"] | None, typer.Option(help="What tokens are signed with.")] = None,
     issuer: Annotated[str | None, typer.Option(help="The tokens' iss; else https://SLUG.api.drivr.cloud.")] = None,
     port: Annotated[int, typer.Option(help="Port of the GraphQL API on 127.0.0.1; 0 for a free one.")] = 0,
 ):
     """Run until Ctrl-C. Prints where it listens; binds loopback only; refuses DRIVR's own hosts."""
-    if algorithm not in (None, "RS256", "RS512"):
-        raise ValueError("--algorithm is RS512 or RS256")
     settings = {"algorithm": algorithm} if algorithm else {}
+    children.stop_on_any_signal()
     with contextlib.ExitStack() as stack:
         if broker:
-            targets = [parse_broker(url, ca, cert, key, *_login(user)) for url in broker]
+            targets = _targets(broker, (ca, cert, key), user)
         else:
             targets = [_own_broker(stack, folder, slug, broker_kind)]
-        asyncio.run(server.serve(folder, slug, targets, system or (), issuer, port, settings, _tell))
+        asyncio.run(server.serve(folder, slug, targets, system or (), issuer, port, settings, _tell, _say))
 
 
 @app.command()
 def create(
     system: System,
-    duration: Annotated[str, typer.Option(help="1D, P1D, PT1H or seconds.")] = "1D",
+    duration: Duration = "1D",
     permanent: Annotated[str | None, typer.Option(metavar="NAME", help="Make a permanent token of this name.")] = None,
     device: Annotated[str, typer.Option(help="requestedDevice, as the mutation wants it.")] = "smart-bulb",
-    out: Annotated[Path | None, typer.Option(help="Write the token to this file, mode 0600, instead.")] = None,
+    out: Out = None,
     folder: Folder = HOME,
+    as_json: AsJson = False,
 ):
     """Make a token with DRIVR's mutation and print it."""
+    options.refuse_both(out, as_json)
     client = Client(folder)
     if permanent:
         token = client.create_permanent_token(system, permanent)
     else:
         token = client.create_token(system, duration, device)
-    _deliver(token, out)
+    _deliver(token, out, as_json)
 
 
 @app.command()
@@ -93,30 +99,39 @@ def revoke(
     leave: Annotated[bool, typer.Option("--leave", help="By leaving the list, instead of by status.")] = False,
     status: Annotated[str, typer.Option(help="The status that the list shows then.")] = "DEACTIVATED",
     folder: Folder = HOME,
+    as_json: AsJson = False,
 ):
     """Revoke a token."""
     Client(folder).revoke(uuid, leave, status)
-    _say(f"{uuid} {'has left the list' if leave else 'is ' + status}")
+    if as_json:
+        return show.data({"uuid": uuid, "status": None if leave else status})
+    show.say(f"{uuid} {'has left the list' if leave else 'is ' + status}")
 
 
 @app.command()
 def extend(
     uuid: TokenUuid,
-    duration: Annotated[str, typer.Argument(help="From now: 1D, P1D, PT1H or seconds.")],
-    out: Annotated[Path | None, typer.Option(help="Write the token to this file, mode 0600, instead.")] = None,
+    duration: Annotated[
+        str, typer.Argument(help=f"From now: {options.SPAN_HELP}", callback=options.checked(timespan.parse_s))
+    ],
+    out: Out = None,
     folder: Folder = HOME,
+    as_json: AsJson = False,
 ):
     """Move a token's end; its uuid stays, and the new jwt is printed."""
-    _deliver(Client(folder).extend(uuid, duration), out)
+    options.refuse_both(out, as_json)
+    _deliver(Client(folder).extend(uuid, duration), out, as_json)
 
 
 @app.command()
 def rotate(
     keep_old: Annotated[bool, typer.Option("--keep-old", help="Leave the old key in the key set.")] = False,
     folder: Folder = HOME,
+    as_json: AsJson = False,
 ):
     """Sign with a new key from now on; prints its kid."""
-    print(Client(folder).rotate(keep_old))
+    kid = Client(folder).rotate(keep_old)
+    return show.data({"kid": kid}) if as_json else print(kid)
 
 
 @app.command()
@@ -130,7 +145,7 @@ def list_(system: System, folder: Folder = HOME, as_json: AsJson = False):
     """The tokens of a System, newest first; the tokens themselves are not shown."""
     records = [{name: value for name, value in r.items() if name != "token"} for r in Client(folder).tokens(system)]
     if as_json:
-        return print(json.dumps(records, indent=2))
+        return show.data(records)
     table = show.table("uuid", "status", "created", "ends", "roles", whole=("uuid", "status"))
     for r in records:
         roles = ", ".join(role["name"] for role in r["roles"])
@@ -143,11 +158,14 @@ def list_(system: System, folder: Folder = HOME, as_json: AsJson = False):
 def set_(
     changes: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="Fields of SimulationInput.")],
     folder: Folder = HOME,
+    as_json: AsJson = False,
 ):
     """Change how the cloud behaves, e.g. retainedLists=false createdAtOffset=-1 omitUpdatedAt=true."""
     settings = dict(_setting(change) for change in changes)
     Client(folder).configure(**settings)
-    _say("now " + ", ".join(f"{name} is {value}" for name, value in settings.items()))
+    if as_json:
+        return show.data(settings)
+    show.say("now " + ", ".join(f"{name} is {value}" for name, value in settings.items()))
 
 
 def _when(text):
@@ -161,8 +179,8 @@ def _when(text):
 def _setting(change):
     name, equals, text = change.partition("=")
     if not equals:
-        raise ValueError(f"{change}: write NAME=VALUE")
-    with contextlib.suppress(ValueError):
+        raise typer.BadParameter(f"{show.plain(change)}: write NAME=VALUE")
+    with contextlib.suppress(ValueError, RecursionError):
         return name, json.loads(text)
     return name, text
 
@@ -174,32 +192,44 @@ def _own_broker(stack, folder, slug, kind):
     if not (certificates / "broker.key.pem").exists():
         pki.make(certificates, slug)
     broker = stack.enter_context(Broker(certificates, kind))
-    _say(f"broker ({broker.kind}, a client certificate is required): mqtts://localhost:{broker.port}")
-    _say(f"certificates for a device: {certificates}/ca.cert.der, device.cert.der, device.key.der")
+    show.say(f"broker ({broker.kind}, a client certificate is required): mqtts://localhost:{broker.port}")
+    show.say(f"certificates for a device: {certificates}/ca.cert.der, device.cert.der, device.key.der")
     identity = broker.pki.simulator
     return parse_broker(f"mqtts://localhost:{broker.port}", broker.pki.ca.cert_pem, identity.cert_pem, identity.key_pem)
+
+
+def _targets(brokers, files, user):
+    """Targets for the addresses; ``files``: CA, certificate and key, which are tried at once."""
+    with options.usage():
+        targets = [parse_broker(url, *files) for url in brokers]
+        for target in targets:
+            try:
+                tls_context(target)
+            except OSError as error:
+                raise ValueError(f"--ca, --cert or --key cannot be used: {error.strerror or error}") from None
+    login = dict(zip(("user", "password"), _login(user), strict=True))
+    return [target._replace(**login) for target in targets]
 
 
 def _login(user):
     """(user, password): the password from the environment or a prompt, never from argv, where others see it."""
     if not user:
         return None, None
-    return user, os.environ.get("LATCHKEY_BROKER_PASSWORD") or getpass.getpass(f"Password of {user} (not shown): ")
+    without = "no password: set LATCHKEY_BROKER_PASSWORD, or run this at a terminal to be asked for it"
+    return user, os.environ.get("LATCHKEY_BROKER_PASSWORD") or ask.secret(f"Password of {show.plain(user)}", without)
 
 
-def _deliver(token, out):
-    if out:
-        pki.write_private(out, token.jwt.encode())
-        _say(f"{token.uuid} is in {out}")
-    else:
-        _say(token.uuid)
-        print(token.jwt)
+def _deliver(token, out, as_json):
+    if as_json:
+        return show.data({"uuid": token.uuid, "jwt": token.jwt})
+    show.say(f"{token.uuid} is in {out}" if options.deliver(token.jwt, out) else token.uuid)
 
 
 def _tell(line):
     address = json.loads(line)
-    _say(f"GraphQL: {address['url']}  bearer in {address['bearer_file']}; Ctrl-C ends it")
+    show.say(f"GraphQL: {address['url']}  bearer in {address['bearer_file']}; Ctrl-C ends it")
 
 
 def _say(text):
-    print(text, file=sys.stderr, flush=True)
+    """What a broker or its library words, too."""
+    show.say(show.plain(text))

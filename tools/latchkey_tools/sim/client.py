@@ -51,7 +51,7 @@ class Client:
     def url(self):
         try:
             return json.loads((self.folder / server.ADDRESS_NAME).read_text())["url"]
-        except (FileNotFoundError, ValueError) as error:
+        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
             raise SimulatorError(f"no simulator runs over {self.folder}; start one with `latchkey sim run`") from error
 
     @property
@@ -68,9 +68,9 @@ class Client:
                 timeout=20,
                 trust_env=False,
             )
-        except httpx.HTTPError as error:
+            body = answer.json()
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise SimulatorError(f"the simulator does not answer ({type(error).__name__}); is it running?") from error
-        body = answer.json()
         if answer.status_code != 200 or body.get("errors"):
             raise SimulatorError("; ".join(e["message"] for e in body.get("errors", [])) or body.get("error", ""))
         return body["data"]

@@ -7,6 +7,7 @@ somebody else's keys, and this key set would lock its owners out.
 import asyncio
 import json
 import os
+import re
 import ssl
 import urllib.parse
 from collections import deque, namedtuple
@@ -20,6 +21,8 @@ Target = namedtuple("Target", "host port ca cert key user password", defaults=(N
 SYSTEM_CAS = "system"
 
 FORBIDDEN_DOMAIN = "drivr.cloud"
+# Names and addresses as they are asked for. Of other letters Python's IDNA makes these, in too many ways to foresee.
+_HOST = re.compile(r"[\w.:%-]+", re.A)
 HISTORY = 50
 _FENCE_S = 0.3
 _PAUSE_S = (0.2, 0.4, 0.8, 1.5, 3.0)
@@ -34,20 +37,37 @@ def parse_broker(url, ca=None, cert=None, key=None, user=None, password=None):
 
     Without ``ca`` (a PEM file) this machine's own CAs vouch for the broker.
     """
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("mqtts", "mqtt") or not parts.hostname or parts.username or parts.path.strip("/"):
-        raise ValueError("give the broker as mqtts://host:port")
-    refuse_forbidden_host(parts.hostname)
-    if parts.scheme == "mqtt":
-        if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+    scheme, host, port = _address(url)
+    refuse_forbidden_host(host)
+    if scheme == "mqtt":
+        if host not in ("127.0.0.1", "localhost", "::1"):
             raise ValueError("without TLS only a broker on this machine is taken; use mqtts://")
-        return Target(parts.hostname, parts.port or 1883, None, None, None, user, password)
+        return Target(host, port or 1883, None, None, None, user, password)
+    if key and not cert:
+        raise ValueError("a private key goes with a certificate; give both")
     ca, cert, key = (path and str(path) for path in (ca or SYSTEM_CAS, cert, key))
-    return Target(parts.hostname, parts.port or 8883, ca, cert, key, user, password)
+    return Target(host, port or 8883, ca, cert, key, user, password)
+
+
+def _address(url):
+    """(scheme, host, port or None) of a broker's address, which holds nothing else; ValueError repeats none of it."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("give the broker as mqtts://host:port") from None
+    if "@" in parts.netloc:
+        raise ValueError("a login does not belong into the broker's address; give mqtts://host:port, and --user")
+    more = parts.path.strip("/") or parts.query or parts.fragment
+    if parts.scheme not in ("mqtts", "mqtt") or not parts.hostname or more:
+        raise ValueError("give the broker as mqtts://host:port")
+    return parts.scheme, parts.hostname, port
 
 
 def refuse_forbidden_host(host):
     """Raises Refused for DRIVR's own hosts, however they are spelt."""
+    if not _HOST.fullmatch(host):
+        raise Refused("the broker's name has letters that may stand for others; write it in ASCII")
     name = host.rstrip(".").lower()
     if name == FORBIDDEN_DOMAIN or name.endswith("." + FORBIDDEN_DOMAIN):
         raise Refused(f"{host} is DRIVR's own; the simulator never goes there")
@@ -56,10 +76,11 @@ def refuse_forbidden_host(host):
 class Publisher:
     """Keeps what ``cloud`` publishes on one broker; its methods queue messages and never wait for the network.
 
-    ``targets``: one Target, or the nodes of one cluster: when one does not answer, the next is tried.
+    ``targets``: one Target, or the nodes of one cluster: when one does not answer, the next is tried. ``say`` is told
+    in words when the broker is reached, and when it is not or no more; once for each change.
     """
 
-    def __init__(self, cloud, targets):
+    def __init__(self, cloud, targets, say=lambda text: None):
         self.targets = [targets] if isinstance(targets, Target) else list(targets)
         for target in self.targets:
             refuse_forbidden_host(target.host)
@@ -67,6 +88,8 @@ class Publisher:
         self.target = self.targets[0]
         self.connected = False
         self.error = None
+        self._say = say
+        self._told = None
         self._queue = asyncio.Queue()
         self._busy = 0
         self._history = {}
@@ -122,6 +145,7 @@ class Publisher:
                     await self._serve(client)
             except (aiomqtt.MqttError, OSError, TimeoutError) as error:
                 self.error = f"{type(error).__name__}: {error}"
+                self._tell(False, f"cannot be used ({error}); trying again until it can")
                 self.target = self.targets[(self.targets.index(self.target) + 1) % len(self.targets)]
             finally:
                 self.connected = False
@@ -135,6 +159,7 @@ class Publisher:
             self._queue.get_nowait()
         self.publish_all()
         self.connected, self.error = True, None
+        self._tell(True, "is reached; it has the key set and the lists")
         listening = asyncio.create_task(self._listen(client))
         try:
             await self._send_queue(client, listening)
@@ -184,6 +209,11 @@ class Publisher:
             return False
         return bool(kids) and all(k.startswith(signing.KID_PREFIX) and self.cloud.published(k) for k in kids)
 
+    def _tell(self, reached, words):
+        if reached != self._told:
+            self._told = reached
+            self._say(f"the broker {self.target.host}:{self.target.port} {words}")
+
     def _put(self, topic, payload, retain):
         self._queue.put_nowait((topic, payload, retain))
 
@@ -201,10 +231,11 @@ class Publisher:
 
 
 def tls_context(target):
-    """TLS context for a client of ``target``; None where it is reached without TLS."""
+    """TLS context for a client of ``target``; None where it is reached without TLS. OSError for files it cannot use."""
     if not target.ca:
         return None
     context = ssl.create_default_context(cafile=None if target.ca == SYSTEM_CAS else target.ca)
     if target.cert:
-        context.load_cert_chain(target.cert, target.key)
+        # Without a password OpenSSL would ask for an encrypted key's at the terminal, at every reconnect.
+        context.load_cert_chain(target.cert, target.key, password="")
     return context

@@ -33,12 +33,15 @@ def bearer(folder):
     return path.read_text()
 
 
-async def serve(folder, slug, targets, systems=(), issuer=None, port=0, settings=None, on_ready=print):
-    """Serve until SIGINT, SIGTERM, the end of standard input where that is a pipe, or Refused (raised)."""
+async def serve(folder, slug, targets, systems=(), issuer=None, port=0, settings=None, on_ready=print, say=None):
+    """Serve until SIGINT, SIGTERM, the end of standard input where that is a pipe, or Refused (raised).
+
+    ``say`` is told in words how it stands with the broker.
+    """
     folder = Path(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _sole_user(folder):
-        await _serve(folder, slug, targets, systems, issuer, port, settings, on_ready)
+        await _serve(folder, slug, targets, systems, issuer, port, settings, on_ready, say or (lambda text: None))
 
 
 def _sole_user(folder):
@@ -47,7 +50,7 @@ def _sole_user(folder):
     return sole.user(folder / "lock", refusal)
 
 
-async def _serve(folder, slug, targets, systems, issuer, port, settings, on_ready):
+async def _serve(folder, slug, targets, systems, issuer, port, settings, on_ready, say):
     # Here, since every start of the command, completion's too, would wait for GraphQL otherwise.
     from latchkey_tools.sim import api
 
@@ -55,7 +58,7 @@ async def _serve(folder, slug, targets, systems, issuer, port, settings, on_read
     cloud.set(**(settings or {}))
     for system_uuid in systems:
         cloud.add_system(system_uuid)
-    publisher = Publisher(cloud, targets)
+    publisher = Publisher(cloud, targets, say)
     server, listening = _http_server(api.make_app(cloud, publisher, bearer(folder)), port)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}/graphql"
     address = {"url": url, "bearer_file": str(folder / BEARER_NAME)}

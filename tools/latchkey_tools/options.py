@@ -1,0 +1,79 @@
+"""What options and arguments of several commands share: checks that end a command before it has done anything.
+
+What they refuse is wrong usage: exit status 2, as for an option that there is not.
+"""
+
+import contextlib
+import os
+import uuid
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from latchkey_tools import pki, show
+from latchkey_tools.sim import timespan
+
+
+def checked(check):
+    """A callback for an option or argument: ``check(value)`` raises ValueError for what it cannot be."""
+
+    def callback(value):
+        values = value if isinstance(value, list) else [value]
+        with usage():
+            for one in values:
+                if one is not None:
+                    check(one)
+        return value
+
+    return callback
+
+
+@contextlib.contextmanager
+def usage():
+    """Makes wrong usage of a ValueError, whose text says what to write instead."""
+    try:
+        yield
+    except ValueError as problem:
+        raise typer.BadParameter(show.plain(problem)) from None
+
+
+def a_system(text):
+    """ValueError unless ``text`` is a UUID."""
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        raise ValueError(f"{show.plain(text)[:80]} is not a System UUID") from None
+
+
+def a_new_file(out):
+    """ValueError unless a file of that name can be made and is not there yet; "-" is standard output."""
+    if str(out) == "-":
+        return
+    if os.path.lexists(out):
+        raise ValueError(f"{out} is there already; name a file that is not")
+    if not os.access(out.parent, os.W_OK | os.X_OK):
+        raise ValueError(f"no file can be made in {out.parent}; name another folder")
+
+
+def deliver(secret, out):
+    """A secret's text to a new file of mode 0600; or to standard output for "-" and None. Whether it is in a file."""
+    if out is None or str(out) == "-":
+        print(secret)
+        return False
+    pki.write_private(out, secret.encode(), replace=False)
+    return True
+
+
+def refuse_both(out, as_json):
+    """With --json there is no --out."""
+    if out and as_json:
+        raise typer.BadParameter("either --out or --json: the one has the token, the other tells of it")
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print data for scripts.")]
+System = Annotated[str, typer.Argument(metavar="SYSTEM", help="System UUID of the device.", callback=checked(a_system))]
+SPAN_HELP = "1D, P1D, PT1H or seconds."
+Duration = Annotated[str, typer.Option(help=SPAN_HELP, callback=checked(timespan.parse_s))]
+OUT_HELP = "Write the token itself to this new file, mode 0600; - for standard output."
+Out = Annotated[Path | None, typer.Option(metavar="FILE", help=OUT_HELP, callback=checked(a_new_file))]
