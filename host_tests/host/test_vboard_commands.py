@@ -2,8 +2,13 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
+
+from technician import Keyboard
+
+from latchkey_tools.desk import Desk
 
 LATCHKEY = [sys.executable, "-m", "latchkey_tools.cli"]
 AIR = {"networks": [{"ssid": "home", "passphrase": "open sesame"}, {"ssid": "lobby", "rssi": -80, "fault": "no_route"}]}
@@ -49,7 +54,28 @@ def test_what_it_cannot_be_is_refused_in_words(tmp_path):
     for options, words in (
         (("--air", tmp_path / "air.json"), "not of the form"),
         (("--air", tmp_path / "none"), "No such file"),
-        (("--product", "lock"), "bulb or sensor"),
+        (("--product", "lock"), "is not one of 'bulb'"),
+        (("--heapsize", "much"), "number of bytes"),
     ):
-        done = vboard("", *options)
-        assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr
+        done = Keyboard(tmp_path).run("vboard", *options)
+        assert done.status == 2 and words in done.err
+
+
+def test_a_folder_that_others_can_read_is_refused_and_what_is_kept_in_one_is_private(tmp_path):
+    folder = tmp_path / "board"
+    folder.mkdir()
+    folder.chmod(0o755)
+    done = vboard("quit\n", "--folder", folder)
+    assert done.returncode == 3 and "chmod 700" in done.stderr and list(folder.iterdir()) == []
+    folder.chmod(0o700)
+    assert vboard("quit\n", "--folder", folder).returncode == 0
+    assert [path.name for path in folder.iterdir() if path.stat().st_mode & 0o077] == []
+
+
+def test_flash_is_private_from_the_first_and_even_if_it_was_not(tmp_path):
+    (tmp_path / "tree").mkdir()
+    image = tmp_path / "desk" / "flash.img"
+    for mode in (0o644, 0o600):
+        with Desk(tmp_path / "desk", tree=tmp_path / "tree"):
+            assert stat.S_IMODE(image.stat().st_mode) == 0o600
+        image.chmod(mode)

@@ -2,30 +2,55 @@
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from latchkey_tools import children, sole
+from latchkey_tools import children, options, sole
 from latchkey_tools.desk import Desk, DeskError
+from latchkey_tools.wallet import Unsafe
 
 HELP = "commands: cut, on, reset, press [SECONDS], air, pins, offline, online, log, quit"
+
+
+def _check_air(air):
+    """ValueError unless the file says what is on air."""
+    try:
+        [one["ssid"] for one in json.loads(air.read_text())["networks"]]
+    except OSError as e:
+        raise ValueError(f"{air}: {e.strerror}") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError(f'{air} is not of the form {{"networks": [{{"ssid": ...}}]}}') from None
+
+
+def _check_heapsize(text):
+    if not re.fullmatch(r"[1-9]\d*w?[KkMm]?", text):
+        raise ValueError("write a number of bytes, with K or M behind it")
+
+
+HEAP_HELP = "As MicroPython takes it; by default 352K."
+HeapSize = Annotated[str | None, typer.Option(help=HEAP_HELP, callback=options.checked(_check_heapsize))]
+AIR_HELP = "JSON file that says which Wi-Fi networks there are."
+Air = Annotated[Path | None, typer.Option(help=AIR_HELP, callback=options.checked(_check_air))]
 
 
 def vboard(
     folder: Annotated[Path | None, typer.Option(help="Keeps flash, with its firmware, and log.")] = None,
     port: Annotated[int, typer.Option(help="Port of its local API; 0 for a free one.")] = 0,
-    clock: Annotated[str, typer.Option(help="host, or unset: it starts in 2000 at every power-on.")] = "host",
+    clock: Annotated[
+        Literal["host", "unset"], typer.Option(help="This machine's, or unset: it starts in 2000 at every power-on.")
+    ] = "host",
     threads: Annotated[bool, typer.Option(help="Whether the port has threads.")] = True,
-    heapsize: Annotated[str | None, typer.Option(help="As MicroPython takes it; by default 352K.")] = None,
-    air: Annotated[Path | None, typer.Option(help="JSON file that says which Wi-Fi networks there are.")] = None,
+    heapsize: HeapSize = None,
+    air: Air = None,
     hurry: Annotated[int, typer.Option(min=1, help="By which pauses and time windows are divided.")] = 1,
-    product: Annotated[str, typer.Option(help="bulb or sensor.")] = "bulb",
+    product: Annotated[Literal["bulb", "sensor"], typer.Option(help="What it is.")] = "bulb",
     battery: Annotated[bool, typer.Option("--battery", help="A sensor that sleeps between measurements.")] = False,
     button: Annotated[bool | None, typer.Option(help="By default all have one but a bulb with Wi-Fi.")] = None,
 ):
@@ -37,14 +62,8 @@ def vboard(
     What is typed while it runs: `cut` and `on` are its power, `reset` both; `press 6` holds its button for six seconds;
     `offline` and `online` are its uplink; `air`, `pins` and `log` show what it does; `quit` ends it.
     """
-    if heapsize and not re.fullmatch(r"[1-9]\d*w?[KkMm]?", heapsize):
-        raise ValueError("--heapsize is a number of bytes, with K or M behind it")
-    if clock not in ("host", "unset"):
-        raise ValueError("--clock is host or unset")
-    if product not in ("bulb", "sensor"):
-        raise ValueError("--product is bulb or sensor")
-    if air:
-        air = _checked(air)
+    air = air and air.resolve()
+    os.umask(0o077)  # flash, NVS and log hold keys and passphrases
     children.stop_on_any_signal()
     with contextlib.ExitStack() as stack:
         if folder is None:
@@ -61,21 +80,12 @@ def vboard(
 
 
 def _sole_user(folder):
-    """Two boards over one flash image would ruin it."""
+    """Two boards over one flash image would ruin it, and others must not read it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_mode & 0o077:
+        raise Unsafe(f"others can read {folder}, where keys and passphrases will be; `chmod 700` it, or name another")
     refusal = DeskError(f"a vboard runs in {folder} already; stop it, or give another --folder")
     return sole.user(folder / "vboard.lock", refusal)
-
-
-def _checked(air):
-    """The whole path of a file that says what is on air; ValueError for another."""
-    try:
-        [one["ssid"] for one in json.loads(air.read_text())["networks"]]
-    except OSError as e:
-        raise ValueError(f"--air: {e}") from None
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f'--air: {air} is not of the form {{"networks": [{{"ssid": ...}}]}}') from None
-    return air.resolve()
 
 
 def _follow_commands(board):

@@ -56,8 +56,7 @@ def firmware_tree(folder):
 
 def make_image(path, tree, size=IMAGE_SIZE):
     """Make a LittleFS image of ``size`` bytes at ``path`` that holds the files of folder ``tree``."""
-    with open(path, "wb") as image:
-        image.write(b"\xff" * size)
+    write_private(path, b"\xff" * size)
     command = [build.micropython(), BOARD / "mkimage.py", path, tree]
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
     if done.returncode != 0:
@@ -267,6 +266,7 @@ class Desk:
 
     def _make_image_once(self, tree):
         if self.image.exists():
+            self.image.chmod(0o600)
             return
         with tempfile.TemporaryDirectory() as scratch:
             part = self.folder / "flash.part"
