@@ -1,7 +1,8 @@
 """The command `latchkey`: devices, their tokens and boards, the DRIVR simulator, and the demo.
 
 Data goes to standard output, everything else to standard error. Exit status: 0 done, 1 it did not work (the last line
-says what to do), 2 wrong usage, 3 refused for safety, 130 interrupted.
+says what to do), 2 wrong usage, 3 refused for safety, 130 interrupted. With --json, too, an error is text on standard
+error, and the exit status tells it.
 """
 
 import sys
@@ -20,7 +21,8 @@ from latchkey_tools import (
     cli_token,
     cli_vboard,
 )
-from latchkey_tools.problems import PROBLEMS, REFUSALS
+from latchkey_tools.problems import PROBLEMS, REFUSALS, words
+from latchkey_tools.wallet import Unsafe, holds_token
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Tools for Latchkey devices.")
 app.add_typer(cli_board.app, name="board")
@@ -55,6 +57,7 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
 def main():
     """Entry point: every failure that is foreseen is one line on standard error."""
     try:
+        refuse_tokens(sys.argv[1:])
         app()
     except REFUSALS as problem:
         _say(problem)
@@ -66,8 +69,14 @@ def main():
         sys.exit(130)
 
 
+def refuse_tokens(arguments):
+    """Raises Unsafe for a token on the command line, before any command could repeat it."""
+    if any(map(holds_token, arguments)):
+        raise Unsafe("a token on the command line is seen by others; give a file, or - for standard input")
+
+
 def _say(problem):
-    print(f"latchkey: {problem}", file=sys.stderr)
+    print(f"latchkey: {words(problem)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

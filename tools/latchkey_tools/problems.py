@@ -1,5 +1,8 @@
 """The failures that commands foresee: each has a text that says what to do next."""
 
+import errno
+
+from latchkey_tools import show
 from latchkey_tools.boards import BoardError
 from latchkey_tools.broker import BrokerError
 from latchkey_tools.build import BuildError
@@ -20,3 +23,32 @@ REFUSALS = (Refused, Unsafe)
 PROBLEMS = (BrokerError, BuildError, DeskError, SimulatorError, CloudError, ValueError, OSError)
 PROBLEMS += (CloudRefusal, Refusal, Unreachable, WalletError)
 PROBLEMS += (BoardError, DeployError, FlashError, LineError, SelftestError, WireError)
+
+_TODO = {
+    errno.ENOENT: "check how it is written",
+    errno.EEXIST: "name one that is not there yet",
+    errno.EISDIR: "name a file",
+    errno.ENOTDIR: "check how it is written",
+    errno.ENOSPC: "make room",
+    errno.EACCES: "check whose it is, and who may use it",
+    errno.EPERM: "check whose it is, and who may use it",
+    errno.EROFS: "name a place that can be written to",
+}
+
+
+def words(problem):
+    """What is said of a problem: text that ends with what to do, and that a terminal obeys nothing of."""
+    if isinstance(problem, OSError) and problem.strerror:
+        return _of_the_system(problem)
+    if isinstance(problem, UnicodeDecodeError):
+        return "what was given to read is no UTF-8 text; check which file it is"
+    if isinstance(problem, UnicodeError):
+        return "what was given has letters that names on the network cannot have; check how it is written"
+    return "\n".join(map(show.plain, str(problem).split("\n")))
+
+
+def _of_the_system(problem):
+    """Of an OSError, which has only the system's words and perhaps a path."""
+    what = f"{show.plain(problem.filename)}: " if problem.filename else ""
+    todo = _TODO.get(problem.errno, "check what was given, and try again")
+    return f"{what}{problem.strerror}; {todo}"

@@ -22,6 +22,9 @@ from latchkey_tools.pki import write_private
 FILE_NAME = "wallet.json"
 PREFIX = "CLOUD-"
 _FORM = re.compile(r"CLOUD-[\w-]+\.[\w-]+\.[\w-]*", re.A)
+# Every place where a token's header may begin: base64url of `{` and what JSON has after it.
+_HEADER = re.compile(r"(?=(e[yw][\w-]{6,700})\.[\w-])", re.A)
+_BEGINNING = re.compile(r"CLOUD-ey[\w-]{6}", re.A | re.I)
 _EMPTY = {"version": 1, "tokens": [], "key_sets": {}}
 
 Entry = namedtuple("Entry", "uuid name token added_unix_s")
@@ -67,6 +70,11 @@ class Wallet:
             content["tokens"] = [*others, entry._asdict()]
         return entry
 
+    def check_writable(self):
+        """Raises what ``add`` would raise: the wallet is written as it is, on the way that a change takes."""
+        with self._changing():
+            pass
+
     def find(self, word):
         """The Entry of that name, uuid, or beginning of a uuid; WalletError if there is not exactly one."""
         entries = self.entries()
@@ -106,10 +114,12 @@ class Wallet:
             content = json.loads(self.path.read_bytes())
         except FileNotFoundError:
             return json.loads(json.dumps(_EMPTY))
-        except ValueError as error:
-            raise WalletError(f"{self.path} is damaged; move it away to start with an empty wallet") from error
-        if content.get("version") != _EMPTY["version"]:
-            raise WalletError(f"{self.path} was written by another version of this command")
+        except (ValueError, RecursionError):
+            content = None
+        if isinstance(content, dict) and content.get("version") not in (None, _EMPTY["version"]):
+            raise WalletError(f"{self.path} was written by another version of this command; update this one")
+        if not _is_sound(content):
+            raise WalletError(f"{self.path} is damaged; move it away to start with an empty wallet")
         return content
 
     @contextlib.contextmanager
@@ -132,13 +142,17 @@ class Wallet:
         os.replace(part, self.path)
 
 
+def holds_token(text):
+    """Whether a token stands in ``text``, with its CLOUD- or without; or the beginning of one."""
+    return bool(_BEGINNING.search(text)) or any(_is_header(found[1]) for found in _HEADER.finditer(text))
+
+
 def claims_of(token):
     """The claims a token makes (dict), unverified; None if it does not even look like one."""
     if not _FORM.fullmatch(token):
         return None
-    payload = token.split(".")[1]
     try:
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        claims = _decoded(token.split(".")[1])
         uuid.UUID(claims["jti"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
@@ -166,6 +180,35 @@ def end_of(claims):
     """``exp`` in Unix seconds, None for a token without an end."""
     exp = claims.get("exp")
     return exp if type(exp) is int else None
+
+
+def _decoded(segment):
+    """The JSON in a base64url segment; ValueError or RecursionError."""
+    return json.loads(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+
+
+def _is_header(segment):
+    try:
+        return isinstance(_decoded(segment), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_sound(content):
+    """Whether the wallet's file holds what this module writes."""
+    if not isinstance(content, dict) or content.keys() != _EMPTY.keys():
+        return False
+    tokens, key_sets = content["tokens"], content["key_sets"]
+    if not isinstance(tokens, list) or not isinstance(key_sets, dict):
+        return False
+    return all(map(_is_entry, tokens)) and all(isinstance(key_set, dict) for key_set in key_sets.values())
+
+
+def _is_entry(kept):
+    texts = ("uuid", "name", "token")
+    if not isinstance(kept, dict) or kept.keys() != set(Entry._fields):
+        return False
+    return all(isinstance(kept[part], str) for part in texts) and type(kept["added_unix_s"]) is int
 
 
 def _rank(claims, now_unix_s):
