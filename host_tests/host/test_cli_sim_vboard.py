@@ -12,6 +12,7 @@ import time
 
 import httpx
 import pytest
+from technician import Keyboard
 
 SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
 LATCHKEY = [sys.executable, "-m", "latchkey_tools.cli"]
@@ -59,6 +60,21 @@ def test_keys_are_rotated_and_settings_changed(running):
     assert bad.returncode == 1 and "colour" in bad.stderr
 
 
+def test_what_was_done_is_told_as_data_and_no_file_is_replaced(running, tmp_path):
+    tech = Keyboard(tmp_path, LATCHKEY_SIM=str(running))
+    token = tech.data("sim", "create", SYSTEM)
+    uuid = token["uuid"]
+    assert token["jwt"].startswith("CLOUD-") and tech.data("sim", "extend", uuid, "P2D")["uuid"] == uuid
+    (tmp_path / "out").write_text("mine")
+    assert tech.run("sim", "extend", uuid, "P3D", "--out", tmp_path / "out").status == 2
+    assert (tmp_path / "out").read_text() == "mine"
+    assert tech.ok("sim", "extend", uuid, "P3D", "--out", "-").startswith("CLOUD-")
+    assert tech.data("sim", "revoke", uuid) == {"uuid": uuid, "status": "DEACTIVATED"}
+    assert tech.data("sim", "revoke", uuid, "--leave") == {"uuid": uuid, "status": None}
+    assert tech.data("sim", "rotate")["kid"].startswith("SIM-")
+    assert tech.data("sim", "set", "mixedZones=false") == {"mixedZones": False}
+
+
 def test_a_second_simulator_over_the_same_state_is_refused(running):
     second = latchkey("sim", "run", "--folder", str(running))
     assert second.returncode == 1 and "runs over" in second.stderr and "Traceback" not in second.stderr
@@ -76,21 +92,22 @@ def test_failures_are_one_line_that_says_what_to_do(tmp_path):
     for arguments, status, words in (
         (["sim", "list", SYSTEM], 1, "latchkey sim run"),
         (["sim", "run", "--broker", "mqtts://mqtt.drivr.cloud"], 3, "DRIVR's own"),
-        (["sim", "run", "--broker", "localhost"], 1, "mqtts://host:port"),
+        (["sim", "run", "--broker", "localhost"], 2, "mqtts://host:port"),
         (["sim", "create"], 2, "Usage"),
-        (["vboard", "--clock", "cuckoo"], 1, "host or unset"),
+        (["sim", "set", "colour"], 2, "NAME=VALUE"),
+        (["vboard", "--clock", "cuckoo"], 2, "is not one of 'host'"),
     ):
-        done = latchkey(*arguments, folder=tmp_path / "none")
-        assert (done.returncode, words in done.stderr) == (status, True), done.stderr
-        assert "Traceback" not in done.stderr
+        done = Keyboard(tmp_path, LATCHKEY_SIM=str(tmp_path / "none")).run(*arguments)
+        assert (done.status, words in done.err) == (status, True), done.err
 
 
-def test_ctrl_c_ends_the_simulator_with_its_broker_and_leaves_no_address(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_simulator_with_its_broker_and_leaves_no_address(tmp_path, number):
     command = [*LATCHKEY, "sim", "run", "--folder", str(tmp_path / "s"), "--broker-kind", "amqtt"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     words = "".join(process.stderr.readline() for _ in range(3))
     ports = [int(p) for p in re.findall(r"(?:localhost|127\.0\.0\.1):(\d+)", words)]
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     assert process.wait(15) == 130
     assert "Traceback" not in process.stderr.read()
     process.stderr.close()

@@ -1,11 +1,14 @@
 """`latchkey token`: the mutations as DRIVR's guide shows them, the wallet, and a token explained offline."""
 
+import contextlib
 import json
 import os
 import re
+import socket
 import stat
 import sys
 import threading
+import time
 
 import pytest
 import technician
@@ -78,21 +81,43 @@ def test_a_permanent_token_and_seconds_are_asked_for_as_the_page_does(tech):
     "answer, words",
     [
         ((401, {"error": "no"}, {}), "does not take the API key in LATCHKEY_CLOUD_KEY"),
-        ((200, {"errors": [{"message": f"{API_KEY} may not\x1b[2J"}]}, {}), "the cloud refuses: ... may not?[2J"),
+        ((200, {"errors": [{"message": "that may not\x1b[2J"}]}, {}), "the cloud refuses: that may not?[2J"),
+        ((200, {"errors": [{"message": f"who is {API_KEY[3:14].upper()}"}]}, {}), "its words repeat a secret"),
+        ((500, {"errors": [{"message": f"for {make_token()}"}]}, {}), "its words repeat a secret"),
         ((200, {"data": None}, {}), "without a token"),
         ((200, [], {}), "no JSON; is it DRIVR's"),
+        ((200, b"[" * 60_000, {}), "no JSON; is it DRIVR's"),
         ((502, b"<html>", {}), "answered 502, and no JSON"),
         ((200, b"x" * 100_000, {}), "far too much"),
         ((302, b"", {"Location": "https://elsewhere.example/"}), "answered 302"),
         (made("createLocalApiToken", make_token(OTHER_SYSTEM)), "no token for this System; nothing was kept"),
     ],
-    ids=["401", "errors", "null", "list", "html", "endless", "redirect", "another System"],
+    ids="401 errors key token null list deep html endless redirect another-System".split(),
 )
 def test_what_the_cloud_may_answer_instead_is_told_in_one_line_without_the_key(tech, answer, words):
     with cloud(answer) as stub:
         done = create(tech, stub)
     assert done.status == 1 and words in done.err and done.err.count("\n") == 1
     assert len(stub.requests) == 1 and tech.spilt() == [] and tech.data("token", "list") == []
+    assert API_KEY[3:14] not in done.err.lower() and "eyJ" not in done.err
+
+
+def test_a_cloud_whose_answer_drips_is_not_waited_for_without_end(tech, monkeypatch):
+    monkeypatch.setattr(cloud_api, "_WITHIN_S", 0.4)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=drip, args=(listening,), daemon=True).start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/graphql"
+        done = tech.run("token", "create", SYSTEM, "--endpoint", url, LATCHKEY_CLOUD_KEY=API_KEY)
+    assert done.status == 1 and "gave no whole answer in 0.4 s" in done.err
+
+
+def drip(listening):
+    connection, _ = listening.accept()
+    with connection, contextlib.suppress(OSError):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        while True:
+            connection.sendall(b" ")
+            time.sleep(0.05)
 
 
 def test_the_endpoint_is_drivr_s_for_a_slug_and_a_key_goes_nowhere_without_tls(tech):
@@ -100,11 +125,29 @@ def test_the_endpoint_is_drivr_s_for_a_slug_and_a_key_goes_nowhere_without_tls(t
     for slug in ("evil.example/", "a b", "", "x" * 64, "-a"):
         with pytest.raises(ValueError):
             cloud_api.endpoint(slug)
-    for url in ("http://example.org/graphql", "ftp://localhost", "https://u:p@example.org/", "localhost/graphql"):
+    for url in (
+        *("http://example.org/graphql", "ftp://localhost", "localhost/graphql", "https://u:planted@example.org/"),
+        *("https://:planted@example.org/", "https://example.org/graphql?key=planted", "https://example.org/#planted"),
+        *("https://127.0.0.1:abc/graphql", "https://[::1/graphql"),
+    ):
         done = tech.run("token", "create", SYSTEM, "--endpoint", url, LATCHKEY_CLOUD_KEY=API_KEY)
-        assert done.status == 1 and tech.spilt() == []
-    assert "--slug" in tech.run("token", "create", SYSTEM, LATCHKEY_CLOUD_KEY=API_KEY).err
+        assert done.status == 2 and "endpoint" in done.err and "planted" not in done.err, done
+    assert tech.spilt() == []
+    for words, named in (((), "--slug"), (("--slug", "a/b"), "slug"), (("--duration", "1X"), "--duration")):
+        done = tech.run("token", "create", SYSTEM, *words, LATCHKEY_CLOUD_KEY=API_KEY)
+        assert done.status == 2 and named in done.err
+    assert tech.run("token", "create", "cellar", "--sim").status == 2
     assert "LATCHKEY_CLOUD_KEY" in tech.run("token", "create", SYSTEM, "--slug", "nobody").err
+    done = tech.run("token", "create", SYSTEM, "--slug", "nobody", LATCHKEY_CLOUD_KEY=f"{API_KEY}\nmore")
+    assert done.status == 1 and "is not one line of ASCII text" in done.err and tech.spilt() == []
+
+
+def test_ctrl_d_at_a_prompt_is_one_line(tech):
+    with tech.terminal("token", "inspect") as screen:
+        screen.expect("not shown")
+        screen.sendeof()
+        screen.expect("latchkey: |there was no answer, so nothing was changed")
+    assert screen.exitstatus == 1 and "Aborted" not in tech.seen[-1]
 
 
 def test_the_key_is_asked_for_at_a_terminal_and_is_not_echoed(tech):
@@ -117,16 +160,20 @@ def test_the_key_is_asked_for_at_a_terminal_and_is_not_echoed(tech):
     assert tech.spilt() == []
 
 
-def test_a_typed_key_is_remembered_by_a_keyring_if_one_works(tech, tmp_path):
+def test_a_typed_key_is_remembered_by_a_keyring_once_the_cloud_has_taken_it(tech, tmp_path):
     (tmp_path / "file_keyring.py").write_text(KEYRING)
     tech.env |= {"PYTHON_KEYRING_BACKEND": "file_keyring.Keyring", "PYTHONPATH": str(tmp_path)}
-    with cloud(made("createLocalApiToken", make_token())) as stub:
+    refused, taken, kept = (401, {}, {}), made("createLocalApiToken", make_token()), tmp_path / "file_keyring.json"
+    with cloud([refused, taken, refused]) as stub:
         words = ["token", "create", SYSTEM, "--endpoint", stub.url + "/graphql", "--remember"]
-        with tech.terminal(*words) as screen:
-            screen.expect("not shown")
-            screen.sendline(API_KEY)
-        assert tech.run(*words, apart=True).status == 0
-        assert [r[2]["authorization"] for r in stub.requests] == [f"Bearer {API_KEY}"] * 2
+        for key in ("a-key-with-a-typo", API_KEY):
+            with tech.terminal(*words) as screen:
+                screen.expect("not shown")
+                screen.sendline(key)
+            assert kept.exists() == (key == API_KEY)
+        done = tech.run(*words, apart=True)
+        assert done.status == 1 and "in the keyring" in done.err and "forgotten now" in done.err
+        assert [r[2]["authorization"] for r in stub.requests[1:]] == [f"Bearer {API_KEY}"] * 2 and not kept.exists()
     assert tech.spilt() == []
 
 
@@ -140,6 +187,8 @@ class Keyring(KeyringBackend):
         return json.loads(self.path.read_text()).get(f"{service} {name}") if self.path.exists() else None
     def set_password(self, service, name, password):
         self.path.write_text(json.dumps({f"{service} {name}": password}))
+    def delete_password(self, service, name):
+        self.path.unlink()
 """
 
 
@@ -150,6 +199,11 @@ def test_a_token_is_imported_shown_handed_out_and_removed(tech, tmp_path):
     out = tmp_path / "out"
     assert tech.ok("token", "show", "keller", "--out", out) == ""
     assert out.read_text() == token and stat.S_IMODE(out.stat().st_mode) == 0o600
+    for taken in (out, tmp_path, "/dev/null", tmp_path / "none" / "out"):
+        done = tech.run("token", "show", "keller", "--out", taken)
+        assert done.status == 2 and "name a" in done.err, done
+    assert tech.run("token", "show", "keller", "--out", tmp_path / "new", "--json").status == 2
+    assert not (tmp_path / "new").exists() and out.read_text() == token
     assert tech.spilt() == []
     uuid = wallet.claims_of(token)["jti"]
     assert tech.run("token", "remove", uuid[:8], "--yes").status == 0
@@ -182,9 +236,20 @@ def test_a_token_pasted_at_the_prompt_is_explained_and_not_echoed(tech):
 
 def test_a_token_on_the_command_line_is_refused_for_safety(tech):
     token = make_token()
-    for words in (["inspect"], ["import"], ["show"], ["remove"]):
-        done = tech.run("token", *words, token)
-        assert done.status == 3 and "seen by others" in done.err and token[:20] not in done.err
+    for words in (
+        *(["token", command] for command in ("inspect", "import", "show", "remove", "create", "list")),
+        *(["token", "create", "--slug"], ["device", "set", "bulb"], ["device", "find", "--host"], ["sim", "set"]),
+        *(["sim", "extend", "x"], ["pair", "--passphrase-file"], ["device", "state", "127.0.0.1:1", "--token"], []),
+    ):
+        for said in (token, token.removeprefix("CLOUD-"), f"--name={token}", token[:30], f"Bearer {token.lower()}"):
+            done = tech.run(*words, said)
+            assert done.status == 3 and "seen by others" in done.err and said[-12:] not in done.err, (words, said)
+
+
+def test_what_only_looks_like_a_token_is_no_token(tech):
+    for word in ("cloud-key.local", "honey-pot.example.com", "CLOUD-tokens/eyes.tok", "they.are.it", "eyJhbGciOi"):
+        assert not wallet.holds_token(word)
+        assert "no token is called" in tech.run("token", "show", word).err
 
 
 def inspected(tech, token, status, *words):
@@ -244,6 +309,20 @@ def test_a_damaged_or_open_wallet_is_not_used_and_not_overwritten(tech):
     file.write_text("{")
     done = tech.run("token", "import", "-", given=make_token())
     assert done.status == 1 and "damaged" in done.err and file.read_text() == "{"
+    entry = {"uuid": SYSTEM, "name": "x", "token": "y", "added_unix_s": 1}
+    for content in (
+        *([], 5, None, {}, {"version": 1, "tokens": {}, "key_sets": {}}, {"version": 1, "tokens": [], "key_sets": [1]}),
+        *({"version": 1, "tokens": [e], "key_sets": {}} for e in (5, entry | {"more": 1}, entry | {"name": 5})),
+        {"version": 1, "tokens": [], "key_sets": {"x": 1}},
+    ):
+        file.write_text(json.dumps(content))
+        for words in (["list"], ["import", "-"], ["inspect", "-"]):
+            done = tech.run("token", *words, given=make_token())
+            assert done.status == 1 and "damaged" in done.err and json.loads(file.read_text()) == content
+    file.write_text("[" * 100_000)
+    assert "damaged" in tech.run("token", "list").err
+    file.write_text('{"version": 2}')
+    assert "another version" in tech.run("token", "list").err
 
 
 def test_the_cloud_is_not_asked_for_a_token_that_the_wallet_could_not_keep(tech):
@@ -251,6 +330,44 @@ def test_the_cloud_is_not_asked_for_a_token_that_the_wallet_could_not_keep(tech)
     (tech.wallet / wallet.FILE_NAME).chmod(0o644)
     with cloud(made("createLocalApiToken", make_token())) as stub:
         assert create(tech, stub).status == 3 and stub.requests == []
+        for folder in ("/proc/nowallet", "/dev/null/wallet"):
+            done = create(tech, stub, LATCHKEY_WALLET=folder)
+            assert done.status == 1 and "; check " in done.err and "Errno" not in done.err and stub.requests == []
+
+
+def test_a_token_that_is_lost_all_the_same_is_named_so_that_it_can_be_revoked(tech):
+    token = planted(tech, make_token())
+
+    def damage(_request):
+        (tech.wallet / wallet.FILE_NAME).write_text("{")
+        return made("createLocalApiToken", token)
+
+    with cloud(damage) as stub:
+        done = create(tech, stub)
+    assert done.status == 1 and "damaged" in done.err and "revoke it" in done.err and tech.spilt() == []
+    assert f"the token {wallet.claims_of(token)['jti']} was made" in done.err
+
+
+def test_what_import_and_remove_did_is_told_as_data(tech, tmp_path):
+    token = planted(tech, make_token())
+    taken = tech.data("token", "import", "-", "--name", "keller", given=token)
+    assert taken["uuid"] == wallet.claims_of(token)["jti"] and tech.data("token", "list") == [taken]
+    assert tech.data("token", "remove", "keller", "--yes") == taken and tech.data("token", "list") == []
+    (tmp_path / "jwks").write_text(json.dumps(key_set()))
+    assert tech.data("token", "import", tmp_path / "jwks") == {"key_set": "default", "usable_keys": 1}
+    assert tech.spilt() == []
+
+
+def test_failures_of_the_system_are_sentences_that_say_what_to_do(tech, tmp_path):
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    for words, told in (
+        (("import", tmp_path / "none"), "No such file or directory; check how it is written"),
+        (("import", tmp_path), "Is a directory; name a file"),
+        (("import", tmp_path / "bytes"), "no UTF-8 text; check which file it is"),
+        (("show", "\x1b[2J"), "no token is called ?[2J; "),
+    ):
+        done = tech.run("token", *words)
+        assert done.status == 1 and told in done.err and done.err.count("\n") == 1 and "Errno" not in done.err
 
 
 def test_many_at_once_lose_no_token(tmp_path):

@@ -1,6 +1,5 @@
 """`latchkey token`: make tokens, keep them in the wallet, and say what they are."""
 
-import getpass
 import json
 import os
 import sys
@@ -10,10 +9,20 @@ from typing import Annotated
 
 import typer
 
-from latchkey_tools import access, ask, cloud_api, judge, pki, show
+from latchkey_tools import access, ask, cloud_api, judge, options, show
 from latchkey_tools.cli_sim import HOME as SIMULATOR_HOME
 from latchkey_tools.codes_help import advice
-from latchkey_tools.wallet import PREFIX, Wallet, claims_of, end_of, is_for, roles_of, systems_of
+from latchkey_tools.wallet import (
+    PREFIX,
+    Unsafe,
+    Wallet,
+    WalletError,
+    claims_of,
+    end_of,
+    is_for,
+    roles_of,
+    systems_of,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,21 +44,35 @@ def names(incomplete: str):
 NAME_HELP = "The token's name in the wallet, or the beginning of its uuid."
 Name = Annotated[str, typer.Argument(metavar="NAME", help=NAME_HELP, autocompletion=names)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print data for scripts; never with the token itself.")]
+SLUG_HELP = "The Domain at DRIVR."
+Slug = Annotated[
+    str | None,
+    typer.Option(envvar="LATCHKEY_SLUG", help=SLUG_HELP, callback=options.checked(cloud_api.checked_slug)),
+]
+URL_HELP = "GraphQL endpoint, instead of --slug."
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint",
+        envvar="LATCHKEY_ENDPOINT",
+        help=URL_HELP,
+        callback=options.checked(cloud_api.checked_endpoint),
+    ),
+]
+REMEMBER_HELP = "Keep a typed API key in the keyring once the cloud has taken it."
 
 
 @app.command()
 def create(
-    system: Annotated[str, typer.Argument(metavar="SYSTEM", help="System UUID of the device.")],
-    duration: Annotated[str, typer.Option(help="1D, P1D, PT1H or seconds.")] = "1D",
+    system: options.System,
+    duration: options.Duration = "1D",
     permanent: Annotated[str | None, typer.Option(metavar="NAME", help="Make a permanent token of this name.")] = None,
     device: Annotated[str, typer.Option(help="requestedDevice, as the mutation wants it.")] = "smart-bulb",
     name: Annotated[str | None, typer.Option(help="What to call it in the wallet.")] = None,
-    slug: Annotated[str | None, typer.Option(envvar="LATCHKEY_SLUG", help="The Domain at DRIVR.")] = None,
-    url: Annotated[
-        str | None, typer.Option("--endpoint", envvar="LATCHKEY_ENDPOINT", help="GraphQL endpoint, instead of --slug.")
-    ] = None,
+    slug: Slug = None,
+    url: Url = None,
     sim: Annotated[bool, typer.Option("--sim", help="Ask the simulator that runs here (LATCHKEY_SIM).")] = False,
-    remember: Annotated[bool, typer.Option("--remember", help="Keep a typed API key in the keyring.")] = False,
+    remember: Annotated[bool, typer.Option("--remember", help=REMEMBER_HELP)] = False,
     as_json: AsJson = False,
 ):
     """Make a token in the cloud and keep it in the wallet.
@@ -57,10 +80,10 @@ def create(
     The cloud's API key comes from LATCHKEY_CLOUD_KEY, from the keyring (if the Python package of that name is
     installed and works), or is asked for.
     """
-    Wallet().entries()  # a wallet that cannot be used is told of before the cloud makes what would be lost
+    Wallet().check_writable()  # what could not be kept is not made
     cloud = _cloud(slug, url, sim, remember)
     token = cloud.create_permanent(system, permanent) if permanent else cloud.create(system, duration, device)
-    entry = Wallet().add(token, name or permanent or device)
+    entry = _kept(token, name or permanent or device)
     if as_json:
         return show.data(_summary(entry))
     show.say(f"{show.plain(entry.name)} is in the wallet: {_end_words(claims_of(token), time.time())}")
@@ -70,7 +93,9 @@ def create(
 
 @app.command("list")
 def list_(
-    system: Annotated[str | None, typer.Option(help="Only tokens for this System UUID.")] = None,
+    system: Annotated[
+        str | None, typer.Option(help="Only tokens for this System UUID.", callback=options.checked(options.a_system))
+    ] = None,
     as_json: AsJson = False,
 ):
     """The wallet's tokens, the newest last."""
@@ -91,13 +116,11 @@ def list_(
 @app.command("show")
 def show_(
     name: Name,
-    out: Annotated[
-        Path | None, typer.Option(help="Write the token itself to this file, mode 0600; - for standard output.")
-    ] = None,
+    out: options.Out = None,
     as_json: AsJson = False,
 ):
     """One token: whose, for what, how long; and, if asked for with --out, itself."""
-    access.refuse_in_arguments(name)
+    options.refuse_both(out, as_json)
     entry = Wallet().find(name)
     if out:
         return _hand_out(entry, out)
@@ -129,12 +152,14 @@ def inspect(
 def remove(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
 ):
     """Remove a token from the wallet; in the cloud it stays what it is."""
-    access.refuse_in_arguments(name)
     entry = Wallet().find(name)
     ask.require_yes(f"Remove {show.plain(entry.name)} ({entry.uuid}) from the wallet?", yes)
     Wallet().remove(entry)
+    if as_json:
+        return show.data(_summary(entry))
     show.say(f"{show.plain(entry.name)} is removed")
 
 
@@ -144,16 +169,21 @@ def import_(
         str | None, typer.Argument(metavar="FILE", help="- for standard input; asked for if left out.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="What to call it in the wallet.")] = None,
+    as_json: AsJson = False,
 ):
     """Take a token into the wallet, or a key set (JWKS) that `inspect` checks tokens with."""
     text = _read(file) if file else _ask_for_token()
     if text.startswith(PREFIX):
         entry = Wallet().add(text, name)
+        if as_json:
+            return show.data(_summary(entry))
         return show.say(f"{show.plain(entry.name)} is in the wallet: {_end_words(claims_of(text), time.time())}")
-    key_set = _key_set(text)
+    name, key_set = name or "default", _key_set(text)
     usable = judge.usable_keys(text.encode())
-    Wallet().keep_keys(name or "default", key_set)
-    show.say(f"the key set {show.plain(name or 'default')} is kept: {usable} usable key{'s' * (usable != 1)}")
+    Wallet().keep_keys(name, key_set)
+    if as_json:
+        return show.data({"key_set": name, "usable_keys": usable})
+    show.say(f"the key set {show.plain(name)} is kept: {usable} usable key{'s' * (usable != 1)}")
 
 
 def _cloud(slug, url, sim, remember):
@@ -163,19 +193,27 @@ def _cloud(slug, url, sim, remember):
         client = Client(os.environ.get("LATCHKEY_SIM") or SIMULATOR_HOME)
         return cloud_api.Cloud(client.url, cloud_api.Key(client.bearer, "of the simulator"))
     if not slug and not url:
-        raise ValueError("say which cloud: --slug DOMAIN, --endpoint URL, or --sim for the simulator")
+        raise typer.BadParameter("say which cloud: --slug DOMAIN, --endpoint URL, or --sim for the simulator")
     url = url or cloud_api.endpoint(slug)
     return cloud_api.Cloud(url, cloud_api.find_key(url, remember))
+
+
+def _kept(token, name):
+    """The Entry of a token that the cloud made; where it cannot be kept, its uuid is told, to revoke it by."""
+    try:
+        return Wallet().add(token, name)
+    except (OSError, WalletError, Unsafe) as problem:
+        uuid = claims_of(token)["jti"]
+        raise WalletError(f"the token {uuid} was made and is lost ({problem}); revoke it in the cloud") from None
 
 
 def _ask_for_token():
     if not sys.stdin.isatty():
         return sys.stdin.read(256 * 1024).strip()
-    return getpass.getpass("Token (not shown): ").strip()
+    return ask.secret("Token", "no token was given; type one, or name a file").strip()
 
 
 def _read(file):
-    access.refuse_in_arguments(file)
     text = sys.stdin.read(256 * 1024) if file == "-" else Path(file).read_text()
     # As curl takes a token from a file.
     return text.strip().removeprefix("Authorization: Bearer ")
@@ -184,7 +222,7 @@ def _read(file):
 def _key_set(text):
     try:
         key_set = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         key_set = None
     if not isinstance(key_set, dict) or "keys" not in key_set:
         raise ValueError("this is neither a CLOUD- token nor a key set (JWKS)")
@@ -192,10 +230,8 @@ def _key_set(text):
 
 
 def _hand_out(entry, out):
-    if str(out) == "-":
-        return print(entry.token)
-    pki.write_private(out, entry.token.encode())
-    show.say(f"{show.plain(entry.name)} is in {out}")
+    if options.deliver(entry.token, out):
+        show.say(f"{show.plain(entry.name)} is in {out}")
 
 
 def _live(claims, now_unix_s):

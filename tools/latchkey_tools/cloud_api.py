@@ -4,27 +4,29 @@ The arguments stand in the text as DRIVR's guide shows them: with variables one 
 calls their types. The API key comes from LATCHKEY_CLOUD_KEY, the `keyring` package, or a prompt, never from argv.
 """
 
-import getpass
+import asyncio
 import json
 import os
 import re
-import sys
-import urllib.parse
 import uuid
 from collections import namedtuple
 
 import httpx
 
-from latchkey_tools import show
+from latchkey_tools import ask, show
 from latchkey_tools.sim import timespan
-from latchkey_tools.wallet import claims_of, is_for
+from latchkey_tools.wallet import claims_of, holds_token, is_for
 
 KEY_VARIABLE = "LATCHKEY_CLOUD_KEY"
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.I)
 _MAX_ANSWER = 64 * 1024
-_TIMEOUT_S = 20
+# For a whole call, however slowly its answer comes.
+_WITHIN_S = 20
+# So many characters of the key in a row give it away.
+_TELLING = 8
 
-Key = namedtuple("Key", "text source")
+# kept: whether it came from the keyring; keep: whether it goes there once the cloud has taken it.
+Key = namedtuple("Key", "text source kept keep", defaults=(False, False))
 
 
 class CloudRefusal(Exception):
@@ -33,18 +35,27 @@ class CloudRefusal(Exception):
 
 def endpoint(slug):
     """The GraphQL endpoint of a Domain."""
+    return f"https://{checked_slug(slug)}.api.drivr.cloud/graphql"
+
+
+def checked_slug(slug):
+    """``slug`` if it can be a Domain's name; ValueError."""
     if not _LABEL.fullmatch(slug):
-        raise ValueError(f"{show.plain(slug)} is not a Domain's name (slug): letters, digits and hyphens")
-    return f"https://{slug}.api.drivr.cloud/graphql"
+        raise ValueError(f"{show.plain(slug)[:80]} is not a Domain's name (slug): letters, digits and hyphens")
+    return slug
 
 
 def checked_endpoint(url):
-    """``url`` if a key may be sent there: https, or this machine."""
-    parts = urllib.parse.urlsplit(url)
-    local = parts.hostname in ("127.0.0.1", "localhost", "::1")
-    if parts.scheme not in ("https", "http") or not parts.hostname or parts.username:
+    """``url`` if a key may be sent there: https, or this machine. It holds no secret, since errors repeat it."""
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
+        raise ValueError("give the endpoint as https://host/graphql") from None
+    if parts.userinfo or parts.query or parts.fragment:
+        raise ValueError("the API key does not belong into the endpoint; give that as https://host/graphql alone")
+    if parts.scheme not in ("https", "http") or not parts.host:
         raise ValueError("give the endpoint as https://host/graphql")
-    if parts.scheme == "http" and not local:
+    if parts.scheme == "http" and parts.host not in ("127.0.0.1", "localhost", "::1"):
         raise ValueError("the API key is not sent without TLS; give the endpoint as https://")
     return url
 
@@ -75,63 +86,89 @@ class Cloud:
             claims = claims_of(token) or {}
         except (KeyError, TypeError, AttributeError):
             raise CloudRefusal(f"{self.url} answered without a token; is it DRIVR's GraphQL API?") from None
+        if self._key.keep:
+            _into_keyring(_host(self.url), self._key.text)
         if not is_for(claims, system_uuid):
             raise CloudRefusal("the cloud's answer is no token for this System; nothing was kept")
         return token
 
     def _post(self, query):
-        headers = {"Authorization": f"Bearer {self._key.text}"}
-        local = self.url.startswith("http://")
         try:
-            with httpx.Client(timeout=_TIMEOUT_S, trust_env=not local) as client:
-                with client.stream("POST", self.url, json={"query": query}, headers=headers) as response:
-                    return self._read(response)
-        except httpx.HTTPError as error:
+            return self._judged(*asyncio.run(self._exchange(query)))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             words = f"{self.url} does not answer ({type(error).__name__}); is this machine online?"
             raise CloudRefusal(words) from None
-        except UnicodeEncodeError:
-            raise CloudRefusal(f"the API key {self._key.source} is not ASCII text") from None
+        except TimeoutError:
+            raise CloudRefusal(f"{self.url} gave no whole answer in {_WITHIN_S} s; try again") from None
 
-    def _read(self, response):
-        if response.status_code in (401, 403):
-            words = f"the cloud does not take the API key {self._key.source} ({response.status_code})"
-            raise CloudRefusal(f"{words}; make a new one there, or check the Domain")
+    async def _exchange(self, query):
+        """(status, body); one deadline over everything, as an answer may drip."""
+        headers = {"Authorization": f"Bearer {self._key.text}"}
+        local = self.url.startswith("http://")
+        async with asyncio.timeout(_WITHIN_S), httpx.AsyncClient(timeout=_WITHIN_S, trust_env=not local) as client:
+            async with client.stream("POST", self.url, json={"query": query}, headers=headers) as response:
+                return response.status_code, await self._body(response)
+
+    async def _body(self, response):
         body = b""
-        for chunk in response.iter_bytes():
+        async for chunk in response.aiter_bytes():
             body += chunk
             if len(body) > _MAX_ANSWER:
                 raise CloudRefusal(f"{self.url} answers far too much; is it DRIVR's GraphQL API?")
-        return self._judged(response.status_code, body)
+        return body
 
     def _judged(self, status, body):
+        if status in (401, 403):
+            raise CloudRefusal(self._unwanted(status))
         try:
             answer = json.loads(body)
             errors = [str(e.get("message", "an error")) for e in answer.get("errors") or ()]
-        except (ValueError, AttributeError, TypeError):
+        except (ValueError, AttributeError, TypeError, RecursionError):
             raise CloudRefusal(f"{self.url} answered {status}, and no JSON; is it DRIVR's GraphQL API?") from None
         if errors or status != 200:
-            # Somebody else's words: they might repeat what was sent.
-            words = "; ".join(errors) or f"status {status}"
-            raise CloudRefusal("the cloud refuses: " + show.plain(words.replace(self._key.text, "...")[:500]))
+            raise CloudRefusal("the cloud refuses: " + self._fit_to_show("; ".join(errors) or f"status {status}"))
         return answer
+
+    def _unwanted(self, status):
+        words = f"the cloud does not take the API key {self._key.source} ({status})"
+        if status == 401 and self._key.kept:
+            _out_of_keyring(_host(self.url))
+            words += ", which is forgotten now"
+        return f"{words}; make a new one there, or check the Domain"
+
+    def _fit_to_show(self, words):
+        """Somebody else's words: they might repeat what was sent, or a token."""
+        key, words = self._key.text.lower(), words[:_MAX_ANSWER]
+        length = min(_TELLING, len(key))
+        pieces = (key[at : at + length] for at in range(len(key) - length + 1))
+        if holds_token(words) or any(piece in words.lower() for piece in pieces):
+            return "its words repeat a secret, and are not shown; check the API key and the Domain"
+        return show.plain(words[:500])
 
 
 def find_key(url, remember=False):
-    """The Key for an endpoint: environment, keyring, prompt; ``remember`` puts a typed one into the keyring."""
-    host = urllib.parse.urlsplit(checked_endpoint(url)).hostname
-    if os.environ.get(KEY_VARIABLE):
-        return Key(os.environ[KEY_VARIABLE].strip(), f"in {KEY_VARIABLE}")
+    """The Key for an endpoint: environment, keyring, prompt; ``remember``: a typed one is kept once it was taken."""
+    host = _host(checked_endpoint(url))
+    given = os.environ.get(KEY_VARIABLE, "").strip()
+    if given:
+        return _checked(Key(given, f"in {KEY_VARIABLE}"))
     kept = _from_keyring(host)
     if kept:
-        return Key(kept, f"in the keyring (latchkey, {host})")
-    if not sys.stdin.isatty():
-        raise ValueError(f"no API key: set {KEY_VARIABLE}, or run this at a terminal to be asked for it")
-    typed = getpass.getpass(f"API key of {host} (not shown): ").strip()
-    if not typed:
-        raise ValueError("no API key was given")
-    if remember:
-        _into_keyring(host, typed)
-    return Key(typed, "that was typed")
+        return Key(kept, f"in the keyring (latchkey, {host})", kept=True)
+    without = f"no API key: set {KEY_VARIABLE}, or run this at a terminal to be asked for it"
+    typed = ask.secret(f"API key of {host}", without).strip()
+    return _checked(Key(typed, "that was typed", keep=remember))
+
+
+def _checked(key):
+    """``key`` if a header can carry it; ValueError."""
+    if not key.text.isascii() or not key.text.isprintable():
+        raise ValueError(f"the API key {key.source} is not one line of ASCII text; give the key alone")
+    return key
+
+
+def _host(url):
+    return httpx.URL(url).host
 
 
 def _from_keyring(host):
@@ -154,6 +191,15 @@ def _into_keyring(host, key):
         show.say(f"the key was not remembered: no keyring here takes it ({type(error).__name__})")
 
 
+def _out_of_keyring(host):
+    try:
+        import keyring
+
+        keyring.delete_password("latchkey", host)
+    except Exception as error:
+        show.say(f"the keyring does not let go of the key of {host} ({type(error).__name__}); take it out by hand")
+
+
 def _text(value):
     """A GraphQL string (October 2021, 2.9.4); JSON's escapes are among its own."""
     return json.dumps(value, ensure_ascii=False)
@@ -163,4 +209,4 @@ def _uuid(text):
     try:
         return str(uuid.UUID(text))
     except ValueError:
-        raise ValueError(f"{show.plain(text)} is not a System UUID") from None
+        raise ValueError(f"{show.plain(text)[:80]} is not a System UUID") from None

@@ -132,10 +132,14 @@ def _paths(folder, name):
     return [Path(folder) / f"{name}.{end}" for end in ("cert.pem", "key.pem", "cert.der", "key.der")]
 
 
-def write_private(path, content):
-    """Write bytes to ``path`` with mode 0600 from the first moment on."""
+def write_private(path, content, replace=True):
+    """Write bytes to ``path`` with mode 0600 from the first moment on.
+
+    What is there is replaced if it is a file or a link and if ``replace`` says so; FileExistsError else.
+    """
     path = Path(path)
-    path.unlink(missing_ok=True)
+    if replace and (path.is_file() or path.is_symlink()):
+        path.unlink()
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
 
