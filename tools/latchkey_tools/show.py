@@ -1,7 +1,8 @@
 """How commands speak: tables and colour for people on a terminal, JSON for programs, times in words.
 
 Data goes to standard output, everything else to standard error. What came from a network is never printed raw: a
-terminal obeys control characters.
+terminal obeys control characters. ``say``, ``line`` and ``facts`` see to that; what a table or a console prints goes
+through ``clean``.
 """
 
 import contextlib
@@ -9,13 +10,18 @@ import json
 import sys
 from datetime import UTC, datetime
 
+import typer
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
+from rich.text import Text
 
 _PIPE_WIDTH = 240
+# A column whose cells fold into less is not read any more.
+_LEAST_WIDTH = 12
 _UNITS = ((86400 * 365, "year"), (86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -28,7 +34,22 @@ def console(stderr=False):
 
 def say(text):
     """One line beside the data."""
-    print(text, file=sys.stderr, flush=True)
+    print(plain(text), file=sys.stderr, flush=True)
+
+
+def line(text):
+    """One line of data."""
+    print(plain(text), flush=True)
+
+
+@contextlib.contextmanager
+def usage():
+    """A ValueError in here is a command that was written wrongly: it is told, and the exit status is 2."""
+    try:
+        yield
+    except ValueError as problem:
+        say(f"latchkey: {problem}")
+        raise typer.Exit(2) from None
 
 
 @contextlib.contextmanager
@@ -50,7 +71,7 @@ def _line_by_line():
     def tell(text):
         if text not in told[-1:]:
             told.append(text)
-            say(plain(text))
+            say(text)
 
     return tell
 
@@ -70,9 +91,30 @@ def plain(text):
     return "".join(c if c.isprintable() else "?" for c in str(text))
 
 
+class _Rows(Table):
+    """A table; where a terminal is too narrow for its columns, a block of lines for each row."""
+
+    def __rich_console__(self, console, options):
+        if sum(map(self._least, self.columns)) + 2 * len(self.columns) <= options.max_width:
+            yield from super().__rich_console__(console, options)
+            return
+        names = [column.header for column in self.columns]
+        for row, *cells in zip(self.rows, *(column.cells for column in self.columns), strict=True):
+            block = _pairs()
+            for name, cell in zip(names, cells, strict=True):
+                block.add_row(name, cell, style=row.style)
+            yield block
+            yield ""
+
+    @staticmethod
+    def _least(column):
+        longest = max(map(cell_len, [column.header, *map(_seen, column.cells)]))
+        return longest if column.no_wrap else min(longest, _LEAST_WIDTH)
+
+
 def table(*columns, whole=()):
     """An empty table whose cells fold rather than lose their ends; those of ``whole`` stay on one line to be copied."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    made = _Rows(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         made.add_column(column, overflow="fold", no_wrap=column in whole)
     return made
@@ -80,13 +122,22 @@ def table(*columns, whole=()):
 
 def facts(rows):
     """Print (name, value) rows; None is left out."""
-    made = Table(box=None, show_header=False, pad_edge=False)
-    made.add_column(style="dim", no_wrap=True)
-    made.add_column(overflow="fold")
+    made = _pairs()
     for name, value in rows:
         if value is not None:
             made.add_row(clean(name), clean(value))
     console().print(made)
+
+
+def _pairs():
+    made = Table(box=None, show_header=False, pad_edge=False)
+    made.add_column(style="dim", no_wrap=True)
+    made.add_column(overflow="fold")
+    return made
+
+
+def _seen(cell):
+    return Text.from_markup(cell).plain
 
 
 def span(seconds):
