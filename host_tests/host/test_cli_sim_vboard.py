@@ -53,11 +53,21 @@ def test_a_token_is_made_listed_extended_and_revoked(running, tmp_path):
     assert "no tokens" in latchkey("sim", "list", SYSTEM, folder=running).stdout
 
 
+def test_the_list_loses_nothing_on_a_narrow_terminal(running, tmp_path):
+    tech = Keyboard(tmp_path, LATCHKEY_SIM=str(running))
+    uuid = tech.data("sim", "create", SYSTEM)["uuid"]
+    with tech.terminal("sim", "list", SYSTEM, size=(60, 40)):
+        pass
+    shown = "".join(tech.seen[-1].split())
+    for part in (uuid, "ACTIVATED", "SystemMaintainer"):
+        assert part in shown
+
+
 def test_keys_are_rotated_and_settings_changed(running):
     assert latchkey("sim", "rotate", folder=running).stdout.startswith("SIM-")
     assert latchkey("sim", "set", "algorithm=RS256", "mixedZones=true", folder=running).returncode == 0
-    bad = latchkey("sim", "set", "colour=blue", folder=running)
-    assert bad.returncode == 1 and "colour" in bad.stderr
+    bad = latchkey("sim", "set", "colour=blue", "createdAtOffset=NaN", folder=running)
+    assert bad.returncode == 1 and "colour" in bad.stderr and "Traceback" not in bad.stderr
 
 
 def test_what_was_done_is_told_as_data_and_no_file_is_replaced(running, tmp_path):

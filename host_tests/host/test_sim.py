@@ -395,9 +395,10 @@ def test_state_of_another_slug_and_damaged_state_are_refused_with_words(tmp_path
     Cloud(tmp_path / "cloud.json", SLUG)
     with pytest.raises(CloudError, match="belongs to slug"):
         Cloud(tmp_path / "cloud.json", "another")
-    (tmp_path / "cloud.json").write_text("{")
-    with pytest.raises(CloudError, match="damaged"):
-        Cloud(tmp_path / "cloud.json", SLUG)
+    for text in ("{", "[]", "5", "{}", "[" * 100_000):
+        (tmp_path / "cloud.json").write_text(text)
+        with pytest.raises(CloudError, match="damaged"):
+            Cloud(tmp_path / "cloud.json", SLUG)
 
 
 def test_a_token_s_header_has_no_kid():

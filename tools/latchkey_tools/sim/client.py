@@ -68,9 +68,9 @@ class Client:
                 timeout=20,
                 trust_env=False,
             )
-            body = answer.json()
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise SimulatorError(f"the simulator does not answer ({type(error).__name__}); is it running?") from error
+        body = _json(answer)
         if answer.status_code != 200 or body.get("errors"):
             raise SimulatorError("; ".join(e["message"] for e in body.get("errors", [])) or body.get("error", ""))
         return body["data"]
@@ -129,6 +129,13 @@ class Client:
                 return
             time.sleep(0.05)
         raise SimulatorError(f"the broker has not taken the messages: {status['error'] or 'it is slow'}")
+
+
+def _json(answer):
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise SimulatorError("what answers is no simulator; start one with `latchkey sim run`") from error
 
 
 class Simulator(Client):

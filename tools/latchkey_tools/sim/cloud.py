@@ -27,6 +27,7 @@ SETTINGS = {
     "permanentExp": "NULL",
     "emptyList": "ARRAY",
 }
+_MEMBERS = {"slug", "issuer", "subject", "tokens", "systems", "settings", "kids_ever", "keys"}
 _NBF_MARGIN_S = 60
 _ZONES = (None, UTC, timezone(timedelta(hours=2)))
 
@@ -231,9 +232,12 @@ class Cloud:
         if not self.path.exists():
             return None
         try:
-            return json.loads(self.path.read_bytes())
-        except ValueError as error:
-            raise CloudError(f"{self.path} is damaged; remove it to start with a new cloud") from error
+            data = json.loads(self.path.read_bytes())
+        except (ValueError, RecursionError):
+            data = None
+        if not isinstance(data, dict) or not _MEMBERS <= data.keys():
+            raise CloudError(f"{self.path} is damaged; remove it to start with a new cloud")
+        return data
 
     def _fresh(self, issuer):
         subject = {"uuid": signing.new_uuid(), "name": "Marie Curie", "type": "USER", "roles": [dict(MAINTAINER)]}
