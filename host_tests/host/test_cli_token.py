@@ -139,7 +139,7 @@ def test_the_endpoint_is_drivr_s_for_a_slug_and_a_key_goes_nowhere_without_tls(t
     assert tech.run("token", "create", "cellar", "--sim").status == 2
     assert "LATCHKEY_CLOUD_KEY" in tech.run("token", "create", SYSTEM, "--slug", "nobody").err
     done = tech.run("token", "create", SYSTEM, "--slug", "nobody", LATCHKEY_CLOUD_KEY=f"{API_KEY}\nmore")
-    assert done.status == 1 and "is not one line of ASCII text" in done.err and tech.spilt() == []
+    assert done.status == 2 and "is not one line of ASCII text" in done.err and tech.spilt() == []
 
 
 def test_ctrl_d_at_a_prompt_is_one_line(tech):

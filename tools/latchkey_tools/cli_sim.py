@@ -70,7 +70,7 @@ def run(
             targets = _targets(broker, (ca, cert, key), user)
         else:
             targets = [_own_broker(stack, folder, slug, broker_kind)]
-        asyncio.run(server.serve(folder, slug, targets, system or (), issuer, port, settings, _tell, _say))
+        asyncio.run(server.serve(folder, slug, targets, system or (), issuer, port, settings, _tell, show.say))
 
 
 @app.command()
@@ -161,7 +161,8 @@ def set_(
     as_json: AsJson = False,
 ):
     """Change how the cloud behaves, e.g. retainedLists=false createdAtOffset=-1 omitUpdatedAt=true."""
-    settings = dict(_setting(change) for change in changes)
+    with show.usage():
+        settings = dict(map(_setting, changes))
     Client(folder).configure(**settings)
     if as_json:
         return show.data(settings)
@@ -179,9 +180,9 @@ def _when(text):
 def _setting(change):
     name, equals, text = change.partition("=")
     if not equals:
-        raise typer.BadParameter(f"{show.plain(change)}: write NAME=VALUE")
+        raise ValueError(f"{change}: write NAME=VALUE")
     with contextlib.suppress(ValueError, RecursionError):
-        return name, json.loads(text)
+        return name, json.loads(text, parse_constant=str)
     return name, text
 
 
@@ -200,15 +201,15 @@ def _own_broker(stack, folder, slug, kind):
 
 def _targets(brokers, files, user):
     """Targets for the addresses; ``files``: CA, certificate and key, which are tried at once."""
-    with options.usage():
+    with show.usage():
         targets = [parse_broker(url, *files) for url in brokers]
-        for target in targets:
-            try:
+        try:
+            for target in targets:
                 tls_context(target)
-            except OSError as error:
-                raise ValueError(f"--ca, --cert or --key cannot be used: {error.strerror or error}") from None
-    login = dict(zip(("user", "password"), _login(user), strict=True))
-    return [target._replace(**login) for target in targets]
+        except OSError as error:
+            raise ValueError(f"--ca, --cert or --key cannot be used: {error.strerror or error}") from None
+        user, password = _login(user)
+    return [target._replace(user=user, password=password) for target in targets]
 
 
 def _login(user):
@@ -228,8 +229,3 @@ def _deliver(token, out, as_json):
 def _tell(line):
     address = json.loads(line)
     show.say(f"GraphQL: {address['url']}  bearer in {address['bearer_file']}; Ctrl-C ends it")
-
-
-def _say(text):
-    """What a broker or its library words, too."""
-    show.say(show.plain(text))

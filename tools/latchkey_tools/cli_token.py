@@ -81,12 +81,13 @@ def create(
     installed and works), or is asked for.
     """
     Wallet().check_writable()  # what could not be kept is not made
-    cloud = _cloud(slug, url, sim, remember)
+    with show.usage():
+        cloud = _cloud(slug, url, sim, remember)
     token = cloud.create_permanent(system, permanent) if permanent else cloud.create(system, duration, device)
     entry = _kept(token, name or permanent or device)
     if as_json:
         return show.data(_summary(entry))
-    show.say(f"{show.plain(entry.name)} is in the wallet: {_end_words(claims_of(token), time.time())}")
+    show.say(f"{entry.name} is in the wallet: {_end_words(claims_of(token), time.time())}")
     if len(token) > 2048:
         show.say("it is over 2,048 bytes, which devices refuse; fewer roles make it shorter")
 
@@ -160,7 +161,7 @@ def remove(
     Wallet().remove(entry)
     if as_json:
         return show.data(_summary(entry))
-    show.say(f"{show.plain(entry.name)} is removed")
+    show.say(f"{entry.name} is removed")
 
 
 @app.command("import")
@@ -177,13 +178,13 @@ def import_(
         entry = Wallet().add(text, name)
         if as_json:
             return show.data(_summary(entry))
-        return show.say(f"{show.plain(entry.name)} is in the wallet: {_end_words(claims_of(text), time.time())}")
+        return show.say(f"{entry.name} is in the wallet: {_end_words(claims_of(text), time.time())}")
     name, key_set = name or "default", _key_set(text)
     usable = judge.usable_keys(text.encode())
     Wallet().keep_keys(name, key_set)
     if as_json:
         return show.data({"key_set": name, "usable_keys": usable})
-    show.say(f"the key set {show.plain(name)} is kept: {usable} usable key{'s' * (usable != 1)}")
+    show.say(f"the key set {name} is kept: {usable} usable key{'s' * (usable != 1)}")
 
 
 def _cloud(slug, url, sim, remember):
@@ -193,7 +194,7 @@ def _cloud(slug, url, sim, remember):
         client = Client(os.environ.get("LATCHKEY_SIM") or SIMULATOR_HOME)
         return cloud_api.Cloud(client.url, cloud_api.Key(client.bearer, "of the simulator"))
     if not slug and not url:
-        raise typer.BadParameter("say which cloud: --slug DOMAIN, --endpoint URL, or --sim for the simulator")
+        raise ValueError("say which cloud: --slug DOMAIN, --endpoint URL, or --sim for the simulator")
     url = url or cloud_api.endpoint(slug)
     return cloud_api.Cloud(url, cloud_api.find_key(url, remember))
 
@@ -231,7 +232,7 @@ def _key_set(text):
 
 def _hand_out(entry, out):
     if options.deliver(entry.token, out):
-        show.say(f"{show.plain(entry.name)} is in {out}")
+        show.say(f"{entry.name} is in {out}")
 
 
 def _live(claims, now_unix_s):

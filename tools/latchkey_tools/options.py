@@ -3,7 +3,6 @@
 What they refuse is wrong usage: exit status 2, as for an option that there is not.
 """
 
-import contextlib
 import os
 import uuid
 from pathlib import Path
@@ -19,23 +18,15 @@ def checked(check):
     """A callback for an option or argument: ``check(value)`` raises ValueError for what it cannot be."""
 
     def callback(value):
-        values = value if isinstance(value, list) else [value]
-        with usage():
-            for one in values:
+        try:
+            for one in value if isinstance(value, list) else [value]:
                 if one is not None:
                     check(one)
+        except ValueError as problem:
+            raise typer.BadParameter(show.plain(problem)) from None
         return value
 
     return callback
-
-
-@contextlib.contextmanager
-def usage():
-    """Makes wrong usage of a ValueError, whose text says what to write instead."""
-    try:
-        yield
-    except ValueError as problem:
-        raise typer.BadParameter(show.plain(problem)) from None
 
 
 def a_system(text):
@@ -43,7 +34,7 @@ def a_system(text):
     try:
         uuid.UUID(text)
     except ValueError:
-        raise ValueError(f"{show.plain(text)[:80]} is not a System UUID") from None
+        raise ValueError(f"{text[:80]} is not a System UUID") from None
 
 
 def a_new_file(out):
@@ -67,8 +58,9 @@ def deliver(secret, out):
 
 def refuse_both(out, as_json):
     """With --json there is no --out."""
-    if out and as_json:
-        raise typer.BadParameter("either --out or --json: the one has the token, the other tells of it")
+    with show.usage():
+        if out and as_json:
+            raise ValueError("give --out or --json, not both: a token is handed out in one way")
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print data for scripts.")]

@@ -135,7 +135,7 @@ def _paths(folder, name):
 def write_private(path, content, replace=True):
     """Write bytes to ``path`` with mode 0600 from the first moment on.
 
-    What is there is replaced if it is a file or a link and if ``replace`` says so; FileExistsError else.
+    A file or link that is there is replaced, unless ``replace`` is False; else FileExistsError is raised.
     """
     path = Path(path)
     if replace and (path.is_file() or path.is_symlink()):
