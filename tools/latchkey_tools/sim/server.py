@@ -62,9 +62,9 @@ async def _serve(folder, slug, targets, systems, issuer, port, settings, on_read
     server, listening = _http_server(api.make_app(cloud, publisher, bearer(folder)), port)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}/graphql"
     address = {"url": url, "bearer_file": str(folder / BEARER_NAME)}
-    (folder / ADDRESS_NAME).write_text(json.dumps(address))
-    on_ready(json.dumps(address))
     try:
+        (folder / ADDRESS_NAME).write_text(json.dumps(address))
+        on_ready(json.dumps(address))
         await _until_one_ends(server, listening, publisher, cloud)
     finally:
         (folder / ADDRESS_NAME).unlink(missing_ok=True)
