@@ -140,8 +140,8 @@ def inspect(
 ):
     """Explain a token, offline: what it claims, when it ends, whether a stored key set verifies it.
 
-    The exit status is 1 if a device would refuse it for what can be seen here. Revocation cannot: only the device and
-    the cloud know the list.
+    The exit status is 1 if a device would refuse it for what can be seen here, or if there are key sets and none of
+    them verifies it. Revocation cannot be seen: only the device and the cloud know the list.
     """
     text = access.read_token(token) if token else _ask_for_token()
     key_sets = {str(keys): _key_set(keys.read_text())} if keys else Wallet().key_sets()
@@ -265,10 +265,10 @@ def _explain(token, key_sets, as_json, name=None):
     verdict, now = judge.judge(token, key_sets), int(time.time())
     if as_json:
         show.data(_as_data(verdict, name))
-        return not verdict.problems
-    show.facts([("name", name), *_fact_rows(verdict, token, now)])
-    _print_verdict(verdict, key_sets)
-    return not verdict.problems
+    else:
+        show.facts([("name", name), *_fact_rows(verdict, token, now)])
+        _print_verdict(verdict, key_sets)
+    return not verdict.problems and verdict.signature != "bad"
 
 
 def _as_data(verdict, name):
@@ -316,9 +316,11 @@ def _print_verdict(verdict, key_sets):
     if verdict.signature == "good":
         name, kid = map(show.clean, (verdict.key[0], verdict.key[1] or "without kid"))
         out.print(f"[green]The signature is good[/green]: key {kid} of the key set {name}.")
+    elif verdict.signature == "bad":
+        out.print("[yellow]No key set at hand verifies it[/yellow]: they are old or another Domain's, or it is forged.")
     elif not key_sets and verdict.header:
         out.print("The signature is unchecked: no key set is at hand (`latchkey token import` takes one in).")
     for code in verdict.problems:
         out.print(f"[red]A device refuses it[/red]: {code}. What to do: {show.clean(advice(code))}.")
-    if not verdict.problems:
+    if not verdict.problems and verdict.signature != "bad":
         out.print("Nothing seen here speaks against it. Whether it was revoked, only the device and the cloud know.")

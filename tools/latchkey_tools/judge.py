@@ -2,11 +2,12 @@
 
 The verdict comes from the modules of ``firmware/latchkey`` itself, so that it is the device's to the letter; they lie
 beside this package in a checkout, as everything else that the tools put onto boards does. The device's ledger and
-clock are not here: revocation is not seen, and the time is this machine's.
+clock are not here: revocation is not seen, and the time is this machine's; settings are those of a new device.
 """
 
 import sys
 import time
+import uuid
 
 from latchkey_tools import build
 from latchkey_tools.wallet import PREFIX, WalletError, claims_of
@@ -14,7 +15,8 @@ from latchkey_tools.wallet import PREFIX, WalletError, claims_of
 
 class Verdict:
     """``claims``: dict, or None for what is no token; ``header``: dict or None; ``problems``: codes, as a device would
-    answer them; ``signature``: "good", "bad" or "unchecked"; ``key``: (key set's name, kid) of the key that made it."""
+    answer them; ``signature``: "good", "unchecked" or "bad", which the key sets at hand say, that may be another
+    Domain's; ``key``: (key set's name, kid) of the key that made it."""
 
     def __init__(self, claims):
         self.claims = claims
@@ -29,10 +31,9 @@ def judge(token, key_sets, now_unix_s=None):
     firmware = _firmware()
     verdict = Verdict(claims_of(token))
     try:
-        _judge_form(firmware, verdict, token)
+        payload = _judge_form(firmware, verdict, token)
         _judge_signature(firmware, verdict, token, key_sets)
-        _judge_claims(firmware, verdict)
-        _judge_times(verdict, time.time() if now_unix_s is None else now_unix_s)
+        _judge_claims(firmware, verdict, payload, time.time() if now_unix_s is None else now_unix_s)
     except firmware.errors.TokenError as refusal:
         verdict.problems.append(refusal.code)
     return verdict
@@ -78,6 +79,7 @@ def _firmware():
     import latchkey.jwk
     import latchkey.jws
     import latchkey.limits
+    import latchkey.policy
     import latchkey.provision
 
     return latchkey
@@ -86,8 +88,11 @@ def _firmware():
 def _judge_form(firmware, verdict, token):
     if not token.startswith(PREFIX) or not token.isascii():
         raise firmware.errors.TokenError("token_malformed")
-    header_b, *_ = firmware.jws.split(_jws(token))
+    if len(token) > firmware.limits.TOKEN_BYTES:
+        raise firmware.errors.TokenError("token_malformed")
+    header_b, payload_b, *_ = firmware.jws.split(_jws(token))
     verdict.header = firmware.jws.parse_header(header_b)
+    return payload_b
 
 
 def _judge_signature(firmware, verdict, token, key_sets):
@@ -102,21 +107,30 @@ def _judge_signature(firmware, verdict, token, key_sets):
             continue
         verdict.signature, verdict.key = "good", (name, key.kid)
         return
-    if verdict.signature == "bad":
-        verdict.problems.append("bad_signature")
 
 
-def _judge_claims(firmware, verdict):
-    payload = firmware.claims.Claims(verdict.claims or {})
-    firmware.claims.names_system(verdict.claims.get("aud"), payload.jti16)
-
-
-def _judge_times(verdict, now_unix_s):
-    end, start = verdict.claims.get("exp"), verdict.claims.get("nbf")
-    if end is not None and end <= now_unix_s:
+def _judge_claims(firmware, verdict, payload, now_unix_s):
+    members = firmware.claims.parse_unverified(payload)
+    policy = firmware.policy.Policy(_some_system(firmware, members or {}))
+    claims = firmware.claims.read(members, policy)
+    if claims.exp is not None and now_unix_s >= claims.exp + policy.skew_s:
         verdict.problems.append("expired")
-    elif start is not None and start > now_unix_s:
+    elif claims.nbf is not None and now_unix_s + policy.skew_s < claims.nbf:
         verdict.problems.append("not_yet_valid")
+    if not claims.roles:
+        verdict.problems.append("no_permission")
+
+
+def _some_system(firmware, members):
+    """A System that ``aud`` names as devices read it, or one that it does not name."""
+    aud = members.get("aud")
+    for one in aud if isinstance(aud, list) else [aud]:
+        try:
+            firmware.uuids.to_bytes(one)
+            return one
+        except ValueError:
+            continue
+    return str(uuid.UUID(int=0))
 
 
 def _jws(token):
