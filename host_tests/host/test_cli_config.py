@@ -137,7 +137,7 @@ NO_WORDS = ["name", "colour=red", "name.x=1", "roles=read", "hosts=[1", "wifi.ss
 def test_words_that_are_none_are_refused_before_they_are_sent(tech, word):
     with Stub(configured()) as stub:
         done = change(tech, stub, word)
-        assert done.status == 1 and done.err.count("\n") == 1 and sent(stub) == []
+        assert done.status == 2 and done.err.count("\n") == 1 and sent(stub) == []
         assert ("latchkey pair" in done.err) is word.startswith("wifi")
 
 

@@ -58,7 +58,7 @@ def test_set_understands_what_people_write(tech):
             "name": "cellar",
             "transition_ms": 500,
         }
-        assert tech.run("device", "set", stub.url, "brighter").status == 1
+        assert tech.run("device", "set", stub.url, "brighter").status == 2
         tech.ok("device", "set", stub.url, "on=off")
         assert json.loads(stub.requests[-1][3]) == {"on": False}
 
@@ -138,11 +138,11 @@ def test_retry_after_is_honoured_once_with_words(tech):
 @pytest.mark.parametrize(
     "answer, words",
     [
-        ((200, b"<html>my router</html>", {}), "no Latchkey device"),
-        ((200, {"hello": "world"}, {}), "no Latchkey device"),
-        ((200, b"[" * 100_000, {}), "no Latchkey device"),
+        ((200, b"<html>my router</html>", {}), "not as a Latchkey device does; check the address"),
+        ((200, {"hello": "world"}, {}), "not as a Latchkey device does; check the address"),
+        ((200, b"[" * 100_000, {}), "not as a Latchkey device does; check the address"),
         ((200, b"x" * 1_000_000, {}), "far too much"),
-        ((404, b"", {}), "no Latchkey device"),
+        ((404, b"", {}), "not as a Latchkey device does; check the address"),
     ],
     ids=["html", "json", "deep", "endless", "404"],
 )
@@ -157,16 +157,22 @@ def test_nobody_there_and_addresses_that_are_none_are_told(tech):
     keep(tech)
     with Stub({}) as stub:
         gone = stub.url
-    for host, words in (
-        (gone, "nothing answers"),
-        ("latchkey-00000000.invalid", "name latchkey-00000000.invalid is not known"),
-        ("http://127.0.0.1/v1/state", "no address of a device"),
-        ("ftp://127.0.0.1", "no address of a device"),
-        ("127.0.0.1:99999", "no address of a device"),
-    ):
+    for host, words in ((gone, "nothing answers"), ("latchkey-0.invalid", "the name latchkey-0.invalid is not known")):
         done = tech.run("device", "state", host)
         assert done.status == 1 and words in done.err and done.err.count("\n") == 1, done.err
     assert "Missing argument" in tech.run("device", "state").err
+
+
+NO_HOSTS = ["http://127.0.0.1/v1/state", "ftp://127.0.0.1", "127.0.0.1:99999", "http://127.0.0.1:0", "300.300.300.300"]
+NO_HOSTS += ["a\udcffb", "a\x07b", "a..b", "x" * 300, "http://me@127.0.0.1", "127.0.0.1#a", "http://[::1", ""]
+
+
+@pytest.mark.parametrize("host", NO_HOSTS, ids=range(len(NO_HOSTS)))
+def test_what_is_no_address_is_wrong_usage_in_one_line(tech, host):
+    for words in (["device", "info", host], ["device", "find", "--host", host], ["doctor", host], ["pair", host]):
+        done = tech.run(*words)
+        assert done.status == 2 and "no address of a device" in done.err, words
+        assert done.err.count("\n") == 1 and done.err[:-1].isprintable()
 
 
 def test_a_sensor_that_sleeps_is_thought_of_where_nobody_answers(tech):
@@ -189,6 +195,7 @@ def test_a_host_is_a_name_an_address_a_url_or_a_system_uuid():
     assert parse("cellar.local:8080") == (False, "cellar.local", 8080)
     assert parse("https://cellar.local") == (True, "cellar.local", 443)
     assert parse("[fe80::1]:81") == (False, "fe80::1", 81)
+    assert parse("::1") == (False, "::1", 80)
     assert parse(SYSTEM.upper()) == (False, NAME, 80)
 
 

@@ -305,7 +305,7 @@ def test_the_passphrase_comes_from_file_environment_or_input_and_never_from_argv
         given = [body["wifi"]["passphrase"] for body in sent(stub)]
         assert given == ["another planted one"] * 2 + ["third planted one", PASSPHRASE]
         wrong = pair(tech, stub, "--passphrase-file", "mistaken for a file")
-        assert wrong.status == 1 and "never the passphrase itself" in wrong.err and "mistaken" not in wrong.err
+        assert wrong.status == 2 and "never the passphrase itself" in wrong.err and "mistaken" not in wrong.err
         argv = pair(tech, stub, "--passphrase", "hunter2hunter2")
         assert argv.status == 3 and "hunter2" not in argv.err and "--passphrase-file" in argv.err
 
@@ -315,14 +315,14 @@ def test_a_passphrase_that_can_be_none_is_refused_before_anybody_is_asked(tech, 
     tech.secrets.append(text)
     with Stub(boxed(JOINED)) as stub:
         done = pair(tech, stub, LATCHKEY_WIFI_PASSPHRASE=text)
-        assert done.status == 1 and "8 to 63" in done.err and not stub.requests
+        assert done.status == 2 and "8 to 63" in done.err and not stub.requests
 
 
 def test_a_network_without_a_passphrase_has_to_be_meant(tech):
     with Stub(boxed(JOINED | {"ssid": "Guests"})) as stub:
         words = ["pair", stub.url, "--ssid", "Guests", "--wait", "3"]
         done = tech.run(*words)
-        assert done.status == 1 and "if that is meant: --open" in done.err and not sent(stub)
+        assert done.status == 2 and "if that is meant: --open" in done.err and not sent(stub)
         assert tech.run(*words, "--open").status == 0
         assert sent(stub) == [{"wifi": {"ssid": "Guests"}}]
         assert "wants a passphrase" in pair(tech, stub, "--open").err
@@ -336,16 +336,17 @@ def test_without_a_terminal_nothing_is_asked(tech):
     del tech.env["LATCHKEY_WIFI_PASSPHRASE"]
     with Stub(boxed(JOINED)) as stub:
         done = tech.run("pair", stub.url)
-        assert done.status == 1 and "--ssid" in done.err and "Home, Guests" in done.err
+        assert done.status == 2 and "--ssid" in done.err and "Home, Guests" in done.err
         done = pair(tech, stub)
-        assert done.status == 1 and "--passphrase-file" in done.err and not sent(stub)
+        assert done.status == 2 and "--passphrase-file" in done.err and not sent(stub)
 
 
 def test_wrong_words_are_told(tech):
     with Stub(boxed(JOINED)) as stub:
-        for words in (["--broker", "a:b"], ["--status"], ["--leave", "--status"]):
+        both = ["--passphrase-file", "-", "--token-file", "-"]
+        for words in (["--broker", "a:b"], ["--status"], ["--leave", "--status"], both):
             done = pair(tech, stub, *words)
-            assert done.status == 1 and not stub.requests, words
+            assert done.status == 2 and done.err.count("\n") == 1 and not stub.requests, words
 
 
 def test_at_a_terminal_network_and_passphrase_are_asked_for(tech):

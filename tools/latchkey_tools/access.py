@@ -17,38 +17,45 @@ TOKEN_VARIABLE = "LATCHKEY_TOKEN"
 # Refusals of one token, which say nothing about another.
 _OF_ONE_TOKEN = ("expired", "not_yet_valid", "revoked", "unlisted", "ledger_unknown", "bad_signature", "wrong_issuer")
 _OF_ONE_TOKEN += ("claims_refused", "no_permission", "insufficient_scope")
-_MOST_TRIES = 3
+_MOST_READ = 8192
 
-Pass = namedtuple("Pass", "label token")
+# label: what it is called, for people; token: its text; system: the System UUID of the device that it is for
+Pass = namedtuple("Pass", "label token system")
 
 
 def passes(info, token_file=None, name=None):
-    """Passes to try on the device that gave ``info``, best first. Refusal where there is none, or a wrong one."""
+    """Passes that fit the device that gave ``info``, best first. Refusal where there is none, or a wrong one."""
     system = info.get("system_uuid")
+    if system is None or info.get("state") == "unprovisioned":
+        raise Refusal(0, "unprovisioned", "The device has not been provisioned.")
     named = _named(token_file, name)
     if named:
-        _check_system(named, system)
-        return [named]
-    if info.get("state") == "unprovisioned":
-        raise Refusal(0, "unprovisioned", "The device has not been provisioned.")
-    fitting = [Pass(entry.name, entry.token) for entry in Wallet().fitting(system)]
+        label, token = named
+        _check_system(label, token, system)
+        return [Pass(label, token, system)]
+    fitting = [Pass(entry.name, entry.token, system) for entry in Wallet().fitting(system)]
     if not fitting:
         words = f"No token in the wallet is for this device ({system})."
-        raise Refusal(0, "token_missing", words, todo=f"latchkey token create {show.plain(system)}")
-    return fitting[:_MOST_TRIES]
+        raise Refusal(0, "token_missing", words, todo=f"latchkey token create {system}")
+    return fitting
+
+
+def through(info, attempt, token_file=None, name=None):
+    """(what ``attempt(Pass)`` gives, Pass) of the first Pass that opens; the Refusal of the last one tried."""
+    tries = passes(info, token_file, name)
+    for here, following in zip(tries, [*tries[1:], None], strict=True):
+        try:
+            return attempt(here), here
+        except Refusal as refusal:
+            if not is_of_one_token(refusal) or following is None:
+                raise
+            show.say(f"the token {here.label} is refused ({refusal.code}); trying {following.label}")
 
 
 def call(device, method, path, body=None, token_file=None, name=None):
     """(answer, Pass) of a call with the fitting token; Refusal of the last one tried."""
     device.choose_channel()
-    tries = passes(device.info(), token_file, name)
-    for here, following in zip(tries, tries[1:] + [None], strict=True):
-        try:
-            return device.call(method, path, here.token, body), here
-        except Refusal as refusal:
-            if not is_of_one_token(refusal) or following is None:
-                raise
-            show.say(f"the token {here.label} is refused ({refusal.code}); trying {following.label}")
+    return through(device.info(), lambda here: device.call(method, path, here.token, body), token_file, name)
 
 
 def is_of_one_token(refusal):
@@ -60,7 +67,7 @@ def read_token(word):
     """The token in a file, on standard input for "-", or of that name in the wallet."""
     refuse_in_arguments(word)
     if word == "-":
-        return sys.stdin.read(8192).strip()
+        return sys.stdin.read(_MOST_READ).strip()
     path = Path(word)
     return path.read_text().strip() if path.is_file() else Wallet().find(word).token
 
@@ -72,25 +79,37 @@ def refuse_in_arguments(word):
 
 
 def _named(token_file, name):
+    """(label, token) of the one that was named, or None."""
     if token_file:
-        refuse_in_arguments(str(token_file))
-        if Path(token_file).stat().st_mode & 0o077:
-            show.say(f"others can read {token_file}: chmod 600 {token_file}")
-        return Pass(f"in {token_file}", Path(token_file).read_text().strip())
+        return _in_file(token_file)
     if name:
         refuse_in_arguments(name)
         entry = Wallet().find(name)
-        return Pass(entry.name, entry.token)
+        return entry.name, entry.token
     text = os.environ.get(TOKEN_VARIABLE, "").strip()
-    return Pass(f"in {TOKEN_VARIABLE}", text) if text else None
+    return (f"in {TOKEN_VARIABLE}", text) if text else None
 
 
-def _check_system(named, system):
+def _in_file(file):
+    refuse_in_arguments(str(file))
+    if str(file) == "-":
+        return "on standard input", sys.stdin.read(_MOST_READ).strip()
+    try:
+        if Path(file).stat().st_mode & 0o077:
+            show.say(f"others can read {file}: chmod 600 {file}")
+        return f"in {file}", Path(file).read_text().strip()
+    except UnicodeDecodeError:
+        return f"in {file}", ""
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read ({error.strerror}); give a file with a token") from None
+
+
+def _check_system(label, token, system):
     """A bearer is not shown to a device it is not for: whoever holds it has its roles."""
-    claims = claims_of(named.token)
+    claims = claims_of(token)
     if claims is None:
-        raise Refusal(0, "token_malformed", f"What is {named.label} is not a CLOUD- token.")
-    if system and not is_for(claims, system):
+        raise Refusal(0, "token_malformed", f"What is {label} is not a CLOUD- token.")
+    if not is_for(claims, system):
         theirs = ", ".join(systems_of(claims)) or "no System"
-        words = f"The token {named.label} is for {theirs}, and this device is {system}; it was not sent."
+        words = f"The token {label} is for {theirs}, and this device is {system}; it was not sent."
         raise Refusal(0, "wrong_system", words)

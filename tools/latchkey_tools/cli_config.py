@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from latchkey_tools import access, certificate, pairing, show
-from latchkey_tools.cli_device import HOST_HELP, AsJson, Ca, TokenFile, TokenName, hosts
+from latchkey_tools.cli_device import AsJson, Ca, Host, HostFirst, TokenFile, TokenName
 from latchkey_tools.cli_pair import WAIT_S, Wait, as_data, say_why
 from latchkey_tools.codes_help import link_advice
-from latchkey_tools.device_api import Device, Refusal, Unreachable, local_name
+from latchkey_tools.device_api import Device, Refusal, Unreachable
 from latchkey_tools.settings import SETTABLE, body_of, changes_between, flat
 from latchkey_tools.wallet import Wallet
 
@@ -20,8 +20,6 @@ _ORDER = ("system_uuid", "name", "model", "dev", "slug", "issuer", "broker", "po
 _OVER_THE_WIRE = ("system_uuid", "model", "dev")
 _WITH_PRESENCE = ("slug", "issuer", "broker", "policy", "roles", "ntp")
 
-# Not the envvar of the other commands: with it the first change would be taken for the host.
-Host = Annotated[str, typer.Argument(metavar="HOST", help=HOST_HELP, autocompletion=hosts)]
 CHANGES_HELP = "Such as name=Cellar, policy.plain_http=read, roles.Installer=control, hosts=a.example,b.example."
 
 
@@ -34,7 +32,7 @@ Changes = Annotated[list[str] | None, typer.Argument(metavar="NAME=VALUE", help=
 
 
 def config(
-    host: Host,
+    host: HostFirst,
     changes: Changes = None,
     wait: Wait = WAIT_S,
     token_file: TokenFile = None,
@@ -52,9 +50,11 @@ def config(
         before, here = access.call(device, "GET", "/v1/config", None, token_file, token)
         if not changes:
             return show.data(before) if as_json else _print_config(before)
-        answer = device.call("PATCH", "/v1/config", here.token, body_of(changes, before.get("config") or {}))
+        with show.usage():
+            body = body_of(changes, before.get("config") or {})
+        answer = device.call("PATCH", "/v1/config", here.token, body)
         if "config" not in answer:
-            _follow(device, host, ca, here, wait, as_json)
+            _follow(host, ca, here, wait, as_json)
             answer = device.call("GET", "/v1/config", here.token)
     changed = changes_between(before.get("config") or {}, answer.get("config") or {})
     if as_json:
@@ -92,15 +92,14 @@ def put_certificate(
         raise typer.Exit(1)
 
 
-def _follow(device, host, ca, here, wait_s, as_json):
+def _follow(host, ca, here, wait_s, as_json):
     """To the end of a trial; Exit if what was tried is not kept."""
-    info = device.info()
-    with pairing.Search(host, info, here.token, ca) as search, show.progress() as tell:
+    with pairing.Search(host, here, ca) as search, show.progress() as tell:
         outcome = pairing.Following(search, None, False, tell).follow(wait_s)
     if outcome.state == pairing.JOINED:
         return
     if as_json:
-        show.data(as_data(outcome, local_name(info["system_uuid"]), info["system_uuid"]))
+        show.data(as_data(outcome, here.system))
     else:
         say_why(outcome)
     raise typer.Exit(1)
@@ -113,21 +112,21 @@ def _await_certificate(device, token, wait_s):
     while trial == "running" and time.monotonic() < deadline_s:
         time.sleep(min(_POLL_S, wait_s))
         try:
-            cloud = device.call("GET", "/v1/diagnostics", token, patient=False).get("cloud")
+            cloud = device.call("GET", "/v1/diagnostics", token, patient=False).get("cloud") or {}
         except Unreachable:
             continue
         except Refusal as refusal:
             if access.is_of_one_token(refusal):
                 raise
             continue
-        trial = str(cloud.get("trial")) if isinstance(cloud, dict) else trial
+        trial = cloud.get("trial") or trial
     return trial
 
 
 def _say_refused(trial):
     if trial == "running":
         return show.say("not known: it is still being tried; `latchkey device diagnostics` tells later, as cloud.trial")
-    happened, todo = map(show.plain, link_advice(trial))
+    happened, todo = link_advice(trial)
     show.say(f"no: {happened}; the old certificate is back. What to do: {todo}.")
 
 
@@ -162,10 +161,9 @@ def _print_trust(trust):
     out.print(f"Trust settings were changed {count} time{'s' * (count != 1)} over this API.")
     names = _token_names()
     for change in trust.get("last") or []:
-        fields = show.clean(", ".join(map(str, change.get("fields") or [])))
-        jti = str(change.get("jti"))
+        fields, jti = ", ".join(change.get("fields") or []), change.get("jti")
         whose = f"{names[jti]} ({jti})" if jti in names else jti
-        out.print(f"  {show.moment(change.get('unix_s'), now)}: {fields}, by the token {show.clean(whose)}")
+        out.print(show.clean(f"  {show.moment(change.get('unix_s') or 0, now)}: {fields}, by the token {whose}"))
 
 
 def _token_names():

@@ -11,14 +11,15 @@ import typer
 
 from latchkey_tools import access, cli_token, show
 from latchkey_tools.codes_help import link_advice
-from latchkey_tools.device_api import ACCESS_POINT, Device, Refusal, Unreachable, local_name
+from latchkey_tools.device_api import ACCESS_POINT, Device, Refusal, Unreachable, local_name, parse_host
 from latchkey_tools.wallet import Wallet
 
 app = typer.Typer(
     no_args_is_help=True,
     help="""Call a device: look at it, switch it, ask how it is.
 
-    The token is the one given, else LATCHKEY_TOKEN, else the wallet's newest for the device's System.
+    The token is the one given, else LATCHKEY_TOKEN, else the wallet's newest for the device's System. LATCHKEY_HOST
+    stands in for HOST, but in front of NAME=VALUE. LATCHKEY_SOURCE names the address of this machine to call from.
     """,
 )
 FIND_WITHIN_S = 5
@@ -36,9 +37,23 @@ def hosts(incomplete: str):
         return []
 
 
+def is_host(value):
+    """For typer: what is no address of a device is told before anything else is done."""
+    with show.usage():
+        for host in [value] if isinstance(value, str) else value or []:
+            parse_host(host)
+    return value
+
+
 HOST_HELP = "Name, IP address, URL or System UUID of the device."
-Host = Annotated[str, typer.Argument(metavar="HOST", envvar="LATCHKEY_HOST", help=HOST_HELP, autocompletion=hosts)]
-TokenFile = Annotated[Path | None, typer.Option("--token-file", help="A file with the token to use.")]
+HOST = {"metavar": "HOST", "help": HOST_HELP, "autocompletion": hosts, "callback": is_host}
+HOST_VARIABLE = "LATCHKEY_HOST"
+Host = Annotated[str, typer.Argument(envvar=HOST_VARIABLE, **HOST)]
+# Without the variable: with it the first NAME=VALUE would be taken for the host.
+HostFirst = Annotated[str, typer.Argument(**HOST)]
+TokenFile = Annotated[
+    Path | None, typer.Option("--token-file", help="A file with the token to use; - for standard input.")
+]
 TokenName = Annotated[
     str | None, typer.Option("--token", metavar="NAME", help=cli_token.NAME_HELP, autocompletion=cli_token.names)
 ]
@@ -50,10 +65,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print data for scripts.")]
 
 @app.command()
 def find(
-    host: Annotated[list[str] | None, typer.Option(help="Try this one too; may be repeated.")] = None,
+    host: Annotated[list[str] | None, typer.Option(help="Ask this one too; may be repeated.", callback=is_host)] = None,
     as_json: AsJson = False,
 ):
-    """Look for devices: the names of all Systems in the wallet, the access point's address, and --host."""
+    """Look for devices: at the names of all Systems in the wallet, at the access point's address, and at --host.
+
+    All of them are asked at once, without a token, for 5 seconds.
+    """
     wallet = Wallet()
     places = list(dict.fromkeys([*map(local_name, wallet.systems()), ACCESS_POINT, *(host or ())]))
     found = sorted(_ask_all(places))
@@ -62,7 +80,7 @@ def find(
     elif found:
         _print_found(found, wallet)
     if not found:
-        show.say(f"no device answered at {', '.join(map(show.plain, places))}; give its address with --host")
+        show.say(f"no device answered at {', '.join(places)}; give its address with --host")
         raise typer.Exit(1)
 
 
@@ -84,7 +102,7 @@ def state(host: Host, token_file: TokenFile = None, token: TokenName = None, ca:
 
 @app.command("set")
 def set_(
-    host: Annotated[str, typer.Argument(metavar="HOST", help=HOST_HELP, autocompletion=hosts)],
+    host: HostFirst,
     changes: Annotated[
         list[str], typer.Argument(metavar="NAME=VALUE", help="Such as on, off, brightness_pct=40, rgb=255,120,0.")
     ],
@@ -94,7 +112,8 @@ def set_(
     as_json: AsJson = False,
 ):
     """Change the state, such as: set HOST on brightness_pct=40 transition_ms=500."""
-    body = dict(_change(word) for word in changes)
+    with show.usage():
+        body = dict(map(_change, changes))
     _print_state(_call(host, "PATCH", "/v1/state", body, token_file, token, ca), as_json)
 
 
@@ -125,17 +144,17 @@ def diagnostics(
 @app.command()
 def log(host: Host, token_file: TokenFile = None, token: TokenName = None, ca: Ca = None, as_json: AsJson = False):
     """The newest lines of the device's log, oldest first."""
-    lines = _call(host, "GET", "/v1/log", None, token_file, token, ca).get("lines", [])
+    lines = _call(host, "GET", "/v1/log", None, token_file, token, ca).get("lines") or []
     if as_json:
         return show.data(lines)
     for line in lines:
-        print(f"{line.get('uptime_s', '?'):>8} s  {show.plain(line.get('text', ''))}")
+        show.line(f"{line.get('uptime_s') or 0:>8} s  {line.get('text') or ''}")
 
 
 @app.command()
 def events(
     host: Host,
-    count: Annotated[int, typer.Option(help="End after so many; 0 for never.")] = 0,
+    count: Annotated[int, typer.Option(min=0, help="End after so many; 0 for never.")] = 0,
     token_file: TokenFile = None,
     token: TokenName = None,
     ca: Ca = None,
@@ -148,7 +167,7 @@ def events(
         passed = access.call(device, "GET", "/v1/state", None, token_file, token)[1]
         for event, data in device.events(passed.token):
             if event == "end":
-                raise Refusal(401, str(data.get("code")), "The device has ended the stream.")
+                raise Refusal(401, data.get("code") or "unknown", "The device has ended the stream.")
             _print_event(data, as_json)
             seen += 1
             if seen == count:
@@ -201,7 +220,7 @@ def _change(word):
     if not equals and name in ("on", "off"):
         return "on", name == "on"
     if not equals or not name:
-        raise ValueError(f"{show.plain(word)}: write NAME=VALUE, or on, or off")
+        raise ValueError(f"{word[:80]}: write NAME=VALUE, or on, or off")
     return name, _value(text)
 
 
@@ -225,9 +244,9 @@ def _print_state(state, as_json):
 
 def _print_event(state, as_json):
     if as_json:
-        return print(json.dumps(state), flush=True)
+        return show.line(json.dumps(state))
     words = "  ".join(f"{name} {_words(name, value)}" for name, value in state.items())
-    print(f"{time.strftime('%H:%M:%S')}  {show.plain(words)}", flush=True)
+    show.line(f"{time.strftime('%H:%M:%S')}  {words}")
 
 
 def _ordered(facts, order):
@@ -260,4 +279,4 @@ def _print_link_advice(link):
     reason = link.get("reason") if isinstance(link, dict) else None
     if reason and link.get("state") != "online":
         happened, todo = link_advice(str(reason))
-        show.say(show.plain(f"the cloud link is {link.get('state')}: {happened}. What to do: {todo}."))
+        show.say(f"the cloud link is {link.get('state')}: {happened}. What to do: {todo}.")

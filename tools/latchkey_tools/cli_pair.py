@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from latchkey_tools import ask, pairing, show
-from latchkey_tools.cli_device import HOST_HELP, AsJson, Ca, TokenFile, TokenName, hosts
+from latchkey_tools.cli_device import HOST, HOST_VARIABLE, AsJson, Ca, TokenFile, TokenName
 from latchkey_tools.device_api import ACCESS_POINT, Device, Refusal, Unreachable, local_name, parse_host
 from latchkey_tools.wallet import Unsafe
 
@@ -21,12 +21,7 @@ _NO_WIFI = "this board joins no networks: it is on a wire"
 _STATES = {"idle": "nothing was tried yet", "joining": "is being tried", "joined": "was kept", "failed": "failed"}
 _WHAT = {"wifi": "the network", "cloud": "the broker"}
 
-Host = Annotated[
-    str,
-    typer.Argument(
-        metavar="HOST", envvar="LATCHKEY_HOST", help=HOST_HELP, show_default="the access point's", autocompletion=hosts
-    ),
-]
+Host = Annotated[str, typer.Argument(envvar=HOST_VARIABLE, show_default="the access point's", **HOST)]
 Argv = Annotated[str | None, typer.Option("--passphrase", hidden=True)]
 SSID_HELP = "The network to join; chosen from those in reach if left out."
 OPEN_HELP = "The network has no passphrase."
@@ -54,20 +49,28 @@ def pair(
     """Bring a device into its owner's network, without internet.
 
     Join the device's access point first (its name and passphrase are on the label). The token is the one given, else
-    LATCHKEY_TOKEN, else the wallet's for the device's System; it must permit `configure`. What is tried is kept only
-    if it works; the exit status is 1 if it did not, or if that could not be seen.
+    LATCHKEY_TOKEN, else the wallet's for the device's System; it must permit `configure`. How its signature and its end
+    look from here is told and stops nothing: the device decides. What is tried is kept only if it works; the exit
+    status is 1 if it did not, or if that could not be seen. LATCHKEY_SOURCE names addresses of this machine to look
+    from, with commas between.
     """
-    _check_choices(status, leave, ssid or passphrase_file or open_ or name or broker, passphrase)
+    _refuse_in_arguments(passphrase)
+    with show.usage():
+        _check_choices(status, leave, ssid or passphrase_file or open_ or name or broker)
+        _check_input(passphrase_file, token_file)
     if status or leave:
         with Device(host, ca) as device:
             return (_tell_status if status else _leave)(device, token_file, token, as_json, yes)
-    wanted = _Wanted(ssid, passphrase_file, open_, name, broker)
+    with show.usage():
+        wanted = _Wanted(ssid, passphrase_file, open_, name, broker)
     with Device(host, ca) as device:
         info, here, before = _enter(device, token_file, token)
-        wanted.choose(device, here.token)
+        networks = _networks(device, here.token)
+        with show.usage():
+            wanted.choose(networks)
         answered = _post(device, here.token, wanted.body())
     outcome = _follow(host, ca, info, here, wanted.ssid, wait, None if answered else before)
-    _end(outcome, info, as_json)
+    _end(outcome, here.system, as_json)
 
 
 class _Wanted:
@@ -78,13 +81,12 @@ class _Wanted:
         self._passphrase = _passphrase_at_hand(passphrase_file, open_)
         self._broker = _broker(broker)
 
-    def choose(self, device, token):
-        networks = _networks(device, token)
+    def choose(self, networks):
         if self.ssid is None:
             self.ssid = _choose(networks)
         found = [network for network in networks if network.get("ssid") == self.ssid]
         if not found:
-            show.say(f"the device did not see {show.plain(self.ssid)} when it looked; it is tried all the same")
+            show.say(f"the device did not see {self.ssid} when it looked; it is tried all the same")
         _check_open(self.ssid, self._open, found)
         if not self._open and self._passphrase is None:
             self._passphrase = _ask_passphrase(self.ssid)
@@ -98,11 +100,19 @@ class _Wanted:
         return made | {part: value for part, value in others.items() if value is not None}
 
 
-def _check_choices(status, leave, others, passphrase):
+def _refuse_in_arguments(passphrase):
     if passphrase is not None:
         raise Unsafe("a passphrase on the command line is seen by others; give --passphrase-file, or be asked for it")
+
+
+def _check_choices(status, leave, others):
     if status + leave + bool(others) > 1:
         raise ValueError("--status asks and --leave leaves; neither goes with the other or with a network to join")
+
+
+def _check_input(passphrase_file, token_file):
+    if passphrase_file == "-" and str(token_file) == "-":
+        raise ValueError("standard input has either the passphrase or the token; give the other one in a file")
 
 
 def _passphrase_at_hand(file, open_):
@@ -138,9 +148,8 @@ def _ask_passphrase(ssid):
         try:
             return _checked(typed)
         except ValueError as problem:
-            if not left:
-                raise
-            show.say(f"{problem}; type it again")
+            show.say(f"{problem}{'; type it again' if left else ''}")
+    raise typer.Exit(1)
 
 
 def _checked(text):
@@ -155,7 +164,7 @@ def _broker(text):
         return None
     host, _, port = text.partition(":")
     if not host or (port and not port.isdigit()):
-        raise ValueError(f"{show.plain(text)[:80]}: write the broker as HOST:PORT")
+        raise ValueError(f"{text[:80]}: write the broker as HOST:PORT")
     return {"host": host, "port": int(port or 8883)}
 
 
@@ -167,8 +176,8 @@ def _enter(device, token_file, token):
 
 def _greet(device, info):
     called = f"{info['name']}, " if info.get("name") else ""
-    what = " ".join(str(info.get(part) or "") for part in ("product", "model", "version"))
-    show.say(show.plain(f"device {device.url}: {called}{what}, System {info['system_uuid']}, {info['state']}"))
+    what = " ".join(info.get(part) or "" for part in ("product", "model", "version"))
+    show.say(f"device {device.url}: {called}{what}, System {info['system_uuid']}, {info['state']}")
 
 
 def _networks(device, token):
@@ -178,13 +187,13 @@ def _networks(device, token):
         if refusal.code == "not_found":
             raise ValueError(_NO_WIFI) from None
         raise
-    return [n for n in answer.get("networks") or [] if isinstance(n, dict) and isinstance(n.get("ssid"), str)]
+    return [network for network in answer.get("networks") or [] if network.get("ssid")]
 
 
 def _choose(networks):
     """The name of one, chosen at the terminal."""
     if not sys.stdin.isatty():
-        names = ", ".join(show.plain(n["ssid"]) for n in networks) or "none"
+        names = ", ".join(n["ssid"] for n in networks) or "none"
         raise ValueError(f"which network? there is no terminal to choose at: give --ssid; in reach: {names}")
     table = show.table("", "network", "signal", "")
     for number, network in enumerate(networks, 1):
@@ -200,7 +209,7 @@ def _choose(networks):
 
 
 def _signal(rssi_dbm):
-    if not isinstance(rssi_dbm, int):
+    if rssi_dbm is None:
         return ""
     strength = "strong" if rssi_dbm >= -60 else "good" if rssi_dbm >= -72 else "weak"
     return f"{strength} ({rssi_dbm} dBm)"
@@ -209,9 +218,9 @@ def _signal(rssi_dbm):
 def _check_open(ssid, open_, found):
     secured = [bool(network.get("secured")) for network in found]
     if open_ and secured and all(secured):
-        raise ValueError(f"{show.plain(ssid)} wants a passphrase, so it is not --open")
+        raise ValueError(f"{ssid} wants a passphrase, so it is not --open")
     if not open_ and secured and not any(secured):
-        raise ValueError(f"{show.plain(ssid)} has no passphrase, so everyone near can listen; if that is meant: --open")
+        raise ValueError(f"{ssid} has no passphrase, so everyone near can listen; if that is meant: --open")
 
 
 def _post(device, token, body):
@@ -229,37 +238,36 @@ def _post(device, token, body):
 def _follow(host, ca, info, here, ssid, wait_s, before):
     unpaired = info.get("state") == "pairing"
     try:
-        with pairing.Search(host, info, here.token, ca) as search, show.progress() as tell:
+        with pairing.Search(host, here, ca) as search, show.progress() as tell:
             return pairing.Following(search, ssid, unpaired, tell, before).follow(wait_s)
     except KeyboardInterrupt:
         show.say(f"the device goes on trying; to ask how it ended: {pairing.how_to_ask(host)}")
         raise typer.Exit(130) from None
 
 
-def _end(outcome, info, as_json):
+def _end(outcome, system, as_json):
     """A clear yes, or the reason why not."""
-    name = local_name(info["system_uuid"])
     if as_json:
-        show.data(as_data(outcome, name, info["system_uuid"]))
+        show.data(as_data(outcome, system))
     elif outcome.state == pairing.JOINED:
-        _print_joined(outcome, name)
+        _print_joined(outcome, local_name(system))
     else:
         say_why(outcome)
     if outcome.state != pairing.JOINED:
         raise typer.Exit(1)
 
 
-def as_data(outcome, name, system_uuid):
+def as_data(outcome, system):
     return {
         "state": outcome.state,
         "reason": outcome.reason,
         "happened": outcome.happened,
         "todo": outcome.todo,
         "ssid": outcome.ssid,
-        "host": name,
+        "host": local_name(system),
         "address": outcome.address,
         "seen_at": outcome.seen_at,
-        "system_uuid": system_uuid,
+        "system_uuid": system,
     }
 
 
@@ -274,7 +282,7 @@ def _print_joined(outcome, name):
     out.print(f"[green]Yes[/green]: it is in the network {show.clean(outcome.ssid)}.")
     show.facts([("name", f"http://{name}"), ("address", outcome.address)])
     if outcome.seen_at is None or parse_host(outcome.seen_at)[1] == ACCESS_POINT:
-        show.say(f"its access point closes in two minutes; join {show.plain(outcome.ssid)} to reach it there")
+        show.say(f"its access point closes in two minutes; join {outcome.ssid} to reach it there")
 
 
 def _tell_status(device, token_file, token, as_json, _yes):

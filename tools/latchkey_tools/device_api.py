@@ -2,20 +2,21 @@
 
 ``Device(host)`` finds out by /v1/info who answers and whether it serves HTTPS. A token goes only to the System it is
 for, and where the device serves HTTPS only over a connection that was verified for that System's name: the name comes
-from the token, not from whoever answers.
+from the token, not from whoever answers, nor from how it was called. Answers have the shapes of ``shapes``.
 """
 
+import contextlib
 import ipaddress
-import json
 import os
+import queue
 import ssl
+import threading
 import time
-import urllib.parse
 import uuid
 
 import httpx
 
-from latchkey_tools import show
+from latchkey_tools import shapes, show
 from latchkey_tools.codes_help import advice
 from latchkey_tools.wallet import claims_of, systems_of
 
@@ -30,6 +31,7 @@ _TODO = {
     "plain_http": "join its access point with this machine; for HTTPS it needs a certificate, given over the wire",
 }
 _ASLEEP = "a sensor on battery may be asleep: press its button"
+_LOOK = "check the address, or `latchkey device find`"
 _MAX_ANSWER = 256 * 1024
 _MAX_WAIT_S = 30
 
@@ -39,7 +41,7 @@ class Unreachable(Exception):
     request was on its way, only the answer is missing."""
 
     def __init__(self, text, link="reach"):
-        super().__init__(text)
+        super().__init__(show.plain(text))
         self.link = link
         self.may_have_arrived = False
 
@@ -51,25 +53,30 @@ class Refusal(Exception):
     """
 
     def __init__(self, status, code, message, field=None, retry_after_s=None, todo=None):
-        self.status, self.code, self.field, self.retry_after_s = status, code, field, retry_after_s
-        self.words, self.todo = show.plain(message), todo or todo_of(code)
-        said = f"{status} {code}" if status else code
-        said += f" ({show.plain(field)[:40]})" if field else ""
+        self.status, self.retry_after_s = status, retry_after_s
+        self.code, self.field = show.plain(code)[:40], show.plain(field or "")[:40]
+        self.words = show.plain(message)[:300]
+        self.todo = show.plain(todo or todo_of(self.code))
+        said = f"{status} {self.code}" if status else self.code
+        said += f" ({self.field})" if self.field else ""
         super().__init__(f"{said}: {self.words} What to do: {self.todo}.")
 
 
 class Device:
     """``host``: name, address, with or without port or scheme, or a System UUID. ``ca``: PEM file that vouches for its
-    HTTPS certificate; this machine's own store by default. ``source``: the address of this machine to call from, by
-    default the first of LATCHKEY_SOURCE. ``call`` and ``events`` take a token's text or None."""
+    HTTPS certificate; this machine's own store by default. ``timeout_s``: for the next byte, and with ``connect_s`` for
+    a whole call. ``source``: the address of this machine to call from, by default the first of LATCHKEY_SOURCE.
+    ``call`` and ``events`` take a token's text or None."""
 
     def __init__(self, host, ca=None, timeout_s=15, connect_s=5, source=None):
         self.secure, self.host, self.port = parse_host(host)
         self._ca = ca
         self._source = source or sources()[0]
         self._timeout = httpx.Timeout(timeout_s, connect=connect_s)
+        self._within_s = timeout_s + connect_s
         self._clients = {}
         self._probed = self.secure
+        self._system = None
 
     def __enter__(self):
         return self
@@ -89,12 +96,11 @@ class Device:
 
     def info(self):
         """The dict of /v1/info; Unreachable if this is no Latchkey device."""
-        status, body, _headers = self._exchange("GET", "/v1/info", None, None)
-        if status != 200:
-            raise _refusal(status, body, None)
-        if not {"product", "system_uuid", "state"} <= body.keys():
-            raise Unreachable(f"{self.url} answers, but is no Latchkey device")
-        return body
+        status, answer, _headers = self._exchange("GET", "/v1/info", None, None)
+        if status >= 400:
+            raise _refusal(status, answer, None)
+        self._system = answer["system_uuid"]
+        return answer
 
     def call(self, method, path, token, body=None, patient=True):
         """The answer's dict; Refusal or Unreachable. Told to wait, the ``patient`` wait, try once more, say so."""
@@ -102,8 +108,7 @@ class Device:
         status, answer, headers = self._exchange(method, path, token, body)
         wait_s = _seconds(headers.get("retry-after"))
         if patient and status in (429, 503) and wait_s is not None and wait_s <= _MAX_WAIT_S:
-            code = show.plain(answer.get("code"))
-            show.say(f"the device asks to wait {show.span(wait_s)} ({code}); trying once more then")
+            show.say(f"the device asks to wait {show.span(wait_s)} ({answer['code']}); trying once more then")
             time.sleep(wait_s)
             status, answer, headers = self._exchange(method, path, token, body)
         if status >= 400:
@@ -125,30 +130,43 @@ class Device:
         """Yields (event, dict) of the stream of server-sent events until the device ends it."""
         self.choose_channel()
         client, extensions = self._client(token)
+        headers = _headers(token) | {"Accept": "text/event-stream"}
+        timeout = httpx.Timeout(40, connect=5)  # the heartbeat comes every 15 s
+        url = self.url + "/v1/events"
+        request = client.build_request("GET", url, headers=headers, extensions=extensions, timeout=timeout)
         try:
-            headers = _headers(token) | {"Accept": "text/event-stream"}
-            timeout = httpx.Timeout(40, connect=5)  # the heartbeat comes every 15 s
-            url = self.url + "/v1/events"
-            with client.stream("GET", url, headers=headers, extensions=extensions, timeout=timeout) as response:
+            response = _within(self._within_s, lambda: client.send(request, stream=True))
+            with contextlib.closing(response):
                 if response.status_code != 200:
-                    wait_s = _seconds(response.headers.get("retry-after"))
-                    raise _refusal(response.status_code, _json(self.url, _body(self.url, response)), wait_s)
-                yield from _events(response.iter_bytes())
+                    body = _within(self._within_s, lambda: _body(self.url, response))
+                    answer = self._answer("/v1/events", response.status_code, body)
+                    raise _refusal(response.status_code, answer, _seconds(response.headers.get("retry-after")))
+                yield from _events(response.iter_raw())
         except httpx.HTTPError as error:
             raise self._unreachable(error) from None
 
     def _exchange(self, method, path, token, body):
+        """(status, dict, headers) of an answer as devices give them."""
         client, extensions = self._client(token)
         headers = _headers(token)
-        try:
+
+        def exchange():
             with client.stream(method, self.url + path, json=body, headers=headers, extensions=extensions) as response:
-                return response.status_code, _json(self.url, _body(self.url, response)), response.headers
+                return response.status_code, _body(self.url, response), response.headers
+
+        try:
+            status, raw, headers = _within(self._within_s, exchange)
         except httpx.HTTPError as error:
             failure = self._unreachable(error)
             failure.may_have_arrived = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
             raise failure from None
-        except UnicodeEncodeError:
-            raise Refusal(0, "token_malformed", "This is not a CLOUD- token.") from None
+        return status, self._answer(path, status, raw), headers
+
+    def _answer(self, path, status, body):
+        answer = shapes.answer(path, status, body)
+        if answer is None:
+            raise Unreachable(_strange(self.url))
+        return answer
 
     def _client(self, token):
         """The connection for a token, and whose name the device's certificate must carry on it."""
@@ -161,11 +179,16 @@ class Device:
         return self._clients[name], {"sni_hostname": name} if name else {}
 
     def _certificate_name(self, token):
-        """None where only the chain can be verified: an address, and nothing secret to send."""
-        if not _is_address(self.host):
-            return self.host
-        systems = systems_of(claims_of(token) or {}) if token else []
-        return local_name(systems[0]) if systems else None
+        """With a token the name of the System that it is for; of several, the one that the device says it is.
+
+        None where only the chain can be verified: an address, and nothing secret to send.
+        """
+        if token:
+            systems = systems_of(claims_of(token) or {})
+            if not systems:
+                raise _malformed()
+            return local_name(self._system if (self._system or "").lower() in systems else systems[0])
+        return None if _is_address(self.host) else self.host
 
     def _context(self, name):
         try:
@@ -179,17 +202,19 @@ class Device:
         text = f"{type(error).__name__} {error}"
         if "CERTIFICATE_VERIFY_FAILED" in text:
             reason = text.split("certificate verify failed: ")[-1].split(" (_ssl")[0]
-            words = f"the certificate of {self.url} is not to be trusted: {show.plain(reason)}"
+            words = f"the certificate of {self.url} is not to be trusted: {reason}"
+            if "mismatch" in reason:
+                return Unreachable(f"{words}; call the device that the token is for, or give this one its own", "tls")
             return Unreachable(f"{words}; give the CA that signed it with --ca, and check the clock here", "tls")
         if "SSL" in text or "TLS" in text:
             return Unreachable(f"{self.url} does not speak HTTPS; try http://", "tls")
         if isinstance(error, httpx.TimeoutException):
-            words = f"{self.host} does not answer; is it powered, and on the same network as this machine?"
+            words = f"{self.host} does not answer in time; is it powered, and on the same network as this machine?"
             return Unreachable(f"{words} {_ASLEEP.capitalize()}")
         if "Name or service" in text or "not known" in text or "resolution" in text or "getaddrinfo" in text:
             return Unreachable(f"the name {self.host} is not known here; give the device's IP address instead")
         if "assign requested address" in text:
-            return Unreachable(f"this machine has no address {self._source}, which {SOURCE_VARIABLE} names")
+            return Unreachable(f"this machine has no address {self._source}, which {SOURCE_VARIABLE} names; correct it")
         if isinstance(error, httpx.ConnectError):
             words = f"nothing answers at {self.url}; check address and port, or `latchkey device find`"
             return Unreachable(f"{words}; {_ASLEEP}")
@@ -203,20 +228,26 @@ def todo_of(code):
 
 def parse_host(text):
     """(secure, host, port) of what a person writes; ValueError."""
-    try:
+    with contextlib.suppress(ValueError):
         return False, local_name(str(uuid.UUID(text))), 80
-    except ValueError:
-        pass
-    parts = urllib.parse.urlsplit(text if "://" in text else f"http://{text}")
-    wrong = parts.scheme not in ("http", "https") or parts.path.strip("/") or parts.query or parts.username
     try:
-        port = parts.port
-    except ValueError:
-        wrong = True
-    if wrong or not parts.hostname:
-        raise ValueError(f"{show.plain(text)[:80]} is no address of a device; write a name or IP address")
-    secure = parts.scheme == "https"
-    return secure, parts.hostname, port or (443 if secure else 80)
+        url = httpx.URL(_written_out(text))
+        url.host.encode("idna")  # as the name look-up will
+    except (ValueError, httpx.InvalidURL):
+        url = httpx.URL()
+    wrong = url.path.strip("/") or url.query or url.fragment or url.userinfo
+    wrong = wrong or (url.port is not None and not 0 < url.port < 65536)
+    if wrong or not url.host or url.scheme not in ("http", "https"):
+        raise ValueError(f'"{show.plain(text)[:80]}" is no address of a device; write a name or IP address')
+    secure = url.scheme == "https"
+    return secure, url.host, url.port or (443 if secure else 80)
+
+
+def _written_out(text):
+    """A URL of what may be a name or an address alone."""
+    if "://" in text:
+        return text
+    return f"http://[{text}]" if text.count(":") > 1 and "[" not in text else f"http://{text}"
 
 
 def sources():
@@ -225,7 +256,8 @@ def sources():
     try:
         return tuple(str(ipaddress.ip_address(text)) for text in texts) or (None,)
     except ValueError:
-        raise ValueError(f"{SOURCE_VARIABLE} is no IP address of this machine, nor several with commas") from None
+        words = f"{SOURCE_VARIABLE} is no IP address of this machine, nor several with commas"
+        raise ValueError(f"{words}; correct it") from None
 
 
 def local_name(system_uuid):
@@ -242,32 +274,52 @@ def _is_address(host):
 
 
 def _headers(token):
+    if not (token or "").isascii():
+        raise _malformed()
     headers = {"Accept-Encoding": "identity"}
     return headers | {"Authorization": f"Bearer {token}"} if token else headers
 
 
+def _within(seconds, work):
+    """What ``work()`` gives; httpx.ReadTimeout if that takes longer, however busy it is: bytes may come one by one, and
+    a name look-up cannot be interrupted, so the thread is left to itself."""
+    ended = queue.Queue()
+
+    def run():
+        try:
+            ended.put((work(), None))
+        except Exception as error:
+            ended.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        value, error = ended.get(timeout=seconds)
+    except queue.Empty:
+        raise httpx.ReadTimeout("not in time") from None
+    if error:
+        raise error
+    return value
+
+
 def _body(url, response):
     body = b""
-    for chunk in response.iter_bytes():
+    for chunk in response.iter_raw():
         body += chunk
         if len(body) > _MAX_ANSWER:
-            raise Unreachable(f"{url} answers far too much for a Latchkey device")
+            raise Unreachable(f"{url} answers far too much for a Latchkey device; {_LOOK}")
     return body
 
 
-def _json(url, body):
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        answer = None
-    if not isinstance(answer, dict):
-        raise Unreachable(f"{url} answers, but is no Latchkey device")
-    return answer
+def _strange(what):
+    return f"{what} answers, but not as a Latchkey device does; {_LOOK}"
+
+
+def _malformed():
+    return Refusal(0, "token_malformed", "This is not a CLOUD- token.")
 
 
 def _refusal(status, answer, retry_after_s):
-    code, field = str(answer.get("code", "unknown")), answer.get("field")
-    return Refusal(status, show.plain(code)[:40], str(answer.get("message", ""))[:300], field, retry_after_s)
+    return Refusal(status, answer["code"], answer.get("message") or "", answer.get("field"), retry_after_s)
 
 
 def _seconds(text):
@@ -280,7 +332,7 @@ def _events(chunks):
     for chunk in chunks:
         line += chunk
         if len(line) > _MAX_ANSWER:
-            raise Unreachable("the stream's lines are far too long")
+            raise Unreachable(_strange("the stream"))
         while b"\n" in line:
             text, _, line = line.partition(b"\n")
             name, _, value = text.decode("utf-8", "replace").rstrip("\r").partition(":")
@@ -289,5 +341,8 @@ def _events(chunks):
             elif name == "data":
                 data = value.strip()
             elif not name and not value and data:
-                yield event, _json("the stream", data)
+                answer = shapes.parse(data)
+                if not shapes.fits(answer, shapes.ERROR if event == "end" else {}):
+                    raise Unreachable(_strange("the stream"))
+                yield event, answer
                 event, data = "message", ""

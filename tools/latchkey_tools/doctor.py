@@ -14,6 +14,9 @@ from latchkey_tools.wallet import Wallet, WalletError, claims_of
 LINKS = ("reachable", "TLS", "provisioned", "clock", "keys", "token", "roles", "application", "network", "cloud link")
 OK, WEAK, BROKEN, UNSEEN = "ok", "weak", "broken", "not seen"
 CLOCK_TOLERANCE_S = 300
+# By which a device's clock and the cloud's may differ, unless its settings say otherwise (V6).
+SKEW_S = 60
+_CLOCKS = "check the clock of this machine; if that is right, set the device's time over the wire"
 # The mark lies so long before the receipt (docs/security.md, L).
 HEARD_MARGIN_S = 120
 
@@ -92,19 +95,25 @@ class Examination:
                     self._blame_token(refusal, here)
                     raise
                 continue
-            end = grant.get("exp_unix_s")
-            ends = "never ends" if end is None else f"ends {show.when(end, self._now)}"
-            self._note("token", OK, f"{here.label}: opens, {ends}")
-            permissions = grant.get("permissions") or []
-            self._note("roles", OK, "may " + ", ".join(map(str, permissions)))
+            self._admitted(here.label, grant)
             return here, grant
+
+    def _admitted(self, label, grant):
+        end = grant.get("exp_unix_s")
+        if end is not None and end + SKEW_S <= self._now:
+            words = f"{label}: opens, though it ended {show.when(end, self._now)} by this machine's clock"
+            self._note("token", WEAK, words, _CLOCKS)
+        else:
+            ends = "never ends" if end is None else f"ends {show.when(end, self._now)}"
+            self._note("token", OK, f"{label}: opens, {ends}")
+        self._note("roles", OK, "may " + ", ".join(grant.get("permissions") or ["nothing"]))
 
     def _blame_token(self, refusal, here):
         """A refusal whose cause shows when the token is looked at here."""
         if refusal.code == "bad_signature" and self._verified_here(here.token):
             todo = "let the device reach the broker, or load keys over the wire"
             self._note("keys", BROKEN, f"a key set here verifies {here.label}, the device's keys do not", todo)
-        elif refusal.code == "not_yet_valid" and (claims_of(here.token) or {}).get("nbf", 0) <= self._now:
+        elif refusal.code == "not_yet_valid" and self._begun(here.token):
             self._note("clock", BROKEN, "the device's clock is behind", advice("clock_unset"))
         elif refusal.code == "expired" and self._lives(here.token):
             todo = "make a new token; if that is refused too, set the device's time over the wire"
@@ -119,9 +128,13 @@ class Examination:
         except WalletError:
             return False
 
+    def _begun(self, token):
+        start = (claims_of(token) or {}).get("nbf")
+        return not isinstance(start, int) or start <= self._now
+
     def _lives(self, token):
         end = (claims_of(token) or {}).get("exp")
-        return not isinstance(end, int) or end > self._now + 60
+        return not isinstance(end, int) or end > self._now + SKEW_S
 
     def _blame(self, refusal):
         if refusal.status:
@@ -191,14 +204,16 @@ class Examination:
             self._note(name, UNSEEN, why)
 
     def _clock(self, clock):
-        ahead_s = clock.get("floor_unix_s", 0) - self._now
-        if ahead_s > CLOCK_TOLERANCE_S:
-            todo = "check the clock of this machine; if that is right, set the device's time over the wire"
-            self._note("clock", BROKEN, f"it believes that it is {show.span(ahead_s)} later than here", todo)
+        floor = clock.get("floor_unix_s") or 0
+        ahead_s = floor - self._now
+        # The floor of a trusted clock is the clock; of another it may lie in the past.
+        if ahead_s > CLOCK_TOLERANCE_S or (clock.get("trusted") and ahead_s < -CLOCK_TOLERANCE_S):
+            way = "later" if ahead_s > 0 else "earlier"
+            self._note("clock", BROKEN, f"it believes that it is {show.span(ahead_s)} {way} than here", _CLOCKS)
         elif clock.get("trusted"):
             self._note("clock", OK, "set and checked")
         else:
-            behind = show.when(clock.get("floor_unix_s", 0), self._now)
+            behind = show.when(floor, self._now)
             self._note("clock", WEAK, f"not set: it knows only that {behind} is past", advice("clock_unset"))
 
     def _keys(self, keys):
@@ -216,8 +231,8 @@ class Examination:
             words = f", the list was heard {show.when(heard + HEARD_MARGIN_S, self._now)}" if heard else ""
             self._note("cloud link", OK, "online" + words)
         else:
-            happened, todo = link_advice(str(link.get("reason")))
-            since = f" since {show.span(self._now - link['since'])}" if isinstance(link.get("since"), int) else ""
+            happened, todo = link_advice(link.get("reason") or "nothing")
+            since = f" since {show.span(self._now - link['since'])}" if link.get("since") is not None else ""
             self._note("cloud link", BROKEN, f"{link.get('state')}{since}: {happened}", todo)
 
 

@@ -1,7 +1,7 @@
 """Pairing from a laptop: a token that may configure, and the wait while networks change. No terminal here.
 
     info, here = enter(device)                       here: the Pass of a token that may configure
-    with Search(host, info, here.token) as search:
+    with Search(host, here) as search:
         outcome = Following(search, ...).follow(wait_s)
 
 Whoever answers is asked for its System first: a token goes only to the one that the search began with.
@@ -35,29 +35,25 @@ Outcome = namedtuple("Outcome", "state reason happened todo ssid address seen_at
 Sighting = namedtuple("Sighting", "place what value info")
 
 
-def enter(device, token_file=None, name=None, meet=None, say=show.say):
+def enter(device, token_file=None, name=None, meet=None):
     """(info, Pass) with the first fitting token that may configure here; Refusal, Unreachable. ``meet``: called with
     info before any token is looked at."""
     device.choose_channel()
     info = device.info()
     if meet:
         meet(info)
-    tries = access.passes(info, token_file, name)
-    for here, following in zip(tries, tries[1:] + [None], strict=True):
-        say(f"token {show.plain(here.label)}: {checked_here(here.token)}")
-        try:
-            _require_configure(device, here)
-            return info, here
-        except Refusal as refusal:
-            if not access.is_of_one_token(refusal) or following is None:
-                raise
-            say(f"the device refuses it ({refusal.code}); trying {show.plain(following.label)}")
+
+    def attempt(here):
+        show.say(f"token {here.label}: {checked_here(here.token)}")
+        _require_configure(device, here)
+
+    return info, access.through(info, attempt, token_file, name)[1]
 
 
 def _require_configure(device, here):
     permissions = device.call("GET", "/v1/whoami", here.token).get("permissions") or []
     if "configure" not in permissions:
-        may = show.plain(", ".join(map(str, permissions))) or "nothing"
+        may = ", ".join(permissions) or "nothing"
         words = f"The token {here.label} may {may} here; this needs one that may configure."
         raise Refusal(0, "insufficient_scope", words)
 
@@ -72,7 +68,7 @@ def checked_here(token, now_unix_s=None):
     except WalletError:
         return f"its signature cannot be checked here; it {ends}"
     if verdict.signature == "good":
-        return f"its signature is good by the key set {show.plain(verdict.key[0])}; it {ends}"
+        return f"its signature is good by the key set {verdict.key[0]}; it {ends}"
     if verdict.signature == "bad":
         return f"its signature is bad by the key sets kept here, which may be old or another Domain's; it {ends}"
     return f"its signature cannot be checked here, where no key set is kept; it {ends}"
@@ -82,14 +78,15 @@ class Search:
     """Asks for one System's Pairing at several places at once, until it is left.
 
     Each place has a thread of its own: a name look-up that hangs cannot be interrupted, and holds up nobody else.
-    ``host``: as the person gave it; scheme and port are taken over to the other places.
+    ``host``: as the person gave it; scheme and port are taken over to the other places. ``here``: the Pass to ask
+    with.
     """
 
-    def __init__(self, host, info, token, ca=None):
-        self.system = info["system_uuid"]
+    def __init__(self, host, here, ca=None):
+        self.system = here.system
         self.host = host
         self._scheme, self._port = _scheme_and_port(host)
-        self._token, self._ca = token, ca
+        self._token, self._ca = here.token, ca
         self._sightings = queue.Queue()
         self._ended = threading.Event()
         self._places = set()
@@ -131,8 +128,9 @@ class Search:
         try:
             with Device(place, self._ca, _ANSWER_S, _CONNECT_S, source) as device:
                 info = device.info()
-                if str(info.get("system_uuid")).lower() != self.system.lower():
-                    return STRANGER, str(info.get("system_uuid")), info
+                system = info["system_uuid"] or "unprovisioned"
+                if system.lower() != self.system.lower():
+                    return STRANGER, system, info
                 return TOLD, device.call("GET", "/v1/pairing", self._token, patient=False), info
         except Refusal as refusal:
             return HIDDEN if refusal.code == "plain_http" else REFUSED, refusal, info
@@ -219,7 +217,7 @@ class Following:
     def _meet(self, sighting):
         if sighting.place not in self._strangers:
             self._strangers.add(sighting.place)
-            words = f"another System ({show.plain(sighting.value)[:40]}) answers at {sighting.place}"
+            words = f"another System ({sighting.value}) answers at {sighting.place}"
             self._tell(f"{words}; it is sent no token")
 
     def _trying(self):
@@ -262,8 +260,8 @@ def how_to_ask(host):
 
 
 def _failed(pairing, place=None):
-    reason = str(pairing.get("reason"))
-    happened, todo = map(show.plain, pairing_advice(reason))
+    reason = pairing.get("reason") or ""
+    happened, todo = pairing_advice(reason)
     return Outcome(FAILED, reason, happened, todo, pairing.get("ssid"), None, place)
 
 

@@ -5,8 +5,6 @@
 
 import json
 
-from latchkey_tools import show
-
 # The others are texts as they stand.
 _NUMBERS = ("broker.port", "policy.skew_s")
 _LISTS = ("hosts", "ntp")
@@ -26,7 +24,7 @@ def body_of(words, config):
         path, equals, text = word.partition("=")
         top, _, member = path.partition(".")
         if not equals:
-            raise ValueError(f"{show.plain(word)[:80]}: write NAME=VALUE")
+            raise ValueError(f"{word[:80]}: write NAME=VALUE")
         _check_name(top, member)
         if not member:
             body[top] = _value(top, text)
@@ -41,7 +39,7 @@ def _check_name(top, member):
     if top == "wifi":
         raise ValueError("the network changes by `latchkey pair`, which tries it before it is kept")
     if top not in _NAMES or (member and top not in _OBJECTS):
-        raise ValueError(f"there is no setting {show.plain(top)[:40]}; there are {', '.join(_NAMES)}")
+        raise ValueError(f"there is no setting {top[:40]}; there are {', '.join(_NAMES)}")
 
 
 def _set_member(table, top, member, text):
