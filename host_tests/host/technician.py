@@ -41,7 +41,7 @@ class Keyboard:
         for name in ("TOKEN", "CLOUD_KEY", "HOST", "SOURCE", "WIFI_PASSPHRASE"):
             if f"LATCHKEY_{name}" not in environment:
                 self.env.pop(f"LATCHKEY_{name}", None)
-        for name in ("NO_COLOR", "FORCE_COLOR"):
+        for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
             if name not in environment:
                 self.env.pop(name, None)
         self.secrets = []

@@ -1,13 +1,19 @@
 """`latchkey device`: calls to a stand-in for a device, and what is said when it says no."""
 
+import contextlib
 import json
+import re
+import socket
 import ssl
+import threading
+import time
 
 import pytest
 import technician
 from technician import INFO, OTHER_SYSTEM, SYSTEM, Keyboard, Stub, device, make_token, refusal
 
-from latchkey_tools import cli_device, codes_help, device_api, pki
+from latchkey_tools import cli_device, codes_help, device_api, pki, show
+from latchkey_tools.device_api import Device, Unreachable
 
 NAME = f"latchkey-{SYSTEM[:8]}.local"
 
@@ -96,6 +102,105 @@ def test_a_token_for_another_system_is_not_even_sent(tech):
         assert f"({SYSTEM}). What to do: latchkey token create {SYSTEM}.\n" in done.err and stub.tokens() == []
 
 
+@pytest.mark.parametrize("system", [None, "", [], 0, {}, [SYSTEM], OTHER_SYSTEM])
+def test_who_does_not_say_that_it_is_the_token_s_system_is_sent_none(tech, tmp_path, system):
+    keep(tech)
+    token = make_token()
+    (tmp_path / "token").write_text(token)
+    with Stub(device(info=(200, INFO | {"system_uuid": system}, {}))) as stub:
+        for words, environment in (
+            (["--token", "mine"], {}),
+            (["--token-file", tmp_path / "token"], {}),
+            ([], {"LATCHKEY_TOKEN": token}),
+            ([], {}),
+        ):
+            done = tech.run("device", "state", stub.url, *words, **environment)
+            assert done.status == 1 and stub.tokens() == [], words
+        for command in ("pair", "doctor"):
+            assert tech.run(command, stub.url).status == 1 and stub.tokens() == []
+
+
+def test_a_token_on_standard_input_is_taken(tech):
+    token = make_token()
+    with Stub(device()) as stub:
+        assert tech.run("device", "state", stub.url, "--token-file", "-", given=token + "\n").status == 0
+        assert stub.tokens() == [token]
+        for given in ("hunter2", ""):
+            done = tech.run("device", "state", stub.url, "--token-file", "-", given=given)
+            assert done.status == 1 and "What is on standard input is not a CLOUD- token" in done.err
+        gone = tech.run("device", "state", stub.url, "--token-file", "/nowhere/token")
+        assert "/nowhere/token cannot be read (No such file or directory); give a file" in gone.err
+
+
+EVIL = "\x1b]0;x\x07\x1b[31m\u202e[bold]x[/bold]\u2028\x9b31m\ud800"
+
+
+def evil(value):
+    """``value`` with texts that a terminal, and rich, would obey."""
+    if isinstance(value, dict):
+        keep = ("system_uuid", "permissions")
+        return {EVIL: EVIL} | {name: one if name in keep else evil(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [evil(one) for one in value]
+    return EVIL if isinstance(value, str) else value
+
+
+def test_nothing_that_a_device_says_drives_the_terminal(tech):
+    keep(tech, "na\x1b[31mme")
+    end = b"event: x\ndata: " + json.dumps({EVIL: EVIL}).encode() + b"\n\nevent: end\ndata: "
+    end += json.dumps({"code": EVIL, "message": EVIL}).encode() + b"\n\n"
+    last = {"unix_s": 5, "jti": EVIL, "fields": [EVIL]}
+    facts = {"cloud": {"state": EVIL, "reason": EVIL}, "keys": {"keys": [{"kid": EVIL}], "sets_refused": 1}}
+    pairing = {"state": "failed", "what": EVIL, "ssid": EVIL, "address": EVIL, "reason": EVIL, "host": EVIL}
+    answers = device(
+        info=(200, evil(INFO), {}),
+        state=(200, {EVIL: EVIL, "on": [EVIL]}, {}),
+        diagnostics=(200, evil(facts), {}),
+        log=(200, {"lines": [{"uptime_s": 1, "text": EVIL}]}, {}),
+        events=(200, end, {}),
+        config=(200, {"config": {EVIL: {EVIL: EVIL}}, "trust": {"changes": 1, "last": [last]}}, {}),
+        pairing=(200, pairing, {}),
+    )
+    with Stub(answers) as stub:
+        words = ["info", "state", "diagnostics", "log", "events", "config", "identify"]
+        for command in (*(["device", word] for word in words), ["doctor"], ["pair", "--status"]):
+            for answer in (answers, evil_refusals()):
+                stub.answers = {("GET", "/v1/info"): answers[("GET", "/v1/info")]} | answer
+                done = tech.run(*command, stub.url)
+                shown = (done.out + done.err).replace("\n", "")
+                assert shown and shown.isprintable(), (command, done)
+                assert "config" not in command or answer is not answers or "[bold]x[/bold]" in done.out
+
+
+def evil_refusals():
+    paths = ("whoami", "state", "diagnostics", "log", "events", "config", "pairing", "identify")
+    answer = (401, {"code": EVIL, "message": EVIL, "field": EVIL}, {})
+    return {(method, f"/v1/{path}"): answer for path in paths for method in ("GET", "POST")}
+
+
+@pytest.mark.parametrize(
+    "command, path, answer",
+    [
+        (["device", "log"], "log", {"lines": [None]}),
+        (["device", "log"], "log", {"lines": [{"uptime_s": "\x1b[2J"}]}),
+        (["device", "config"], "config", {"config": 5}),
+        (["device", "config"], "config", {"config": {}, "trust": {"changes": "[bold]"}}),
+        (["device", "diagnostics"], "diagnostics", {"cloud": {"since": 10**30}}),
+        (["device", "diagnostics"], "diagnostics", b'{"uptime_s": NaN}'),
+        (["doctor"], "whoami", {"permissions": 5}),
+        (["doctor"], "diagnostics", {"clock": {"floor_unix_s": "x"}}),
+        (["pair", "--status"], "pairing", {"state": ["x"]}),
+        (["pair", "--status"], "pairing", b'{"state": "idle", "access_point_s": 1e400}'),
+    ],
+)
+def test_an_answer_of_another_shape_is_one_line(tech, command, path, answer):
+    keep(tech)
+    with Stub(device(**{path: (200, answer, {})})) as stub:
+        done = tech.run(*command, stub.url)
+    assert done.status == 1 and "not as a Latchkey device does" in done.out + done.err
+    assert command == ["doctor"] or done.err.splitlines()[-1].startswith("latchkey: http://127.0.0.1")
+
+
 @pytest.mark.parametrize("code", list(codes_help.CODES))
 def test_every_code_is_explained_in_one_line(tech, code):
     keep(tech)
@@ -118,6 +223,20 @@ def test_a_refused_token_gives_way_to_the_next_that_fits(tech):
         assert stub.tokens() == [worse, better]
         named = tech.run("device", "state", stub.url, "--token", "newer")
         assert named.status == 1 and "401 revoked" in named.err
+
+
+def test_a_good_token_is_found_behind_many_that_are_refused(tech):
+    good = keep(tech, "good", made_s_ago=500)
+    for number in range(6):
+        keep(tech, f"newer{number}")
+
+    def answer(request):
+        opens = request[2].get("authorization") == f"Bearer {good}"
+        return (200, {"on": True}, {}) if opens else refusal(401, "revoked")
+
+    with Stub(device(state=answer)) as stub:
+        assert tech.run("device", "state", stub.url).status == 0
+        assert len(stub.tokens()) == 7
 
 
 def test_retry_after_is_honoured_once_with_words(tech):
@@ -143,8 +262,9 @@ def test_retry_after_is_honoured_once_with_words(tech):
         ((200, b"[" * 100_000, {}), "not as a Latchkey device does; check the address"),
         ((200, b"x" * 1_000_000, {}), "far too much"),
         ((404, b"", {}), "not as a Latchkey device does; check the address"),
+        ((302, INFO, {"Location": "http://127.0.0.1:1/"}), "not as a Latchkey device does; check the address"),
     ],
-    ids=["html", "json", "deep", "endless", "404"],
+    ids=["html", "json", "deep", "endless", "404", "302"],
 )
 def test_whatever_else_answers_gets_no_token(tech, answer, words):
     keep(tech)
@@ -240,6 +360,51 @@ def test_events_are_printed_until_the_device_ends_them(tech):
     with Stub(device(events=(200, stream, {}))) as stub:
         done = tech.run("device", "events", stub.url)
         assert done.status == 1 and "broke off" in done.err
+    assert tech.run("device", "events", stub.url, "--count", "-3").status == 2
+
+
+class Dripping:
+    """Answers everybody with ``head``, and then with a byte again and again."""
+
+    def __init__(self, head, byte):
+        self._head, self._byte = head, byte
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self._ended = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._ended.set()
+        self._listening.close()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            peer, _ = self._listening.accept()
+            peer.sendall(self._head)
+            while not self._ended.wait(0.05):
+                peer.sendall(self._byte)
+
+
+@pytest.mark.parametrize(
+    "head, byte",
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b" "),
+        (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+    ids=["body", "head", "continue"],
+)
+def test_an_answer_that_drips_has_an_end(head, byte):
+    with Dripping(head, byte) as stub, Device(stub.url, timeout_s=0.3, connect_s=0.1) as drips:
+        begun = time.monotonic()
+        with pytest.raises(Unreachable, match="does not answer in time") as caught:
+            drips.info()
+        assert time.monotonic() - begun < 1 and caught.value.may_have_arrived
+        with pytest.raises(Unreachable):
+            next(drips.events(None))
 
 
 @pytest.fixture(scope="module")
@@ -271,6 +436,35 @@ def test_over_https_the_name_in_the_certificate_is_that_of_the_token_s_system(te
     assert tech.spilt() == []
 
 
+def test_no_name_leads_a_token_to_the_certificate_of_another_system(tech, authority, monkeypatch):
+    token = keep(tech)
+    look_up = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _host, *more, **others: look_up("127.0.0.1", *more, **others))
+    other = f"latchkey-{OTHER_SYSTEM[:8]}.local"
+    names = [other, "cellar.example"]
+    with Stub(device()) as stub:
+        served_over_tls(stub, pki.server(authority.folder, authority.ca, "others", names))
+        for name in names:
+            url = f"https://{name}:{stub.port}"
+            assert tech.run("device", "info", url, "--ca", authority.ca.cert_pem).status == 0
+            done = tech.run("device", "state", url, "--ca", authority.ca.cert_pem, "--token", "mine")
+            assert done.status == 1 and f"not valid for '{NAME}'" in done.err and stub.tokens() == []
+            assert "call the device that the token is for" in done.err
+    with Stub(device()) as stub:
+        served_over_tls(stub, pki.server(authority.folder, authority.ca, "both", [NAME, "cellar.example"]))
+        url = f"https://cellar.example:{stub.port}"
+        tech.ok("device", "state", url, "--ca", authority.ca.cert_pem)
+        assert stub.tokens() == [token]
+
+
+def test_of_a_token_for_several_systems_the_name_is_that_of_the_one_that_answers(tech, authority):
+    both = keep(tech, aud=[OTHER_SYSTEM, SYSTEM])
+    with Stub(device()) as stub:
+        url = served_over_tls(stub, pki.server(authority.folder, authority.ca, "second", [NAME]))
+        tech.ok("device", "state", url, "--ca", authority.ca.cert_pem)
+        assert stub.tokens() == [both]
+
+
 def test_a_file_of_a_ca_that_cannot_be_used_is_named(tech, tmp_path):
     (tmp_path / "empty.pem").write_text("")
     for name, words in (("none.pem", "No such file"), ("empty.pem", "")):
@@ -298,3 +492,18 @@ def test_colour_is_for_terminals_alone(tech):
     with Stub(device()) as stub:
         for words in (["device", "find", "--host", stub.url], ["doctor", stub.url], ["token", "list"]):
             assert "\x1b[" not in tech.run(*words).out
+
+
+def test_where_it_is_narrow_each_row_gets_a_block_that_loses_no_ends(tech, monkeypatch):
+    keep(tech)
+    monkeypatch.setattr(cli_device, "ACCESS_POINT", "access-point.invalid")
+    with Stub(device()) as stub:
+        find = ["device", "find", "--host", stub.url]
+        assert re.search(r"^host .* token *$", tech.ok(*find), re.MULTILINE)
+        monkeypatch.setattr(show, "_PIPE_WIDTH", 80)
+        assert f"System  {SYSTEM}" in tech.ok(*find)
+        monkeypatch.setattr(show, "_PIPE_WIDTH", 40)
+        for words in (find, ["token", "list"]):
+            lines = [line.strip() for line in tech.ok(*words).splitlines()]
+            assert SYSTEM in "".join(line.removeprefix("System").strip() for line in lines)
+            assert max(map(len, lines)) <= 40 and min(map(len, filter(None, lines))) > 2

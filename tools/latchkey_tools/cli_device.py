@@ -205,7 +205,7 @@ def _ask_one(place, answers):
 
 
 def _print_found(found, wallet):
-    table = show.table("host", "what", "name", "state", "System", "token", whole=("host",))
+    table = show.table("host", "what", "name", "state", "System", "token", whole=("host", "System"))
     for place, info in found:
         system = info.get("system_uuid")
         fitting = wallet.fitting(system)

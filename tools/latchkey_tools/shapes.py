@@ -86,8 +86,7 @@ def parse(data):
 def fits(value, shape):
     """Whether a value out of JSON has this shape."""
     if isinstance(shape, dict):
-        members = isinstance(value, dict) and shape.items()
-        return members is not False and all(value.get(n) is None or fits(value[n], s) for n, s in members)
+        return isinstance(value, dict) and all(value.get(n) is None or fits(value[n], s) for n, s in shape.items())
     if isinstance(shape, list):
         return isinstance(value, list) and all(fits(one, shape[0]) for one in value)
     return shape(value)
