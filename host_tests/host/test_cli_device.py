@@ -499,7 +499,7 @@ def test_where_it_is_narrow_each_row_gets_a_block_that_loses_no_ends(tech, monke
     monkeypatch.setattr(cli_device, "ACCESS_POINT", "access-point.invalid")
     with Stub(device()) as stub:
         find = ["device", "find", "--host", stub.url]
-        assert re.search(r"^host .* token *$", tech.ok(*find), re.MULTILINE)
+        assert re.search(r"^ ?host .* token *$", tech.ok(*find), re.MULTILINE)
         monkeypatch.setattr(show, "_PIPE_WIDTH", 80)
         assert f"System  {SYSTEM}" in tech.ok(*find)
         monkeypatch.setattr(show, "_PIPE_WIDTH", 40)

@@ -148,6 +148,19 @@ def test_a_clock_ahead_is_broken_and_one_that_is_unset_is_weak(tech):
     assert link["verdict"] == "weak" and "3 days ago" in link["seen"]
 
 
+def test_a_clock_here_that_is_ahead_of_the_device_s_is_broken(tech):
+    behind = healthy(clock={"trusted": True, "floor_unix_s": int(time.time()) - 86400})
+    link = broken(examined(tech, device(diagnostics=behind), 1))["clock"]
+    assert "1 day earlier than here" in link["seen"] and link["todo"].startswith("check the clock of this machine")
+
+
+def test_a_token_that_opens_though_it_has_ended_here_is_not_called_whole(tech):
+    grant = device()[("GET", "/v1/whoami")][1] | {"exp_unix_s": int(time.time()) - 86400}
+    link = examined(tech, device(whoami=(200, grant, {}), diagnostics=healthy()), 0)["token"]
+    assert link["verdict"] == "weak" and "it ended 1 day ago by this machine's clock" in link["seen"]
+    assert "check the clock of this machine" in link["todo"]
+
+
 def test_a_device_that_goes_away_in_the_middle_is_not_called_reachable(tech):
     torn = (200, b"{", {"Content-Length": "500", "Connection": "close"})
     with Stub(device(diagnostics=torn)) as stub:
