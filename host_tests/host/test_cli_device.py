@@ -360,6 +360,9 @@ def test_events_are_printed_until_the_device_ends_them(tech):
     with Stub(device(events=(200, stream, {}))) as stub:
         done = tech.run("device", "events", stub.url)
         assert done.status == 1 and "broke off" in done.err
+    for answer, words in (((201, {}, {}), "not as a Latchkey device does"), (refusal(503, "full_house"), "full_house")):
+        with Stub(device(events=answer)) as stub:
+            assert words in tech.run("device", "events", stub.url).err
     assert tech.run("device", "events", stub.url, "--count", "-3").status == 2
 
 
@@ -449,7 +452,7 @@ def test_no_name_leads_a_token_to_the_certificate_of_another_system(tech, author
             assert tech.run("device", "info", url, "--ca", authority.ca.cert_pem).status == 0
             done = tech.run("device", "state", url, "--ca", authority.ca.cert_pem, "--token", "mine")
             assert done.status == 1 and f"not valid for '{NAME}'" in done.err and stub.tokens() == []
-            assert "call the device that the token is for" in done.err
+            assert "call the device that is meant" in done.err
     with Stub(device()) as stub:
         served_over_tls(stub, pki.server(authority.folder, authority.ca, "both", [NAME, "cellar.example"]))
         url = f"https://cellar.example:{stub.port}"

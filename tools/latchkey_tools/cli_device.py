@@ -19,7 +19,7 @@ app = typer.Typer(
     help="""Call a device: look at it, switch it, ask how it is.
 
     The token is the one given, else LATCHKEY_TOKEN, else the wallet's newest for the device's System. LATCHKEY_HOST
-    stands in for HOST, but in front of NAME=VALUE. LATCHKEY_SOURCE names the address of this machine to call from.
+    stands in for HOST, except where NAME=VALUE follows. LATCHKEY_SOURCE names the address of this machine to call from.
     """,
 )
 FIND_WITHIN_S = 5

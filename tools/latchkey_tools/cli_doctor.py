@@ -12,7 +12,8 @@ def run(host: Host, token_file: TokenFile = None, token: TokenName = None, ca: C
     """Walk the chain from here to the cloud and say which link is broken.
 
     Its links: reachable, TLS, provisioned, clock, keys, token, roles, application, network, cloud link. The exit status
-    is 1 if one is broken. A token that may configure shows more of the chain.
+    is 1 if one is broken. A token that may configure shows more of the chain. LATCHKEY_SOURCE names the address of
+    this machine to call from.
     """
     links = doctor.examine(host, ca, token_file, token)
     broken = [link for link in links if link.verdict == doctor.BROKEN]

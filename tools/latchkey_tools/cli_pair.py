@@ -17,7 +17,7 @@ PASSPHRASE_VARIABLE = "LATCHKEY_WIFI_PASSPHRASE"
 # A trial lasts 120 s, and begins when the answer is out.
 WAIT_S = 150
 _TYPED_TIMES = 3
-_NO_WIFI = "this board joins no networks: it is on a wire"
+_NO_WIFI = "this board joins no networks: it is on a wire, and needs no pairing"
 _STATES = {"idle": "nothing was tried yet", "joining": "is being tried", "joined": "was kept", "failed": "failed"}
 _WHAT = {"wifi": "the network", "cloud": "the broker"}
 

@@ -138,12 +138,17 @@ class Device:
             response = _within(self._within_s, lambda: client.send(request, stream=True))
             with contextlib.closing(response):
                 if response.status_code != 200:
-                    body = _within(self._within_s, lambda: _body(self.url, response))
-                    answer = self._answer("/v1/events", response.status_code, body)
-                    raise _refusal(response.status_code, answer, _seconds(response.headers.get("retry-after")))
+                    raise self._no_stream(response)
                 yield from _events(response.iter_raw())
         except httpx.HTTPError as error:
             raise self._unreachable(error) from None
+
+    def _no_stream(self, response):
+        body = _within(self._within_s, lambda: _body(self.url, response))
+        answer = self._answer("/v1/events", response.status_code, body)
+        if response.status_code < 400:
+            return Unreachable(_strange(self.url))
+        return _refusal(response.status_code, answer, _seconds(response.headers.get("retry-after")))
 
     def _exchange(self, method, path, token, body):
         """(status, dict, headers) of an answer as devices give them."""
@@ -205,7 +210,7 @@ class Device:
             reason = text.split("certificate verify failed: ")[-1].split(" (_ssl")[0]
             words = f"the certificate of {self.url} is not to be trusted: {reason}"
             if "mismatch" in reason:
-                return Unreachable(f"{words}; call the device that the token is for, or give this one its own", "tls")
+                return Unreachable(f"{words}; call the device that is meant, or give this one such a certificate", "tls")
             return Unreachable(f"{words}; give the CA that signed it with --ca, and check the clock here", "tls")
         if "SSL" in text or "TLS" in text:
             return Unreachable(f"{self.url} does not speak HTTPS; try http://", "tls")
