@@ -210,7 +210,8 @@ class Device:
             reason = text.split("certificate verify failed: ")[-1].split(" (_ssl")[0]
             words = f"the certificate of {self.url} is not to be trusted: {reason}"
             if "mismatch" in reason:
-                return Unreachable(f"{words}; call the device that is meant, or give this one such a one", "tls")
+                todo = "call the device that is meant, or give this one a certificate for that name"
+                return Unreachable(f"{words}; {todo}", "tls")
             return Unreachable(f"{words}; give the CA that signed it with --ca, and check the clock here", "tls")
         if "SSL" in text or "TLS" in text:
             return Unreachable(f"{self.url} does not speak HTTPS; try http://", "tls")
