@@ -11,7 +11,7 @@ from pathlib import Path
 
 from latchkey_tools import show
 from latchkey_tools.device_api import Refusal
-from latchkey_tools.wallet import PREFIX, Unsafe, Wallet, claims_of, is_for, systems_of
+from latchkey_tools.wallet import Wallet, claims_of, is_for, systems_of
 
 TOKEN_VARIABLE = "LATCHKEY_TOKEN"
 # Refusals of one token, which say nothing about another.
@@ -65,17 +65,10 @@ def is_of_one_token(refusal):
 
 def read_token(word):
     """The token in a file, on standard input for "-", or of that name in the wallet."""
-    refuse_in_arguments(word)
     if word == "-":
         return sys.stdin.read(_MOST_READ).strip()
     path = Path(word)
     return path.read_text().strip() if path.is_file() else Wallet().find(word).token
-
-
-def refuse_in_arguments(word):
-    """Raises Unsafe for a token on the command line, where the shell's history and `ps` show it."""
-    if word and PREFIX.lower() in word.lower() and "." in word:
-        raise Unsafe("a token on the command line is seen by others; give a file, or - for standard input")
 
 
 def _named(token_file, name):
@@ -83,7 +76,6 @@ def _named(token_file, name):
     if token_file:
         return _in_file(token_file)
     if name:
-        refuse_in_arguments(name)
         entry = Wallet().find(name)
         return entry.name, entry.token
     text = os.environ.get(TOKEN_VARIABLE, "").strip()
@@ -91,7 +83,6 @@ def _named(token_file, name):
 
 
 def _in_file(file):
-    refuse_in_arguments(str(file))
     if str(file) == "-":
         return "on standard input", sys.stdin.read(_MOST_READ).strip()
     try:

@@ -16,14 +16,14 @@ def require_yes(question, yes):
     if not sys.stdin.isatty():
         show.say("there is no terminal to ask at: give --yes")
         raise typer.Exit(2)
-    with _ends():
+    with ends():
         if not typer.confirm(question, err=True):
             raise typer.Exit(1)
 
 
 def word(question):
     """What is typed, without blanks around it."""
-    with _ends():
+    with ends():
         return typer.prompt(question, err=True).strip()
 
 
@@ -31,7 +31,7 @@ def secret(question, without):
     """What is typed and not shown; ValueError(``without``) where there is no terminal, or nothing is typed."""
     typed = ""
     if sys.stdin.isatty():
-        with _ends():
+        with ends():
             typed = getpass.getpass(f"{question} (not shown): ")
     if not typed:
         raise ValueError(without)
@@ -39,7 +39,7 @@ def secret(question, without):
 
 
 @contextlib.contextmanager
-def _ends():
+def ends():
     """Ctrl-C at a question ends as it does everywhere; click makes exit status 1 of it. Ctrl-D is no answer."""
     try:
         yield

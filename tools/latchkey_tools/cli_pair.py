@@ -144,7 +144,8 @@ def _ask_passphrase(ssid):
             f"no passphrase, and no terminal to ask at: give --passphrase-file, {PASSPHRASE_VARIABLE}, or --open"
         )
     for left in reversed(range(_TYPED_TIMES)):
-        typed = getpass.getpass(f"Passphrase of {show.plain(ssid)} (not shown): ")
+        with ask.ends():
+            typed = getpass.getpass(f"Passphrase of {show.plain(ssid)} (not shown): ")
         try:
             return _checked(typed)
         except ValueError as problem:
@@ -309,8 +310,8 @@ def _status_rows(answer):
     what = f"{_WHAT.get(answer.get('what'), '')} {_STATES.get(answer.get('state'), answer.get('state'))}".strip()
     return [
         ("newest trial", what),
-        ("network", answer.get("ssid") or "-"),
-        ("address", answer.get("address") or "-"),
+        ("its network", answer.get("ssid") or "-"),
+        ("address now", answer.get("address") or f"none ({answer.get('offline') or 'not told'})"),
         ("name", f"http://{answer.get('host')}"),
         ("access point", f"open, closes in {show.span(window)}" if window else "closed"),
         ("at the device", f"somebody, for {show.span(presence)}" if presence else "nobody"),

@@ -42,8 +42,8 @@ DIAGNOSTICS = {
     "clock": {"floor_unix_s": time},
 }
 LOG = {"lines": [{"uptime_s": whole, "text": text}]}
-PAIRING = {"state": text, "what": text, "ssid": text, "address": text, "reason": text, "host": text}
-PAIRING |= {"access_point_s": whole, "presence_s": whole}
+PAIRING = {"state": text, "what": text, "ssid": text, "address": text, "offline": text, "reason": text}
+PAIRING |= {"host": text, "access_point_s": whole, "presence_s": whole}
 NETWORKS = {"networks": [{"ssid": text, "rssi_dbm": whole}]}
 CONFIG = {
     "config": {"roles": {}, "pins": {}},
