@@ -10,6 +10,7 @@ import http.server
 import io
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -54,7 +55,8 @@ class Keyboard:
         done = _in_a_process(words, given, env) if apart else _here(words, given, env)
         assert "Traceback" not in done.err, done.err
         self.seen += [*words, done.out, done.err]
-        return done
+        # Words about wrong usage stand in a box, which breaks lines wherever a path happens to end.
+        return done._replace(err=re.sub(r" *│\n│ *", " ", done.err))
 
     def ok(self, *words, **more):
         """Output of a run that has to work."""

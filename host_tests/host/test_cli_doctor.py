@@ -177,6 +177,7 @@ UNPAIRED = {"info": (200, INFO | {"state": "pairing"}, {})}
     "answers, verdict, words",
     [
         ({"pairing": (200, TRIAL, {})}, "ok", "in Home, as 192.168.1.7"),
+        ({"pairing": (200, TRIAL | {"address": None, "offline": "wifi_not_found"}, {})}, "weak", "no such network"),
         ({"pairing": (200, TRIAL | {"state": "joining"}, {})}, "weak", "being tried"),
         ({"pairing": (200, FAILED, {})}, "weak", "the network refuses the passphrase"),
         ({"pairing": (200, FAILED, {})} | UNPAIRED, "broken", "in none: the newest trial failed"),

@@ -164,6 +164,9 @@ class Examination:
         elif failed:
             words = f"the newest trial failed: {failed.happened}; what was good before is back"
             self._note("network", WEAK, words, failed.todo)
+        elif newest and newest.get("offline"):
+            happened, todo = link_advice(newest["offline"])
+            self._note("network", WEAK, f"in none now: {happened}", todo)
         elif newest is not None:
             ssid, address = newest.get("ssid"), newest.get("address")
             words = f"in {ssid}, as {address}" if ssid and address else "no trial has failed"
