@@ -98,11 +98,15 @@ class _Rows(Table):
         if sum(map(self._least, self.columns)) + 2 * len(self.columns) <= options.max_width:
             yield from super().__rich_console__(console, options)
             return
-        names = [column.header for column in self.columns]
+        room = options.max_width - 1 - max(cell_len(column.header) for column in self.columns)
         for row, *cells in zip(self.rows, *(column.cells for column in self.columns), strict=True):
             block = _pairs()
-            for name, cell in zip(names, cells, strict=True):
-                block.add_row(name, cell, style=row.style)
+            for column, cell in zip(self.columns, cells, strict=True):
+                if column.no_wrap and cell_len(_seen(cell)) > room:
+                    # It would fold beside its name.
+                    yield Text.from_markup(cell, overflow="fold")
+                else:
+                    block.add_row(column.header, cell, style=row.style)
             yield block
             yield ""
 
@@ -113,7 +117,8 @@ class _Rows(Table):
 
 
 def table(*columns, whole=()):
-    """An empty table whose cells fold rather than lose their ends; those of ``whole`` stay on one line to be copied."""
+    """An empty table whose cells fold rather than lose their ends; those of ``whole`` stay on one line to be copied,
+    without their name if that leaves no room."""
     made = _Rows(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         made.add_column(column, overflow="fold", no_wrap=column in whole)
