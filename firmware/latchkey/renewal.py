@@ -4,7 +4,6 @@ The pair is in force only when it stands in the old one's place, and leaves its 
 moment leaves a pair that works: the old one, or the new one to be tried again.
 """
 
-
 from latchkey.errors import ConfigError
 
 
@@ -13,11 +12,12 @@ def begin(store, pair):
 
     ConfigError for the certificate in force, which no broker could tell from the new one; StoreError.
     """
-    if trial(store.load()):
+    held = store.load()
+    if held["cert_der"] == pair["new_cert_der"]:
+        raise ConfigError("invalid_field", "cert_der", "This certificate is in force.")
+    if trial(held):
         # Half of it may be in the old one's place.
         settle(store, False)
-    if store.load()["cert_der"] == pair["new_cert_der"]:
-        raise ConfigError("invalid_field", "cert_der", "This certificate is in force.")
     store.save(pair)
 
 
