@@ -53,13 +53,15 @@ class KeyStore:
             raise KeySetError("no_usable_key")
         if _same(keys, self.keys) and (self.source == "flash" or now_ms is not None and self._dirty):
             return False
+        first = not self.keys
         if now_ms is None:
             self._write(keys)
         if not _same(keys, self.keys):
             self.keys = keys
             self.generation += 1
         self._dirty = now_ms is not None
-        self._changed_ms = now_ms
+        # The first set waits for no other: a device that loses it in a power cut opens to nobody.
+        self._changed_ms = now_ms - KEYS_PAUSE_MS if first and self._dirty else now_ms
         self.source = "cloud" if self._dirty else "flash"
         return True
 

@@ -87,6 +87,13 @@ class TestKeyStore(unittest.TestCase):
         self.assertEqual(self.store.closes, closes + 1)
         self.assertEqual(_kids(KeyStore(self.store)), ["key-19"])
 
+    def test_the_first_set_is_in_flash_without_a_pause(self):
+        self.kept.replace([key(1)], 5)
+        self.assertTrue(self.kept.save_if_due(6))
+        self.assertEqual(_kids(KeyStore(self.store)), ["key-1"])
+        self.kept.replace([key(2)], 7)
+        self.assertFalse(self.kept.save_if_due(8))
+
     def test_a_burst_that_ends_where_it_began_writes_nothing(self):
         self.kept.replace([key(0)])
         closes = self.store.closes
