@@ -130,6 +130,12 @@ def test_a_second_token_that_opens_makes_the_link_whole(tech):
     assert "older: opens" in links["token"]["seen"]
 
 
+def test_what_is_about_no_token_is_asked_with_one_alone(tech):
+    tech.ok("token", "import", "-", "--name", "older", given=make_token(made_s_ago=500))
+    with Stub(device(whoami=refusal(503, "full_house"))) as stub:
+        assert tech.run("doctor", stub.url).status == 1 and len(stub.tokens()) == 1
+
+
 def test_without_configure_what_is_inside_is_not_seen_and_not_guessed(tech):
     links = examined(tech, device(permissions=("read",)), 0)
     assert links["keys"]["verdict"] == "ok"

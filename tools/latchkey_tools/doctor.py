@@ -91,7 +91,7 @@ class Examination:
             try:
                 grant = self._device.call("GET", "/v1/whoami", here.token)
             except Refusal as refusal:
-                if here is tries[-1]:
+                if here is tries[-1] or not access.is_of_one_token(refusal):
                     self._blame_token(refusal, here)
                     raise
                 continue
