@@ -4,6 +4,7 @@ import contextlib
 import copy
 import csv
 import datetime
+import io
 import json
 import shutil
 import ssl
@@ -402,6 +403,24 @@ def test_a_csv_that_is_wrong_is_told_in_words(files, content, words):
 def test_an_option_that_would_be_ignored_is_refused(options, words):
     done = CliRunner().invoke(cli_board.app, ["provision", "--port", "a", *options])
     assert done.exit_code == 2 and words in " ".join(done.output.replace("│", " ").split()), done.output
+
+
+def test_of_a_passphrase_file_only_the_end_of_its_line_is_left_out(tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(line, "check", given.append)
+    monkeypatch.setattr(line, "provision_one", lambda *_: {})
+    (tmp_path / "wifi.txt").write_text(" open sesame \r\n")
+    options = ["--port", "a", "--wifi-passphrase-file", str(tmp_path / "wifi.txt")]
+    assert CliRunner().invoke(cli_board.app, ["provision", *options]).exit_code == 0
+    assert given == [{"wifi_passphrase": " open sesame "}]
+
+
+@pytest.mark.parametrize("typed, goes_on", [("\n", True), ("", False)])
+def test_the_next_boards_are_begun_at_enter_and_not_at_ctrl_d(monkeypatch, typed, goes_on):
+    keys = io.StringIO(typed)
+    keys.isatty = lambda: True
+    monkeypatch.setattr(sys, "stdin", keys)
+    assert cli_board._next_round(3) is goes_on
 
 
 def test_a_passphrase_file_in_another_encoding_is_told(tmp_path):

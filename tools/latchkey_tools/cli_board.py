@@ -100,7 +100,7 @@ def provision(
     if wifi_ssid:
         device["wifi_ssid"] = wifi_ssid
     if wifi_passphrase_file:
-        device["wifi_passphrase"] = line.text_of(wifi_passphrase_file).strip()
+        device["wifi_passphrase"] = line.text_of(wifi_passphrase_file).rstrip("\r\n")
     line.check(device)
     try:
         with show_wait(f"provisioning the board on {port[0]}"):
@@ -158,8 +158,7 @@ def _next_round(left):
     if not sys.stdin.isatty():
         return False
     show.say(f"{left} left: connect the next boards and press Enter (Ctrl-C to stop; the next run goes on from here)")
-    sys.stdin.readline()
-    return True
+    return bool(sys.stdin.readline())  # Ctrl-D is no Enter
 
 
 @app.command("selftest")
@@ -189,7 +188,7 @@ def logs(
     as_json: Annotated[bool, typer.Option("--json", help="Data for programs: an object per line.")] = False,
 ):
     """Show what the console says, with the time; the program is not disturbed."""
-    end = time.monotonic() + seconds if seconds else None
+    end = time.monotonic() + seconds if seconds is not None else None
     for text in flash.console_lines(port, end):
         if as_json:
             print(json.dumps({"unix_s": int(time.time()), "text": text}), flush=True)
