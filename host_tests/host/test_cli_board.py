@@ -280,6 +280,23 @@ def test_a_damaged_image_is_refused_before_anything_is_asked_or_erased(tmp_path)
         flash.plan("esp32-bulb", "rfc2217://nowhere", damaged, erase=True)
 
 
+@pytest.mark.parametrize("length", [1, 2, 5, 31])
+def test_a_download_that_broke_off_in_the_partition_table_is_damaged(tmp_path, length):
+    whole = whole_image(0, 0x1000, tmp_path).read_bytes()
+    (tmp_path / "part.bin").write_bytes(whole[: 0x7000 + 32 + length])
+    with pytest.raises(flash.FlashError, match="is damaged"):
+        flash.plan("esp32-bulb", "rfc2217://nowhere", tmp_path / "part.bin", erase=True)
+
+
+def test_a_log_of_no_seconds_has_an_end():
+    ours, theirs = os.openpty()
+    try:
+        assert latchkey("logs", "--port", os.ttyname(theirs), "--seconds", "0").returncode == 0
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
 @pytest.mark.parametrize("options", [[], ["--erase"]])
 def test_nothing_is_flashed_without_a_yes(tmp_path, options):
     path = whole_image(0, 0x1000, tmp_path)

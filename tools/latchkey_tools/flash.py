@@ -81,7 +81,7 @@ def _check_program(image, offset):
 
 def _program_at(image, table):
     """Where on flash the first program of a partition table begins (ESP-IDF: partition tables, binary form)."""
-    rows = [table[at : at + 32] for at in range(0, len(table), 32)]
+    rows = [table[at : at + 32] for at in range(0, len(table) - 31, 32)]
     if not rows or not rows[0].startswith(_ROW):
         raise FlashError(
             f"{image} is a program without bootloader and partition table: download the chip's .bin, not its .app-bin"
