@@ -306,6 +306,9 @@ def test_the_passphrase_comes_from_file_environment_or_input_and_never_from_argv
         assert given == ["another planted one"] * 2 + ["third planted one", PASSPHRASE]
         wrong = pair(tech, stub, "--passphrase-file", "mistaken for a file")
         assert wrong.status == 2 and "never the passphrase itself" in wrong.err and "mistaken" not in wrong.err
+        file.write_bytes("Käfer im Keller".encode("latin-1"))
+        wrong = pair(tech, stub, "--passphrase-file", file)
+        assert wrong.status == 2 and "8 to 63" in wrong.err and "0xe4" not in wrong.err
         argv = pair(tech, stub, "--passphrase", "hunter2hunter2")
         assert argv.status == 3 and "hunter2" not in argv.err and "--passphrase-file" in argv.err
 

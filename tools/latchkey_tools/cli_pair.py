@@ -17,6 +17,7 @@ PASSPHRASE_VARIABLE = "LATCHKEY_WIFI_PASSPHRASE"
 # A trial lasts 120 s, and begins when the answer is out.
 WAIT_S = 150
 _TYPED_TIMES = 3
+_FORM = "a Wi-Fi passphrase has 8 to 63 printable ASCII characters; this one does not"
 _NO_WIFI = "this board joins no networks: it is on a wire, and needs no pairing"
 _STATES = {"idle": "nothing was tried yet", "joining": "is being tried", "joined": "was kept", "failed": "failed"}
 _WHAT = {"wifi": "the network", "cloud": "the broker"}
@@ -122,7 +123,10 @@ def _passphrase_at_hand(file, open_):
             raise ValueError("either the network is --open, or it has a passphrase")
         return None
     if file:
-        return _checked(_read_passphrase(file))
+        try:
+            return _checked(_read_passphrase(file))
+        except UnicodeDecodeError:  # whose words have a byte of it
+            raise ValueError(_FORM) from None
     given = os.environ.get(PASSPHRASE_VARIABLE)
     return _checked(given) if given else None
 
@@ -156,7 +160,7 @@ def _ask_passphrase(ssid):
 def _checked(text):
     """IEEE 802.11, Annex J.4."""
     if not 8 <= len(text) <= 63 or not all(" " <= c <= "~" for c in text):
-        raise ValueError("a Wi-Fi passphrase has 8 to 63 printable ASCII characters; this one does not")
+        raise ValueError(_FORM)
     return text
 
 
