@@ -45,8 +45,9 @@ def test_a_second_one_in_the_same_folder_is_refused_while_the_first_runs(tmp_pat
 
 
 def test_a_sensor_has_a_button_to_press():
-    done = vboard("press 0.1\npins\nquit\n", "--product", "sensor")
+    done = vboard("press 0.1\npins\npress inf\npress nan\npress -1\nquit\n", "--product", "sensor")
     assert done.returncode == 0 and "press: power is on\nbutton: up\n" in done.stdout
+    assert done.stderr == "" and done.stdout.count("a button is held for seconds") == 3
 
 
 def test_what_it_cannot_be_is_refused_in_words(tmp_path):
@@ -56,6 +57,7 @@ def test_what_it_cannot_be_is_refused_in_words(tmp_path):
         (("--air", tmp_path / "none"), "No such file"),
         (("--product", "lock"), "is not one of 'bulb'"),
         (("--heapsize", "much"), "number of bytes"),
+        (("--port", "70000"), "less than or equal to 65535"),
     ):
         done = Keyboard(tmp_path).run("vboard", *options)
         assert done.status == 2 and words in done.err

@@ -60,7 +60,9 @@ def run(
     ] = None,
     algorithm: Annotated[Literal["RS512", "RS256"] | None, typer.Option(help="What tokens are signed with.")] = None,
     issuer: Annotated[str | None, typer.Option(help="The tokens' iss; else https://SLUG.api.drivr.cloud.")] = None,
-    port: Annotated[int, typer.Option(help="Port of the GraphQL API on 127.0.0.1; 0 for a free one.")] = 0,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the GraphQL API on 127.0.0.1; 0 for a free one.")
+    ] = 0,
 ):
     """Run until Ctrl-C. Prints where it listens; binds loopback only; refuses DRIVR's own hosts."""
     settings = {"algorithm": algorithm} if algorithm else {}

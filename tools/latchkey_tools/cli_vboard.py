@@ -42,7 +42,7 @@ Air = Annotated[Path | None, typer.Option(help=AIR_HELP, callback=options.checke
 
 def vboard(
     folder: Annotated[Path | None, typer.Option(help="Keeps flash, with its firmware, and log.")] = None,
-    port: Annotated[int, typer.Option(help="Port of its local API; 0 for a free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of its local API; 0 for a free one.")] = 0,
     clock: Annotated[
         Literal["host", "unset"], typer.Option(help="This machine's, or unset: it starts in 2000 at every power-on.")
     ] = "host",

@@ -210,6 +210,8 @@ class Desk:
         """Hold the button for ``seconds``; with ``wait`` False return at once while it is held."""
         if not self.has_button:
             raise DeskError("this desk has no button; make it with `button`, or switch it on five times")
+        if not 0 <= seconds <= threading.TIMEOUT_MAX:
+            raise ValueError("a button is held for seconds, such as 3")
         self.button.write_text("down")
         timer = threading.Timer(seconds, self._release)
         timer.daemon = True
