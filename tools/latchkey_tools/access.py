@@ -66,9 +66,14 @@ def is_of_one_token(refusal):
 def read_token(word):
     """The token in a file, on standard input for "-", or of that name in the wallet."""
     if word == "-":
-        return sys.stdin.read(_MOST_READ).strip()
+        return bare(sys.stdin.read(_MOST_READ))
     path = Path(word)
-    return path.read_text().strip() if path.is_file() else Wallet().find(word).token
+    return bare(path.read_text()) if path.is_file() else Wallet().find(word).token
+
+
+def bare(text):
+    """What a file holds of a token, also one that is written as curl takes a header from a file."""
+    return text.strip().removeprefix("Authorization: Bearer ")
 
 
 def _named(token_file, name):
@@ -84,11 +89,11 @@ def _named(token_file, name):
 
 def _in_file(file):
     if str(file) == "-":
-        return "on standard input", sys.stdin.read(_MOST_READ).strip()
+        return "on standard input", bare(sys.stdin.read(_MOST_READ))
     try:
         if Path(file).stat().st_mode & 0o077:
             show.say(f"others can read {file}: chmod 600 {file}")
-        return f"in {file}", Path(file).read_text().strip()
+        return f"in {file}", bare(Path(file).read_text())
     except UnicodeDecodeError:
         return f"in {file}", ""
     except OSError as error:

@@ -210,14 +210,12 @@ def _kept(token, name):
 
 def _ask_for_token():
     if not sys.stdin.isatty():
-        return sys.stdin.read(256 * 1024).strip()
+        return _read("-")
     return ask.secret("Token", "no token was given; type one, or name a file").strip()
 
 
 def _read(file):
-    text = sys.stdin.read(256 * 1024) if file == "-" else Path(file).read_text()
-    # As curl takes a token from a file.
-    return text.strip().removeprefix("Authorization: Bearer ")
+    return access.bare(sys.stdin.read(256 * 1024) if file == "-" else Path(file).read_text())
 
 
 def _key_set(text):
