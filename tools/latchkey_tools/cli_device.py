@@ -1,5 +1,6 @@
 """`latchkey device`: the everyday calls to a device's local API."""
 
+import contextlib
 import json
 import queue
 import threading
@@ -229,10 +230,8 @@ def _value(text):
     if text in ("on", "off"):
         return text == "on"
     for written in (text, f"[{text}]" if "," in text else text):
-        try:
-            return json.loads(written)
-        except ValueError:
-            continue
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(written, parse_constant=str)
     return text
 
 

@@ -194,6 +194,6 @@ def objects(printed):
 def _object(line):
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

@@ -75,7 +75,7 @@ def _list(path, text):
 def _json(path, text, kind, form):
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, kind):
         raise ValueError(f"{path} is written as JSON, such as {path}='{form}'")

@@ -134,7 +134,7 @@ class Client:
 def _json(answer):
     try:
         return answer.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SimulatorError("what answers is no simulator; start one with `latchkey sim run`") from error
 
 
