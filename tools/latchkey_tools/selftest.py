@@ -54,7 +54,7 @@ def run(port, on_row=None, quiet_s=QUIET_S):
 
     told(0, total)
     wire = overwire.Wire(port, quiet_s)
-    with wire.stopped(SelftestError):
+    with wire.stopped():
         steps = ["exec", overwire.LONG_WATCHDOG, "+", "fs", "cp", TABLE, ":selftest.json", "+", "exec", _WALK]
         found = [one for one in overwire.objects(wire.run(*steps, on_line=heard)) if "rows" in one]
     if not found or found[0]["rows"] != total:
