@@ -32,6 +32,9 @@ def do(path):
         board.note.write(rest.encode())
     elif word == "sleep":
         board.sleep(int(rest))
+    elif word == "moving":
+        import network
+        network._air.move_ms = int(rest)
     elif word == "use":
         board.radio.use(rest, "open sesame")
     elif word == "close":
@@ -192,11 +195,13 @@ def test_on_air_a_phone_and_a_laptop_each_reach_it_by_their_own_network(boards):
     assert ask(board)["came"] == ["loopback", "ap", None, None]
     state = {"joined": None, "address": False, "access_point": "latchkey-1", "channel": 1}
     assert board.radio_state() == state
+    ask(board, "/moving/600000")
     ask(board, "/use/home")
     wait_until(lambda: ask(board)["station"][0])
     assert ask(board, source="127.7.0.20", host="127.7.0.7")["station"][2:4] == ["127.7.0.7", "127.7.0.1"]
     wait_until(lambda: board.radio_state() == state | {"joined": "home", "address": True, "channel": 11})
     assert ask(board)["came"] == ["loopback", None, "lan", None]  # phones dropped off, and follow to its channel
+    ask(board, "/moving/1")
     wait_until(lambda: ask(board)["came"] == ["loopback", "ap", "lan", None])
     assert ask(board, "/close")["came"] == ["loopback", None, "lan", None]
     board.cut_uplink()
