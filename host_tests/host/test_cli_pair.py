@@ -392,6 +392,7 @@ def test_ctrl_c_at_a_question_ends_it_with_nothing_asked_for(tech):
                 screen.expect(question)
                 screen.sendintr()
             assert screen.exitstatus == 130 and not sent(stub) and not sent_deletes(stub)
+            assert tech.seen[-1].endswith("\n")
 
 
 def test_ctrl_c_while_it_waits_says_that_the_device_goes_on_and_how_to_ask(tech):

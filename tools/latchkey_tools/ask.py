@@ -43,9 +43,9 @@ def ends():
     """Ctrl-C at a question ends as it does everywhere; click makes exit status 1 of it. Ctrl-D is no answer."""
     try:
         yield
-    except (typer.Abort, EOFError) as end:
+    except (typer.Abort, EOFError, KeyboardInterrupt) as end:
         print(file=sys.stderr)
-        if isinstance(end.__context__, KeyboardInterrupt):
+        if isinstance(end, KeyboardInterrupt) or isinstance(end.__context__, KeyboardInterrupt):
             raise typer.Exit(130) from None
         show.say("there was no answer, so nothing was changed")
         raise typer.Exit(1) from None
