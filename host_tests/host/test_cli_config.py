@@ -148,7 +148,11 @@ def test_what_the_device_will_not_change_is_told_with_what_to_do(tech, status, c
         assert done.status == 1 and f"{status} {code}" in done.err and device_api.todo_of(code) in done.err
     wrong = 422, {"code": "invalid_field", "message": "not an integer", "field": "policy.skew_s"}, {}
     with Stub(configured(wrong)) as stub:
-        assert "invalid_field (policy.skew_s): not an integer" in change(tech, stub, "policy.skew_s=x").err
+        told = change(tech, stub, "policy.skew_s=x").err
+        assert "invalid_field (policy.skew_s): not an integer. What to do: " in told
+        for text in ('{"a": NaN}', "[" * 5000):
+            done = change(tech, stub, f"roles={text}")
+            assert done.status == 2 and "roles is written as JSON" in done.err
 
 
 def test_a_broker_is_followed_until_it_is_kept(tech):

@@ -64,8 +64,8 @@ def test_set_understands_what_people_write(tech):
             "name": "cellar",
             "transition_ms": 500,
         }
-        tech.ok("device", "set", stub.url, "name=NaN", f"deep={'[' * 5000}")
-        assert json.loads(stub.requests[-1][3]) == {"name": "NaN", "deep": "[" * 5000}
+        tech.ok("device", "set", stub.url, "name=NaN", f"deep={'[' * 5000}", "far=1e999", "x=null")
+        assert json.loads(stub.requests[-1][3]) == {"name": "NaN", "deep": "[" * 5000, "far": "1e999", "x": None}
         assert tech.run("device", "set", stub.url, "brighter").status == 2
         tech.ok("device", "set", stub.url, "on=off")
         assert json.loads(stub.requests[-1][3]) == {"on": False}

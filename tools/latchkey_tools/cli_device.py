@@ -1,6 +1,5 @@
 """`latchkey device`: the everyday calls to a device's local API."""
 
-import contextlib
 import json
 import queue
 import threading
@@ -10,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from latchkey_tools import access, cli_token, show
+from latchkey_tools import access, cli_token, shapes, show
 from latchkey_tools.codes_help import link_advice
 from latchkey_tools.device_api import ACCESS_POINT, Device, Refusal, Unreachable, local_name, parse_host
 from latchkey_tools.wallet import Wallet
@@ -230,8 +229,9 @@ def _value(text):
     if text in ("on", "off"):
         return text == "on"
     for written in (text, f"[{text}]" if "," in text else text):
-        with contextlib.suppress(ValueError, RecursionError):
-            return json.loads(written, parse_constant=str)
+        value = shapes.parse(written)
+        if value is not None or written == "null":
+            return value
     return text
 
 

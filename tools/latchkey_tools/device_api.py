@@ -59,7 +59,8 @@ class Refusal(Exception):
         self.todo = show.plain(todo or todo_of(self.code))
         said = f"{status} {self.code}" if status else self.code
         said += f" ({self.field})" if self.field else ""
-        super().__init__(f"{said}: {self.words} What to do: {self.todo}.")
+        stop = "" if self.words.endswith((".", "?", "!")) else "."
+        super().__init__(f"{said}: {self.words}{stop} What to do: {self.todo}.")
 
 
 class Device:
