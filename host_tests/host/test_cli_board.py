@@ -9,7 +9,6 @@ import signal
 import struct
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -60,6 +59,14 @@ def files(tmp_path_factory):
     return folder
 
 
+def in_use(port):
+    try:
+        with overwire.sole_use(port):
+            return False
+    except overwire.WireError:
+        return True
+
+
 def test_the_list_names_every_board():
     done = latchkey("list", "--json")
     found = json.loads(done.stdout)
@@ -86,10 +93,15 @@ def test_one_board_from_deploy_to_label_selftest_and_log(deployed, files):
     assert walked.stdout == "self-test: 271 rows, 0 differ, sha512 viper\n"
     assert deployed.wait_ready()["name"] == "lamp"
 
-    threading.Timer(1.5, deployed.restart).start()
-    log = latchkey("logs", "--port", deployed.serial, "--seconds", "4", "--json")
-    lines = [json.loads(line)["text"] for line in log.stdout.splitlines()]
-    assert log.returncode == 0 and any(line.startswith("started: ready") for line in lines), log.stdout
+    command = [*LATCHKEY, "logs", "--port", deployed.serial, "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as log:
+        while not in_use(deployed.serial):
+            time.sleep(0.05)
+        time.sleep(0.5)
+        deployed.restart()
+        assert any(json.loads(line)["text"].startswith("started: ready") for line in log.stdout)
+        log.send_signal(signal.SIGINT)
+        assert log.wait(20) == 130
     assert deployed.wait_ready()["name"] == "lamp"
 
 
