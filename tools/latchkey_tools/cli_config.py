@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from latchkey_tools import access, certificate, pairing, show
-from latchkey_tools.cli_device import AsJson, Ca, Host, HostFirst, TokenFile, TokenName
+from latchkey_tools.cli_device import Ca, Host, HostFirst, TokenFile, TokenName
 from latchkey_tools.cli_pair import WAIT_S, Wait, as_data, say_why
 from latchkey_tools.codes_help import link_advice
 from latchkey_tools.device_api import Device, Refusal, Unreachable
+from latchkey_tools.options import AsJson
 from latchkey_tools.settings import SETTABLE, body_of, changes_between, flat
 from latchkey_tools.wallet import Wallet
 

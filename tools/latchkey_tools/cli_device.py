@@ -12,6 +12,7 @@ import typer
 from latchkey_tools import access, cli_token, shapes, show
 from latchkey_tools.codes_help import link_advice
 from latchkey_tools.device_api import ACCESS_POINT, Device, Refusal, Unreachable, local_name, parse_host
+from latchkey_tools.options import AsJson
 from latchkey_tools.wallet import Wallet
 
 app = typer.Typer(
@@ -60,7 +61,6 @@ TokenName = Annotated[
 Ca = Annotated[
     Path | None, typer.Option(envvar="LATCHKEY_CA", help="PEM of the CA that signed the device's certificate.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print data for scripts.")]
 
 
 @app.command()

@@ -3,7 +3,8 @@
 import typer
 
 from latchkey_tools import doctor, show
-from latchkey_tools.cli_device import AsJson, Ca, Host, TokenFile, TokenName
+from latchkey_tools.cli_device import Ca, Host, TokenFile, TokenName
+from latchkey_tools.options import AsJson
 
 _COLOURS = {doctor.OK: "green", doctor.WEAK: "yellow", doctor.BROKEN: "red", doctor.UNSEEN: "dim"}
 

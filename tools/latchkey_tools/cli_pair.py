@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from latchkey_tools import ask, pairing, show
-from latchkey_tools.cli_device import HOST, HOST_VARIABLE, AsJson, Ca, TokenFile, TokenName
+from latchkey_tools.cli_device import HOST, HOST_VARIABLE, Ca, TokenFile, TokenName
 from latchkey_tools.device_api import ACCESS_POINT, Device, Refusal, Unreachable, local_name, parse_host
+from latchkey_tools.options import AsJson
 from latchkey_tools.wallet import Unsafe
 
 PASSPHRASE_VARIABLE = "LATCHKEY_WIFI_PASSPHRASE"
