@@ -51,6 +51,12 @@ def completed(folder, words, shell="bash"):
     return subprocess.run([LATCHKEY], env=env, capture_output=True, text=True, timeout=30).stdout.split()
 
 
+def test_while_a_shell_completes_nothing_is_said_of_what_stands_there_already():
+    env = dict(os.environ, _LATCHKEY_COMPLETE="complete_bash", COMP_WORDS="latchkey doctor a..b --tok", COMP_CWORD="3")
+    done = subprocess.run([LATCHKEY], env=env, capture_output=True, text=True, timeout=30)
+    assert done.stderr == "" and "--token-file" in done.stdout
+
+
 def test_the_shell_completes_commands_options_names_and_hosts(tmp_path):
     import technician
 

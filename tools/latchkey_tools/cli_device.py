@@ -38,8 +38,10 @@ def hosts(incomplete: str):
         return []
 
 
-def is_host(value):
-    """For typer: what is no address of a device is told before anything else is done."""
+def is_host(context: typer.Context, value):
+    """For typer: what is no address of a device is told before anything else is done; not while a shell completes."""
+    if context.resilient_parsing:
+        return value
     with show.usage():
         for host in [value] if isinstance(value, str) else value or []:
             parse_host(host)
