@@ -6,7 +6,7 @@ error, and the exit status tells it.
 """
 
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -39,7 +39,9 @@ app.command("vboard")(cli_vboard.vboard)
 @app.command()
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running and print lines to try.")] = False,
-    broker: Annotated[str | None, typer.Option(help="mosquitto or amqtt; the first that is there by default.")] = None,
+    broker: Annotated[
+        Literal["mosquitto", "amqtt"] | None, typer.Option(help="The first that is there by default.")
+    ] = None,
 ):
     """Run the main job from end to end: broker, simulator, and the firmware on real MicroPython."""
     from latchkey_tools import demo as story

@@ -169,7 +169,7 @@ def _broker(text):
     if text is None:
         return None
     host, _, port = text.partition(":")
-    if not host or (port and not port.isdigit()):
+    if not host or (port and not port.isdecimal()):
         raise ValueError(f"{text[:80]}: write the broker as HOST:PORT")
     return {"host": host, "port": int(port or 8883)}
 
@@ -208,9 +208,9 @@ def _choose(networks):
     show.console(stderr=True).print(table if networks else "The device sees no network.")
     while True:
         word = ask.word("Number or name of the network")
-        if word.isdigit() and 0 < int(word) <= len(networks):
+        if word.isdecimal() and 0 < int(word) <= len(networks):
             return networks[int(word) - 1]["ssid"]
-        if word in [n["ssid"] for n in networks] or (word and not word.isdigit()):
+        if word in [n["ssid"] for n in networks] or (word and not word.isdecimal()):
             return word
 
 
