@@ -38,7 +38,7 @@ soak: $(READY) ## the same tests with full counts (hours)
 lint: $(READY) ## ruff over everything
 	$(BIN)/ruff check .
 
-deploy: $(READY) ## firmware onto a board with an official image: BOARD= PORT=, REPLACE=1 over a foreign main.py
+deploy: $(READY) ## firmware onto a board with an official image: BOARD= PORT=, REPLACE=1 over files in its way
 	$(BIN)/latchkey board deploy --board "$(BOARD)" --port "$(PORT)" $(if $(REPLACE),--replace)
 
 selftest: $(READY) ## walk the table of attacks and vectors on a board: PORT=
