@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from latchkey_tools import build, desk
+from latchkey_tools import build, desk, serialport
 
 MAIN = """
 import asyncio, json, sys
@@ -261,18 +261,23 @@ def test_an_interpreter_that_cannot_start_is_told_to_who_pressed_the_switch(tree
         assert not board.running
 
 
-def test_an_interrupt_that_ends_the_interpreter_still_gives_mpremote_its_prompt(board):
-    """As when the unix port meets Ctrl-C while its heap is locked: the process dies of it."""
-    board.mpremote("exec", "open('/flash/main.py', 'a').write('\\nimport os\\n' + " + repr(DIES_OF_INTERRUPT) + ")")
-    board.restart()
-    assert board.mpremote("exec", "print(6 * 7)", timeout_s=20).strip() == "42"
-
-
-DIES_OF_INTERRUPT = """
+ON_INTERRUPT = """
+import os, time
 inner = run
 def run():
     try:
         inner()
     except KeyboardInterrupt:
-        os.system("kill -SEGV $PPID")
+        %s
 """
+DIES = "os.system('kill -SEGV $PPID')"
+WAITS = "os.system('kill -STOP $PPID')"
+
+
+@pytest.mark.parametrize("end", [DIES, WAITS], ids=["ends", "stops"])
+def test_an_interrupt_that_breaks_the_interpreter_still_gives_mpremote_its_prompt(board, monkeypatch, end):
+    """As when the unix port meets Ctrl-C while it holds a lock: the process dies of it, or waits without end."""
+    monkeypatch.setattr(serialport, "_STUCK_S", 1.0)
+    board.mpremote("exec", f"open('/flash/main.py', 'a').write({ON_INTERRUPT % end!r})")
+    board.restart()
+    assert board.mpremote("exec", "print(6 * 7)", timeout_s=20).strip() == "42"

@@ -21,6 +21,7 @@ from latchkey_tools import children
 _TICK_S = 0.02
 _CRASH_PAUSE_S = 0.2
 _HOLD_S = 3.0
+_STUCK_S = 5.0
 _CTRL_A, _CTRL_B, _CTRL_C = 1, 2, 3
 
 
@@ -175,7 +176,7 @@ class Bridge:
         self._enter_raw_at_prompt = False
         self._held = b""
         self._hold_until = 0.0
-        self._interrupted_until = 0.0
+        self._interrupted_until = self._stuck_at = 0.0
         self._since_interrupt = b""
         self._tail = b""
         self._returns = b""
@@ -196,6 +197,8 @@ class Bridge:
             self._from_client()
         if self._held:
             self._release()
+        if self._stuck_at and time.monotonic() > self._stuck_at:
+            self._break_off()
 
     def _somebody_listens(self):
         poll = select.poll()
@@ -221,10 +224,16 @@ class Bridge:
         self._tail = (self._tail + data)[-16:]
         self._say(data)
         if self._tail.endswith((b">>> ", b">")):
-            self._interrupted_until = 0.0  # it has outlived the interrupt
+            self._interrupted_until = self._stuck_at = 0.0  # it has outlived the interrupt
         if self._enter_raw_at_prompt and self._tail.endswith(b">>> "):
             self._enter_raw_at_prompt = False
             self._to_device(bytes((_CTRL_A,)))
+
+    def _break_off(self):
+        """A Ctrl-C met the interpreter with a lock in its hands, which it then waits for without end."""
+        self._stuck_at = 0.0
+        if self._program_runs():
+            self._process.send_signal(signal.SIGKILL)
 
     def _ended(self):
         """The process ended by itself: 0 is the REPL's Ctrl-D, SIGKILL its own reset, anything else a crash."""
@@ -243,7 +252,7 @@ class Bridge:
             time.sleep(_CRASH_PAUSE_S)
         stay_in_repl = cause == "soft" and raw
         # The unix port raises a Ctrl-C at any moment, also while its heap is locked, which then stays locked and ends
-        # it. A chip does not: it would be at its prompt now, with what was typed next still to come.
+        # it, or has it wait. A chip does not: it would be at its prompt now, with what was typed next still to come.
         broken_off = cause != "soft" and interrupted
         self._start(cause, not (stay_in_repl or broken_off))
         self._raw = self._enter_raw_at_prompt = stay_in_repl
@@ -273,7 +282,9 @@ class Bridge:
         if interrupt >= 0 and self._program_runs():
             self._to_device(self._held[: interrupt + 1])
             self._held = self._held[interrupt + 1 :]
-            self._hold_until = self._interrupted_until = time.monotonic() + _HOLD_S
+            now = time.monotonic()
+            self._hold_until, self._stuck_at = now + _HOLD_S, now + _STUCK_S
+            self._interrupted_until = self._stuck_at + _HOLD_S
             self._since_interrupt = b""
             return
         data, self._held = self._held, b""
