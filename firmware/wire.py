@@ -11,7 +11,7 @@ import os
 
 from board_config import Board
 
-from latchkey import jwk, settings
+from latchkey import jwk, renewal, settings
 from latchkey import provision as provision_
 from latchkey.config import ConfigStore, CredentialStore
 from latchkey.errors import LatchkeyError
@@ -56,8 +56,7 @@ def _provision(data):
     settings.note(board.store, dict(changes, trial=settings.idle()))
     kept = CredentialStore(board.store)
     kept.save(credentials)
-    for name in ("new_key_der", "new_cert_der"):
-        kept.erase(name)
+    renewal.drop(kept)
     if keys is not None:
         KeyStore(board.store).replace(keys)
     TimeFloor(board.store, board.clock).set_over_wire(unix_s)

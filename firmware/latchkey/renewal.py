@@ -42,5 +42,10 @@ def settle(store, kept):
     if kept and trial(credentials):
         store.save({"cert_der": credentials["new_cert_der"]})
         store.save({"key_der": credentials["new_key_der"]})
+    drop(store)
+
+
+def drop(store):
+    """Forget the pair on trial, whatever became of it. StoreError."""
     store.erase("new_key_der")
     store.erase("new_cert_der")
