@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import shutil
 import subprocess
 import time
 
@@ -13,6 +12,7 @@ import httpx
 import pytest
 
 import counts
+from needs import needs
 
 READ = {"Authorization": "Bearer CLOUD-read"}
 CONTROL = {"Authorization": "Bearer CLOUD-control"}
@@ -26,7 +26,7 @@ def device():
 
 
 def curl(*words):
-    done = subprocess.run([shutil.which("curl") or "curl", "-sS", "-m", "10", *words], capture_output=True, text=True)
+    done = subprocess.run(["curl", "-sS", "-m", "10", *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -39,6 +39,7 @@ def as_json(body):
     return ("-X", "PATCH", "-H", "Content-Type: application/json", "-d", json.dumps(body))
 
 
+@needs("curl")
 def test_curl_reads_and_switches(device):
     assert json.loads(curl(device.url + "/v1/info"))["product"] == "bulb"
     state = json.loads(curl(*bearer("control"), *as_json({"on": True, "brightness_pct": 30}), device.url + "/v1/state"))
@@ -46,16 +47,19 @@ def test_curl_reads_and_switches(device):
     assert json.loads(curl(*bearer("read"), device.url + "/v1/state")) == state
 
 
+@needs("curl")
 def test_curl_keeps_one_connection_for_several_requests(device):
     urls = [device.url + "/v1/info"] * 3
     assert curl("-o", "/dev/null", "-o", "/dev/null", "-o", "/dev/null", "-w", "%{num_connects}", *urls) == "100"
 
 
+@needs("curl")
 @pytest.mark.parametrize("how", [("--http1.0",), ("-H", "Connection: close"), ("-H", "Expect: 100-continue"), ("-I",)])
 def test_curl_in_its_other_ways(device, how):
     assert curl(*how, "-w", "%{http_code}", "-o", "/dev/null", device.url + "/v1/info") == "200"
 
 
+@needs("curl")
 def test_curl_sees_why_it_was_refused(device):
     answer = curl("-i", device.url + "/v1/state")
     assert "\nWWW-Authenticate: Bearer\n" in answer and '"token_missing"' in answer

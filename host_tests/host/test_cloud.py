@@ -1,12 +1,12 @@
 """The cloud link with a real broker that requires client certificates, on both interpreters."""
 
 import datetime
-import os
 import ssl
 import time
 
 import paho.mqtt.publish as mqtt_publish
 import pytest
+from brokers import KINDS
 from cloud_rig import (
     INTERPRETERS,
     KEYS_TOPIC,
@@ -21,7 +21,7 @@ from cloud_rig import (
 from cryptography import x509
 
 from latchkey_tools import pki
-from latchkey_tools.broker import Broker, find_mosquitto
+from latchkey_tools.broker import Broker
 
 
 @pytest.fixture(scope="module")
@@ -29,18 +29,8 @@ def made(tmp_path_factory):
     return pki.make(tmp_path_factory.mktemp("pki"), "company-example", SYSTEM_UUID)
 
 
-@pytest.fixture(scope="module")
-def mosquitto():
-    if not find_mosquitto():
-        if os.environ.get("CI"):
-            pytest.fail("mosquitto is missing")
-        pytest.skip("not run: mosquitto is not installed")
-
-
-@pytest.fixture(params=("mosquitto", "amqtt"))
+@pytest.fixture(params=KINDS)
 def kind(request):
-    if request.param == "mosquitto":
-        request.getfixturevalue("mosquitto")
     return request.param
 
 
@@ -108,16 +98,16 @@ def _age(desk):
         ("not_yet_valid", "cert_not_yet_valid"),
     ],
 )
-def test_a_broker_with_a_flawed_certificate_is_refused_and_the_flaw_told(made, mosquitto, interpreter, flaw, reason):
-    with Broker(made.folder, kind="mosquitto", identity=pki.wrong(made, flaw)) as broker:
+def test_a_broker_with_a_flawed_certificate_is_refused_and_the_flaw_told(made, interpreter, flaw, reason):
+    with Broker(made.folder, identity=pki.wrong(made, flaw)) as broker:
         with device(interpreter, made.folder, broker.port) as desk:
             desk.wait_for("waiting", reason)
             assert "tls" not in desk.told()["seen"]
             assert len([line for line in desk.lines if reason in line]) == 1
 
 
-def test_early_certificates_with_an_unset_clock_are_told_apart(made, mosquitto):
-    with Broker(made.folder, kind="mosquitto", identity=pki.wrong(made, "not_yet_valid")) as broker:
+def test_early_certificates_with_an_unset_clock_are_told_apart(made):
+    with Broker(made.folder, identity=pki.wrong(made, "not_yet_valid")) as broker:
         with device("micropython", made.folder, broker.port, clock="unset") as desk:
             desk.wait_for("waiting", "clock_unset")
 

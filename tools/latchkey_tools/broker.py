@@ -32,9 +32,11 @@ class BrokerError(Exception):
     """The broker did not come up; the text says where its log is."""
 
 
-def find_mosquitto():
-    """Path of mosquitto, or None. Debian keeps it in /usr/sbin, which is not on everybody's PATH."""
-    return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+def find_program(name):
+    """Path of a program, or None. Debian keeps servers in sbin, which PATH may lack, beside a bin that PATH has."""
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    beside = [str(Path(folder).parent / "sbin") for folder in folders if Path(folder).name == "bin"]
+    return shutil.which(name, path=os.pathsep.join(folders + beside))
 
 
 class Broker:
@@ -43,7 +45,7 @@ class Broker:
     def __init__(self, folder, kind=None, port=0, identity=None):
         self.folder = Path(folder)
         self.pki = pki.load(folder)
-        self.kind = kind or ("mosquitto" if find_mosquitto() else "amqtt")
+        self.kind = kind or ("mosquitto" if find_program("mosquitto") else "amqtt")
         if self.kind not in KINDS:
             raise ValueError(f"no such broker: {kind}; choose from {', '.join(KINDS)}")
         self.identity = identity or self.pki.broker
@@ -104,7 +106,7 @@ class Broker:
         if self.kind == "amqtt":
             files = (self.pki.ca.cert_pem, self.identity.cert_pem, self.identity.key_pem)
             return [sys.executable, "-m", "latchkey_tools.broker", str(self.port), *files]
-        program = find_mosquitto()
+        program = find_program("mosquitto")
         if not program:
             raise BrokerError("mosquitto is not installed; install it, or use kind='amqtt'")
         config = self.folder / "mosquitto.conf"
