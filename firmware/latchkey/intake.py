@@ -13,11 +13,12 @@ from .link import LinkError
 
 
 class Intake:
-    """``put(message)`` hands over one message, waiting for room."""
+    """``put(message)`` hands over one message, waiting for room. ``dev``: whether the simulator's keys count (A10)."""
 
-    def __init__(self, system_uuid16, put):
+    def __init__(self, system_uuid16, put, dev=True):
         self._system_uuid16 = system_uuid16
         self._put = put
+        self._dev = dev
 
     def serve(self, topic_index, retained, payload):
         """``topic_index`` 0 is the key set, 1 the token list; ``payload`` has ``readinto`` and ``left``."""
@@ -28,7 +29,7 @@ class Intake:
 
     def _key_set(self, payload):
         try:
-            message = _keys(payload)
+            message = _keys(payload, self._dev)
         except LinkError:
             raise
         except MemoryError:
@@ -64,10 +65,10 @@ class Intake:
             self._put(("list_records", tuple(batch)))
 
 
-def _keys(payload):
+def _keys(payload, dev):
     if payload.left > limits.KEY_SET_BYTES:
         return ("keys_refused", "key_set_too_large")
-    found = jwk.parse_key_set(payload)
+    found = jwk.parse_key_set(payload, dev)
     keys = tuple([(k.kid, k.public_key.n_be(), k.public_key.e, k.alg) for k in found])
     return ("keys", keys, found.refused)
 

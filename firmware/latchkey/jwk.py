@@ -27,27 +27,29 @@ class Key:
 
 
 class KeySet(list):
-    """The usable keys in their order; ``refused``: how many members were not taken."""
+    """The usable keys in their order; ``refused``: how many members were not taken, ``too_large``: how many of these
+    are longer than ``limits.JWK_BYTES``."""
 
-    refused = 0
+    refused = too_large = 0
 
 
-def parse_key_set(data):
+def parse_key_set(data, dev=True):
     """``KeySet`` of the JWKS in ``data``: bytes, or a stream with ``readinto(buf)``; at most 8 keys.
 
-    Bad members are skipped and counted; of two usable ones with the same ``kid`` neither is believed.
-    KeySetError("json_refused"), ("truncated") or ("too_large") for what is no JWKS, ("no_usable_key") if none is left.
+    Bad members are skipped and counted, and without ``dev`` the simulator's (A10); of two usable ones with the same
+    ``kid`` neither is believed. KeySetError("json_refused"), ("truncated") or ("too_large") for what is no JWKS;
+    ("key_too_large") or ("no_usable_key") if none is left.
     """
     stream = io.BytesIO(data) if isinstance(data, (bytes, bytearray, memoryview)) else data  # pyright: ignore
     keys = KeySet()
     twice = set()
     try:
         for item in jsonstream.items(stream, "keys", JWK_BYTES, KEY_SET_BYTES):
-            _admit(keys, twice, item)
+            _admit(keys, twice, item, dev)
     except FormatError as exc:
         raise KeySetError(exc.code, exc.message)
     if not keys:
-        raise KeySetError("no_usable_key")
+        raise KeySetError("key_too_large" if keys.too_large else "no_usable_key")
     return keys
 
 
@@ -57,7 +59,7 @@ def admitted(keys, dev):
     KeySetError("no_usable_key") if none remains.
     """
     if not dev:
-        keys = [key for key in keys if not (key.kid or "").startswith("SIM-")]
+        keys = [key for key in keys if not _simulated(key)]
     if not keys:
         raise KeySetError("no_usable_key")
     return keys
@@ -66,7 +68,7 @@ def admitted(keys, dev):
 def factory_keys(data, dev):
     """The usable keys of a JWKS (bytes) that the maker wrote outside the file system; None if there are none."""
     try:
-        return admitted(parse_key_set(data), dev) if data else None
+        return parse_key_set(data, dev) if data else None
     except KeySetError:
         return None
 
@@ -106,14 +108,21 @@ def _refused(why):
     return KeySetError("key_refused", why)
 
 
-def _admit(keys, twice, item):
+def _simulated(key):
+    return (key.kid or "").startswith("SIM-")
+
+
+def _admit(keys, twice, item, dev):
     """Take the key in ``item`` if it is usable, new, and there is room; count it otherwise."""
     keys.refused += 1
     if isinstance(item, jsonstream.TooLong):
+        keys.too_large += 1
         return
     try:
         key = parse_key(strictjson.parse(item))
     except (FormatError, KeySetError):
+        return
+    if not dev and _simulated(key):
         return
     if key.kid is not None and _burnt(keys, twice, key.kid) or len(keys) >= KEYS_HELD:
         return

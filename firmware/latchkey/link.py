@@ -63,6 +63,7 @@ class Settings:
         self.credentials = _three(credentials)
         self.trial_credentials = trial_credentials and _three(trial_credentials)
         self.floor_unix_s = floor_unix_s
+        self.dev = config["dev"]
 
 
 def _three(credentials):

@@ -12,11 +12,12 @@ import json
 from latchkey import config as config_
 from latchkey import jwk, strictjson
 from latchkey.errors import ConfigError
-from latchkey.limits import DER_BYTES, PASSPHRASE_CHARS, PROVISION_DEPTH
+from latchkey.limits import DER_BYTES, PASSPHRASE_CHARS, PROVISION_DEPTH, const
 
 _MEMBERS = ("config", "credentials", "time_unix_s", "key_set", "wifi", "ap_passphrase")
 _DER = ("ca_der", "cert_der", "key_der")
 _HTTPS = ("https_cert_der", "https_key_der")
+_WPA_KEY_DIGITS = const(64)
 
 
 def read(data):
@@ -64,6 +65,20 @@ def passphrase(text, field):
     return text
 
 
+def wifi_key(text, field):
+    """What joins a network: a passphrase, the 64 hexadecimal digits of the key that is made of it, or None.
+    ConfigError."""
+    if not isinstance(text, str) or len(text) != _WPA_KEY_DIGITS:
+        return passphrase(text, field)
+    try:
+        # MicroPython skips white space here; two digits make a byte.
+        if len(binascii.unhexlify(text)) == _WPA_KEY_DIGITS // 2:
+            return text
+    except ValueError:
+        pass
+    raise ConfigError("invalid_field", field, "8 to 63 characters, or 64 hexadecimal digits.")
+
+
 def _credentials(document):
     """Bytes of the DER files and texts of the passphrases, by name."""
     der = document.get("credentials")
@@ -74,7 +89,7 @@ def _credentials(document):
         if name not in names:
             raise _wrong("credentials." + name)
     kept = {name: _der(der.get(name), "credentials." + name) for name in names}
-    kept["wifi_passphrase"] = passphrase(_wifi(document), "wifi.passphrase")  # pyright: ignore
+    kept["wifi_passphrase"] = wifi_key(_wifi(document), "wifi.passphrase")  # pyright: ignore
     kept["ap_passphrase"] = passphrase(document.get("ap_passphrase"), "ap_passphrase")  # pyright: ignore
     return kept
 
@@ -102,7 +117,7 @@ def _wifi(document):
 def _keys(key_set, dev):
     if key_set is None:
         return None
-    return jwk.admitted(jwk.parse_key_set(json.dumps(key_set).encode()), dev)
+    return jwk.parse_key_set(json.dumps(key_set).encode(), dev)
 
 
 def _time(value):

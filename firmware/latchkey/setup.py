@@ -21,7 +21,7 @@ def post_pairing(device, exchange):
     if not isinstance(wifi, dict):
         raise ConfigError("invalid_field", "wifi", "An object with ssid and passphrase.")
     _check_members(wifi, _WIFI, "wifi.")
-    ssid, passphrase = wifi.get("ssid"), provision.passphrase(wifi.get("passphrase"), "wifi.passphrase")
+    ssid, passphrase = wifi.get("ssid"), provision.wifi_key(wifi.get("passphrase"), "wifi.passphrase")
     if not ssid:
         raise ConfigError("invalid_field", "wifi.ssid", "The name of a network.")
     config = settings.joining(device.config, ssid, body)

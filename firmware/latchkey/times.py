@@ -1,8 +1,9 @@
 """Moments as DRIVR writes them: ISO 8601 with or without zone and fraction, to Unix seconds.
 
 ``2025-05-12T14:59:06.718846``, ``...06+00:00``, ``...06.7Z``: no zone means UTC (all three stand
-in one documented record). A date alone, week dates and ordinal dates are refused. Leap second 60 counts as
-the next second. Years 1 to 9999, so the answer may be negative and may pass 32 bits.
+in one documented record). A zone may be hours alone (``+00``), as databases print it. A date alone, week dates and
+ordinal dates are refused. Leap second 60 counts as the next second. Years 1 to 9999: the answer may be negative
+and may pass 32 bits.
 """
 
 # Days of a year before each month, without leap days.
@@ -50,9 +51,11 @@ def _days(year, month, day):
 
 
 def _offset_s(zone):
-    """Seconds east of UTC of ``"Z"``, ``"+01:00"`` or ``"+0100"``."""
+    """Seconds east of UTC of ``"Z"``, ``"+01:00"``, ``"+0100"`` or ``"+01"``."""
     if zone in ("Z", "z"):
         return 0
+    if len(zone) == 3:
+        zone += "00"
     if zone[0] not in "+-" or len(zone) not in (5, 6) or (len(zone) == 6 and zone[3] != ":"):
         raise ValueError("time")
     offset_s = _number(zone[1:3], 23) * 3600 + _number(zone[-2:], 59) * 60

@@ -21,7 +21,7 @@ class Updates:
         self.pinned = pinned
         self._dev = dev
         self._open = False
-        self.key_sets = self.key_sets_refused = self.lists = self.lists_aborted = 0
+        self.key_sets = self.key_sets_refused = self.keys_refused = self.lists = self.lists_aborted = 0
         self.last_refusal = None
 
     def apply(self, message):
@@ -51,6 +51,7 @@ class Updates:
         return {
             "key_sets": self.key_sets,
             "key_sets_refused": self.key_sets_refused,
+            "keys_refused": self.keys_refused,
             "lists": self.lists,
             "lists_aborted": self.lists_aborted,
             "last_refusal": self.last_refusal,
@@ -69,8 +70,11 @@ class Updates:
             "tls": self._tls,
         }
 
-    def _keys(self, keys, _refused):
+    def _keys(self, keys, refused):
         self.key_sets += 1
+        self.keys_refused = refused
+        if refused:
+            self._log("cloud: %d keys of the set cannot be used here" % refused)
         if not self.pinned:
             found = [jwk.Key(kid, PublicKey(n_be, e), alg) for kid, n_be, e, alg in keys]
             self._keystore.replace(jwk.admitted(found, self._dev), self._timefloor.ticks_ms())

@@ -75,6 +75,16 @@ class TestKeySet(unittest.TestCase):
         keys = jwk.parse_key_set(document([member(1, x5c=["A" * 5000]), member(2)]))
         self.assertEqual((kids(keys), keys.refused), (["k2"], 1))
 
+    def test_a_set_of_keys_over_4_KB_alone_says_so(self):
+        self.assertEqual(code_of(document([member(1, x5c=["A" * 5000]), {"kty": "EC"}])), "key_too_large")
+        self.assertEqual(code_of(document([{"kty": "EC"}])), "no_usable_key")
+
+    def test_keys_of_the_simulator_take_no_place_where_they_do_not_count(self):
+        data = document([member(i, kid="SIM-%d" % i) for i in range(KEYS_HELD)] + [member(9)])
+        self.assertEqual(kids(jwk.parse_key_set(data, False)), ["k9"])
+        self.assertEqual(jwk.parse_key_set(data, False).refused, KEYS_HELD)
+        self.assertEqual(len(jwk.parse_key_set(data, True)), KEYS_HELD)
+
     def test_a_set_over_32_KB_is_refused(self):
         self.assertEqual(code_of(document([member(i, x5c=["A" * 3000]) for i in range(11)])), "too_large")
         self.assertEqual(code_of(document([member(i, x5c=["A" * 3000]) for i in range(9)])), "")

@@ -1,6 +1,7 @@
 """States, reasons and settings of the cloud link, and what becomes of a payload."""
 
 import errno
+import json
 import unittest
 
 from fake_link import FakePayload
@@ -13,7 +14,12 @@ DER = {"ca_der": b"1", "cert_der": b"2", "key_der": b"3"}
 
 
 def settings(**more):
-    config = {"system_uuid": SYSTEM, "slug": "company-example", "broker": {"host": "mqtt.example.org", "port": 8883}}
+    config = {
+        "system_uuid": SYSTEM,
+        "slug": "company-example",
+        "broker": {"host": "mqtt.example.org", "port": 8883},
+        "dev": False,
+    }
     config.update(more)
     return link.Settings(config, DER, 5)
 
@@ -105,6 +111,15 @@ class TestIntake(unittest.TestCase):
             self.intake.serve(0, True, FakePayload(data))
             self.assertEqual([m[0] for m in self.put], ["keys_refused"], data)
 
+    def test_keys_of_the_simulator_count_for_development_only(self):
+        with open(__file__.rsplit("/", 2)[0] + "/vectors/verifier.json") as f:
+            key = dict(json.load(f)["jwks"]["keys"][0], kid="SIM-a")
+        data = json.dumps({"keys": [key]}).encode()
+        for dev, kind in ((True, "keys"), (False, "keys_refused")):
+            self.put.clear()
+            intake.Intake(b"\x11" * 16, self.put.append, dev).serve(0, True, FakePayload(data))
+            self.assertEqual(self.put[0][0], kind)
+
     def test_a_key_set_that_is_too_long_is_refused_unread(self):
         payload = FakePayload(b" " * (limits.KEY_SET_BYTES + 1))
         self.intake.serve(0, True, payload)
@@ -141,7 +156,6 @@ class TestIntake(unittest.TestCase):
             self.put.clear()
             self.intake.serve(1, True, FakePayload(b"[" + b" " * 500, fail_at=128, error=error))
             self.assertEqual(self.put[-1][0], "list_abort")
-
 
     def test_short_memory_ends_the_connection_so_that_retained_messages_come_again(self):
         for index, put in ((0, []), (1, [("list_begin", True), ("list_abort", "no_memory")])):

@@ -201,6 +201,13 @@ class TestPairing(unittest.TestCase):
         device.pass_s(1)
         self.assertEqual(device.restart().installation.network(), ("Guests", None))
 
+    def test_a_network_is_joined_by_its_key_of_64_hexadecimal_digits(self):
+        device, key = Device(), "0123456789abcdef" * 4
+        status, _ = device.call("POST", "/v1/pairing", {"wifi": {"ssid": "Home", "passphrase": key}})
+        self.assertEqual(status, 202)
+        device.pass_s(2)
+        self.assertIn(("Home", key), device.radio.calls)
+
     def test_wrong_bodies_are_refused_by_field(self):
         device = Device()
         for body, field in (

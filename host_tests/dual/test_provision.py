@@ -54,6 +54,19 @@ class ADocument(unittest.TestCase):
         config = dict(document()["config"], dev=True)
         self.assertEqual(len(read(config=config, key_set=simulated())[2]), 1)
 
+    def test_takes_the_key_of_a_network_as_64_hexadecimal_digits(self):
+        for key in ("0123456789abcdef" * 4, "0123456789ABCDEF" * 4):
+            self.assertEqual(read(wifi={"passphrase": key})[1]["wifi_passphrase"], key)
+        for wrong in ("g" * 64, "0" * 65, " " * 64, "é" * 64, "٣" * 64, "0" * 62 + "é"):
+            with self.assertRaises(ConfigError) as caught:
+                read(wifi={"passphrase": wrong})
+            self.assertEqual(caught.exception.field, "wifi.passphrase")
+
+    def test_with_eight_keys_of_the_simulator_before_the_cloud_s_keeps_the_cloud_s(self):
+        real = TABLE["jwks"]["keys"]
+        keys = {"keys": [dict(real[0], kid="SIM-%d" % i) for i in range(8)] + real}
+        self.assertEqual([k.kid for k in read(key_set=keys)[2]], ["first", "second"])
+
     def test_is_refused_with_the_field_that_is_wrong(self):
         credentials = document()["credentials"]
         pem = binascii.b2a_base64(b"-----BEGIN CERTIFICATE-----").decode().strip()
@@ -68,7 +81,7 @@ class ADocument(unittest.TestCase):
             ("credentials.extra", {"credentials": dict(credentials, extra=DER)}),
             ("wifi.passphrase", {"wifi": {"passphrase": "short"}}),
             ("wifi", {"wifi": []}),
-            ("ap_passphrase", {"ap_passphrase": "x" * 64}),
+            ("ap_passphrase", {"ap_passphrase": "a" * 64}),
             ("ap_passphrase", {"ap_passphrase": "Schlüssel"}),
             ("time_unix_s", {"time_unix_s": ...}),
             ("time_unix_s", {"time_unix_s": True}),

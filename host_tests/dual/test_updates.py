@@ -38,6 +38,11 @@ class TestUpdates(unittest.TestCase):
         self.assertEqual((name, keys[0].kid, keys[0].public_key.bits), ("replace", "one", 2048))
         self.assertEqual(self.updates.status()["key_sets"], 1)
 
+    def test_keys_that_cannot_be_used_are_counted_and_logged(self):
+        self.apply(KEYS[:2] + (3,))
+        self.assertEqual(self.updates.status()["keys_refused"], 3)
+        self.assertEqual(self.lines, ["cloud: 3 keys of the set cannot be used here"])
+
     def test_pinned_keys_are_left_alone(self):
         self.updates = self.make(pinned=True)
         self.apply(KEYS)

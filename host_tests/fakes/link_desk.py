@@ -74,6 +74,7 @@ class Desk:
             "slug": options.get("slug", "company-example"),
             "broker": {"host": options.get("host", "localhost"), "port": options["port"]},
             "ntp": options.get("ntp", ()),
+            "dev": True,
         }
         trial = options.get("trial")
         return Link(

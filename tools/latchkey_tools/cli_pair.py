@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +19,7 @@ PASSPHRASE_VARIABLE = "LATCHKEY_WIFI_PASSPHRASE"
 # A trial lasts 120 s, and begins when the answer is out.
 WAIT_S = 150
 _TYPED_TIMES = 3
-_FORM = "a Wi-Fi passphrase has 8 to 63 printable ASCII characters; this one does not"
+_FORM = "a Wi-Fi passphrase has 8 to 63 printable ASCII characters, or 64 hexadecimal digits; this one does not"
 _NO_WIFI = "this board joins no networks: it is on a wire, and needs no pairing"
 _STATES = {"idle": "nothing was tried yet", "joining": "is being tried", "joined": "was kept", "failed": "failed"}
 _WHAT = {"wifi": "the network", "cloud": "the broker"}
@@ -160,7 +161,7 @@ def _ask_passphrase(ssid):
 
 def _checked(text):
     """IEEE 802.11, Annex J.4."""
-    if not 8 <= len(text) <= 63 or not all(" " <= c <= "~" for c in text):
+    if not re.fullmatch("[ -~]{8,63}|[0-9A-Fa-f]{64}", text):
         raise ValueError(_FORM)
     return text
 

@@ -43,7 +43,7 @@ def usable_keys(key_set_bytes, dev=True):
     """How many keys of a JWKS (bytes) may verify; WalletError if none. ``dev``: whether the simulator's do (A10)."""
     firmware = _firmware()
     try:
-        return len(firmware.jwk.admitted(firmware.jwk.parse_key_set(key_set_bytes), dev))
+        return len(firmware.jwk.parse_key_set(key_set_bytes, dev))
     except firmware.errors.KeySetError as refusal:
         raise WalletError(f"this is not a key set with a usable RSA key ({refusal.code})") from None
 

@@ -40,7 +40,7 @@ class Keeper:
         self._put = put
         self._tell = tell
         self._alive = alive
-        self._intake = Intake(settings.system_uuid16, put)
+        self._intake = Intake(settings.system_uuid16, put, settings.dev)
         self._backoff = Backoff(timing.first_ms, timing.ceiling_ms, timing.jitter_percent, _random_byte)
         self._client = self._transport = None
         self._trial = settings.trial_credentials is not None
