@@ -16,6 +16,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV) || { echo "this needs Python's venv module (Debian: python3-venv)"; exit 2; }
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	$(BIN)/python -m latchkey_tools.umqtt
+	$(BIN)/python -m latchkey_tools.wasm
 	touch $@
 
 setup: $(READY) ## make .venv with everything pinned
@@ -23,13 +24,13 @@ setup: $(READY) ## make .venv with everything pinned
 demo: $(READY) ## run the main job on real MicroPython; KEEP=1 leaves it running
 	$(BIN)/latchkey demo $(if $(KEEP),--keep)
 
-test: $(READY) ## every test, on CPython and on the unix port
+test: $(READY) ## every test, on CPython and on two kinds of MicroPython
 	$(BIN)/python -m pytest $(TWO_AT_A_TIME)
 
 test-host: $(READY) ## the tests on CPython only
 	$(BIN)/python -m pytest --deselect host_tests/host/test_dual_on_micropython.py
 
-test-mpy: $(READY) ## the dual tests on the unix port only
+test-mpy: $(READY) ## the dual tests on MicroPython only, with words of 64 and 32 bits
 	$(BIN)/python host_tests/run_mpy.py
 
 soak: $(READY) ## the same tests with full counts (hours)
