@@ -36,6 +36,7 @@ class Settings:
     credentials = (b"", b"", b"")
     system_uuid16 = bytes(16)
     floor_unix_s = 0
+    dev = False
     ntp_hosts = ()
     topics = (b"a", b"b")
 
