@@ -15,6 +15,7 @@ import json
 from latchkey import events, limits, strictjson
 from latchkey.codes import look_up
 from latchkey.errors import ConfigError, LatchkeyError, TokenError
+from latchkey.http import unescaped
 
 ANY = ""  # any valid token, whatever it permits
 OPEN = None  # no token
@@ -32,8 +33,9 @@ class Refused(LatchkeyError):
 
 
 class Response:
-    """``status``, ``body`` bytes, ``lines`` of further header, ``stream`` (events.Stream) for an endless body,
-    ``after``: callable to run once the answer is out, ``code``: what an error answers, else None."""
+    """``status``, ``body`` bytes, or None for one that ends with the connection, which ``stream`` (events.Stream)
+    gives; ``lines`` of further header, ``after``: callable to run once the answer is out, ``code``: what an error
+    answers, else None."""
 
     def __init__(self, status, body=b"", lines=(), media="application/json", code=None):
         self.status = status
@@ -162,7 +164,7 @@ class Api:
             raise Refused("wrong_host")
         if request.origin is not None and not _own_origin(request):
             raise Refused("origin_refused")
-        if _token_in(request.query) or "CLOUD-" in request.path:
+        if _token_in(request.query) or b"cloud-" in unescaped(request.path.encode()):
             raise Refused("token_in_url")
 
     def _route(self, request):
@@ -233,7 +235,7 @@ class Api:
     def _events(self, exchange):
         request = exchange.request
         self.product.state()  # A product without one says so before the stream begins.
-        response = Response(200, media="text/event-stream")
+        response = Response(200, None, media="text/event-stream")
         if request.method != "HEAD":
             response.stream = self.hub.subscribe(lambda: self.ask(request, "read"))  # pyright: ignore
             if response.stream is None:
@@ -279,12 +281,13 @@ def _check_empty(body):
 
 
 def _host_name(host):
-    """Text of a Host value without its port, lower case; "" if it is not one."""
+    """Text of a Host value without its port, lower case; "" if it is not one. A fully qualified name may end with a
+    dot (RFC 1034 3.1)."""
     name, _, port = (host or b"").decode().lower().partition(":")
     for c in port:
         if c not in "0123456789":
             return ""
-    return name
+    return name[:-1] if name[-1:] == "." else name
 
 
 def _own_origin(request):
@@ -294,7 +297,8 @@ def _own_origin(request):
 
 
 def _token_in(query):
-    for pair in query.split("&"):
-        if pair.partition("=")[0].lower() in ("token", "access_token"):
+    for pair in query.encode().split(b"&"):
+        name, _, value = unescaped(pair).partition(b"=")
+        if name in (b"token", b"access_token") or b"cloud-" in name or b"cloud-" in value:
             return True
-    return "cloud-" in query.lower()
+    return False

@@ -82,11 +82,11 @@ class Device:
         return came or self.server.event_streams > 0 or bool(self.pairing and self.pairing.busy)
 
     def hosts(self):
-        """Names and addresses by which requests may call us (A4), lower case, without port."""
+        """Names and addresses by which requests may call us (A4), lower case, without port or final dot."""
         names = list(self._board.addresses())
         if self.config:
             names.append(self.installation.hostname + ".local")
-            names.extend([host.lower() for host in self.config["hosts"]])
+            names.extend([host.lower().rstrip(".") for host in self.config["hosts"]])
         return names
 
     def plain_http(self):

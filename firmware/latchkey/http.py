@@ -3,7 +3,8 @@
 RFC 9112 for the framing, RFC 9110 for the words. What two readers could understand
 differently is refused: line folding, a bare CR or LF, NUL and other control characters,
 white space around a field name, a second Content-Length or Host, any Transfer-Encoding.
-HTTP/1.0 is answered and closed. No chunked bodies, no trailers, no upgrade, no percent-decoding of paths.
+HTTP/1.0 is answered and closed; any later HTTP/1 is taken as 1.1. No chunked bodies, no trailers, no upgrade, no
+percent-decoding of paths.
 """
 
 from latchkey import limits
@@ -32,7 +33,7 @@ class Request:
     request came, from which address, and whether HTTPS is offered beside this plain port.
     """
 
-    def __init__(self, method, path, query, authority, fields, close):
+    def __init__(self, method, path, query, authority, fields, close, minor):
         self.method = method
         self.path = path
         self.query = query
@@ -42,7 +43,8 @@ class Request:
         self.length = _length(fields)
         self.media = fields.get(b"content-type", b"")
         self.encoded = b"content-encoding" in fields
-        self.wants_continue = _expect(fields.get(b"expect"))
+        # HTTP/1.0 knows no 1xx answers: its Expect is ignored (RFC 9110 10.1.1).
+        self.wants_continue = bool(minor) and _expect(fields.get(b"expect"))
         self.close = close
         self.channel = "lan"
         self.peer = ""
@@ -123,12 +125,28 @@ def parse_head(view, end, head):
         raise FormatError("bad_request")
     authority, target = _origin_form(target)
     path, _, query = target.partition("?")
-    return Request(method, path, query, authority, fields, _closes(connection, minor))
+    return Request(method, path, query, authority, fields, _closes(connection, minor), minor)
+
+
+def unescaped(data):
+    """``data`` (bytes) in lower case, its percent-encoded bytes decoded (RFC 3986 2.1). Wrong ones stay as they are."""
+    if b"%" not in data:
+        return data.lower()
+    parts = data.split(b"%")
+    out = bytearray(parts[0])
+    for part in parts[1:]:
+        try:
+            out.append(int(part[:2], 16))
+            out.extend(part[2:])
+        except ValueError:
+            out.extend(b"%" + part)
+    return bytes(out).lower()
 
 
 def _line_too_long(head, end):
     # The commonest cause deserves its own word: a token pasted into the address.
-    return FormatError("token_in_url" if head.find(b"CLOUD-", 0, end) >= 0 else "uri_too_long")
+    line = bytes(memoryview(head)[: min(end, limits.REQUEST_LINE_BYTES)])
+    return FormatError("token_in_url" if b"cloud-" in unescaped(line) else "uri_too_long")
 
 
 def _check_line_ends(data, start, end):
@@ -144,12 +162,13 @@ def _request_line(line):
     if len(parts) != 3 or not parts[0] or not parts[1]:
         raise FormatError("bad_request")
     method, target, version = parts
-    if version not in (b"HTTP/1.1", b"HTTP/1.0"):
+    if len(version) != 8 or version[:7] != b"HTTP/1." or not 48 <= version[7] <= 57:
         raise FormatError("bad_request")
     _check_name(method.lower())
     if min(target) < 33 or max(target) > 126 or b"#" in target:
         raise FormatError("bad_request")
-    return method.decode(), target.decode(), version == b"HTTP/1.1"
+    # RFC 9110 2.5: a higher minor version is answered as the highest that is known.
+    return method.decode(), target.decode(), version[7] != 48
 
 
 def _origin_form(target):
@@ -186,8 +205,8 @@ def _fields(view, head, at, stop):
             _check_name(name)
             if name == b"connection":
                 connection += b"," + value.lower()
-        if value and min(value) < 32 and min(value.replace(b"\t", b" ")) < 32:
-            raise FormatError("bad_request")
+        if b"\x7f" in value or (value and min(value) < 32 and min(value.replace(b"\t", b" ")) < 32):
+            raise FormatError("bad_request")  # RFC 9110 5.5: no control character but the tab
     return fields, connection
 
 

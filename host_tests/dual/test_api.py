@@ -138,6 +138,10 @@ class WhatIsAsked(ApiCase):
     def test_the_host_must_be_ours(self):
         for host in ("127.0.0.1", "127.0.0.1:80", "LocalHost:1", "latchkey-792b6149.local"):
             self.assertIsNone(self.code("GET /v1/info", lines=("Host: " + host,)))
+        for host in ("latchkey-792b6149.local.", "LATCHKEY-792B6149.local.:80"):
+            self.assertIsNone(self.code("GET /v1/info", lines=("Host: " + host,)))
+        for host in (".", "..", "localhost..", "localhost:1."):
+            self.assertEqual(self.code("GET /v1/info", lines=("Host: " + host,)), "wrong_host")
         for host in ("evil.example", "127.0.0.1.evil.example", "", "127.0.0.1:80:80", "127.0.0.1:a", "x@127.0.0.1"):
             self.assertEqual(self.code("GET /v1/info", lines=("Host: " + host,)), "wrong_host")
 
@@ -151,6 +155,14 @@ class WhatIsAsked(ApiCase):
             self.assertEqual(self.code("GET /v1/state?" + query, "read"), "token_in_url")
         self.assertEqual(self.code("GET /v1/CLOUD-x", "read"), "token_in_url")
         self.assertIsNone(self.code("GET /v1/state?tokens=x", "read"))
+
+    def test_a_token_in_the_url_is_refused_however_it_is_encoded(self):
+        for query in ("x=%43LOUD-ey", "x=%63%6c%6F%75%64%2dey", "%74oken=x", "a=b&acces%73_token=x", "CLOU%44-x"):
+            self.assertEqual(self.code("GET /v1/state?" + query, "read"), "token_in_url", query)
+        for path in ("/v1/%43LOUD-x", "/cloud-x", "/v1/state/CLOU%44%2D"):
+            self.assertEqual(self.code("GET " + path, "read"), "token_in_url", path)
+        for query in ("x=%", "x=%4", "x=%zzCLOUD", "%", "x=%43LOUD"):
+            self.assertIsNone(self.code("GET /v1/state?" + query, "read"), query)
 
     def test_unknown_paths_and_methods(self):
         for path in ("/", "/v1", "/v1/state/", "//v1/state", "/v1/%73tate", "/v1/../v1/state", "/V1/state"):

@@ -238,6 +238,24 @@ def test_expect_100_is_told_before_the_body_and_only_to_the_permitted(device):
         assert sock.recv(1000).startswith(b"HTTP/1.1 403 ")
 
 
+def test_http_1_0_gets_no_100(device):
+    head = PATCH.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Expect: 100-continue\r\nContent-Length: 11\r\n\r\n"
+    assert [a[0] for a in split(send_and_read(device, head + BODY))] == [200]
+
+
+def test_head_of_an_endless_answer_names_no_length_and_ends(device):
+    with device.connect() as sock:
+        sock.sendall(b"HEAD /v1/events HTTP/1.1\r\n" + HOST + CONTROL + b"\r\n")
+        answer = read_all(sock).lower()
+    assert answer.startswith(b"http/1.1 200 ok\r\n") and answer.endswith(b"\r\n\r\n")
+    assert b"content-length" not in answer and b"connection: close" in answer
+
+
+def test_202_is_called_by_its_own_name(device):
+    data = b"POST /v1/identify HTTP/1.1\r\n" + HOST + CONTROL + b"\r\n"
+    assert send_and_read(device, data).startswith(b"HTTP/1.1 202 Accepted\r\n")
+
+
 def test_a_full_house_says_so_and_empties_again():
     with api_process.running(connections=4, REQUEST_MS=4000) as device:
         guests = [device.connect() for _ in range(4)]

@@ -196,7 +196,7 @@ class Server:
         except Exception as exc:
             response = self._api.failure(exc)
         lost = request is None or place.owed > 0  # where the next request would begin
-        close = lost or request.close or response.stream is not None
+        close = lost or request.close or response.body is None
         await self._give(place, response, close, request is not None and request.method == "HEAD")
         if lost:
             await place.linger()
@@ -230,10 +230,11 @@ class Server:
 
     async def _send(self, place, response, close, head_only=False):
         place.phase = _WRITING
-        length = None if response.stream else len(response.body)
-        reason = response.code or "OK"
+        body = response.body
+        reason = response.code or ("Accepted" if response.status == 202 else "OK")
+        length = None if body is None else len(body)
         head = http.response_head(response.status, reason, length, response.lines, close, response.media)
-        await place.write(head if head_only else head + response.body)
+        await place.write(head if head_only or body is None else head + body)
 
     async def _stream(self, place, stream):
         place.deadline = None
