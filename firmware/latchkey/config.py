@@ -46,6 +46,15 @@ def parse(data, limit=CONFIG_BYTES):
 
     ConfigError names the offending field: "json_refused", "too_large", or "invalid_field".
     """
+    config = _read(data, limit)
+    for field in ("name", "model"):
+        if not strictjson.shown(config[field].encode()):
+            _wrong(field, "character")
+    return config
+
+
+def _read(data, limit):
+    """The same, and names as they may have been stored by an earlier version."""
     if len(data) > limit:
         raise ConfigError("too_large", "")
     try:
@@ -71,7 +80,7 @@ class ConfigStore:
         try:
             # With every default written out it is longer than what was judged.
             data = self._slots.read(2 * CONFIG_BYTES)
-            return parse(data, 2 * CONFIG_BYTES) if data else None
+            return _read(data, 2 * CONFIG_BYTES) if data else None
         except (StoreError, ConfigError):
             return None
 

@@ -1,10 +1,10 @@
 """The newest lines of the device's log, in RAM: fixed number, fixed length, no secret.
 
 Whatever looks like a token is cut off when a line is added, so that neither an answer nor a
-crash dump can give one away. Nothing here reaches flash.
+crash dump can give one away; a line with control characters keeps its ASCII alone. Nothing here reaches flash.
 """
 
-from latchkey import limits
+from latchkey import limits, strictjson
 
 _CUT = "CLOUD-"
 
@@ -20,10 +20,7 @@ class LogRing:
 
     def add(self, text):
         """Keep one line, shortened to the limit."""
-        at = text.find(_CUT)
-        if at >= 0:
-            text = text[:at] + _CUT + "..."
-        text = text[: limits.LOG_CHARS]
+        text = _clean(text)
         self._ring[self._count % len(self._ring)] = (self._count, self._uptime_s(), text)  # pyright: ignore
         self._count += 1
         if self._echo:
@@ -35,3 +32,12 @@ class LogRing:
         first = max(0, self._count - size)
         kept = [self._ring[n % size] for n in range(first, self._count)]
         return [{"n": n, "uptime_s": at, "text": text} for n, at, text in kept]  # pyright: ignore
+
+
+def _clean(text):
+    at = text.find(_CUT)
+    if at >= 0:
+        text = text[:at] + _CUT + "..."
+    text = text[: limits.LOG_CHARS]
+    raw = text.encode()
+    return text if strictjson.shown(raw) else bytes([b if 32 <= b < 127 else 63 for b in raw]).decode()

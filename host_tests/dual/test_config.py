@@ -103,6 +103,13 @@ class TestConfig(unittest.TestCase):
         self.fail("never finished")
 
 
+    def test_a_name_that_an_earlier_version_stored_makes_no_device_unprovisioned(self):
+        store = RamStore()
+        kept = config.ConfigStore(store)
+        kept.keep(dict(kept.save(_document(self.base, {})), name="a\u202eb"))
+        self.assertEqual(config.ConfigStore(store).load()["name"], "a\u202eb")
+
+
 class TestCredentials(unittest.TestCase):
     secrets = {
         "ca_der": b"\x30ca",

@@ -26,6 +26,12 @@ class TheRing(unittest.TestCase):
         self.assertEqual(self.ring.lines()[0]["text"], "odd token CLOUD-...")
         self.assertEqual(self.echoed, ["odd token CLOUD-..."])
 
+    def test_a_line_that_would_move_a_terminal_keeps_its_ascii(self):
+        self.ring.add("joined K\u00fcche \u202eevil\x1b[2J\u009b\n")
+        self.assertEqual(self.echoed, ["joined K??che ???evil?[2J???"])
+        self.ring.add("joined K\u00fcche")
+        self.assertEqual(self.echoed[1], "joined K\u00fcche")
+
     def test_a_long_line_is_shortened(self):
         self.ring.add("x" * 1000)
         self.assertEqual(len(self.ring.lines()[0]["text"]), 120)

@@ -1,5 +1,6 @@
 """Wi-Fi of a chip over the desk's stand-in of ``network``: joining, pausing, saying why not, access point, scans."""
 
+import os
 import unittest
 
 import network
@@ -217,6 +218,7 @@ class TestScans(unittest.TestCase):
         desk = RadioDesk(
             on_air("home", rssi=-70), {"ssid": "guests", "rssi": -40}, on_air("home", rssi=-50), on_air("", rssi=-10),
             on_air(b"\xff\xfe", rssi=-11), on_air(b"evil\xed\xa0\x80", rssi=-12), on_air("a\nb", rssi=-13),
+            on_air("a\u202eb", rssi=-14), on_air("a\u0085b", rssi=-15), on_air("a\x7fb", rssi=-16),
             on_air("Gew\u00f6lbe", rssi=-60), *many
         )  # fmt: skip
         desk.wifi.use(None, None)
@@ -225,6 +227,21 @@ class TestScans(unittest.TestCase):
         first = (("guests", -40, False), ("home", -50, True), ("Gew\u00f6lbe", -60, True), ("n0", -90, True))
         self.assertEqual(desk.wifi.networks[:4], first)
         self.assertEqual((len(desk.wifi.networks), desk.wifi.scanned_ms), (16, desk.clock.ticks_ms()))
+
+    def test_find_a_name_whose_emoji_the_air_s_file_has_as_escapes(self):
+        path = "air-%d.json" % id(self)
+        with open(path, "w") as file:
+            file.write('{"networks": [{"ssid": "\\ud83c\\udfe0 \\ud55c\\ud83d\\ude00", "passphrase": "' + KEY + '"}]}')
+        desk = RadioDesk()
+        try:
+            network._air.follow(path)
+            desk.wifi.use("\U0001f3e0 \ud55c\U0001f600", KEY)
+            desk.wifi.scan()
+            desk.turns(2)
+        finally:
+            os.remove(path)
+        self.assertEqual([ssid for ssid, _, _ in desk.wifi.networks], ["\U0001f3e0 \ud55c\U0001f600"])
+        self.assertTrue(desk.wifi.up())
 
     def test_are_run_by_the_errand_that_was_asked_for(self):
         desk = RadioDesk(on_air("home"))

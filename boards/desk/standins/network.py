@@ -121,8 +121,23 @@ def _read(air):
     networks = []
     for one in air["networks"]:
         passphrase = one.get("passphrase") or ""
-        networks.append((one["ssid"], passphrase, one.get("channel", 6), one.get("rssi", -50), one.get("fault")))
+        ssid = one["ssid"]
+        ssid = _whole(ssid.encode()) if isinstance(ssid, str) else ssid
+        networks.append((ssid, passphrase, one.get("channel", 6), one.get("rssi", -50), one.get("fault")))
     return tuple(networks)
+
+
+def _whole(raw):
+    """Text of ``raw`` (bytes), with one character where MicroPython's json made two surrogates of JSON's escapes
+    (RFC 8259, 7)."""
+    at = raw.find(b"\xed")
+    while 0 <= at < len(raw) - 5:
+        lead, a, b, second, c, d = raw[at : at + 6]
+        if lead == second and 0xA0 <= a < 0xB0 <= c:
+            point = 0x10000 + ((a & 15) << 16 | (b & 63) << 10 | (c & 15) << 6 | d & 63)
+            raw = raw[:at] + chr(point).encode() + raw[at + 6 :]
+        at = raw.find(b"\xed", at + 1)
+    return raw.decode()
 
 
 def _is_down(path):

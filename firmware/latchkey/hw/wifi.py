@@ -280,7 +280,8 @@ def _strongest(found):
         except FormatError:
             # No JSON could tell it, nor a request name it.
             continue
-        if ssid and ssid not in [known[0] for known in networks]:
+        # A stranger chose it, and a person reads it.
+        if ssid and strictjson.shown(raw) and ssid not in [known[0] for known in networks]:
             networks.append((ssid, rssi_dbm, security != 0))
     return tuple(networks[: limits.NETWORKS])
 
