@@ -78,8 +78,8 @@ class Parts:
 
     def _provisioned(self, board, log):
         installation, device = self.installation, self.device
-        if device.gesture == "reset":
-            device.try_to_store(installation.reset)
+        if device.gesture == "reset" and device.try_to_store(installation.reset):
+            self._boots.reset_done()
         config = installation.config
         dev = config["dev"]
         factory_keys = jwk.factory_keys(board.factory_keys(), dev)

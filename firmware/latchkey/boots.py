@@ -56,6 +56,10 @@ class Boots:
             self.crashes = 0
             self._write(True)
 
+    def reset_done(self):
+        """The factory reset is carried out: a new row begins, or the next short start would take what was set since."""
+        self._keep_cycles(0)
+
     def end(self, floor_unix_s=0, crashed=False, sleep_ms=0, kept=b""):
         """Before a reset or sleep of our own, or back to the prompt. One that was meant forgives every crash.
 
@@ -70,7 +74,7 @@ class Boots:
 
     def _count_cycle(self):
         self._keep_cycles(min(self._cycles + 1, 255))
-        # A reset is no harm twice: the count stands until this start has proved longer.
+        # The count stays until the reset is carried out: a power cut may come first.
         if self._cycles >= limits.CYCLES_RESET:
             return "reset"
         return "long" if self._cycles >= limits.CYCLES_OPEN else None

@@ -99,6 +99,13 @@ class TestCycles(unittest.TestCase):
         gestures = [self.boot().gesture for _ in range(12)]
         self.assertEqual(gestures, [None] * 4 + ["long"] * 5 + ["reset"] * 3)
 
+    def test_a_reset_that_was_carried_out_ends_the_row(self):
+        for _ in range(10):
+            boots = self.boot()
+        self.assertEqual(boots.gesture, "reset")
+        boots.reset_done()
+        self.assertEqual([self.boot().gesture for _ in range(5)], [None] * 4 + ["long"])
+
     def test_a_start_of_ten_seconds_ends_the_row(self):
         for _ in range(4):
             boots = self.boot()

@@ -240,6 +240,9 @@ def test_power_cycles_stand_for_the_button(cellar):
     for _ in range(5):
         cellar.desk.restart()
     assert cellar.desk.info()["state"] == "pairing"
+    cellar.pair()
+    cellar.desk.restart()
+    assert cellar.desk.info()["state"] == "ready"
 
 
 def test_three_crashes_boot_a_safe_state_which_a_restart_leaves(cellar):
