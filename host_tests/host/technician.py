@@ -103,7 +103,7 @@ def _here(words, given, env):
     try:
         os.environ.clear()
         os.environ.update(env)
-        sys.argv, sys.stdin = ["latchkey", *words], io.StringIO(given or "")
+        sys.argv, sys.stdin = ["latchkey", *words], _as_input(given or "")
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             cli.main()
     except SystemExit as end:
@@ -113,6 +113,11 @@ def _here(words, given, env):
         os.environ.update(before[0])
         sys.argv, sys.stdin = before[1:]
     return Done(status, out.getvalue(), err.getvalue())
+
+
+def _as_input(given):
+    """Standard input that holds a text, or bytes as they are."""
+    return io.TextIOWrapper(io.BytesIO(given if isinstance(given, bytes) else given.encode()), encoding="utf-8")
 
 
 class Quiet(http.server.ThreadingHTTPServer):

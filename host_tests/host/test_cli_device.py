@@ -136,6 +136,35 @@ def test_a_token_on_standard_input_is_taken(tech):
         assert "/nowhere/token cannot be read (No such file or directory); give a file" in gone.err
 
 
+def test_a_folder_in_place_of_a_token_file_gets_no_advice_on_its_mode(tech, tmp_path):
+    with Stub(device()) as stub:
+        done = tech.run("device", "state", stub.url, "--token-file", tmp_path)
+        assert done.status == 1 and "Is a directory" in done.err and "chmod" not in done.err
+        done = tech.run("pair", stub.url, "--ssid", "Home", "--passphrase-file", tmp_path)
+        assert done.status == 2 and "chmod" not in done.err
+
+
+@pytest.mark.parametrize("written", [SYSTEM.upper(), SYSTEM])
+def test_a_device_may_write_its_system_in_upper_case(tech, written):
+    token = keep(tech)
+    with Stub(device(info=(200, INFO | {"system_uuid": written}, {}))) as stub:
+        assert tech.data("device", "info", stub.url)["system_uuid"] == SYSTEM
+        assert tech.run("device", "state", stub.url).status == 0 and stub.tokens() == [token]
+
+
+@pytest.mark.parametrize("address", [" {}", "{}\t", "\u00a0{} ", "http:// {}", "{} /"])
+def test_blanks_around_an_address_are_none_of_its_letters(tech, address):
+    keep(tech)
+    with Stub(device()) as stub:
+        host = address.format(f"127.0.0.1:{stub.port}")
+        done = tech.run("device", "state", host)
+        if host.strip().count(" "):
+            assert done.status == 2 and "is no address of a device" in done.err
+        else:
+            assert done.status == 0 and tech.run("device", "info", LATCHKEY_HOST=host).status == 0
+        assert "%20" not in done.err
+
+
 EVIL = "\x1b]0;x\x07\x1b[31m\u202e[bold]x[/bold]\u2028\x9b31m\ud800"
 
 

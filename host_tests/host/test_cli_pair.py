@@ -1,6 +1,7 @@
 """`latchkey pair`: every way in which a trial ends, while the networks change around the laptop."""
 
 import json
+import os
 import socket
 import threading
 import time
@@ -313,6 +314,19 @@ def test_the_passphrase_comes_from_file_environment_or_input_and_never_from_argv
         assert argv.status == 3 and "hunter2" not in argv.err and "--passphrase-file" in argv.err
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_passphrase_is_taken_from_a_file_with_a_byte_order_mark_and_from_a_pipe(tech, tmp_path, encoding):
+    with Stub(boxed(JOINED)) as stub:
+        data = "fourth planted one\r\n".encode(encoding)
+        (tmp_path / "passphrase").write_bytes(data)
+        assert pair(tech, stub, "--passphrase-file", tmp_path / "passphrase").status == 0
+        os.mkfifo(tmp_path / "pipe")
+        threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(data,), daemon=True).start()
+        done = pair(tech, stub, "--passphrase-file", tmp_path / "pipe")
+        assert done.status == 0 and "chmod" not in done.err
+        assert [body["wifi"]["passphrase"] for body in sent(stub)] == ["fourth planted one"] * 2
+
+
 @pytest.mark.parametrize("text", ["short", "x" * 64, "gr\u00fc\u00dfe aus dem keller", "tab\tand more"])
 def test_a_passphrase_that_can_be_none_is_refused_before_anybody_is_asked(tech, text):
     tech.secrets.append(text)
@@ -347,7 +361,7 @@ def test_without_a_terminal_nothing_is_asked(tech):
 def test_wrong_words_are_told(tech):
     with Stub(boxed(JOINED)) as stub:
         both = ["--passphrase-file", "-", "--token-file", "-"]
-        for words in (["--broker", "a:b"], ["--status"], ["--leave", "--status"], both):
+        for words in (["--broker", "a:b"], ["--broker", "a b:8883"], ["--status"], ["--leave", "--status"], both):
             done = pair(tech, stub, *words)
             assert done.status == 2 and done.err.count("\n") == 1 and not stub.requests, words
 

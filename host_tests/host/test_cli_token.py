@@ -12,9 +12,9 @@ import time
 
 import pytest
 import technician
-from technician import OTHER_SYSTEM, SYSTEM, Keyboard, Stub, key_set, make_token
+from technician import OTHER_SYSTEM, SYSTEM, Keyboard, Stub, device, key_set, make_token
 
-from latchkey_tools import cloud_api, judge, show, wallet
+from latchkey_tools import cloud_api, device_api, judge, pasted, show, wallet
 
 API_KEY = "planted-cloud-key-0123456789abcdef"
 SHORT = re.compile(
@@ -128,10 +128,11 @@ def test_the_endpoint_is_drivr_s_for_a_slug_and_a_key_goes_nowhere_without_tls(t
     for url in (
         *("http://example.org/graphql", "ftp://localhost", "localhost/graphql", "https://u:planted@example.org/"),
         *("https://:planted@example.org/", "https://example.org/graphql?key=planted", "https://example.org/#planted"),
-        *("https://127.0.0.1:abc/graphql", "https://[::1/graphql"),
+        *("https://127.0.0.1:abc/graphql", "https://[::1/graphql", "https:// example.org/graphql"),
     ):
         done = tech.run("token", "create", SYSTEM, "--endpoint", url, LATCHKEY_CLOUD_KEY=API_KEY)
         assert done.status == 2 and "endpoint" in done.err and "planted" not in done.err, done
+    assert cloud_api.checked_endpoint(" https://example.org/graphql\n") == "https://example.org/graphql"
     assert tech.spilt() == []
     for words, named in (((), "--slug"), (("--slug", "a/b"), "slug"), (("--duration", "1X"), "--duration")):
         done = tech.run("token", "create", SYSTEM, *words, LATCHKEY_CLOUD_KEY=API_KEY)
@@ -359,15 +360,122 @@ def test_what_import_and_remove_did_is_told_as_data(tech, tmp_path):
 
 
 def test_failures_of_the_system_are_sentences_that_say_what_to_do(tech, tmp_path):
-    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    (tmp_path / "bytes").write_bytes(b"CLOUD-\xff\xfe")
     for words, told in (
         (("import", tmp_path / "none"), "No such file or directory; check how it is written"),
         (("import", tmp_path), "Is a directory; name a file"),
-        (("import", tmp_path / "bytes"), "no UTF-8 text; check which file it is"),
+        (("import", tmp_path / "bytes"), "is not a UTF-8 text; check which file it is"),
         (("show", "\x1b[2J"), "no token is called ?[2J; "),
     ):
         done = tech.run("token", *words)
         assert done.status == 1 and told in done.err and done.err.count("\n") == 1 and "Errno" not in done.err
+
+
+BARE = SYSTEM.replace("-", "")
+WRITTEN = [BARE, SYSTEM.upper(), f"{{{SYSTEM}}}", f"{{{BARE.upper()}}}", f"urn:uuid:{SYSTEM}", f"URN:UUID:{BARE}"]
+
+
+@pytest.mark.parametrize("system", WRITTEN)
+def test_a_system_is_the_same_however_its_uuid_is_written(tech, system):
+    with cloud(made("createLocalApiToken", make_token())) as stub:
+        words = ["token", "create", system, "--endpoint", stub.url + "/graphql"]
+        assert tech.run(*words, LATCHKEY_CLOUD_KEY=API_KEY).status == 0
+        assert SHORT.fullmatch(json.loads(stub.requests[0][3])["query"])
+    assert len(tech.data("token", "list", "--system", system)) == 1
+    assert device_api.parse_host(system)[1] == f"latchkey-{SYSTEM[:8]}.local"
+
+
+NO_UUIDS = ["0x" + BARE[2:], BARE[:-1], f"{{{SYSTEM}", SYSTEM[:8] + SYSTEM[9:], BARE[:-1] + "\u0661", "1_" + BARE[2:]]
+
+
+@pytest.mark.parametrize("text", NO_UUIDS)
+def test_what_only_looks_like_a_uuid_is_none(tech, text):
+    assert tech.run("token", "list", "--system", text).status == 2
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_a_token_is_the_same_however_its_uuid_and_its_system_are_written(tech, written):
+    tech.ok("token", "import", "-", "--name", "old", given=make_token(jti=SYSTEM, aud=OTHER_SYSTEM))
+    tech.ok("token", "import", "-", "--name", "keller", given=make_token(jti=written, aud=[written, OTHER_SYSTEM]))
+    (kept,) = tech.data("token", "list", "--system", SYSTEM)
+    assert kept["uuid"] == SYSTEM and kept["systems"] == [SYSTEM, OTHER_SYSTEM]
+    for word in (written, written[:-6], written.upper()[:-6]):
+        assert "keller" in tech.ok("token", "show", word)
+    assert wallet.Wallet(tech.wallet).fitting(written)[0].name == "keller"
+    assert tech.run("token", "remove", written, "--yes").status == 0 and tech.data("token", "list") == []
+
+
+def test_a_wallet_that_holds_a_uuid_in_another_form_is_read_in_this_one(tech):
+    tech.ok("token", "import", "-", given=make_token(jti=SYSTEM))
+    file = tech.wallet / wallet.FILE_NAME
+    file.write_text(file.read_text().replace(f'"uuid": "{SYSTEM}"', f'"uuid": "{BARE.upper()}"'))
+    assert BARE.upper() in file.read_text() and tech.data("token", "list")[0]["uuid"] == SYSTEM
+    tech.ok("token", "import", "-", given=make_token(jti=SYSTEM))
+    assert len(tech.data("token", "list")) == 1
+
+
+def wrapped(text, width=76):
+    return "\r\n".join(text[at : at + width] for at in range(0, len(text), width))
+
+
+PASTED = {
+    "byte order mark": lambda t: "\ufeff" + t,
+    "bearer": lambda t: f"bearer {t}",
+    "BEARER, two blanks": lambda t: f"BEARER  {t}\n",
+    "header": lambda t: f"authorization:Bearer {t}",
+    "quotes": lambda t: f'"{t}"',
+    "typographic quotes": lambda t: f"\u201c{t}\u201d",
+    "header in quotes": lambda t: f"'Authorization: Bearer {t}'",
+    "zero-width spaces": lambda t: f"\u200b{t[:300]}\u200b{t[300:]}\u200b",
+    "wrapped": wrapped,
+    "wrapped at 64, and in quotes": lambda t: wrapped(f'"{t}"', 64),
+    "wrapped after Bearer": lambda t: "Bearer " + wrapped(t),
+    "wrapped, and indented": lambda t: wrapped(t).replace("\n", "\n   "),
+    "wrapped, and signed": lambda t: wrapped(t) + "\r\nRegards\r\nMarie",
+    "text around": lambda t: f"This is it:\n{t}\nRegards",
+    "an answer": lambda t: json.dumps({"data": {"createLocalApiToken": {"jwt": t, "uuid": SYSTEM}}}),
+}
+
+
+@pytest.mark.parametrize("form", PASTED)
+def test_a_token_is_taken_as_people_paste_it(tech, tmp_path, form):
+    token = make_token()
+    text = PASTED[form](token)
+    for data in (text.encode(), b"\xff\xfe" + text.encode("utf-16-le"), b"\xfe\xff" + text.encode("utf-16-be")):
+        assert pasted.token(pasted.decoded(data, "x")) == token
+    file = tmp_path / "token"
+    file.write_text(text)
+    file.chmod(0o600)
+    assert tech.run("token", "inspect", file).status == 0
+    assert tech.run("token", "import", "-", given=text.encode("utf-16")).status == 0
+    assert [e.token for e in wallet.Wallet(tech.wallet).entries()] == [token]
+    with Stub(device()) as stub:
+        tech.ok("device", "state", stub.url, "--token-file", file)
+        tech.ok("device", "state", stub.url, LATCHKEY_TOKEN=text)
+        assert set(stub.tokens()) == {token}
+
+
+def test_of_two_tokens_none_is_guessed(tech):
+    done = tech.run("token", "import", "-", given=f"{make_token()}\n{make_token()}")
+    assert done.status == 1 and "more than one token" in done.err and tech.data("token", "list") == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_key_set_is_taken_with_a_byte_order_mark(tech, tmp_path, encoding):
+    jwks = tmp_path / "jwks.json"
+    jwks.write_bytes(json.dumps(key_set()).encode(encoding))
+    assert tech.data("token", "import", jwks) == {"key_set": "default", "usable_keys": 1}
+    assert "is good" in inspected(tech, make_token(), 0, "--keys", jwks)
+
+
+def test_a_name_in_the_wallet_is_not_taken_for_a_folder_and_a_pipe_is_a_file(tech, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tech.ok("token", "import", "-", "--name", "cellar", given=make_token())
+    (tmp_path / "cellar").mkdir()
+    assert tech.run("token", "inspect", "cellar").status == 0
+    os.mkfifo("pipe")
+    threading.Thread(target=lambda: (tmp_path / "pipe").write_text(make_token()), daemon=True).start()
+    assert tech.run("token", "inspect", "pipe").status == 0
 
 
 def test_many_at_once_lose_no_token(tmp_path):

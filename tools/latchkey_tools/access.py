@@ -5,11 +5,10 @@ turn comes, and it is said.
 """
 
 import os
-import sys
 from collections import namedtuple
 from pathlib import Path
 
-from latchkey_tools import show
+from latchkey_tools import pasted, show
 from latchkey_tools.device_api import Refusal
 from latchkey_tools.wallet import Wallet, claims_of, is_for, systems_of
 
@@ -17,7 +16,6 @@ TOKEN_VARIABLE = "LATCHKEY_TOKEN"
 # Refusals of one token, which say nothing about another.
 _OF_ONE_TOKEN = ("expired", "not_yet_valid", "revoked", "unlisted", "ledger_unknown", "bad_signature", "wrong_issuer")
 _OF_ONE_TOKEN += ("claims_refused", "no_permission", "insufficient_scope")
-_MOST_READ = 8192
 
 # label: what it is called, for people; token: its text; system: the System UUID of the device that it is for
 Pass = namedtuple("Pass", "label token system")
@@ -65,15 +63,9 @@ def is_of_one_token(refusal):
 
 def read_token(word):
     """The token in a file, on standard input for "-", or of that name in the wallet."""
-    if word == "-":
-        return bare(sys.stdin.read(_MOST_READ))
     path = Path(word)
-    return bare(path.read_text()) if path.is_file() else Wallet().find(word).token
-
-
-def bare(text):
-    """What a file holds of a token, also one that is written as curl takes a header from a file."""
-    return text.strip().removeprefix("Authorization: Bearer ")
+    is_file = word == "-" or path.exists() and not path.is_dir()
+    return pasted.token(pasted.read(word)) if is_file else Wallet().find(word).token
 
 
 def _named(token_file, name):
@@ -83,19 +75,14 @@ def _named(token_file, name):
     if name:
         entry = Wallet().find(name)
         return entry.name, entry.token
-    text = os.environ.get(TOKEN_VARIABLE, "").strip()
+    text = pasted.token(os.environ.get(TOKEN_VARIABLE, ""))
     return (f"in {TOKEN_VARIABLE}", text) if text else None
 
 
 def _in_file(file):
-    if str(file) == "-":
-        return "on standard input", bare(sys.stdin.read(_MOST_READ))
+    label = "on standard input" if str(file) == "-" else f"in {file}"
     try:
-        if Path(file).stat().st_mode & 0o077:
-            show.say(f"others can read {file}: chmod 600 {file}")
-        return f"in {file}", bare(Path(file).read_text())
-    except UnicodeDecodeError:
-        return f"in {file}", ""
+        return label, pasted.token(pasted.read(file, private=True))
     except OSError as error:
         raise ValueError(f"{file} cannot be read ({error.strerror}); give a file with a token") from None
 

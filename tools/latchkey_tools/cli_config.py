@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from latchkey_tools import access, certificate, pairing, show
+from latchkey_tools import access, certificate, pairing, show, uuids
 from latchkey_tools.cli_device import Ca, Host, HostFirst, TokenFile, TokenName
 from latchkey_tools.cli_pair import WAIT_S, Wait, as_data, say_why
 from latchkey_tools.codes_help import link_advice
@@ -162,7 +162,7 @@ def _print_trust(trust):
     out.print(f"Trust settings were changed {count} time{'s' * (count != 1)} over this API.")
     names = _token_names()
     for change in trust.get("last") or []:
-        fields, jti = ", ".join(change.get("fields") or []), change.get("jti")
+        fields, jti = ", ".join(change.get("fields") or []), uuids.folded(change.get("jti") or "nobody")
         whose = f"{names[jti]} ({jti})" if jti in names else jti
         out.print(show.clean(f"  {show.moment(change.get('unix_s') or 0, now)}: {fields}, by the token {whose}"))
 

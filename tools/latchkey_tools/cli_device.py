@@ -40,12 +40,15 @@ def hosts(incomplete: str):
 
 def is_host(context: typer.Context, value):
     """For typer: what is no address of a device is told before anything else is done; not while a shell completes."""
-    if context.resilient_parsing:
+    if context.resilient_parsing or not value:
         return value
     with show.usage():
-        for host in [value] if isinstance(value, str) else value or []:
-            parse_host(host)
-    return value
+        return _host(value) if isinstance(value, str) else [_host(one) for one in value]
+
+
+def _host(text):
+    parse_host(text)
+    return text.strip()
 
 
 HOST_HELP = "Name, IP address, URL or System UUID of the device."

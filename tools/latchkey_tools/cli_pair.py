@@ -4,12 +4,11 @@ import getpass
 import os
 import re
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from latchkey_tools import ask, pairing, show
+from latchkey_tools import ask, pairing, pasted, show
 from latchkey_tools.cli_device import HOST, HOST_VARIABLE, Ca, TokenFile, TokenName
 from latchkey_tools.device_api import ACCESS_POINT, Device, Refusal, Unreachable, local_name, parse_host
 from latchkey_tools.options import AsJson
@@ -125,23 +124,17 @@ def _passphrase_at_hand(file, open_):
             raise ValueError("either the network is --open, or it has a passphrase")
         return None
     if file:
-        try:
-            return _checked(_read_passphrase(file))
-        except UnicodeDecodeError:  # whose words have a byte of it
-            raise ValueError(_FORM) from None
+        return _checked(_read_passphrase(file))
     given = os.environ.get(PASSPHRASE_VARIABLE)
     return _checked(given) if given else None
 
 
 def _read_passphrase(file):
-    if file == "-":
-        return sys.stdin.read(256).rstrip("\r\n")
-    path = Path(file)
-    if not path.is_file():
-        raise ValueError("--passphrase-file names no file that is there; it takes a file, never the passphrase itself")
-    if path.stat().st_mode & 0o077:
-        show.say(f"others can read {path}: chmod 600 {path}")
-    return path.read_text().rstrip("\r\n")
+    try:
+        return pasted.read(file, private=True).rstrip("\r\n")
+    except OSError:  # whose words may repeat what was meant to be hidden
+        words = "--passphrase-file names no file that can be read; it takes a file, never the passphrase itself"
+        raise ValueError(words) from None
 
 
 def _ask_passphrase(ssid):
@@ -169,8 +162,8 @@ def _checked(text):
 def _broker(text):
     if text is None:
         return None
-    host, _, port = text.partition(":")
-    if not host or (port and not port.isdecimal()):
+    host, _, port = text.strip().partition(":")
+    if not host or len(host.split()) > 1 or (port and not port.isdecimal()):
         raise ValueError(f"{text[:80]}: write the broker as HOST:PORT")
     return {"host": host, "port": int(port or 8883)}
 

@@ -34,7 +34,7 @@ SLUG_HELP = "The Domain's name in topics."
 Slug = Annotated[str, typer.Option(help=SLUG_HELP, callback=options.checked(cloud_api.checked_slug))]
 Systems = Annotated[
     list[str] | None,
-    typer.Option(help="System UUID to list for; may be repeated.", callback=options.checked(options.a_system)),
+    typer.Option(help="System UUID to list for; may be repeated.", callback=options.read_by(options.a_system)),
 ]
 
 

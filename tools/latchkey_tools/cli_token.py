@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from latchkey_tools import access, ask, cloud_api, judge, options, show
+from latchkey_tools import access, ask, cloud_api, judge, options, pasted, show
 from latchkey_tools.cli_sim import HOME as SIMULATOR_HOME
 from latchkey_tools.codes_help import advice
 from latchkey_tools.wallet import (
@@ -56,7 +56,7 @@ Url = Annotated[
         "--endpoint",
         envvar="LATCHKEY_ENDPOINT",
         help=URL_HELP,
-        callback=options.checked(cloud_api.checked_endpoint),
+        callback=options.read_by(cloud_api.checked_endpoint),
     ),
 ]
 REMEMBER_HELP = "Keep a typed API key in the keyring once the cloud has taken it."
@@ -95,7 +95,7 @@ def create(
 @app.command("list")
 def list_(
     system: Annotated[
-        str | None, typer.Option(help="Only tokens for this System UUID.", callback=options.checked(options.a_system))
+        str | None, typer.Option(help="Only tokens for this System UUID.", callback=options.read_by(options.a_system))
     ] = None,
     as_json: AsJson = False,
 ):
@@ -143,8 +143,8 @@ def inspect(
     The exit status is 1 if a device would refuse it for what can be seen here, or if there are key sets and none of
     them verifies it. Revocation cannot be seen: only the device and the cloud know the list.
     """
-    text = access.read_token(token) if token else _ask_for_token()
-    key_sets = {str(keys): _key_set(keys.read_text())} if keys else Wallet().key_sets()
+    text = access.read_token(token) if token else pasted.token(_ask_for_token())
+    key_sets = {str(keys): _key_set(pasted.read(keys))} if keys else Wallet().key_sets()
     if not _explain(text, key_sets, as_json):
         raise typer.Exit(1)
 
@@ -173,14 +173,15 @@ def import_(
     as_json: AsJson = False,
 ):
     """Take a token into the wallet, or a key set (JWKS) that `inspect` checks tokens with."""
-    text = _read(file) if file else _ask_for_token()
-    if text.startswith(PREFIX):
-        entry = Wallet().add(text, name)
+    text = pasted.read(file) if file else _ask_for_token()
+    token = pasted.token(text)
+    if token.startswith(PREFIX):
+        entry = Wallet().add(token, name)
         if as_json:
             return show.data(_summary(entry))
-        return show.say(f"{entry.name} is in the wallet: {_end_words(claims_of(text), time.time())}")
+        return show.say(f"{entry.name} is in the wallet: {_end_words(claims_of(token), time.time())}")
     name, key_set = name or "default", _key_set(text)
-    usable = judge.usable_keys(text.encode())
+    usable = judge.usable_keys(json.dumps(key_set).encode())
     Wallet().keep_keys(name, key_set)
     if as_json:
         return show.data({"key_set": name, "usable_keys": usable})
@@ -210,17 +211,13 @@ def _kept(token, name):
 
 def _ask_for_token():
     if not sys.stdin.isatty():
-        return _read("-")
-    return ask.secret("Token", "no token was given; type one, or name a file").strip()
-
-
-def _read(file):
-    return access.bare(sys.stdin.read(256 * 1024) if file == "-" else Path(file).read_text())
+        return pasted.read("-")
+    return ask.secret("Token", "no token was given; type one, or name a file")
 
 
 def _key_set(text):
     try:
-        key_set = json.loads(text)
+        key_set = json.loads(pasted.bare(text))
     except (ValueError, RecursionError):
         key_set = None
     if not isinstance(key_set, dict) or "keys" not in key_set:

@@ -47,13 +47,14 @@ def checked_slug(slug):
 
 def checked_endpoint(url):
     """``url`` if a key may be sent there: https, or this machine. It holds no secret, since errors repeat it."""
+    url = url.strip()
     try:
         parts = httpx.URL(url)
     except httpx.InvalidURL:
         raise ValueError("give the endpoint as https://host/graphql") from None
     if parts.userinfo or parts.query or parts.fragment:
         raise ValueError("the API key does not belong into the endpoint; give that as https://host/graphql alone")
-    if parts.scheme not in ("https", "http") or not parts.host:
+    if parts.scheme not in ("https", "http") or not parts.host or len(url.split()) > 1:
         raise ValueError("give the endpoint as https://host/graphql")
     if parts.scheme == "http" and parts.host not in ("127.0.0.1", "localhost", "::1"):
         raise ValueError("the API key is not sent without TLS; give the endpoint as https://")

@@ -12,11 +12,10 @@ import queue
 import ssl
 import threading
 import time
-import uuid
 
 import httpx
 
-from latchkey_tools import shapes, show
+from latchkey_tools import shapes, show, uuids
 from latchkey_tools.codes_help import advice
 from latchkey_tools.wallet import claims_of, systems_of
 
@@ -100,6 +99,8 @@ class Device:
         status, answer, _headers = self._exchange("GET", "/v1/info", None, None)
         if status >= 400:
             raise _refusal(status, answer, None)
+        if answer["system_uuid"]:
+            answer["system_uuid"] = uuids.canonical(answer["system_uuid"])
         self._system = answer["system_uuid"]
         return answer
 
@@ -194,7 +195,7 @@ class Device:
             systems = systems_of(claims_of(token) or {})
             if not systems:
                 raise _malformed()
-            return local_name(self._system if (self._system or "").lower() in systems else systems[0])
+            return local_name(self._system if self._system in systems else systems[0])
         return None if _is_address(self.host) else self.host
 
     def _context(self, name):
@@ -236,14 +237,16 @@ def todo_of(code):
 
 def parse_host(text):
     """(secure, host, port) of what a person writes; ValueError."""
+    text = text.strip()
     with contextlib.suppress(ValueError):
-        return False, local_name(str(uuid.UUID(text))), 80
+        return False, local_name(uuids.canonical(text)), 80
     try:
         url = httpx.URL(_written_out(text))
         url.host.encode("idna")  # as the name look-up will
     except (ValueError, httpx.InvalidURL):
         url = httpx.URL()
-    wrong = url.path.strip("/") or url.query or url.fragment or url.userinfo
+    # httpx would look up a blank as %20.
+    wrong = len(text.split()) > 1 or url.path.strip("/") or url.query or url.fragment or url.userinfo
     wrong = wrong or (url.port is not None and not 0 < url.port < 65536)
     if wrong or not url.host or url.scheme not in ("http", "https"):
         raise ValueError(f'"{show.plain(text)[:80]}" is no address of a device; write a name or IP address')
@@ -270,7 +273,7 @@ def sources():
 
 def local_name(system_uuid):
     """The name by which a device announces itself."""
-    return f"latchkey-{system_uuid[:8].lower()}.local"
+    return f"latchkey-{uuids.folded(system_uuid)[:8]}.local"
 
 
 def _is_address(host):

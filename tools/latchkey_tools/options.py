@@ -4,35 +4,38 @@ What they refuse is wrong usage: exit status 2, as for an option that there is n
 """
 
 import os
-import uuid
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from latchkey_tools import pki, show
+from latchkey_tools import pki, show, uuids
 from latchkey_tools.sim import timespan
 
 
 def checked(check):
     """A callback for an option or argument: ``check(value)`` raises ValueError for what it cannot be."""
+    return read_by(lambda value: (check(value), value)[1])
+
+
+def read_by(read):
+    """The same where ``read(value)`` is what the command gets in its place."""
 
     def callback(value):
         try:
-            for one in value if isinstance(value, list) else [value]:
-                if one is not None:
-                    check(one)
+            if isinstance(value, list):
+                return [read(one) for one in value]
+            return None if value is None else read(value)
         except ValueError as problem:
             raise typer.BadParameter(show.plain(problem)) from None
-        return value
 
     return callback
 
 
 def a_system(text):
-    """ValueError unless ``text`` is a UUID."""
+    """The UUID in ``text``, however it is written; ValueError."""
     try:
-        uuid.UUID(text)
+        return uuids.canonical(text)
     except ValueError:
         raise ValueError(f"{text[:80]} is not a System UUID") from None
 
@@ -64,7 +67,7 @@ def refuse_both(out, as_json):
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print data for scripts.")]
-System = Annotated[str, typer.Argument(metavar="SYSTEM", help="System UUID of the device.", callback=checked(a_system))]
+System = Annotated[str, typer.Argument(metavar="SYSTEM", help="System UUID of the device.", callback=read_by(a_system))]
 SPAN_HELP = "1D, P1D, PT1H or seconds."
 Duration = Annotated[str, typer.Option(help=SPAN_HELP, callback=checked(timespan.parse_s))]
 OUT_HELP = "Write the token itself to this new file, mode 0600; - for standard output."

@@ -129,7 +129,7 @@ class Search:
             with Device(place, self._ca, _ANSWER_S, _CONNECT_S, source) as device:
                 info = device.info()
                 system = info["system_uuid"] or "unprovisioned"
-                if system.lower() != self.system.lower():
+                if system != self.system:
                     return STRANGER, system, info
                 return TOLD, device.call("GET", "/v1/pairing", self._token, patient=False), info
         except Refusal as refusal:

@@ -11,12 +11,12 @@ import json
 import os
 import re
 import time
-import uuid
 from collections import namedtuple
 from pathlib import Path
 
 import platformdirs
 
+from latchkey_tools import uuids
 from latchkey_tools.pki import write_private
 
 FILE_NAME = "wallet.json"
@@ -52,7 +52,7 @@ class Wallet:
 
     def entries(self):
         """Every token, the newest addition last."""
-        return [Entry(**token) for token in self._read()["tokens"]]
+        return [Entry(**(kept | {"uuid": uuids.folded(kept["uuid"])})) for kept in self._read()["tokens"]]
 
     def key_sets(self):
         """{name: JWKS dict}."""
@@ -64,8 +64,8 @@ class Wallet:
         if claims is None:
             raise WalletError("this is not a token: it begins with CLOUD- and has three parts")
         with self._changing() as content:
-            jti = str(claims.get("jti"))
-            others = [kept for kept in content["tokens"] if kept["uuid"] != jti]
+            jti = uuids.canonical(claims["jti"])
+            others = [kept for kept in content["tokens"] if uuids.folded(kept["uuid"]) != jti]
             entry = Entry(jti, _free_name(name or jti[:8], others), token, int(time.time()))
             content["tokens"] = [*others, entry._asdict()]
         return entry
@@ -78,8 +78,8 @@ class Wallet:
     def find(self, word):
         """The Entry of that name, uuid, or beginning of a uuid; WalletError if there is not exactly one."""
         entries = self.entries()
-        exact = [e for e in entries if word in (e.name, e.uuid)]
-        found = exact or [e for e in entries if len(word) >= 4 and e.uuid.startswith(word.lower())]
+        exact = [e for e in entries if word == e.name or uuids.folded(word) == e.uuid]
+        found = exact or [e for e in entries if uuids.begins(e.uuid, word)]
         if len(found) == 1:
             return found[0]
         if found:
@@ -88,7 +88,7 @@ class Wallet:
 
     def remove(self, entry):
         with self._changing() as content:
-            content["tokens"] = [kept for kept in content["tokens"] if kept["uuid"] != entry.uuid]
+            content["tokens"] = [kept for kept in content["tokens"] if uuids.folded(kept["uuid"]) != entry.uuid]
 
     def keep_keys(self, name, key_set):
         """Keep a JWKS (dict) under ``name``, in place of what had that name."""
@@ -153,20 +153,20 @@ def claims_of(token):
         return None
     try:
         claims = _decoded(token.split(".")[1])
-        uuid.UUID(claims["jti"])
+        uuids.canonical(claims["jti"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return claims
 
 
 def systems_of(claims):
-    """The System UUIDs that ``aud`` names, in lower case."""
+    """The System UUIDs that ``aud`` names, in the form in which they are compared."""
     aud = claims.get("aud")
-    return [a.lower() for a in (aud if isinstance(aud, list) else [aud]) if isinstance(a, str)]
+    return [uuids.folded(a) for a in (aud if isinstance(aud, list) else [aud]) if isinstance(a, str)]
 
 
 def is_for(claims, system_uuid):
-    return isinstance(system_uuid, str) and system_uuid.lower() in systems_of(claims)
+    return isinstance(system_uuid, str) and uuids.folded(system_uuid) in systems_of(claims)
 
 
 def roles_of(claims):
