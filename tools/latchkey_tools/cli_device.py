@@ -40,7 +40,7 @@ def hosts(incomplete: str):
 
 def is_host(context: typer.Context, value):
     """For typer: what is no address of a device is told before anything else is done; not while a shell completes."""
-    if context.resilient_parsing or not value:
+    if context.resilient_parsing or value is None:
         return value
     with show.usage():
         return _host(value) if isinstance(value, str) else [_host(one) for one in value]
