@@ -18,6 +18,7 @@ not_yet_valid 401 The token is not valid yet.
 revoked 401 The cloud has withdrawn this token.
 unlisted 401 The token is not in the cloud's list.
 ledger_unknown 401 The list of tokens could not be read.
+ledger_full 401 The list of tokens is longer than this device can hold.
 clock_unset 401 The clock is not set.
 no_permission 403 No role in the token permits anything here.
 insufficient_scope 403 The token's roles do not permit this.

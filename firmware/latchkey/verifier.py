@@ -173,6 +173,8 @@ class Verifier:
             raise TokenError("revoked")
         if state == "unknown":
             raise TokenError("ledger_unknown")
+        if state == "full":
+            raise TokenError("ledger_full")
         if state == "unlisted" and self._policy.unlisted == "refuse":
             raise TokenError("unlisted")
         return entry.standing

@@ -167,6 +167,10 @@ class TheLedger(Case):
         self.ledger.say("unknown")
         self.assertEqual(self.code(GOOD), "ledger_unknown")
 
+    def test_that_is_full_refuses_what_it_does_not_hold_whatever_the_policy(self):
+        self.ledger.say("full")
+        self.assertEqual(self.code(GOOD), "ledger_full")
+
     def test_leaves_unlisted_tokens_to_the_policy(self):
         self.assertEqual(self.code(GOOD), "")
         self.make(unlisted="refuse")

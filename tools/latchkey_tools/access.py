@@ -14,8 +14,8 @@ from latchkey_tools.wallet import Wallet, claims_of, is_for, systems_of
 
 TOKEN_VARIABLE = "LATCHKEY_TOKEN"
 # Refusals of one token, which say nothing about another.
-_OF_ONE_TOKEN = ("expired", "not_yet_valid", "revoked", "unlisted", "ledger_unknown", "bad_signature", "wrong_issuer")
-_OF_ONE_TOKEN += ("claims_refused", "no_permission", "insufficient_scope")
+_OF_ONE_TOKEN = ("expired", "not_yet_valid", "revoked", "unlisted", "ledger_unknown", "ledger_full", "bad_signature")
+_OF_ONE_TOKEN += ("wrong_issuer", "claims_refused", "no_permission", "insufficient_scope")
 
 # label: what it is called, for people; token: its text; system: the System UUID of the device that it is for
 Pass = namedtuple("Pass", "label token system")

@@ -21,6 +21,7 @@ CODES = {
     "revoked": "make a new token",
     "unlisted": "let the device reach the broker, then try again",
     "ledger_unknown": "let the device reach the broker",
+    "ledger_full": "delete old tokens in the cloud",
     "clock_unset": "let the device reach the network",
     "no_permission": "ask the owner for a role, or the maker for the table",
     "insufficient_scope": "use a token with a higher role, HTTPS, or the access point",
