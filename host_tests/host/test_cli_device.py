@@ -491,7 +491,7 @@ def test_no_name_leads_a_token_to_the_certificate_of_another_system(tech, author
             assert tech.run("device", "info", url, "--ca", authority.ca.cert_pem).status == 0
             done = tech.run("device", "state", url, "--ca", authority.ca.cert_pem, "--token", "mine")
             assert done.status == 1 and f"not valid for '{NAME}'" in done.err and stub.tokens() == []
-            assert "call the device that is meant" in done.err
+            assert f"'{NAME}'; call the device that is meant" in done.err
     with Stub(device()) as stub:
         served_over_tls(stub, pki.server(authority.folder, authority.ca, "both", [NAME, "cellar.example"]))
         url = f"https://cellar.example:{stub.port}"

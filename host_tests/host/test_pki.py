@@ -7,9 +7,14 @@ import stat
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
 
 from latchkey_tools import certificate, pki
+
+USAGES = "digital_signature content_commitment key_encipherment data_encipherment key_agreement key_cert_sign crl_sign"
+USAGES = (*USAGES.split(), "encipher_only", "decipher_only")
+HOST = "latchkey-792b6149.local"
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +45,8 @@ def test_der_and_pem_hold_the_same_certificate_and_key(desk):
     assert certificate.pair(desk.device.cert_der, desk.device.key_der) == expected
 
 
-def signed(folder, key, names=(), authority=False):
-    """Paths of a self-signed certificate and its key."""
+def signed(folder, key, names=(), authority=False, usages=(), purposes=()):
+    """Paths of a self-signed certificate and its key; ``usages``: of KeyUsage."""
     now = datetime.datetime.now(datetime.UTC)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "latchkey")])
     made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
@@ -49,6 +54,11 @@ def signed(folder, key, names=(), authority=False):
     made = made.add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
     if names:
         made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
+    if usages:
+        said = {name: name in usages for name in USAGES}
+        made = made.add_extension(x509.KeyUsage(**said), critical=True)
+    if purposes:
+        made = made.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
     digest = None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
     (folder / "cert").write_bytes(made.sign(key, digest).public_bytes(serialization.Encoding.PEM))
     form, how = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -85,6 +95,83 @@ def test_only_the_certificate_of_an_authority_is_one(desk, tmp_path):
     ):
         with pytest.raises(ValueError, match=words):
             certificate.authority(path)
+
+
+def first_version(cert_path, key):
+    """The same certificate as X.509 version 1 has it (RFC 5280, 4.1): without [0] version and [3] extensions."""
+    whole = x509.load_pem_x509_certificate(cert_path.read_bytes()).public_bytes(serialization.Encoding.DER)
+    body, algorithm, _signature = members(whole)
+    kept = b"".join(part for part in members(body) if part[0] not in (0xA0, 0xA3))
+    body = element(0x30, kept)
+    signature = key.sign(body, ec.ECDSA(hashes.SHA256()))
+    cert_path.write_bytes(element(0x30, body + algorithm + element(0x03, b"\0" + signature)))
+    return cert_path
+
+
+def members(der):
+    """The elements inside an element of DER."""
+    inside, found = der[2 + (der[1] & 0x7F if der[1] & 0x80 else 0) :], []
+    while inside:
+        more = inside[1] & 0x7F if inside[1] & 0x80 else 0
+        length = int.from_bytes(inside[2 : 2 + more]) if more else inside[1]
+        found.append(inside[: 2 + more + length])
+        inside = inside[2 + more + length :]
+    return found
+
+
+def element(tag, inside):
+    count = len(inside)
+    length = bytes((count,)) if count < 128 else bytes((0x81, count)) if count < 256 else b"\x82" + count.to_bytes(2)
+    return bytes((tag,)) + length + inside
+
+
+def test_a_certificate_of_version_1_is_an_authority_only_if_it_signed_itself(tmp_path):
+    """A device's mbedtls trusts such a root."""
+    own, others = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    root = first_version(signed(tmp_path, own)[0], own)
+    assert x509.load_der_x509_certificate(root.read_bytes()).version is x509.Version.v1
+    assert base64.b64decode(certificate.authority(root)) == root.read_bytes()
+    leaf = first_version(signed(tmp_path, own)[0], others)
+    with pytest.raises(ValueError, match="cert is X.509 version 1 and not self-signed.*Give the certificate of the "):
+        certificate.authority(leaf)
+
+
+def test_an_authority_may_sign_and_its_key_is_long_enough(tmp_path):
+    key = ec.generate_private_key(ec.SECP256R1())
+    assert certificate.authority(signed(tmp_path, key, authority=True, usages=("key_cert_sign",))[0])
+    with pytest.raises(ValueError, match="cert may not sign others .its keyUsage has no keyCertSign"):
+        certificate.authority(signed(tmp_path, key, authority=True, usages=("digital_signature",))[0])
+    with pytest.raises(ValueError, match="an RSA key of 1024 bits; a device takes 2048 or more"):
+        certificate.authority(signed(tmp_path, rsa.generate_private_key(65537, 1024), authority=True)[0])
+
+
+def test_the_certificate_for_https_names_the_device(tmp_path):
+    key = ec.generate_private_key(ec.SECP256R1())
+    assert certificate.https_pair(*signed(tmp_path, key, ("cellar.example", HOST.upper())), HOST)["https_cert_der"]
+    for names, words in (((), "it has none"), (("latchkey-11111111.local",), "it has latchkey-11111111.local")):
+        with pytest.raises(ValueError, match=rf"cert is not for {HOST}: .*{words}.*Have one made with DNS:{HOST}"):
+            certificate.https_pair(*signed(tmp_path, key, names), HOST)
+
+
+@pytest.mark.parametrize(
+    "purposes, usages, client, server",
+    [
+        ((), (), True, True),
+        ((Purpose.CLIENT_AUTH,), (), True, False),
+        ((Purpose.SERVER_AUTH,), (), False, True),
+        ((Purpose.SERVER_AUTH, Purpose.CLIENT_AUTH), ("digital_signature",), True, True),
+        ((Purpose.ANY_EXTENDED_KEY_USAGE,), (), True, False),
+        ((), ("key_encipherment",), False, False),
+    ],
+)
+def test_a_certificate_is_for_what_it_shall_be_used_for(tmp_path, purposes, usages, client, server):
+    paths = signed(tmp_path, ec.generate_private_key(ec.SECP256R1()), (HOST,), usages=usages, purposes=purposes)
+    for good, read, more in ((client, certificate.pair, ()), (server, certificate.https_pair, (HOST,))):
+        if good:
+            assert read(*paths, *more)
+        else:
+            with pytest.raises(ValueError, match=r"cert is not for .*(clientAuth|serverAuth|digitalSignature)"):
+                read(*paths, *more)
 
 
 def test_a_pair_that_no_device_could_use_is_refused(desk, tmp_path):

@@ -209,7 +209,7 @@ class Device:
     def _unreachable(self, error):
         text = f"{type(error).__name__} {error}"
         if "CERTIFICATE_VERIFY_FAILED" in text:
-            reason = text.split("certificate verify failed: ")[-1].split(" (_ssl")[0]
+            reason = text.split("certificate verify failed: ")[-1].split(" (_ssl")[0].rstrip(".")
             words = f"the certificate of {self.url} is not to be trusted: {reason}"
             if "mismatch" in reason:
                 todo = "call the device that is meant, or give this one a certificate for that name"

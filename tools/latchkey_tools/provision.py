@@ -9,6 +9,7 @@
 import time
 
 from latchkey_tools import certificate
+from latchkey_tools.device_api import local_name
 
 
 def document(config, ca, credentials, key_set=None, wifi=None, ap_passphrase=None, time_unix_s=None, https=None):
@@ -22,7 +23,7 @@ def document(config, ca, credentials, key_set=None, wifi=None, ap_passphrase=Non
     secrets = {"ca_der": certificate.authority(ca.cert_der)}
     secrets |= certificate.pair(credentials.cert_der, credentials.key_der)
     if https:
-        secrets |= certificate.https_pair(https.cert_der, https.key_der)
+        secrets |= certificate.https_pair(https.cert_der, https.key_der, local_name(str(config["system_uuid"])))
     made = {
         "config": config,
         "credentials": secrets,
