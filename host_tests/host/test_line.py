@@ -23,12 +23,16 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from typer.testing import CliRunner
 
 import counts
-from latchkey_tools import cli_board, desk, line, pki
+from latchkey_tools import build, cli_board, desk, line, pki
 from latchkey_tools.overwire import Wire, WireError
 from latchkey_tools.sim.signing import jwk, new_key
 
-SYSTEMS = [f"792b6149-1daa-488f-b07a-f684503b058{n}" for n in range(9)]
+SYSTEMS = [f"792b614{n}-1daa-488f-b07a-f684503b0586" for n in range(9)]
+# Another System of the same name in a network.
+NAMESAKE = "792b6140-2222-4333-8444-555555555555"
 SECRETS = ("open sesame", "label of three")
+STATE = ("report.json", "labels.csv")
+NEEDED = [part for name in ("config", "ca", "cert", "key") for part in (f"--{name}", f"{name}.pem")]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +45,8 @@ def files(tmp_path_factory):
     shutil.copy(certs.broker.key_pem, folder / "other.pem")
     (folder / "jwks.json").write_text(json.dumps({"keys": [jwk(*new_key())]}))
     common = {"slug": "company-example", "issuer": "https://test.api.drivr.cloud", "ca": "ca.pem", "cert": "cert.pem"}
-    common |= {"key": "key.pem", "factory_keys": "jwks.json", "dev": "true", "wifi_passphrase": SECRETS[0]}
+    common |= {"key": "key.pem", "factory_keys": "jwks.json", "dev": "true", "wifi_ssid": "cellar"}
+    common |= {"wifi_passphrase": SECRETS[0]}
     (folder / "common.json").write_text(json.dumps(common))
     return folder
 
@@ -81,7 +86,7 @@ def test_a_board_becomes_a_system_with_factory_keys_and_a_label(boards, files):
     (board,) = boards(1)
     label = line.provision_one(device(files, ap_passphrase=SECRETS[1]), board.serial)
     assert board.info()["system_uuid"] == SYSTEMS[0] and board.info()["name"] == "lamp 0"
-    assert label["ap_passphrase"] == SECRETS[1] and label["host"] == "latchkey-792b6149.local"
+    assert label["ap_passphrase"] == SECRETS[1] and label["host"] == "latchkey-792b6140.local"
     assert (board.folder / "nvs.json").read_bytes() == (files / "jwks.json").read_bytes()
     status = Wire(board.serial).json_lines("import json, wire; print(json.dumps(wire.status()))")[-1]
     assert status["keys"]["held"] == 1 if "held" in status["keys"] else status["keys"]
@@ -139,6 +144,20 @@ def test_a_board_that_is_another_system_stays_it_unless_told(boards, files):
     assert board.wait_ready()["system_uuid"] == SYSTEMS[0]
     line.provision_one(device(files, 1), board.serial, replace=True)
     assert board.wait_ready()["system_uuid"] == SYSTEMS[1]
+
+
+def test_a_board_provisioned_again_keeps_the_passphrase_on_its_label_unless_a_new_one_is_asked_for(boards, files):
+    (board,) = boards(1)
+    first = line.provision_one(device(files), board.serial)
+    again = line.provision_one(device(files, name="another name"), board.serial)
+    assert again == first | {"name": "another name"} and board.info()["name"] == "another name"
+    new = line.provision_one(device(files), board.serial, new_passphrase=True)
+    assert new["ap_passphrase"] != first["ap_passphrase"]
+    assert line.provision_one(device(files), board.serial) == new
+    other = line.provision_one(device(files, 1), board.serial, replace=True)
+    assert other["ap_passphrase"] != new["ap_passphrase"]
+    made = [label["ap_passphrase"] for label in (first, new, other)]
+    assert not any(passphrase in board.log_text() for passphrase in made)
 
 
 @pytest.mark.parametrize("cut", ["copied", 0.15])
@@ -258,7 +277,7 @@ class Bench:
 
     def json_lines(self, script):
         if script != line._COMMIT:
-            return [{"now": None}]
+            return [{"now": None, "masked": []}]
         self.boards[self.port](self.document["ap_passphrase"])
         return [{"ok": True}]
 
@@ -379,10 +398,10 @@ def test_a_csv_of_excel_is_read(files):
         (b"", "must name the columns"),
         (b"system_uuid;name\n", "not so column 1;"),
         ("system_uuid,name\nx,Käfer\n".encode("latin-1"), "rows.csv is not UTF-8; save it as UTF-8"),
-        (b"system_uuid,name\nx,y,SECRETAP\n", "more values than the first line has names"),
-        (f"system_uuid,broker_host,broker_port\n{SYSTEMS[0]},a,abc\n".encode(), "broker_port is a number"),
+        (b"system_uuid,name\nx,y,SECRETAP\n", "rows.csv, line 2: it has more values than the first line has names"),
+        (f"system_uuid,broker_host,broker_port\n{SYSTEMS[0]},a,abc\n".encode(), "line 2: broker_port must be a number"),
         (f"system_uuid,broker_port\n{SYSTEMS[0]},1\n".encode(), "broker_host is not"),
-        (f"system_uuid,dev\n{SYSTEMS[0]},ja\n".encode(), "dev is true or false"),
+        (f"system_uuid,dev\n{SYSTEMS[0]},ja\n".encode(), "rows.csv, line 2: dev must be true or false"),
     ],
 )
 def test_a_csv_that_is_wrong_is_told_in_words(files, content, words):
@@ -396,8 +415,13 @@ def test_a_csv_that_is_wrong_is_told_in_words(files, content, words):
     [
         (["--port", "b"], "one board has one port"),
         (["--line", "l.csv", "--port", "a"], "each once"),
-        (["--line", "l.csv", "--https-cert", "c.pem"], "--https-cert is a field of the line's file"),
-        (["--labels", "l.csv"], "--labels is of a line"),
+        (["--line", "l.csv", "--https-cert", "c.pem"], "--https-cert is for one board: a line's file"),
+        (["--line", "l.csv", "--new-ap-passphrase"], "--new-ap-passphrase is for one board"),
+        (["--labels", "l.csv"], "--labels is for a line"),
+        ([], "give --config, --ca, --cert, --key too; or --line"),
+        (["--config", "c.json", "--ca", "ca.pem"], "give --cert, --key too; or --line"),
+        ([*NEEDED, "--https-cert", "c.pem"], "--https-cert does nothing without --https-key: give both"),
+        ([*NEEDED, "--https-key", "c.pem"], "--https-key does nothing without --https-cert: give both"),
     ],
 )
 def test_an_option_that_would_be_ignored_is_refused(options, words):
@@ -407,12 +431,12 @@ def test_an_option_that_would_be_ignored_is_refused(options, words):
 
 def test_of_a_passphrase_file_only_the_end_of_its_line_is_left_out(tmp_path, monkeypatch):
     given = []
-    monkeypatch.setattr(line, "check", given.append)
-    monkeypatch.setattr(line, "provision_one", lambda *_: {})
+    monkeypatch.setattr(line, "check", lambda device: given.append(device) or {})
+    monkeypatch.setattr(line, "provision_one", lambda *_, **__: {})
     (tmp_path / "wifi.txt").write_text(" open sesame \r\n")
-    options = ["--port", "a", "--wifi-passphrase-file", str(tmp_path / "wifi.txt")]
+    options = ["--port", "a", *NEEDED, "--wifi-passphrase-file", str(tmp_path / "wifi.txt")]
     assert CliRunner().invoke(cli_board.app, ["provision", *options]).exit_code == 0
-    assert given == [{"wifi_passphrase": " open sesame "}]
+    assert given[0]["wifi_passphrase"] == " open sesame "
 
 
 @pytest.mark.parametrize("typed, goes_on", [("\n", True), ("", False)])
@@ -425,18 +449,60 @@ def test_the_next_boards_are_begun_at_enter_and_not_at_ctrl_d(monkeypatch, typed
 
 def test_a_passphrase_file_in_another_encoding_is_told(tmp_path):
     (tmp_path / "wifi.txt").write_bytes("Käfer im Keller".encode("latin-1"))
-    options = ["--port", "a", "--wifi-passphrase-file", str(tmp_path / "wifi.txt")]
+    options = ["--port", "a", *NEEDED, "--wifi-passphrase-file", str(tmp_path / "wifi.txt")]
     problem = CliRunner().invoke(cli_board.app, ["provision", *options]).exception
     assert isinstance(problem, line.LineError) and "wifi.txt is not UTF-8" in str(problem)
+
+
+def test_a_passphrase_for_no_network_is_refused(files):
+    """Whether by options or in a line's file."""
+    (files / "lonely.json").write_text(json.dumps([{"system_uuid": SYSTEMS[0]}]))
+    common = json.loads((files / "common.json").read_text())
+    del common["wifi_ssid"]
+    (files / "no_ssid.json").write_text(json.dumps(common))
+    with pytest.raises(line.LineError, match="a Wi-Fi passphrase, and no network: give --wifi-ssid"):
+        line.read_devices(files / "lonely.json", files / "no_ssid.json")
+    (files / "settings.json").write_text(json.dumps({"wifi": {"ssid": "cellar"}}))
+    (files / "no_ssid.json").write_text(json.dumps(common | {"config": "settings.json"}))
+    assert line.read_devices(files / "lonely.json", files / "no_ssid.json")
+
+
+def test_a_system_may_be_written_in_any_form_of_a_uuid(files):
+    for text in (SYSTEMS[0].upper(), SYSTEMS[0].replace("-", ""), f"{{{SYSTEMS[0]}}}", f"urn:uuid:{SYSTEMS[0]}"):
+        (files / "forms.json").write_text(json.dumps([{"system_uuid": text}]))
+        assert line.read_devices(files / "forms.json", files / "common.json")[0]["system_uuid"] == SYSTEMS[0]
+
+
+def test_what_the_schema_lets_a_device_do_without_need_not_be_given(files, capsys):
+    (files / "free.json").write_text(json.dumps([{"system_uuid": SYSTEMS[0]}]))
+    common = json.loads((files / "common.json").read_text())
+    required = json.loads((build.ROOT / "docs" / "config.schema.json").read_text())["required"]
+    settings = {"slug", "issuer", "dev"}
+    least = {name: value for name, value in common.items() if name not in settings or name in required}
+    (files / "least.json").write_text(json.dumps(least | {"dev": True}))
+    assert line.read_devices(files / "free.json", files / "least.json")
+    assert "1 without an issuer take tokens of any issuer" in capsys.readouterr().err
+
+
+def test_two_systems_of_one_name_are_refused_over_several_runs_too(three, tmp_path, files):
+    run = three(a=str, b=str, c=str)
+    run.round(lambda *_: None)
+    namesake = dict(device(files), system_uuid=NAMESAKE)
+    for state in ("report.json", "labels.csv"):
+        with pytest.raises(line.LineError, match=f"{NAMESAKE} and System {SYSTEMS[0]} .*{state}. begin alike"):
+            line.Line([namesake], ["a"], *(tmp_path / n if n == state else tmp_path / f"other_{n}" for n in STATE))
+    assert line.Line([device(files)], ["a"], *STATE).left == []
 
 
 @pytest.mark.parametrize(
     "rows, words",
     [
         ([{"system_uuid": SYSTEMS[0], "colour": "blue"}], "no device has colour"),
-        ([{"name": "lamp"}], "has no system_uuid"),
-        ([{"system_uuid": SYSTEMS[0]}, {"system_uuid": SYSTEMS[0].upper()}], "twice"),
-        ([{"system_uuid": SYSTEMS[0], "cert": "nowhere.pem"}], "there is no .*nowhere.pem"),
+        ([{"name": "lamp"}], "bad.json, device 1: this device has no system_uuid"),
+        ([{"system_uuid": SYSTEMS[0]}, {"system_uuid": SYSTEMS[0].upper()}], "device 2: .* twice; .*, device 1 has"),
+        ([{"system_uuid": SYSTEMS[0]}, {"system_uuid": SYSTEMS[0].replace("-", "")}], "device 2: .* twice"),
+        ([{"system_uuid": SYSTEMS[0]}, {"system_uuid": NAMESAKE}], "device 2: .*latchkey-792b6140.local"),
+        ([{"system_uuid": SYSTEMS[0], "cert": "nowhere.pem"}], "there is no file .*nowhere.pem"),
         ([{"system_uuid": SYSTEMS[0], "key": "other.pem"}], "other.pem is not that of the certificate in .*cert.pem"),
         ([{"system_uuid": SYSTEMS[0], "key": "cert.pem"}], "cert.pem has no private key"),
         ([{"system_uuid": SYSTEMS[0], "factory_keys": "common.json"}], "common.json: this is not a key set"),
@@ -450,7 +516,11 @@ def test_a_passphrase_file_in_another_encoding_is_told(tmp_path):
         ([{"system_uuid": SYSTEMS[0], "broker_host": "a", "broker_port": 70000}], "broker.port .not an integer"),
         ([{"system_uuid": "lamp"}], "would refuse this: invalid_field system_uuid"),
         ([{"config": "seven.json"}], "would refuse this: invalid_field system_uuid"),
-        ([{"system_uuid": 5}], "system_uuid of a device is a text"),
+        ([{"system_uuid": 5}], "device 1: system_uuid must be a text"),
+        ([{"system_uuid": SYSTEMS[0], "config": {"slug": "a"}}], "config must be the path of a JSON file"),
+        ([{"system_uuid": SYSTEMS[0], "ca": ["ca.pem"]}], "ca must be the path of a file"),
+        ([{"system_uuid": SYSTEMS[0], "broker_port": 1.5}], "broker_port must be a number"),
+        ([{"system_uuid": SYSTEMS[0], "dev": 1}], "device 1: dev must be true or false"),
         ([1], "a device is a JSON object"),
         ([], "names no device"),
         ({}, "not a JSON list"),

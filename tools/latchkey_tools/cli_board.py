@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from latchkey_tools import ask, boards, deploy, flash, line, selftest, show
+from latchkey_tools import ask, boards, deploy, flash, line, options, selftest, show
 from latchkey_tools.overwire import Wire
 
 app = typer.Typer(no_args_is_help=True, help="Boards on a serial port: flash, deploy, provision, look at.")
@@ -21,6 +21,8 @@ Json = Annotated[bool, typer.Option("--json", help="Data for programs.")]
 
 _OF_A_LINE = {"line_file", "common", "report", "labels"}
 _OF_BOTH = {"port", "replace", "as_json"}
+# Of one board.
+_NEEDED = ("config", "ca", "cert", "key")
 
 
 @app.command("list")
@@ -88,6 +90,9 @@ def provision(
     report: Annotated[Path, typer.Option(help="Of a line: what is done, for the next run.")] = Path("report.json"),
     labels: Annotated[Path, typer.Option(help="Of a line: its labels, with passphrases.")] = Path("labels.csv"),
     replace: Annotated[bool, typer.Option(help="Also a board that is another System already.")] = False,
+    new_ap_passphrase: Annotated[
+        bool, typer.Option("--new-ap-passphrase", help="Of its access point: a new one, also if the board has one.")
+    ] = False,
     as_json: Json = False,
 ):
     """Give a board its System, certificates, keys and access point; or a line of boards theirs."""
@@ -101,10 +106,11 @@ def provision(
         device["wifi_ssid"] = wifi_ssid
     if wifi_passphrase_file:
         device["wifi_passphrase"] = line.text_of(wifi_passphrase_file).rstrip("\r\n")
-    line.check(device)
+    if line.check(device).get("issuer") is None:
+        show.say(f"{config} has no issuer: the device takes tokens of any issuer whose key it has")
     try:
         with show_wait(f"provisioning the board on {port[0]}"):
-            label = line.provision_one(device, port[0], replace)
+            label = line.provision_one(device, port[0], replace, new_passphrase=new_ap_passphrase)
     except KeyboardInterrupt:
         show.say("broken off: nobody has seen the board's label; run the same again")
         raise
@@ -115,16 +121,20 @@ def provision(
 
 
 def _refuse_ignored(context, ports):
-    """What would not be looked at is a mistake: a line's file has all of its devices, and one board has one port."""
-    given = {name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"}
+    """A line's file has all of its devices, and one board has one port."""
+    given = options.given(context)
     if "line_file" in given:
-        ignored, why = given - _OF_A_LINE - _OF_BOTH, "is a field of the line's file or of --common, not an option"
+        ignored, why = given - _OF_A_LINE - _OF_BOTH, "is for one board: a line's file, or --common, says it by a field"
     else:
-        ignored, why = given & _OF_A_LINE, "is of a line: give --line"
+        ignored, why = given & _OF_A_LINE, "is for a line: give --line"
     if ignored:
         raise typer.BadParameter(f"--{min(ignored).replace('_', '-')} {why}")
     if len(ports) > 1 and "line_file" not in given or len(set(ports)) < len(ports):
         raise typer.BadParameter("one board has one port; a line has several, each once")
+    missing = [name for name in _NEEDED if name not in given]
+    if missing and "line_file" not in given:
+        raise typer.BadParameter(f"give --{', --'.join(missing)} too; or --line for a line of boards")
+    options.check_company(context, needs=(("https_cert", "https_key"), ("https_key", "https_cert")))
 
 
 def _line(run, as_json):

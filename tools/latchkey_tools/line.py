@@ -13,11 +13,13 @@ import signal
 import tempfile
 import threading
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from types import SimpleNamespace
 
 from latchkey_tools import judge, provision, show
+from latchkey_tools.device_api import local_name
 from latchkey_tools.overwire import LONG_WATCHDOG, Wire, WireError
 from latchkey_tools.pki import write_private
 from latchkey_tools.wallet import WalletError
@@ -27,12 +29,20 @@ FIELDS = """system_uuid name slug issuer broker_host broker_port ca cert key htt
 wifi_ssid wifi_passphrase ap_passphrase config dev""".split()
 PATHS = ("ca", "cert", "key", "https_cert", "https_key", "key_set", "factory_keys", "config")
 _NOT_TEXT = {"broker_port": (int, str), "dev": (bool, str)}
+_FORMS = {"broker_port": "a number", "dev": "true or false", "config": "the path of a JSON file"}
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _LABEL = ("system_uuid", "name", "host", "access_point", "ap_passphrase")
 # Read off a label by hand: nothing that looks like something else.
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
-_STATUS = 'import json, wire; print(json.dumps({"now": wire.status()["system_uuid"]}))'
+# The passphrase comes masked by a pad that was made for this once: who keeps what a console says keeps no secret.
+_STATUS = """
+import json, wire
+system = wire.status()["system_uuid"]
+kept = wire.CredentialStore(wire.Board().store).load()["ap_passphrase"] if system else None
+masked = [a ^ b for a, b in zip((kept or "").encode(), %r)]
+print(json.dumps({"now": system, "masked": masked}))
+"""
 _COMMIT = 'import wire; wire.provision("provision.json")'
 _FACTORY = """
 from board_config import Board
@@ -57,19 +67,50 @@ class LineError(Exception):
 
 def read_devices(path, common=None):
     """Devices of the CSV or JSON file ``path``, each with the values of the JSON file ``common`` where it has none."""
-    path = Path(path)
-    rows = _rows(path)
-    shared = _resolved(_object(Path(common)), Path(common)) if common else {}
-    devices = [shared | _resolved(row, path) for row in rows]
-    seen = set()
-    for device in devices:
-        check(device)
-        if device["system_uuid"].lower() in seen:
-            raise LineError(f"{path}: System {device['system_uuid']} is there twice")
-        seen.add(device["system_uuid"].lower())
+    shared = _shared(Path(common)) if common else {}
+    devices, names, free = [], {}, 0
+    for where, row in _rows(Path(path)):
+        with named(where):
+            device = shared | _resolved(row, Path(path))
+            free += check(device).get("issuer") is None
+            _take_name(names, device["system_uuid"], where)
+            devices.append(device)
     if not devices:
         raise LineError(f"{path} names no device")
+    if free:
+        show.say(f"{path}: {free} without an issuer take tokens of any issuer whose key they have")
     return devices
+
+
+@contextlib.contextmanager
+def named(where):
+    """What is wrong in here is wrong in ``where``: a file, or a place in one."""
+    try:
+        yield
+    except (LineError, ValueError) as problem:
+        raise LineError(f"{where}: {problem}") from None
+
+
+def _shared(path):
+    with named(path):
+        return _resolved(_object(path), path)
+
+
+def _take_name(names, system, where):
+    """``names``: {name in a network: (System UUID, where it is)} so far."""
+    other, there = names.setdefault(local_name(system), (system, where))
+    if there is not where and other == system:
+        raise LineError(f"System {system} is there twice; {there} has it too")
+    _refuse_same_name(system, other, there)
+
+
+def _refuse_same_name(system, other, where):
+    """The first eight digits of a System's UUID are its name in a network."""
+    if other.lower() != system:
+        raise LineError(
+            f"System {system} and System {other} ({where}) begin alike: both devices would be {local_name(system)}. "
+            "Give one of them another System"
+        )
 
 
 def text_of(path):
@@ -81,32 +122,36 @@ def text_of(path):
 
 
 def _rows(path):
+    """[(where it is, what was read)] for each device."""
     if path.suffix.lower() == ".csv":
         return _csv_rows(path)
     rows = _json(path)
     if not isinstance(rows, list):
         raise LineError(f"{path} is not a JSON list of devices")
-    return rows
+    return [(f"{path}, device {number}", row) for number, row in enumerate(rows, 1)]
 
 
 def _csv_rows(path):
-    names, rows = _csv(path)
+    names, rows, numbers = _csv(path)
     strange = [str(number) for number, name in enumerate(names, 1) if name not in FIELDS]
     if strange or not names:
         # They are not shown: where there is no header, they are values, and a secret may be among them.
         which = f"; not so column {', '.join(strange)}" if strange else ""
         known = " ".join(FIELDS)
         raise LineError(f"the first line of {path} must name the columns, with commas{which}; known: {known}")
-    if any(None in row for row in rows):
-        raise LineError(f"{path}: a line has more values than the first line has names")
-    return rows
+    places = [f"{path}, line {number}" for number in numbers]
+    for where, row in zip(places, rows, strict=True):
+        if None in row:
+            raise LineError(f"{where}: it has more values than the first line has names")
+    return list(zip(places, rows, strict=True))
 
 
 def _csv(path):
-    """(names in the first line, a dict for each line after it)."""
+    """(names in the first line, a dict for each line after it, the numbers of these lines)."""
     try:
         reader = csv.DictReader(io.StringIO(text_of(path)))
-        return reader.fieldnames or [], list(reader)
+        numbered = [(row, reader.line_num) for row in reader]
+        return reader.fieldnames or [], [row for row, _ in numbered], [number for _, number in numbered]
     except csv.Error as e:
         raise LineError(f"{path} is not CSV: {e}") from None
 
@@ -128,21 +173,26 @@ def _json(path):
 def _resolved(row, path):
     """The fields that ``row`` of the file ``path`` fills, paths made absolute."""
     if not isinstance(row, dict):
-        raise LineError(f"{path}: a device is a JSON object")
+        raise LineError("a device is a JSON object")
     unknown = [name for name in row if name not in FIELDS]
     if unknown:
-        raise LineError(f"{path}: no device has {', '.join(unknown)}; known are: {', '.join(FIELDS)}")
+        raise LineError(f"no device has {', '.join(unknown)}; known are: {', '.join(FIELDS)}")
     filled = {name: value for name, value in row.items() if value not in ("", None)}
-    wrong = [name for name, value in filled.items() if not isinstance(value, _NOT_TEXT.get(name, str))]
-    if wrong:
-        raise LineError(f"{path}: {', '.join(wrong)} of a device is a text")
+    for name, value in filled.items():
+        if not isinstance(value, _NOT_TEXT.get(name, str)):
+            form = "the path of a file" if name in PATHS else "a text"
+            raise LineError(f"{name} must be {_FORMS.get(name, form)}")
     return {name: str(path.parent / value) if name in PATHS else value for name, value in filled.items()}
 
 
 def check(device):
-    """LineError or ValueError unless a device would take what ``document`` makes of ``device`` now."""
-    label = document(device)[1]
-    device.setdefault("system_uuid", label["system_uuid"])
+    """The configuration (dict) of ``device``; LineError or ValueError unless a device would take its ``document``.
+
+    The UUID of its System is written as it goes to the device from now on.
+    """
+    config = document(device)[0]["config"]
+    device["system_uuid"] = config["system_uuid"]
+    return config
 
 
 def document(device, ap_passphrase=None):
@@ -152,7 +202,7 @@ def document(device, ap_passphrase=None):
     """
     absent = [device[name] for name in PATHS if name in device and not Path(device[name]).is_file()]
     if absent:
-        raise LineError(f"there is no {absent[0]}")
+        raise LineError(f"there is no file {absent[0]}")
     config = _config(device)
     _check_complete(device, config)
     key_set = _key_sets(device, config.get("dev") is True)
@@ -166,9 +216,9 @@ def document(device, ap_passphrase=None):
         wifi={"passphrase": device["wifi_passphrase"]} if "wifi_passphrase" in device else None,
         ap_passphrase=passphrase,
     )
-    _judged(judge.check_document, device, json.dumps(made).encode())
-    host = "latchkey-" + config["system_uuid"][:8].lower()
-    label = (config["system_uuid"], config.get("name", ""), host + ".local", host, passphrase)
+    _judged(judge.check_document, json.dumps(made).encode())
+    host = local_name(config["system_uuid"])
+    label = (config["system_uuid"], config.get("name", ""), host, host.removesuffix(".local"), passphrase)
     return made, dict(zip(_LABEL, label, strict=True))
 
 
@@ -176,10 +226,12 @@ def _config(device):
     """The configuration in the device's file, and over it what the device says itself."""
     config = _object(Path(device["config"])) if "config" in device else {}
     config |= {name: device[name] for name in ("system_uuid", "slug", "issuer", "name") if name in device}
+    with contextlib.suppress(KeyError, ValueError, AttributeError, TypeError):
+        config["system_uuid"] = str(uuid.UUID(config["system_uuid"]))  # however it was typed
     if "broker_host" in device:
         config["broker"] = {"host": device["broker_host"], "port": _port(device)}
     elif "broker_port" in device:
-        raise LineError(f"{_name(device)}: broker_port is there, and broker_host is not")
+        raise LineError("broker_port is there, and broker_host is not: give both, or neither")
     if "wifi_ssid" in device:
         config["wifi"] = {"ssid": device["wifi_ssid"]}
     if "dev" in device:
@@ -188,29 +240,35 @@ def _config(device):
 
 
 def _check_complete(device, config):
-    missing = [name for name in ("system_uuid", "slug", "issuer") if name not in config]
-    missing += [name for name in ("ca", "cert", "key") if name not in device]
+    missing = [name for name in ("system_uuid", "slug") if name not in config]
     if missing:
-        raise LineError(f"{_name(device)} has no {', '.join(missing)}")
+        raise LineError(f"{device.get('config', 'this device')} has no {' and no '.join(missing)}")
+    missing = [name for name in ("ca", "cert", "key") if name not in device]
+    if missing:
+        raise LineError(f"this device has no {' and no '.join(missing)}: name the file in its row, or in --common")
     if ("https_cert" in device) != ("https_key" in device):
-        raise LineError(f"{_name(device)}: https_cert and https_key go together")
+        raise LineError("https_cert and https_key go together: give both or none")
+    if "wifi_passphrase" in device and not (config.get("wifi") or {}).get("ssid"):
+        raise LineError("there is a Wi-Fi passphrase, and no network: give --wifi-ssid, in a line's file wifi_ssid")
 
 
 def _key_sets(device, dev):
     """The key set to begin with, or None; a board would take any bytes for its factory keys, and have none."""
     if "factory_keys" in device:
-        _judged(judge.check_factory_keys, device["factory_keys"], Path(device["factory_keys"]).read_bytes(), dev)
+        with named(device["factory_keys"]):
+            _judged(judge.check_factory_keys, Path(device["factory_keys"]).read_bytes(), dev)
     if "key_set" not in device:
         return None
-    _judged(judge.usable_keys, device["key_set"], Path(device["key_set"]).read_bytes(), dev)
+    with named(device["key_set"]):
+        _judged(judge.usable_keys, Path(device["key_set"]).read_bytes(), dev)
     return _object(Path(device["key_set"]))
 
 
-def _judged(verdict, what, *facts):
+def _judged(verdict, *facts):
     try:
         verdict(*facts)
     except WalletError as e:
-        raise LineError(f"{_name(what) if isinstance(what, dict) else what}: {e}") from None
+        raise LineError(str(e)) from None
 
 
 def _https(device):
@@ -223,34 +281,34 @@ def _port(device):
     try:
         return int(device.get("broker_port", 8883))
     except ValueError:
-        raise LineError(f"{_name(device)}: broker_port is a number, such as 8883") from None
+        raise LineError("broker_port must be a number, such as 8883") from None
 
 
 def _flag(device):
     try:
         return _FLAGS[str(device["dev"]).lower()]
     except KeyError:
-        raise LineError(f"{_name(device)}: dev is true or false") from None
-
-
-def _name(device):
-    return device.get("system_uuid", "a device")
+        raise LineError("dev must be true or false") from None
 
 
 def _new_passphrase():
     return "".join(secrets.choice(_ALPHABET) for _ in range(12))
 
 
-def provision_one(device, port, replace=False, quiet_s=None, ap_passphrase=None, keep=lambda label: None):
+def provision_one(
+    device, port, replace=False, quiet_s=None, ap_passphrase=None, keep=lambda label: None, new_passphrase=False
+):
     """Provision the board at ``port`` as ``device``; returns its label. WireError, LineError, ValueError.
 
-    ``replace``: also a board that is another System already. ``ap_passphrase``: as of ``document``. ``keep``: called
-    with the label before its passphrase goes to the board, so that a board never has one that nobody knows.
+    ``replace``: also a board that is another System already. ``ap_passphrase``: as of ``document``; by default a board
+    that is this System keeps the one it has, since its label has it, unless ``new_passphrase``. ``keep``: called with
+    the label before its passphrase goes to the board, so that a board never has one that nobody knows.
     """
     wire = Wire(port, **({"quiet_s": quiet_s} if quiet_s else {}))
-    made, label = document(device, ap_passphrase)
+    check(device)
     with wire.stopped(LineError):
-        _refuse_another(wire, label["system_uuid"], replace)
+        had = _refuse_another(wire, device["system_uuid"], replace)
+        made, label = document(device, ap_passphrase or (None if new_passphrase else had))
         keep(label)
         with _cleared(wire):
             _send(wire, made, device.get("factory_keys"))
@@ -269,9 +327,13 @@ def _cleared(wire):
 
 
 def _refuse_another(wire, system, replace):
-    now = next((one["now"] for one in wire.json_lines(LONG_WATCHDOG + _STATUS) if "now" in one), None)
-    if now and now.lower() != system.lower() and not replace:
+    """The passphrase of the board's access point if the board is ``system`` already, or None."""
+    pad = secrets.token_bytes(64)
+    status = next((one for one in wire.json_lines(LONG_WATCHDOG + _STATUS % pad) if "now" in one), {"now": None})
+    now = status["now"] and status["now"].lower()
+    if now and now != system and not replace:
         raise LineError(f"the board on {wire.port} is System {now} already; --replace makes it {system}")
+    return bytes(a ^ b for a, b in zip(status["masked"], pad, strict=False)).decode() if now == system else None
 
 
 def _send(wire, made, factory_keys):
@@ -305,8 +367,13 @@ class Line:
         self._systems = [device["system_uuid"] for device in devices]
         self._known = _results_in(self._report)
         self._lock = threading.Lock()
+        labels = _labels_in(self._labels)
+        made = dict.fromkeys(self._known, self._report) | {str(row["system_uuid"]): self._labels for row in labels}
+        names = {local_name(system): (system, where) for system, where in made.items()}
+        for system in self._systems:
+            _refuse_same_name(system, *names.get(local_name(system), (system, "")))
         self._write_report()
-        self._write_labels(_labels_in(self._labels))
+        self._write_labels(labels)
         self.left = [d for d in devices if self._known.get(d["system_uuid"], {}).get("state") != "done"]
 
     @property
@@ -398,7 +465,7 @@ def _results_in(path):
 def _labels_in(path):
     if not path.exists():
         return []
-    names, rows = _csv(path)
+    names, rows, _ = _csv(path)
     if tuple(names) != _LABEL or any(None in row for row in rows):
         raise LineError(f"{path} has not the columns of labels; move it away, or name another with --labels")
     return rows

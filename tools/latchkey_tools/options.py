@@ -50,6 +50,29 @@ def a_new_file(out):
         raise ValueError(f"no file can be made in {out.parent}; name another folder")
 
 
+def given(context):
+    """Names of the parameters that were typed."""
+    return {name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"}
+
+
+def check_company(context, needs=(), excludes=()):
+    """What would not be looked at is a mistake: BadParameter for it.
+
+    ``needs``: (name, name that it is nothing without); ``excludes``: (name, name that it is nothing beside).
+    """
+    typed = given(context)
+    for name, other in needs:
+        if name in typed and other not in typed:
+            raise typer.BadParameter(f"{_option(name)} does nothing without {_option(other)}: give both, or neither")
+    for name, other in excludes:
+        if name in typed and other in typed:
+            raise typer.BadParameter(f"{_option(name)} does nothing beside {_option(other)}: give one of them")
+
+
+def _option(name):
+    return f"--{name.replace('_', '-')}"
+
+
 def deliver(secret, out):
     """A secret's text to a new file of mode 0600; or to standard output for "-" and None. Whether it is in a file."""
     if out is None or str(out) == "-":
