@@ -473,6 +473,21 @@ def test_a_system_may_be_written_in_any_form_of_a_uuid(files):
         assert line.read_devices(files / "forms.json", files / "common.json")[0]["system_uuid"] == SYSTEMS[0]
 
 
+@pytest.mark.parametrize("field", ["key_set", "factory_keys"])
+def test_a_key_set_of_an_editor_that_marks_its_files_is_read(files, field, monkeypatch):
+    (files / "marked.json").write_bytes(b"\xef\xbb\xbf" + (files / "jwks.json").read_bytes())
+    sent = []
+    monkeypatch.setattr(Bench, "run", lambda _, *words: sent.extend(Path(w).read_bytes() for w in words if is_file(w)))
+    monkeypatch.setattr(line, "Wire", Bench(a=str))
+    monkeypatch.setattr(Bench, "document", {"ap_passphrase": ""}, raising=False)
+    line.provision_one(device(files, **{field: "marked.json"}), "a")
+    assert b"\xef\xbb\xbf" not in b"".join(sent) and b'"n": ' in sent[0]
+
+
+def is_file(word):
+    return isinstance(word, Path) and word.is_file()
+
+
 def test_what_the_schema_lets_a_device_do_without_need_not_be_given(files, capsys):
     (files / "free.json").write_text(json.dumps([{"system_uuid": SYSTEMS[0]}]))
     common = json.loads((files / "common.json").read_text())

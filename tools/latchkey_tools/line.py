@@ -13,12 +13,11 @@ import signal
 import tempfile
 import threading
 import time
-import uuid
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from types import SimpleNamespace
 
-from latchkey_tools import judge, provision, show
+from latchkey_tools import judge, provision, show, uuids
 from latchkey_tools.device_api import local_name
 from latchkey_tools.overwire import LONG_WATCHDOG, Wire, WireError
 from latchkey_tools.pki import write_private
@@ -226,8 +225,8 @@ def _config(device):
     """The configuration in the device's file, and over it what the device says itself."""
     config = _object(Path(device["config"])) if "config" in device else {}
     config |= {name: device[name] for name in ("system_uuid", "slug", "issuer", "name") if name in device}
-    with contextlib.suppress(KeyError, ValueError, AttributeError, TypeError):
-        config["system_uuid"] = str(uuid.UUID(config["system_uuid"]))  # however it was typed
+    with contextlib.suppress(KeyError, ValueError):
+        config["system_uuid"] = uuids.canonical(config["system_uuid"])
     if "broker_host" in device:
         config["broker"] = {"host": device["broker_host"], "port": _port(device)}
     elif "broker_port" in device:
@@ -256,11 +255,11 @@ def _key_sets(device, dev):
     """The key set to begin with, or None; a board would take any bytes for its factory keys, and have none."""
     if "factory_keys" in device:
         with named(device["factory_keys"]):
-            _judged(judge.check_factory_keys, Path(device["factory_keys"]).read_bytes(), dev)
+            _judged(judge.check_factory_keys, text_of(device["factory_keys"]).encode(), dev)
     if "key_set" not in device:
         return None
     with named(device["key_set"]):
-        _judged(judge.usable_keys, Path(device["key_set"]).read_bytes(), dev)
+        _judged(judge.usable_keys, text_of(device["key_set"]).encode(), dev)
     return _object(Path(device["key_set"]))
 
 
@@ -342,7 +341,9 @@ def _send(wire, made, factory_keys):
         path = Path(private) / "provision.json"
         write_private(path, json.dumps(made).encode())
         if factory_keys:
-            wire.run("fs", "cp", "-f", factory_keys, ":factory.json", "+", "exec", _FACTORY)
+            keys = Path(private) / "factory.json"
+            keys.write_bytes(text_of(factory_keys).encode())
+            wire.run("fs", "cp", "-f", keys, ":factory.json", "+", "exec", _FACTORY)
         wire.run("fs", "cp", "-f", path, ":provision.json")
         reports = wire.json_lines(_COMMIT)
     report = next((one for one in reports if "ok" in one), None)
