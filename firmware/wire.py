@@ -55,14 +55,14 @@ def _provision(data):
     changes = settings.load(board.store)[2]
     settings.note(board.store, dict(changes, trial=settings.idle()))
     kept = CredentialStore(board.store)
-    kept.save(credentials)
+    kept.save(credentials, alone=True)
     renewal.drop(kept)
     if keys is not None:
         KeyStore(board.store).replace(keys)
     TimeFloor(board.store, board.clock).set_over_wire(unix_s)
     # Memory that outlives resets would bring a later floor forward again.
     board.note.write(b"")
-    system_uuid = ConfigStore(board.store).save(config)["system_uuid"]
+    system_uuid = ConfigStore(board.store).save(config, alone=True)["system_uuid"]
     # Marks that a wrong clock once pushed ahead would refuse every new token.
     Ledger(board.store, system_uuid).set_over_wire(unix_s)
     return dict(status(), ok=True)

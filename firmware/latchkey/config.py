@@ -84,19 +84,16 @@ class ConfigStore:
         except (StoreError, ConfigError):
             return None
 
-    def save(self, data):
+    def save(self, data, alone=False):
         """Judge and keep ``data`` (bytes of JSON) whole; returns the configuration. ConfigError, StoreError."""
         config = parse(data)
-        self.keep(config)
+        self.keep(config, alone)
         return config
 
     def keep(self, config, alone=False):
         """Keep a configuration (dict) that was judged; ``alone``: neither slot holds another afterwards. StoreError."""
-        data = json.dumps(config).encode()
-        if config != self.load():
-            self._slots.write(data)
-        if alone:
-            self._slots.write(data)
+        if alone or config != self.load():
+            self._slots.write(json.dumps(config).encode(), alone)
 
     def erase(self):
         """Keep none; neither slot holds it afterwards."""
@@ -127,14 +124,15 @@ class CredentialStore:
         """Every secret by name; None for one that is not there."""
         return {name: self._read(name) for name in self.NAMES}
 
-    def save(self, secrets):
-        """Keep what is given and not None; what did not change is not written."""
+    def save(self, secrets, alone=False):
+        """Keep what is given and not None. ``alone``: neither slot holds another afterwards; else what did not change
+        is not written."""
         for name, value in secrets.items():
-            if value is not None and value != self._read(name):
+            if value is not None and (alone or value != self._read(name)):
                 data = value.encode() if isinstance(value, str) else value
                 if name not in self.NAMES or len(data) > CREDENTIAL_BYTES:
                     raise ConfigError("invalid_field", name)
-                self._slots(name).write(data)
+                self._slots(name).write(data, alone)
 
     def erase(self, name):
         """Forget one secret; neither slot holds it afterwards."""
@@ -156,8 +154,7 @@ class CredentialStore:
 def erase(slots):
     """Overwrite both slots with nothing."""
     if slots.ever_written:
-        slots.write(b"")
-        slots.write(b"")
+        slots.write(b"", True)
 
 
 def _wrong(path, why):

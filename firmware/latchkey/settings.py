@@ -156,13 +156,12 @@ def _carry_out(store, parts):
     elif forgets:
         CredentialStore(store).erase("wifi_passphrase")
     if "changes" in parts:
-        for _ in range(1 + forgets):
-            _write_changes(store, parts["changes"])
+        _write_changes(store, parts["changes"], forgets)
     config_.erase(_journal(store))
 
 
-def _write_changes(store, changes):
-    Slots(store, "changes", b"h").write(json.dumps(changes).encode())
+def _write_changes(store, changes, both=False):
+    Slots(store, "changes", b"h").write(json.dumps(changes).encode(), both)
 
 
 def _read_changes(store):

@@ -117,8 +117,22 @@ class Slots:
             self.discard(file)
             raise
 
-    def write(self, payload):
-        """Update to ``payload``. StoreError leaves the old state in force."""
+    def write(self, payload, both=False):
+        """Update to ``payload``. StoreError leaves the old state in force.
+
+        ``both``: neither slot holds anything else afterwards; StoreError may then leave either state in force.
+        """
+        first = self.slot is None
+        self._write(payload)
+        try:
+            if both or first:
+                self._write(payload)
+        except StoreError:
+            # The first payload of all needs its copy as soon as a bit flips, and counts without.
+            if both:
+                raise
+
+    def _write(self, payload):
         writer = self.writer()
         try:
             writer.write(payload)

@@ -105,7 +105,9 @@ class TimeFloor:
         self._floor = unix_s
         self._ticks = self._clock.ticks_ms()
         self.source_set()
-        self.save()
+        # Into both slots: a damaged one would bring back the later floor that this replaces.
+        self._slots.write(struct.pack("<Q", unix_s), True)
+        self._saved = unix_s
 
     def ticks_ms(self):
         return self._clock.ticks_ms()

@@ -124,9 +124,9 @@ class TestKeyStore(unittest.TestCase):
     def test_damaged_flash_leaves_the_factory_keys_and_says_so(self):
         self.kept.replace([key(1)])
         self.kept.replace([key(2)])
-        self.store.files["keys.1"] = b"\x00" * 300
+        self.store.files["keys.0"] = b"\x00" * 300
         self.assertEqual(_kids(KeyStore(self.store, [key(9)])), ["key-1"])
-        self.store.files["keys.0"] = b"\xff" * 300
+        self.store.files["keys.1"] = b"\xff" * 300
         kept = KeyStore(self.store, [key(9)])
         self.assertEqual((_kids(kept), kept.source), (["key-9"], "factory"))
         self.assertEqual(kept.status()["damaged_slots"], [0, 1])

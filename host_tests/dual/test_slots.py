@@ -35,7 +35,7 @@ class TestSlots(unittest.TestCase):
             slots.write(b"value %d" % n)
             self.assertEqual(slots.read(100), b"value %d" % n)
             self.assertEqual(_slots(store).read(100), b"value %d" % n)
-            self.assertEqual(_slots(store).counter, n + 1)
+            self.assertEqual(_slots(store).counter, n + 2)
         self.assertEqual(sorted(store.files), ["thing.0", "thing.1"])
 
     def test_an_empty_payload_is_a_payload(self):
@@ -44,29 +44,53 @@ class TestSlots(unittest.TestCase):
         self.assertEqual(_slots(store).read(100), b"")
         self.assertTrue(_slots(store).ever_written)
 
+    def test_the_first_payload_and_one_that_shall_be_alone_survive_any_damaged_byte(self):
+        for both in (False, True):
+            store = RamStore()
+            if both:
+                _slots(store).write(b"other")
+                _slots(store).write(b"another")
+            _slots(store).write(b"payload", both)
+            for name in ("thing.0", "thing.1"):
+                whole = store.files[name]
+                for at in range(len(whole)):
+                    store.files[name] = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+                    self.assertEqual(_slots(store).read(100), b"payload")
+                store.files[name] = whole
+
+    def test_a_second_copy_that_finds_no_room_is_an_error_only_where_it_was_asked_for(self):
+        for both in (False, True):
+            store = RamStore()
+            store.capacity = 60
+            if both:
+                self.assertRaises(StoreError, _slots(store).write, b"x" * 20, both)
+            else:
+                _slots(store).write(b"x" * 20)
+            self.assertEqual(_slots(store).read(100), b"x" * 20)
+
     def test_every_single_damaged_byte_of_the_newest_slot_brings_back_the_one_before(self):
         store = RamStore()
         slots = _slots(store)
         slots.write(b"before")
         slots.write(b"newest")
-        whole = store.files["thing.1"]
+        whole = store.files["thing.0"]
         for at in range(len(whole)):
-            store.files["thing.1"] = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+            store.files["thing.0"] = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
             found = _slots(store)
             self.assertEqual(found.read(100), b"before")
-            self.assertEqual(found.damaged, (1,))
+            self.assertEqual(found.damaged, (0,))
 
     def test_every_truncation_and_extension_is_noticed(self):
         store = RamStore()
         slots = _slots(store)
         slots.write(b"before")
         slots.write(b"newest")
-        whole = store.files["thing.1"]
+        whole = store.files["thing.0"]
         for cut in range(1, len(whole)):
-            store.files["thing.1"] = whole[:cut]
+            store.files["thing.0"] = whole[:cut]
             self.assertEqual(_slots(store).read(100), b"before")
-        store.files["thing.1"] = whole + b"\x00"
-        self.assertEqual(_slots(store).damaged, (1,))
+        store.files["thing.0"] = whole + b"\x00"
+        self.assertEqual(_slots(store).damaged, (0,))
 
     def test_a_damaged_slot_is_healed_by_the_next_write(self):
         store = RamStore()
@@ -177,7 +201,7 @@ class TestSlots(unittest.TestCase):
         slots = _slots(store)
         slots.write(b"one")
         slots.write(b"two")
-        store.files["thing.1"] = store.files["thing.1"].replace(b"two", b"tvo")
+        store.files["thing.0"] = store.files["thing.0"].replace(b"two", b"tvo")
         self.assertRaises(StoreError, slots.read, 100)
         slots.load()
         self.assertEqual(slots.read(100), b"one")

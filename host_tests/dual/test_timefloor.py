@@ -107,15 +107,15 @@ class TestTimeFloor(unittest.TestCase):
             if minute % 100 == 0:
                 self.floor.learn(self.floor.floor_unix_s + 2 * 3600)
         self.assertEqual(saves, 24)
-        self.assertEqual(self.store.closes, 25)
+        self.assertEqual(self.store.closes, 26)
 
     def test_nothing_is_saved_that_did_not_rise(self):
         self.floor.save()
         self.floor.save()
-        self.assertEqual(self.store.closes, 1)
+        self.assertEqual(self.store.closes, 2)
         self.boot()
         self.assertFalse(self.floor.save_if_due())
-        self.assertEqual(self.store.closes, 1)
+        self.assertEqual(self.store.closes, 2)
 
     def test_it_survives_a_restart_and_never_falls(self):
         self.floor.learn(NOW + 9 * DAY)
@@ -125,6 +125,17 @@ class TestTimeFloor(unittest.TestCase):
         self.assertFalse(self.floor.trusted)
         self.boot(least=NOW + 10 * DAY)
         self.assertEqual(self.floor.floor_unix_s, NOW + 10 * DAY)
+
+    def test_over_the_wire_it_goes_back_in_both_slots(self):
+        for day in (100, 900):
+            self.floor.learn(NOW + day * DAY)
+            self.floor.save()
+        self.floor.set_over_wire(NOW + 1)
+        for name in ("floor.0", "floor.1"):
+            self.store.files[name], kept = b"\xff" * 36, self.store.files[name]
+            self.boot()
+            self.assertEqual(self.floor.floor_unix_s, NOW + 1)
+            self.store.files[name] = kept
 
     def test_over_the_wire_it_goes_back(self):
         self.trust(NOW + 900 * DAY)
@@ -149,10 +160,10 @@ class TestTimeFloor(unittest.TestCase):
         self.floor.save()
         self.floor.learn(NOW + 2 * DAY)
         self.floor.save()
-        self.store.files["floor.1"] = b"\xff" * 36
+        self.store.files["floor.0"] = b"\xff" * 36
         self.boot()
         self.assertEqual(self.floor.floor_unix_s, NOW + DAY)
-        self.assertEqual(self.floor.status()["damaged_slots"], [1])
+        self.assertEqual(self.floor.status()["damaged_slots"], [0])
 
     def test_a_power_cut_leaves_the_old_or_the_new(self):
         for cut in range(30):

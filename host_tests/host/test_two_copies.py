@@ -1,0 +1,85 @@
+"""What provisioning stores is in flash twice (D8): one damaged byte makes no device unprovisioned, or another."""
+
+import base64
+import importlib
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+from fake_clock import FakeClock
+from ram_store import RamStore
+
+from latchkey import config, keystore, timefloor
+from latchkey_tools import build
+
+NOW = 1800000000
+KEYS = json.loads((build.ROOT / "host_tests" / "vectors" / "verifier.json").read_text())
+SYSTEMS = ("792b6149-1daa-488f-b07a-f684503b0586", "0a1b2c3d-1daa-488f-b07a-f684503b0586")
+
+
+@pytest.fixture
+def wire(monkeypatch):
+    """firmware/wire.py, with a board of RAM."""
+    store = RamStore()
+    board = SimpleNamespace(
+        store=store,
+        clock=FakeClock(),
+        note=SimpleNamespace(write=lambda data: None),
+        factory_keys=lambda: None,
+    )
+    monkeypatch.setitem(sys.modules, "board_config", SimpleNamespace(Board=lambda: board))
+    monkeypatch.delitem(sys.modules, "wire", raising=False)
+    made = importlib.import_module("wire")
+    monkeypatch.delitem(sys.modules, "wire")
+    return made, store
+
+
+def document(system_uuid):
+    """Everything in it tells by its content which System it is for."""
+    der = base64.b64encode(b"\x30" + system_uuid.encode()).decode()
+    ssid = "Net of " + system_uuid[:8]
+    return {
+        "config": {"system_uuid": system_uuid, "slug": "company-example", "wifi": {"ssid": ssid}},
+        "credentials": dict.fromkeys(("ca_der", "cert_der", "key_der", "https_cert_der", "https_key_der"), der),
+        "wifi": {"passphrase": "secret of " + system_uuid[:8]},
+        "ap_passphrase": "label of " + system_uuid[:8],
+        "time_unix_s": NOW,
+        "key_set": KEYS["jwks"],
+    }
+
+
+def state(store):
+    keys = [key.kid for key in keystore.KeyStore(store).keys]
+    floor = timefloor.TimeFloor(store, FakeClock()).floor_unix_s
+    return config.ConfigStore(store).load(), config.CredentialStore(store).load(), keys, floor
+
+
+@pytest.mark.parametrize("systems", [SYSTEMS[:1], SYSTEMS, SYSTEMS[:1] * 2], ids=["fresh", "another's", "again"])
+def test_no_damaged_byte_takes_anything_from_a_device_that_was_just_provisioned(wire, systems):
+    module, store = wire
+    for system in systems:
+        assert module._provision(json.dumps(document(system)).encode())["ok"]
+    whole, good = dict(store.files), state(store)
+    assert good[0]["system_uuid"] == systems[-1] and good[2] and good[3] == NOW
+    for name, data in whole.items():
+        for at in range(0, len(data), 7):
+            store.files = dict(whole, **{name: data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :]})
+            assert state(store) == good, (name, at)
+
+
+def test_a_power_cut_leaves_no_configuration_without_the_rest(wire):
+    module, store = wire
+    data = json.dumps(document(SYSTEMS[0])).encode()
+    for cut in range(1000):
+        store.files.clear()
+        store.cut_after = cut
+        try:
+            module._provision(data)
+            break
+        except Exception as exc:
+            assert type(exc).__name__ == "PowerCut"
+        store.cut_after = None
+        loaded = state(store)
+        assert loaded[0] is None or (loaded[1]["ca_der"] and loaded[1]["key_der"] and loaded[2] and loaded[3] == NOW)
+    assert cut > 30
