@@ -8,9 +8,8 @@
     freezing     writes modules and new tables into an application, and compares the result with what was meant
     recipe       what a board freezes, which images were tried, the command's work
 
-docs/image.md draws both formats and names the source of every structure. Nothing is guessed: a table is found by what it
-holds and checked against what the image itself froze. What differs from that is refused (``Refused``) and changes
-nothing.
+docs/image.md draws both formats and names the source of every structure. Nothing is guessed: a table is found by what
+it holds and checked against what the image itself froze. What differs is refused (``Refused``) and changes nothing.
 """
 
 

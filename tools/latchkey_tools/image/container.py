@@ -25,7 +25,7 @@ _MADE_BY = b"latchkey "
 
 @dataclass(frozen=True)
 class Chip:
-    """``drom``, ``irom``: addresses at which flash is seen as data and as code. ``flash_offset``: of a .bin on flash."""
+    """``drom``, ``irom``: addresses of flash as data and as code. ``flash_offset``: where on flash a .bin begins."""
 
     name: str
     cpu: str
@@ -148,7 +148,8 @@ class Application:
     def read(self, addr, size):
         segment = self.segment_at(addr, size)
         need(segment, f"address {addr:#x} is not in the image")
-        return bytes(segment.data[addr - segment.addr :][:size])
+        at = addr - segment.addr
+        return bytes(segment.data[at : at + size])
 
     def u16(self, addr):
         return int.from_bytes(self.read(addr, 2), "little")

@@ -181,8 +181,8 @@ def _names(modules):
 
 @dataclass
 class Report:
-    """``added``, ``code_added``: bytes before they are rounded up to ``pages``; ``names``: new ones; ``size`` of the
-    application and ``room`` for it; ``heap``: bytes of the first heap, None where it was left; ``sites``: what changed."""
+    """``added``, ``code_added``: bytes, before rounding to ``pages``; ``names``: new ones; ``size`` of the application
+    and ``room`` for it; ``heap``: bytes of the first heap, None where it was left; ``sites``: what changed."""
 
     modules: int
     added: int
@@ -302,8 +302,8 @@ def _set_heap(references, sites, heap):
 
 
 def verify(raw, before, old, new):
-    """Refused unless the image ``raw``, read from nothing, holds the ``old`` modules as they were and the ``new`` ones as
-    they were compiled, and the runtime's search finds each new name."""
+    """Refused unless the image ``raw``, read from nothing, holds the ``old`` modules as they were and the ``new`` ones
+    as they were compiled, and the runtime's search finds each new name."""
     tables = Tables(Download(raw).app)
     need(tables.strings[: len(before.strings)] == before.strings, "names have moved")
     need(len(tables.modules) == len(new) + len(old), "the number of frozen modules is wrong")

@@ -27,8 +27,8 @@ class Partition:
     size: int
 
 
-# For 4 MB: NVS is smaller than the official 24 KB, for otadata needs 8 KB before the first program at 0x10000. A program
-# is mapped by pages of 64 KB, and 1,900,544 bytes are 29 of them: room for three pages of constants beyond 1.26.1's own.
+# For 4 MB. NVS is smaller than the official 24 KB, since otadata needs 8 KB before the first program at 0x10000. The
+# constants grow by pages of 64 KB: a program of 1,900,544 bytes has room for three beyond those of MicroPython 1.26.1.
 TWO_SLOTS = (
     Partition("nvs", 1, 2, 0x9000, 0x4000),
     Partition("otadata", 1, 0, 0xD000, 0x2000),
@@ -41,7 +41,7 @@ TWO_SLOTS = (
 
 @dataclass(frozen=True)
 class Table:
-    """``rows``: every Partition; ``flash_offset``: where on flash the .bin begins; ``flash_bytes``: the flash's size."""
+    """``rows``: every Partition; ``flash_offset``: where on flash the .bin begins; ``flash_bytes``: of the flash."""
 
     rows: tuple
     flash_offset: int

@@ -271,7 +271,8 @@ class Reader:
     def _bytecode(self, addr, children_addr, is_generator, qstrs, objects, expected):
         segment = self._app.segment_at(addr)
         need(segment is self._app.drom, "bytecode does not lie among the constants")
-        window = bytes(segment.data[addr - segment.addr :][:_CODE_LIMIT])
+        at = addr - segment.addr
+        window = bytes(segment.data[at : at + _CODE_LIMIT])
         used = uses(window)
         need(is_generator in (None, used.is_generator), "is_generator is not as the bytecode says")
         need(bool(used.children) == bool(children_addr), "children are not as the bytecode says")
