@@ -19,6 +19,7 @@ COUNTS = {
     "openapi_examples": (50, 1000),
     "api_requests": (2000, 100000),
     "api_rate_requests": (200, 3000),
+    "image_flips": (2, 100),
 }
 
 

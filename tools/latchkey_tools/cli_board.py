@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from latchkey_tools import ask, boards, deploy, flash, line, options, selftest, show
+from latchkey_tools.image import command
 from latchkey_tools.overwire import Wire
 
 app = typer.Typer(no_args_is_help=True, help="Boards on a serial port: flash, deploy, provision, look at.")
@@ -69,6 +70,9 @@ def deploy_(
     else:
         sent = f"{report.sent} of {report.files} files sent"
         print(f"{board} on {port}: release {report.number} in folder {report.folder}, {sent}")
+
+
+app.command("image")(command.image)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from latchkey_tools.deploy import DeployError
 from latchkey_tools.desk import DeskError
 from latchkey_tools.device_api import Refusal, Unreachable
 from latchkey_tools.flash import FlashError
+from latchkey_tools.image import Refused as ImageRefused
 from latchkey_tools.line import LineError
 from latchkey_tools.overwire import WireError
 from latchkey_tools.selftest import SelftestError
@@ -22,7 +23,7 @@ from latchkey_tools.wallet import Unsafe, WalletError
 REFUSALS = (Refused, Unsafe)
 PROBLEMS = (BrokerError, BuildError, DeskError, SimulatorError, CloudError, ValueError, OSError)
 PROBLEMS += (CloudRefusal, Refusal, Unreachable, WalletError)
-PROBLEMS += (BoardError, DeployError, FlashError, LineError, SelftestError, WireError)
+PROBLEMS += (BoardError, DeployError, FlashError, ImageRefused, LineError, SelftestError, WireError)
 
 _TODO = {
     errno.ENOENT: "check how it is written",

@@ -183,14 +183,10 @@ class Download:
             self.app.chip.flash_offset == self.table.flash_offset, "bootloader and application are for different chips"
         )
 
-    @property
-    def room(self):
-        return self.table.program.size
-
-    def to_bytes(self, two_slots=False):
-        """The whole .bin; ``two_slots``: with the partition table of ``partitions.TWO_SLOTS``."""
-        table = partitions.two_slots(self.table) if two_slots else self.table
+    def to_bytes(self):
+        """``(bytes, Table)``: the whole .bin, with two program slots if flash and application allow it."""
         app = self.app.to_bytes()
-        need(len(app) <= table.program.size, f"{len(app)} bytes do not fit into the {table.program.size} of a program")
-        before = table.put_into(self.before) if two_slots else self.before
-        return before + app
+        table = partitions.two_slots(self.table, len(app)) or self.table
+        room = table.program.size
+        need(len(app) <= room, f"the application of {len(app)} bytes does not fit into its partition of {room}")
+        return (self.before if table is self.table else table.put_into(self.before)) + app, table

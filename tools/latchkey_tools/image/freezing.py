@@ -6,9 +6,10 @@ MicroPython then reads all of it in place from flash; RAM gets none of it. docs/
 import struct
 from dataclasses import dataclass
 
-from latchkey_tools.image import need
+from latchkey_tools.image import Refused, need
 from latchkey_tools.image.bytecode import BYTECODE, FunTable, read_mpy
 from latchkey_tools.image.container import PAGE, Download
+from latchkey_tools.image.partitions import Table
 from latchkey_tools.image.references import OF_CPU
 from latchkey_tools.image.tables import FALSE, NONE, TRUE, Reader, Tables, qstr_hash, qstr_word
 
@@ -181,26 +182,33 @@ def _names(modules):
 
 @dataclass
 class Report:
-    """``added``, ``code_added``: bytes, before rounding to ``pages``; ``names``: new ones; ``size`` of the application
-    and ``room`` for it; ``heap``: bytes of the first heap, None where it was left; ``sites``: what changed."""
+    """``added``, ``code_added``: bytes, before rounding to ``pages``; ``names``: new ones; ``sites``: what changed;
+    ``size`` of the application; ``heap``: bytes of the first heap, None where it was left; ``table``: of partitions."""
 
     modules: int
     added: int
     code_added: int
     pages: int
     names: int
-    size: int
-    room: int
-    heap: int | None
     sites: dict
+    size: int = 0
+    heap: int | None = None
+    table: Table | None = None
 
 
-def freeze(raw, mpys, made_from="", heap=None, two_slots=False):
+def freeze(raw, mpys, made_from="", heap=None):
     """``(bytes, Report)``: the image ``raw`` with ``mpys`` (path as frozen -> bytes of the .mpy).
 
-    ``heap``: bytes of MicroPython's first heap, set where the image shows its place beyond doubt. ``two_slots``: lay
-    flash out with two programs. Raises Refused; the result was read back and compared before it is returned.
+    ``heap``: bytes of MicroPython's first heap, set where the image shows its place beyond doubt. Raises Refused; the
+    result was read back and compared before it is returned.
     """
+    try:
+        return _freeze(raw, mpys, made_from, heap)
+    except (IndexError, KeyError, ValueError, RecursionError, struct.error) as exc:
+        raise Refused(f"the image is not as MicroPython lays it out ({type(exc).__name__}: {exc})") from None
+
+
+def _freeze(raw, mpys, made_from, heap):
     download = Download(raw)
     app = download.app
     need(not app.is_made_here, "modules are frozen into this image already: begin with the official download")
@@ -214,8 +222,8 @@ def freeze(raw, mpys, made_from="", heap=None, two_slots=False):
     report = _write(app, tables, references, sites, new)
     report.heap = _set_heap(references, sites, heap)
     app.mark(made_from)
-    out = download.to_bytes(two_slots)
-    report.size, report.room = len(app.to_bytes()), download.room
+    out, report.table = download.to_bytes()
+    report.size = len(out) - len(download.before)
     verify(out, tables, old, new)
     return out, report
 
@@ -268,7 +276,7 @@ def _write(app, tables, references, sites, new):
     for site, offset in sites["end of constants"].items():
         references.put(site, app.drom.end + offset)
     count = sum(map(len, writer.new_names))
-    return Report(len(new), len(blob.data), len(code_blob.data), pages, count, 0, 0, None, sites)
+    return Report(len(new), len(blob.data), len(code_blob.data), pages, count, sites)
 
 
 def _append(app, blob, code_blob):

@@ -48,6 +48,11 @@ class Table:
     flash_bytes: int
 
     @property
+    def slots(self):
+        """How many programs there is room for; one cannot be updated over the network."""
+        return sum(row.kind == _PROGRAM for row in self.rows)
+
+    @property
     def program(self):
         """The first program, which the .bin ends with."""
         return next(row for row in self.rows if row.kind == _PROGRAM)
@@ -91,8 +96,7 @@ def _rows(table):
     return tuple(rows)
 
 
-def two_slots(table):
-    """``table`` with two program slots; Refused if the flash is smaller than 4 MB."""
-    need(table.flash_bytes >= TWO_SLOTS[-1].offset + TWO_SLOTS[-1].size, "two program slots need 4 MB of flash")
-    need(table.program.offset == TWO_SLOTS[3].offset, "the program does not begin at 0x10000")
-    return replace(table, rows=TWO_SLOTS)
+def two_slots(table, size):
+    """``table`` with two program slots, or None if the flash or a slot is too small for a program of ``size`` bytes."""
+    fits = table.flash_bytes >= TWO_SLOTS[-1].offset + TWO_SLOTS[-1].size and size <= TWO_SLOTS[3].size
+    return replace(table, rows=TWO_SLOTS) if fits and table.program.offset == TWO_SLOTS[3].offset else None

@@ -1,0 +1,66 @@
+"""What a board freezes, which images were tried, and `latchkey board image`."""
+
+import hashlib
+import re
+import tempfile
+from pathlib import Path
+
+from latchkey_tools import __version__, boards, build, manifest
+from latchkey_tools.image import need
+from latchkey_tools.image.container import Download
+from latchkey_tools.image.freezing import freeze
+from latchkey_tools.image.tables import Tables
+
+# Official images that were read and written by this tool, by SHA-256; docs/image.md says what was run of each.
+# Compare with the download page of MicroPython before you trust one.
+TRIED = {
+    "6b5272b6edd15fc4d1627ec559a27a5d5a7b86e5ea7f8013941eb10c877edd4e": "ESP32_GENERIC 1.26.1",
+    "d6c48687f684cc7c002a0a4acd258f881c4b391f3ef121726a3b7cd285dcdbbc": "ESP32_GENERIC_S3 1.26.1",
+    "41388c500efaed40ca912e4917421f3fc44a99b708dcb4f68f0892df0425ecf4": "ESP32_GENERIC_C3 1.27.0",
+    "648e655fdaa8c31ece4e8f2a5c7815b015a7bca1c8db56246287799164ad9bff": "ESP32_GENERIC 1.24.0",
+}
+_VERSION = re.compile(rb"MicroPython (v[0-9][0-9A-Za-z.-]*) on \d{4}-\d\d-\d\d")
+
+
+def make(board_name, image, own=None, heap=None, unlisted=False):
+    """``(bytes, Report)`` of an image for a board; Refused, BoardError or BuildError with words for the user.
+
+    ``image``: path of MicroPython's download; ``own``: sources (path as frozen -> path) in addition to the board's, or
+    instead of them; ``heap``: bytes of the first heap; ``unlisted``: also an image that was never tried.
+    """
+    board = boards.board(board_name)
+    raw = Path(image).read_bytes()
+    digest = hashlib.sha256(raw).hexdigest()
+    listed = f"this image was never tried (SHA-256 {digest}): see docs/image.md, or give --unlisted"
+    need(digest in TRIED or unlisted, listed)
+    app = Download(raw).app
+    need(app.chip.name == board.mcu, f"the image is for {app.chip.name}, but {board.name} is {board.mcu}")
+    mpys = _compile(_sources(board, app) | (own or {}), board.arch)
+    made_from = f"{__version__} on {_version(app)}"
+    return freeze(raw, mpys, made_from, heap)
+
+
+def _sources(board, app):
+    """Path as frozen -> source. What the board's manifest requires of MicroPython's library must be in the image."""
+    found = manifest.read(boards.folder(board.name) / "manifest.py")
+    there = {name.decode() for name in Tables(app).names}
+    for name in sorted(found.required):
+        path = name.replace(".", "/")
+        is_there = not there.isdisjoint((path + ".py", path + "/__init__.py"))
+        need(is_there, f"the image lacks the module {name}, which {board.name} needs")
+    return found.files
+
+
+def _compile(sources, arch):
+    with tempfile.TemporaryDirectory() as folder:
+        target, found = Path(folder) / "module.mpy", {}
+        for name, source in sorted(sources.items()):
+            build.compile_file(source, target, arch, name)
+            found[name] = target.read_bytes()
+    return found
+
+
+def _version(app):
+    found = set(_VERSION.findall(bytes(app.drom.data)))
+    need(len(found) == 1, "the image does not say its version of MicroPython once")
+    return found.pop().decode()
