@@ -14,7 +14,7 @@ import pytest
 import technician
 from technician import OTHER_SYSTEM, SYSTEM, Keyboard, Stub, device, key_set, make_token
 
-from latchkey_tools import cloud_api, device_api, judge, pasted, show, wallet
+from latchkey_tools import cloud_api, device_api, judge, pairing, pasted, show, wallet
 
 API_KEY = "planted-cloud-key-0123456789abcdef"
 SHORT = re.compile(
@@ -347,6 +347,104 @@ def test_a_token_that_is_lost_all_the_same_is_named_so_that_it_can_be_revoked(te
         done = create(tech, stub)
     assert done.status == 1 and "damaged" in done.err and "revoke it" in done.err and tech.spilt() == []
     assert f"the token {wallet.claims_of(token)['jti']} was made" in done.err
+
+
+def data_of(mutation, jwt, uuid=SYSTEM):
+    return {"data": {mutation: {"jwt": jwt, "uuid": uuid}}}
+
+
+LOST = "ffffffff-1111-4222-8333-444444444444"
+WRONG = [{"message": "but", "extensions": {"uuid": SYSTEM}}]
+BAD_ANSWERS = {
+    "another System's": (200, data_of("M", make_token(OTHER_SYSTEM, jti=LOST), LOST), {}),
+    "no token": (200, data_of("M", "x", LOST), {}),
+    "null": (200, data_of("M", None, LOST.upper()), {}),
+    "a list": (200, data_of("M", [], LOST), {}),
+    "no CLOUD-": (200, data_of("M", make_token().removeprefix("CLOUD-"), LOST.replace("-", "")), {}),
+    "errors beside": (200, data_of("M", None, LOST) | {"errors": WRONG}, {}),
+    "status 500": (500, data_of("M", None, LOST), {}),
+    "status 401": (401, data_of("M", None, LOST), {}),
+    "cut off": (200, json.dumps(data_of("M", "x", LOST)).encode()[:-3], {}),
+    "broken off": (200, data_of("M", "x", LOST), {"Content-Length": "9999", "Connection": "close"}),
+    "far too much": (200, json.dumps(data_of("M", "x", LOST)).encode() + b" " * 70_000, {}),
+    "no uuid beside it": (200, {"data": {"M": {"jwt": make_token(OTHER_SYSTEM, jti=LOST)}}}, {}),
+    "jti in braces": (200, data_of("M", make_token(OTHER_SYSTEM, jti=f"{{{LOST}}}"), 5), {}),
+}
+
+
+@pytest.mark.parametrize("words", [[], ["--permanent", "for-ever"]], ids=["short", "permanent"])
+@pytest.mark.parametrize("name", BAD_ANSWERS)
+def test_a_token_that_was_made_and_is_not_kept_is_named(tech, name, words):
+    mutation = "createPermanentLocalApiToken" if words else "createLocalApiToken"
+    status, body, headers = BAD_ANSWERS[name]
+    body = (body if isinstance(body, bytes) else json.dumps(body).encode()).replace(b'"M"', f'"{mutation}"'.encode())
+    with cloud((status, body, headers)) as stub:
+        done = create(tech, stub, *words)
+    assert done.status == 1 and done.err.count("\n") == 1 and tech.data("token", "list") == []
+    assert f"the token {LOST} was made and is lost" in done.err and "revoke it in the cloud" in done.err
+
+
+def test_errors_that_do_not_speak_of_a_token_name_none(tech):
+    with cloud((200, {"data": None, "errors": [{"message": "no", "extensions": {"uuid": LOST}}]}, {})) as stub:
+        assert LOST not in create(tech, stub).err
+
+
+def test_a_token_with_errors_beside_it_is_kept_and_the_errors_are_told(tech):
+    answer = made("createLocalApiToken", make_token(jti=LOST))[1] | {"errors": [{"message": "slow\x1b[2J"}]}
+    with cloud((200, answer, {})) as stub:
+        done = create(tech, stub)
+    assert done.status == 0 and "the cloud made the token, and says: slow?[2J" in done.err
+    assert tech.data("token", "list")[0]["uuid"] == LOST
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt(), MemoryError()])
+def test_a_token_that_cannot_be_kept_for_any_reason_is_named(tech, monkeypatch, failure):
+    def fail(*_):
+        raise failure
+
+    def answer(_request):
+        monkeypatch.setattr(wallet.Wallet, "_write", fail)
+        return made("createLocalApiToken", make_token(jti=LOST))
+
+    with cloud(answer) as stub:
+        done = create(tech, stub)
+    assert done.status == (130 if isinstance(failure, KeyboardInterrupt) else 1)
+    assert f"the token {LOST} was made" in done.err and "revoke it in the cloud" in done.err
+
+
+def test_an_answer_that_was_lost_leaves_the_question_whether_a_token_was_made(tech, monkeypatch):
+    for answer in ((200, b"", {"Content-Length": "50", "Connection": "close"}), (504, b"<html>", {})):
+        with cloud(answer) as stub:
+            done = create(tech, stub)
+        assert done.status == 1 and "a token may have been made all the same" in done.err
+    done = create(tech, stub)
+    assert "does not answer (ConnectError); is this machine online?" in done.err and "may have" not in done.err
+
+
+NO_TIMES = [1.5, "soon", True, -5, 1_800_000_000_000, {}, [], 10**30, float("nan")]
+
+
+@pytest.mark.parametrize("end", NO_TIMES)
+def test_an_end_that_cannot_be_read_is_not_said_to_be_none(tech, end):
+    token = make_token(exp=end)
+    done = tech.run("token", "import", "-", "--name", "odd", given=token)
+    assert done.status == 0 and "has an end that is not a time" in done.err
+    assert "has an end that is not a time" in tech.ok("token", "list")
+    assert tech.data("token", "list")[0]["exp_unix_s"] is not None
+    for words in (tech.ok("token", "show", "odd"), tech.run("token", "inspect", "odd").out):
+        assert re.search("ends +not a time", words) and "never" not in words
+    assert "has an end that is not a time" in pairing.checked_here(token)
+    tech.ok("token", "import", "-", "--name", "good", given=make_token(made_s_ago=9000))
+    assert wallet.Wallet(tech.wallet).fitting(SYSTEM)[0].name == "good"
+
+
+@pytest.mark.parametrize("without", [["exp"], []], ids=["absent", "null"])
+def test_a_token_without_an_end_never_ends(tech, without):
+    claims = wallet.claims_of(make_token(exp=None))
+    token = technician.signing.token({n: c for n, c in claims.items() if n not in without}, technician.signing_key()[1])
+    assert "never ends" in tech.run("token", "import", "-", given=token).err
+    assert "never ends" in tech.ok("token", "list")
+    assert re.search("ends +never", tech.ok("token", "show", claims["jti"]))
 
 
 def test_what_import_and_remove_did_is_told_as_data(tech, tmp_path):

@@ -14,6 +14,7 @@ import time
 import aiomqtt
 import httpx
 import pytest
+from technician import Keyboard
 
 from latchkey_tools import broker, pki, sim
 from latchkey_tools.sim import publisher, signing, timespan
@@ -154,6 +155,51 @@ def test_a_token_is_revoked_by_status_and_by_leaving(cloud, mqtt):
     assert after[by_status.uuid]["updatedAt"] > before["updatedAt"]
     with pytest.raises(sim.SimulatorError, match="no token"):
         cloud.revoke(by_leaving.uuid)
+
+
+def test_the_beginning_of_a_uuid_is_enough_in_any_form(cloud, tmp_path):
+    tech = Keyboard(tmp_path, LATCHKEY_SIM=str(cloud.folder))
+    system = f"urn:uuid:{SYSTEM.replace('-', '').upper()}"
+    uuid = tech.data("sim", "create", system)["uuid"]
+    assert uuid in [record["uuid"] for record in tech.data("sim", "list", f"{{{SYSTEM}}}")]
+    assert tech.run("sim", "extend", uuid[:8].upper(), "P2D", "--out", tmp_path / "longer").err.startswith(uuid)
+    assert tech.data("sim", "revoke", f"{{{uuid[:13]}") == {"uuid": uuid, "status": "DEACTIVATED"}
+    assert uuid in tech.run("sim", "revoke", uuid.replace("-", ""), "--leave").err
+    for word in ("0", "no-such", uuid, "\x1b[2J"):
+        done = tech.run("sim", "revoke", word)
+        assert done.status == 1 and "latchkey: no token" in done.err and done.err.count("\n") == 1, done
+
+
+def test_a_beginning_that_two_tokens_have_revokes_neither(tmp_path):
+    held = Cloud(tmp_path / "cloud.json", SLUG)
+    for record, digit in ((held.create(SYSTEM), "0"), (held.create(SYSTEM), "1")):
+        record["uuid"] = f"abcdef0{digit}" + record["uuid"][8:]
+    with pytest.raises(CloudError, match="2 tokens begin with abcdef0; write more"):
+        held.revoke("abcdef0")
+    assert held.revoke("abcdef01")["status"] == "DEACTIVATED"
+
+
+def test_what_could_not_be_stored_has_not_happened(tmp_path, monkeypatch):
+    held = Cloud(tmp_path / "cloud.json", SLUG)
+    first = held.create(SYSTEM)["uuid"]
+    before, kids = (tmp_path / "cloud.json").read_bytes(), held.kids
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pki, "write_private", full)
+    for change in (
+        lambda: held.create(SYSTEM),
+        lambda: held.create(OTHER),
+        lambda: held.revoke(first),
+        lambda: held.revoke(first, leave=True),
+        held.rotate,
+    ):
+        with pytest.raises(OSError):
+            change()
+        assert [r["uuid"] for r in held.tokens(SYSTEM)] == [first] and held.systems == [SYSTEM] and held.kids == kids
+        assert held.tokens(SYSTEM)[0]["status"] == "ACTIVATED"
+    assert (tmp_path / "cloud.json").read_bytes() == before
 
 
 def test_an_extended_token_keeps_its_uuid_and_gets_a_later_end(cloud, mqtt):

@@ -29,7 +29,8 @@ Folder = Annotated[
         show_default="in the user's configuration folder",
     ),
 ]
-TokenUuid = Annotated[str, typer.Argument(metavar="UUID", help="The token's uuid, as `latchkey sim list` shows it.")]
+UUID_HELP = "The token's uuid, as `latchkey sim list` shows it, or its beginning."
+TokenUuid = Annotated[str, typer.Argument(metavar="UUID", help=UUID_HELP)]
 SLUG_HELP = "The Domain's name in topics."
 Slug = Annotated[str, typer.Option(help=SLUG_HELP, callback=options.checked(cloud_api.checked_slug))]
 Systems = Annotated[
@@ -104,7 +105,7 @@ def revoke(
     as_json: AsJson = False,
 ):
     """Revoke a token."""
-    Client(folder).revoke(uuid, leave, status)
+    uuid = Client(folder).revoke(uuid, leave, status)
     if as_json:
         return show.data({"uuid": uuid, "status": None if leave else status})
     show.say(f"{uuid} {'has left the list' if leave else 'is ' + status}")
@@ -225,7 +226,10 @@ def _login(user):
 def _deliver(token, out, as_json):
     if as_json:
         return show.data({"uuid": token.uuid, "jwt": token.jwt})
-    show.say(f"{token.uuid} is in {out}" if options.deliver(token.jwt, out) else token.uuid)
+    # First: whatever becomes of the token itself, somebody can revoke it.
+    show.say(token.uuid)
+    if options.deliver(token.jwt, out):
+        show.say(f"it is in {out}")
 
 
 def _tell(line):

@@ -1,5 +1,6 @@
 """`latchkey token`: make tokens, keep them in the wallet, and say what they are."""
 
+import contextlib
 import json
 import os
 import sys
@@ -9,17 +10,17 @@ from typing import Annotated
 
 import typer
 
-from latchkey_tools import access, ask, cloud_api, judge, options, pasted, show
+from latchkey_tools import access, ask, cloud_api, judge, options, pasted, problems, shapes, show
 from latchkey_tools.cli_sim import HOME as SIMULATOR_HOME
 from latchkey_tools.codes_help import advice
 from latchkey_tools.wallet import (
     PREFIX,
-    Unsafe,
     Wallet,
     WalletError,
     claims_of,
-    end_of,
+    end_words,
     is_for,
+    lives,
     roles_of,
     systems_of,
 )
@@ -83,11 +84,13 @@ def create(
     Wallet().check_writable()  # what could not be kept is not made
     with show.usage():
         cloud = _cloud(slug, url, sim, remember)
-    token = cloud.create_permanent(system, permanent) if permanent else cloud.create(system, duration, device)
-    entry = _kept(token, name or permanent or device)
+    with _named_if_lost(cloud):
+        token = cloud.create_permanent(system, permanent) if permanent else cloud.create(system, duration, device)
+        entry = Wallet().add(token, name or permanent or device)
+    cloud.remember_key()
     if as_json:
         return show.data(_summary(entry))
-    show.say(f"{entry.name} is in the wallet: {_end_words(claims_of(token), time.time())}")
+    show.say(f"{entry.name} is in the wallet: {_ends(entry)}")
     if len(token) > 2048:
         show.say("it is over 2,048 bytes, which devices refuse; fewer roles make it shorter")
 
@@ -109,8 +112,8 @@ def list_(
     for e in entries:
         claims = claims_of(e.token) or {}
         systems, roles = ", ".join(systems_of(claims)), ", ".join(roles_of(claims))
-        cells = map(show.clean, (e.name, systems, roles, _end_words(claims, now), e.uuid[:8]))
-        table.add_row(*cells, style=None if _live(claims, now) else "dim")
+        cells = map(show.clean, (e.name, systems, roles, end_words(claims, now), e.uuid[:8]))
+        table.add_row(*cells, style=None if lives(claims, now) else "dim")
     show.console().print(table)
 
 
@@ -179,7 +182,7 @@ def import_(
         entry = Wallet().add(token, name)
         if as_json:
             return show.data(_summary(entry))
-        return show.say(f"{entry.name} is in the wallet: {_end_words(claims_of(token), time.time())}")
+        return show.say(f"{entry.name} is in the wallet: {_ends(entry)}")
     name, key_set = name or "default", _key_set(text)
     usable = judge.usable_keys(json.dumps(key_set).encode())
     Wallet().keep_keys(name, key_set)
@@ -200,13 +203,20 @@ def _cloud(slug, url, sim, remember):
     return cloud_api.Cloud(url, cloud_api.find_key(url, remember))
 
 
-def _kept(token, name):
-    """The Entry of a token that the cloud made; where it cannot be kept, its uuid is told, to revoke it by."""
+@contextlib.contextmanager
+def _named_if_lost(cloud):
+    """Whatever ends the block, a token that the cloud made in it is named: somebody has to revoke it."""
     try:
-        return Wallet().add(token, name)
-    except (OSError, WalletError, Unsafe) as problem:
-        uuid = claims_of(token)["jti"]
-        raise WalletError(f"the token {uuid} was made and is lost ({problem}); revoke it in the cloud") from None
+        yield
+    except Exception as problem:
+        if cloud.made() is None:
+            raise
+        words = f"the token {cloud.made()} was made and is lost ({problems.words(problem)}); revoke it in the cloud"
+        raise WalletError(words) from None
+    except BaseException:
+        if cloud.made() is not None:
+            show.say(f"the token {cloud.made()} was made; if it is not in the wallet, revoke it in the cloud")
+        raise
 
 
 def _ask_for_token():
@@ -230,16 +240,8 @@ def _hand_out(entry, out):
         show.say(f"{entry.name} is in {out}")
 
 
-def _live(claims, now_unix_s):
-    end = end_of(claims)
-    return end is None or end > now_unix_s
-
-
-def _end_words(claims, now_unix_s):
-    end = end_of(claims)
-    if end is None:
-        return "never ends"
-    return f"{'ends' if end > now_unix_s else 'ended'} {show.when(end, now_unix_s)}"
+def _ends(entry):
+    return end_words(claims_of(entry.token), time.time())
 
 
 def _summary(entry):
@@ -250,7 +252,7 @@ def _summary(entry):
         "name": entry.name,
         "systems": systems_of(claims),
         "roles": roles_of(claims),
-        "exp_unix_s": end_of(claims),
+        "exp_unix_s": claims.get("exp"),  # as the token has it: null is without an end
         "added_unix_s": entry.added_unix_s,
     }
 
@@ -303,7 +305,7 @@ def _subject(claims):
 def _time_words(value, now):
     if value is None:
         return None
-    return show.moment(value, now) if type(value) is int else "not a time"
+    return show.moment(value, now) if shapes.time(value) else "not a time"
 
 
 def _print_verdict(verdict, key_sets):

@@ -8,20 +8,21 @@ import asyncio
 import json
 import os
 import re
-import uuid
 from collections import namedtuple
 
 import httpx
 
-from latchkey_tools import ask, show
+from latchkey_tools import ask, pasted, show
 from latchkey_tools.sim import timespan
-from latchkey_tools.wallet import claims_of, holds_token, is_for
+from latchkey_tools.wallet import claims_of, holds_token, is_for, uuid_in
 
 KEY_VARIABLE = "LATCHKEY_CLOUD_KEY"
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.I)
 _MAX_ANSWER = 64 * 1024
 # For a whole call, however slowly its answer comes.
 _WITHIN_S = 20
+# What was asked for may have been done, though nobody saw the answer.
+_PERHAPS = "a token may have been made all the same: look for it among the System's tokens in the cloud"
 # So many characters of the key in a row give it away.
 _TELLING = 8
 
@@ -67,68 +68,84 @@ class Cloud:
     def __init__(self, url, key):
         self.url = checked_endpoint(url)
         self._key = key
+        self._said = bytearray()
+
+    def made(self):
+        """The uuid of the token that the newest answer shows to be made, whatever else it says; or None."""
+        return uuid_in(bytes(self._said))
+
+    def remember_key(self):
+        """Into the keyring, if that was asked for: once the cloud has taken it."""
+        if self._key.keep:
+            _into_keyring(_host(self.url), self._key.text)
 
     def create(self, system_uuid, duration, device):
         """The text of a token that ends after ``duration`` (1D, P1D, PT1H or seconds)."""
         timespan.parse_s(duration)
         span = duration if duration.isdigit() else _text(duration)
-        arguments = f"systemUuid: {_text(_uuid(system_uuid))}, requestedDevice: {_text(device)}, duration: {span}"
+        arguments = f"systemUuid: {_text(system_uuid)}, requestedDevice: {_text(device)}, duration: {span}"
         return self._make("createLocalApiToken", arguments, system_uuid)
 
     def create_permanent(self, system_uuid, name):
         """The text of a token without an end."""
-        arguments = f"systemUuid: {_text(_uuid(system_uuid))}, name: {_text(name)}"
+        arguments = f"systemUuid: {_text(system_uuid)}, name: {_text(name)}"
         return self._make("createPermanentLocalApiToken", arguments, system_uuid)
 
     def _make(self, mutation, arguments, system_uuid):
-        answer = self._post(f"mutation {{ {mutation}({arguments}) {{ jwt uuid }} }}")
-        try:
-            token = answer["data"][mutation]["jwt"]
-            claims = claims_of(token) or {}
-        except (KeyError, TypeError, AttributeError):
-            raise CloudRefusal(f"{self.url} answered without a token; is it DRIVR's GraphQL API?") from None
-        if self._key.keep:
-            _into_keyring(_host(self.url), self._key.text)
-        if not is_for(claims, system_uuid):
+        status = self._post(f"mutation {{ {mutation}({arguments}) {{ jwt uuid }} }}")
+        answer, errors = self._read(status)
+        token = _jwt(answer, mutation)
+        if token is None:
+            raise CloudRefusal(self._without_token(status, errors))
+        if not is_for(claims_of(token) or {}, system_uuid):
             raise CloudRefusal("the cloud's answer is no token for this System; nothing was kept")
+        if errors:
+            show.say("the cloud made the token, and says: " + self._fit_to_show("; ".join(errors)))
         return token
 
     def _post(self, query):
+        """The status; the body is in ``_said``, as much of it as came."""
+        self._said.clear()
         try:
-            return self._judged(*asyncio.run(self._exchange(query)))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return asyncio.run(self._exchange(query))
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.InvalidURL) as error:
             words = f"{self.url} does not answer ({type(error).__name__}); is this machine online?"
             raise CloudRefusal(words) from None
+        except httpx.HTTPError as error:
+            raise CloudRefusal(f"{self.url} broke off ({type(error).__name__}); {_PERHAPS}") from None
         except TimeoutError:
-            raise CloudRefusal(f"{self.url} gave no whole answer in {_WITHIN_S} s; try again") from None
+            raise CloudRefusal(f"{self.url} gave no whole answer in {_WITHIN_S} s; {_PERHAPS}") from None
+        except KeyboardInterrupt:
+            show.say(_PERHAPS)
+            raise
 
     async def _exchange(self, query):
-        """(status, body); one deadline over everything, as an answer may drip."""
+        """The status; one deadline over everything, as an answer may drip."""
         headers = {"Authorization": f"Bearer {self._key.text}"}
         local = self.url.startswith("http://")
         async with asyncio.timeout(_WITHIN_S), httpx.AsyncClient(timeout=_WITHIN_S, trust_env=not local) as client:
             async with client.stream("POST", self.url, json={"query": query}, headers=headers) as response:
-                return response.status_code, await self._body(response)
+                async for chunk in response.aiter_bytes():
+                    self._said += chunk
+                    if len(self._said) > _MAX_ANSWER:
+                        raise CloudRefusal(f"{self.url} answers far too much; is it DRIVR's GraphQL API?")
+                return response.status_code
 
-    async def _body(self, response):
-        body = b""
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > _MAX_ANSWER:
-                raise CloudRefusal(f"{self.url} answers far too much; is it DRIVR's GraphQL API?")
-        return body
-
-    def _judged(self, status, body):
+    def _read(self, status):
+        """(answer, texts of its errors)."""
         if status in (401, 403):
             raise CloudRefusal(self._unwanted(status))
         try:
-            answer = json.loads(body)
-            errors = [str(e.get("message", "an error")) for e in answer.get("errors") or ()]
+            answer = json.loads(bytes(self._said))
+            return answer, [str(e.get("message", "an error")) for e in answer.get("errors") or ()]
         except (ValueError, AttributeError, TypeError, RecursionError):
-            raise CloudRefusal(f"{self.url} answered {status}, and no JSON; is it DRIVR's GraphQL API?") from None
-        if errors or status != 200:
-            raise CloudRefusal("the cloud refuses: " + self._fit_to_show("; ".join(errors) or f"status {status}"))
-        return answer
+            todo = _PERHAPS if status >= 500 else "is it DRIVR's GraphQL API?"
+            raise CloudRefusal(f"{self.url} answered {status}, and no JSON; {todo}") from None
+
+    def _without_token(self, status, errors):
+        if not errors and status == 200:
+            return f"{self.url} answered without a token; is it DRIVR's GraphQL API?"
+        return "the cloud refuses: " + self._fit_to_show("; ".join(errors) or f"status {status}")
 
     def _unwanted(self, status):
         words = f"the cloud does not take the API key {self._key.source} ({status})"
@@ -150,14 +167,14 @@ class Cloud:
 def find_key(url, remember=False):
     """The Key for an endpoint: environment, keyring, prompt; ``remember``: a typed one is kept once it was taken."""
     host = _host(checked_endpoint(url))
-    given = os.environ.get(KEY_VARIABLE, "").strip()
+    given = pasted.bare(os.environ.get(KEY_VARIABLE, ""))
     if given:
         return _checked(Key(given, f"in {KEY_VARIABLE}"))
     kept = _from_keyring(host)
     if kept:
         return Key(kept, f"in the keyring (latchkey, {host})", kept=True)
     without = f"no API key: set {KEY_VARIABLE}, or run this at a terminal to be asked for it"
-    typed = ask.secret(f"API key of {host}", without).strip()
+    typed = pasted.bare(ask.secret(f"API key of {host}", without))
     return _checked(Key(typed, "that was typed", keep=remember))
 
 
@@ -201,13 +218,15 @@ def _out_of_keyring(host):
         show.say(f"the keyring does not let go of the key of {host} ({type(error).__name__}); take it out by hand")
 
 
+def _jwt(answer, mutation):
+    """The text of the token in an answer, or None."""
+    try:
+        token = answer["data"][mutation]["jwt"]
+    except (KeyError, TypeError):
+        return None
+    return token if isinstance(token, str) else None
+
+
 def _text(value):
     """A GraphQL string (October 2021, 2.9.4); JSON's escapes are among its own."""
     return json.dumps(value, ensure_ascii=False)
-
-
-def _uuid(text):
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        raise ValueError(f"{show.plain(text)[:80]} is not a System UUID") from None

@@ -6,10 +6,10 @@
 import time
 from collections import namedtuple
 
-from latchkey_tools import access, judge, pairing, show
+from latchkey_tools import access, judge, pairing, shapes, show
 from latchkey_tools.codes_help import advice, link_advice
 from latchkey_tools.device_api import ACCESS_POINTS, Device, Refusal, Unreachable, todo_of
-from latchkey_tools.wallet import Wallet, WalletError, claims_of
+from latchkey_tools.wallet import Wallet, WalletError, claims_of, lives
 
 LINKS = ("reachable", "TLS", "provisioned", "clock", "keys", "token", "roles", "application", "network", "cloud link")
 OK, WEAK, BROKEN, UNSEEN = "ok", "weak", "broken", "not seen"
@@ -100,7 +100,9 @@ class Examination:
 
     def _admitted(self, label, grant):
         end = grant.get("exp_unix_s")
-        if end is not None and end + SKEW_S <= self._now:
+        if "exp_unix_s" not in grant:
+            self._note("token", OK, f"{label}: opens")
+        elif end is not None and end + SKEW_S <= self._now:
             words = f"{label}: opens, though it ended {show.when(end, self._now)} by this machine's clock"
             self._note("token", WEAK, words, _CLOCKS)
         else:
@@ -130,11 +132,10 @@ class Examination:
 
     def _begun(self, token):
         start = (claims_of(token) or {}).get("nbf")
-        return not isinstance(start, int) or start <= self._now
+        return not shapes.time(start) or start <= self._now
 
     def _lives(self, token):
-        end = (claims_of(token) or {}).get("exp")
-        return not isinstance(end, int) or end > self._now + SKEW_S
+        return lives(claims_of(token) or {}, self._now + SKEW_S)
 
     def _blame(self, refusal):
         if refusal.status:

@@ -16,7 +16,7 @@ from collections import namedtuple
 from latchkey_tools import access, judge, show
 from latchkey_tools.codes_help import pairing_advice
 from latchkey_tools.device_api import Device, Refusal, Unreachable, local_name, parse_host, sources
-from latchkey_tools.wallet import Wallet, WalletError, claims_of, end_of
+from latchkey_tools.wallet import Wallet, WalletError, claims_of, end_words
 
 EVERY_S = 2
 # So long may a joining device be silent before the person is told to look at the networks.
@@ -61,8 +61,7 @@ def _require_configure(device, here):
 def checked_here(token, now_unix_s=None):
     """What this machine can say of a token by itself, in words."""
     now = time.time() if now_unix_s is None else now_unix_s
-    end = end_of(claims_of(token) or {})
-    ends = "never ends" if end is None else f"{'ends' if end > now else 'ended'} {show.when(end, now)}"
+    ends = end_words(claims_of(token) or {}, now)
     try:
         verdict = judge.judge(token, Wallet().key_sets())
     except WalletError:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import platformdirs
 
-from latchkey_tools import uuids
+from latchkey_tools import shapes, show, uuids
 from latchkey_tools.pki import write_private
 
 FILE_NAME = "wallet.json"
@@ -24,6 +24,7 @@ PREFIX = "CLOUD-"
 _FORM = re.compile(r"CLOUD-[\w-]+\.[\w-]+\.[\w-]*", re.A)
 # Every place where a token's header may begin: base64url of `{` and what JSON has after it.
 _HEADER = re.compile(r"(?=(e[yw][\w-]{6,700})\.[\w-])", re.A)
+_NAMED = re.compile(r'"uuid"\s*:\s*"([0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12})"', re.A | re.I)
 _BEGINNING = re.compile(r"CLOUD-ey[\w-]{6}", re.A | re.I)
 _EMPTY = {"version": 1, "tokens": [], "key_sets": {}}
 
@@ -176,10 +177,31 @@ def roles_of(claims):
     return [str(r.get("name") or r.get("uuid")) for r in named]
 
 
-def end_of(claims):
-    """``exp`` in Unix seconds, None for a token without an end."""
-    exp = claims.get("exp")
-    return exp if type(exp) is int else None
+def lives(claims, now_unix_s):
+    """Whether a token has not ended; one whose end is not a time is refused by devices."""
+    end = claims.get("exp")
+    return end is None or shapes.time(end) and end > now_unix_s
+
+
+def end_words(claims, now_unix_s):
+    """ "ends in 3 hours", "ended 2 days ago"; "never ends" only of a token that says so."""
+    end = claims.get("exp")
+    if end is None:
+        return "never ends"
+    if not shapes.time(end):
+        return "has an end that is not a time"
+    return f"{'ends' if end > now_unix_s else 'ended'} {show.when(end, now_unix_s)}"
+
+
+def uuid_in(answer):
+    """The uuid of the token in a GraphQL answer (bytes), also in one that is cut off or has errors beside it; or None.
+    """
+    text = answer.decode("utf-8", "replace")
+    with contextlib.suppress(ValueError, AttributeError, RecursionError):
+        text = json.dumps(json.loads(text).get("data"))
+    made = [claims_of(token) for token in _FORM.findall(text)]
+    named = [claims["jti"] for claims in made if claims] + _NAMED.findall(text)
+    return uuids.canonical(named[0]) if named else None
 
 
 def _decoded(segment):
@@ -212,8 +234,8 @@ def _is_entry(kept):
 
 
 def _rank(claims, now_unix_s):
-    end, made = end_of(claims), claims.get("iat")
-    return end is None or end > now_unix_s, made if type(made) is int else 0
+    made = claims.get("iat")
+    return lives(claims, now_unix_s), made if type(made) is int else 0
 
 
 def _free_name(name, others):

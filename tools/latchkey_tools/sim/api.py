@@ -155,10 +155,11 @@ def _asked(action, *args):
 
 
 def _scalars():
-    spans, uuids = ScalarType("Timespan"), ScalarType("UUID")
+    spans, whole, beginnings = ScalarType("Timespan"), ScalarType("UUID"), ScalarType("Beginning")
     spans.set_value_parser(timespan.parse_s)
-    uuids.set_value_parser(_parse_uuid)
-    return spans, uuids
+    whole.set_value_parser(_parse_uuid)
+    beginnings.set_value_parser(str)
+    return spans, whole, beginnings
 
 
 def _parse_uuid(value):

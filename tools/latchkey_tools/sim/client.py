@@ -22,10 +22,10 @@ CREATE = """mutation LApiToken($systemUuid: UUID!, $requestedDevice: String!, $d
 CREATE_PERMANENT = """mutation createPermanentLocalApiTokenPermanent($systemUuid: UUID!, $name: String!) {
   createPermanentLocalApiToken(systemUuid: $systemUuid, name: $name) { jwt uuid }
 }"""
-EXTEND = """mutation($uuid: UUID!, $duration: Timespan!) {
+EXTEND = """mutation($uuid: Beginning!, $duration: Timespan!) {
   extendLocalApiToken(uuid: $uuid, duration: $duration) { jwt uuid }
 }"""
-REVOKE = """mutation($uuid: UUID!, $how: Revocation!, $status: String!) {
+REVOKE = """mutation($uuid: Beginning!, $how: Revocation!, $status: String!) {
   revokeLocalApiToken(uuid: $uuid, how: $how, status: $status) { uuid }
 }"""
 SET_TOKEN_ROLES = "mutation($u: UUID!, $r: [RoleInput!]!) { setTokenRoles(uuid: $u, roles: $r) { uuid } }"
@@ -85,8 +85,9 @@ class Client:
         return Token(**data["createPermanentLocalApiToken"])
 
     def revoke(self, uuid, leave=False, status="DEACTIVATED"):
-        """Revoke by ``status``, or by leaving the list."""
-        self.graphql(REVOKE, uuid=uuid, how="LEAVE" if leave else "STATUS", status=status)
+        """Revoke by ``status``, or by leaving the list; returns the whole uuid of what may be its beginning."""
+        answer = self.graphql(REVOKE, uuid=uuid, how="LEAVE" if leave else "STATUS", status=status)
+        return answer["revokeLocalApiToken"]["uuid"]
 
     def extend(self, uuid, duration):
         return Token(**self.graphql(EXTEND, uuid=uuid, duration=duration)["extendLocalApiToken"])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import rsa
 
-from latchkey_tools import pki
+from latchkey_tools import pki, uuids
 from latchkey_tools.sim import signing
 
 ACTIVATED = "ACTIVATED"
@@ -48,7 +48,7 @@ class Cloud:
             raise CloudError(f"{self.path} belongs to slug {self._data['slug']}; give another folder or that slug")
         if issuer:
             self._data["issuer"] = issuer
-        self._keys = [(kid, rsa.PrivateKey.load_pkcs1(pem.encode())) for kid, pem in self._data["keys"]]
+        self._load_keys()
         if not read_only:
             self.save()
 
@@ -75,7 +75,7 @@ class Cloud:
 
     def add_system(self, system_uuid):
         """Know a System, so that its list is published even while it is empty."""
-        if system_uuid not in self._data["systems"]:
+        if system_uuid not in self.systems:
             self._data["systems"].append(system_uuid)
             self.save()
 
@@ -94,7 +94,8 @@ class Cloud:
         record["token"] = self._sign(record, **overrides)
         record["updated"] = record["created"] + max(0.0, self.clock() - now)
         self._data["tokens"].append(record)
-        self.add_system(system_uuid)
+        if system_uuid not in self.systems:
+            self._data["systems"].append(system_uuid)
         self.save()
         return record
 
@@ -148,11 +149,14 @@ class Cloud:
         self.save()
         return sorted({r["systemUuid"] for r in gone})
 
-    def find(self, token_uuid):
-        for record in self._data["tokens"]:
-            if record["uuid"] == token_uuid:
-                return record
-        raise CloudError(f"no token {token_uuid}; it may have been revoked by leaving, or have expired")
+    def find(self, word):
+        """The record of the token with that UUID, or whose UUID begins so."""
+        found = [record for record in self._data["tokens"] if uuids.begins(record["uuid"], word)]
+        if len(found) > 1:
+            raise CloudError(f"{len(found)} tokens begin with {word[:80]}; write more of the uuid")
+        if not found:
+            raise CloudError(f"no token {word[:80]}; it may have been revoked by leaving, or have expired")
+        return found[0]
 
     def tokens(self, system_uuid):
         """Records as in the list message, newest first."""
@@ -193,9 +197,18 @@ class Cloud:
         return signing.token(claims, self._keys[0][1], algorithm or self.settings["algorithm"], header)
 
     def save(self):
+        """OSError where it cannot be written. Then nothing has changed: what is answered as failed made no token."""
         part = self.path.with_suffix(".part")
-        pki.write_private(part, json.dumps(self._data, indent=1).encode())
-        os.replace(part, self.path)
+        try:
+            pki.write_private(part, json.dumps(self._data, indent=1).encode())
+            os.replace(part, self.path)
+        except OSError:
+            self._data = self._load() or self._data
+            self._load_keys()
+            raise
+
+    def _load_keys(self):
+        self._keys = [(kid, rsa.PrivateKey.load_pkcs1(pem.encode())) for kid, pem in self._data["keys"]]
 
     def _sign(self, record):
         end = None if record["end"] is None else int(record["end"])

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import uvicorn
 
-from latchkey_tools import children, pki, sole
+from latchkey_tools import children, pki, sole, uuids
 from latchkey_tools.sim.cloud import Cloud, CloudError
 from latchkey_tools.sim.publisher import Publisher, Refused, parse_broker
 
@@ -122,7 +122,7 @@ def main():
         parser.add_argument(f"--{name}", required=True)
     for name in ("ca", "cert", "key", "issuer", "algorithm"):
         parser.add_argument(f"--{name}")
-    parser.add_argument("--system", action="append", default=[])
+    parser.add_argument("--system", action="append", default=[], type=uuids.canonical)
     parser.add_argument("--port", type=int, default=0)
     try:
         asyncio.run(_serve_as_child(parser.parse_args()))
