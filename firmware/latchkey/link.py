@@ -7,8 +7,10 @@ A reason is a stable short word; docs/cloud.md has the table. Does not touch a s
 
 import errno
 
-from . import limits, uuids
+from . import certdates, limits, uuids
 from .errors import LatchkeyError
+
+_NO_END = limits.const(0xFFFFFFFF)
 
 
 class LinkError(LatchkeyError):
@@ -63,11 +65,18 @@ class Settings:
         self.credentials = _three(credentials)
         self.trial_credentials = trial_credentials and _three(trial_credentials)
         self.floor_unix_s = floor_unix_s
+        # With a later clock no handshake can succeed, so no time server is believed to say more.
+        self.latest_unix_s = max([_end_unix_s(one) for one in (self.credentials, self.trial_credentials) if one])
         self.dev = config["dev"]
 
 
 def _three(credentials):
     return credentials["ca_der"], credentials["cert_der"], credentials["key_der"]
+
+
+def _end_unix_s(credentials):
+    """When the CA's certificate or the client's ends; a certificate without a readable end never does."""
+    return min([certdates.not_after(der) or _NO_END for der in credentials[:2]])
 
 
 def connect_reason(number):

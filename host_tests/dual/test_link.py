@@ -13,7 +13,18 @@ SYSTEM = "792B6149-1daa-488f-b07a-f684503b0586"
 DER = {"ca_der": b"1", "cert_der": b"2", "key_der": b"3"}
 
 
-def settings(**more):
+SOON, LATER = 1798761600, 2429913600
+
+
+def der_until(text):
+    """As much of a certificate as has its dates."""
+    dates = b"\x17\x0d250101000000Z\x17\x0d" + text.encode()
+    body = bytes(6) + b"\x30" + bytes((len(dates),)) + dates
+    body = b"\x30" + bytes((len(body),)) + body
+    return b"\x30" + bytes((len(body),)) + body
+
+
+def settings(held=DER, trial=None, **more):
     config = {
         "system_uuid": SYSTEM,
         "slug": "company-example",
@@ -21,10 +32,24 @@ def settings(**more):
         "dev": False,
     }
     config.update(more)
-    return link.Settings(config, DER, 5)
+    return link.Settings(config, held, 5, trial)
 
 
 class TestSettings(unittest.TestCase):
+    def test_no_time_after_the_end_of_the_first_certificate_is_believed(self):
+        self.assertEqual(settings().latest_unix_s, 0xFFFFFFFF)
+        soon, later = der_until("270101000000Z"), der_until("470101000000Z")
+        for ca, own, trial, end in (
+            (soon, later, None, SOON),
+            (later, soon, None, SOON),
+            (later, soon, later, LATER),
+            (soon, later, later, SOON),
+            (b"?", soon, None, SOON),
+        ):
+            held = {"ca_der": ca, "cert_der": own, "key_der": b""}
+            tried = trial and dict(held, cert_der=trial)
+            self.assertEqual(settings(held, tried).latest_unix_s, end)
+
     def test_topics_and_client_id_hold_the_system_in_lower_case(self):
         made = settings()
         self.assertEqual(made.client_id, SYSTEM.lower().encode())

@@ -3,11 +3,14 @@
 import unittest
 
 from fake_clock import FakeClock
+from fake_link import Noting
 
+from latchkey.hw import ntp
 from latchkey.hw.keeper import Keeper
-from latchkey.link import Timing
+from latchkey.link import LinkError, Timing
 
 DAY_S = 86400
+NOW = 1800000000
 
 
 class Clock(FakeClock):
@@ -35,7 +38,7 @@ class Settings:
     trial_credentials = None
     credentials = (b"", b"", b"")
     system_uuid16 = bytes(16)
-    floor_unix_s = 0
+    floor_unix_s, latest_unix_s = NOW, NOW + 400 * DAY_S
     dev = False
     ntp_hosts = ()
     topics = (b"a", b"b")
@@ -78,6 +81,75 @@ class ALink(unittest.TestCase):
         for _ in range(10):
             keeper.turn(200)
         self.assertEqual(keeper.tries, 2)
+
+
+class Handshaking(Keeper):
+    """Connects if the clock is right; ``answers``: what each time server says, ``asked``: in which order."""
+
+    def __init__(self, clock, answers, code="cert_expired"):
+        class settings(Settings):
+            ntp_hosts = tuple(answers)
+
+        self.told, self.code = [], code
+        Keeper.__init__(self, settings, Radio(), clock, Timing(), self.told.append, lambda _message: True, lambda: None)
+
+    def _open(self):
+        if abs(self._clock.unix_s() - NOW) > DAY_S:
+            raise LinkError(self.code)
+        self._transport = Noting(("peer_certificate", "close"), peer_certificate=None)
+        return Quiet(self._clock)
+
+    def _subscribe(self):
+        self._set("online", "")
+
+
+class TimeServers(unittest.TestCase):
+    def setUp(self):
+        self.clock, self.asked, self.ask_one = Clock(), [], ntp._ask_one
+
+    def tearDown(self):
+        ntp._ask_one = self.ask_one
+
+    def keeper(self, code="cert_expired", **answers):
+        def ask_one(host, _clock, _timing, _alive):
+            self.asked.append(host)
+            return answers[host]
+
+        ntp._ask_one = ask_one
+        return Handshaking(self.clock, sorted(answers), code)
+
+    def test_an_answer_that_cannot_be_is_passed_over_for_the_next_server_s(self):
+        for wrong in (NOW - 1, NOW + 400 * DAY_S + 1, 0, 0xFFFFFFFF, None):
+            self.clock.set_unix_s(NOW)
+            keeper = self.keeper(a=wrong, b=NOW + 5)
+            keeper.turn(0)
+            self.assertIn(("time", NOW + 5, "ntp"), keeper.told, wrong)
+
+    def test_no_server_that_can_be_right_leaves_the_clock_at_the_floor(self):
+        keeper = self.keeper(a=NOW + 500 * DAY_S)
+        keeper.turn(0)
+        self.assertTrue(0 <= self.clock.unix_s() - NOW < 10)
+        self.assertEqual([m[0] for m in keeper.told], ["tls"])
+
+    def test_one_that_dates_refute_is_not_asked_first_again(self):
+        for code, reason in (
+            ("cert_expired", "clock_doubted"),
+            ("cert_not_yet_valid", "clock_doubted"),
+            ("tls_failed", "tls_failed"),
+        ):
+            self.asked.clear()
+            keeper = self.keeper(code, a=NOW + 300 * DAY_S, b=NOW + 5)
+            keeper.turn(0)
+            self.assertEqual(keeper._state, ("waiting", reason, None))
+            for _ in range(10):
+                keeper.turn(200)
+            self.assertEqual((self.asked, keeper._state[0]), (["a", "b"], "online"))
+
+    def test_a_certificate_that_is_too_old_by_the_floor_itself_is_too_old(self):
+        keeper = self.keeper(a=None)
+        keeper._settings.floor_unix_s = NOW + 2 * DAY_S
+        keeper.turn(0)
+        self.assertEqual(keeper._state, ("waiting", "cert_expired", None))
 
 
 if __name__ == "__main__":

@@ -33,14 +33,15 @@ def peace(peer):
 def answer(question, unix_s, first=0x24, stratum=2, echo=True):
     """An SNTP packet: RFC 4330 section 4."""
     stamp = question[40:48] if echo else b"another!"
-    return struct.pack("!BB22s8s8sII", first, stratum, bytes(22), stamp, bytes(8), int(unix_s) + UNIX_TO_NTP, 0)
+    seconds = (int(unix_s) + UNIX_TO_NTP) % (1 << 32)
+    return struct.pack("!BB22s8s8sII", first, stratum, bytes(22), stamp, bytes(8), seconds, 0)
 
 
 @contextlib.contextmanager
-def time_server(reply):
-    """Port of a UDP server that sends each packet of ``reply(question)``."""
+def time_server(reply, host="127.0.0.1", port=0):
+    """Port of a UDP server on ``host`` that sends each packet of ``reply(question)``."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
+        sock.bind((host, port))
         sock.settimeout(0.1)
         stop = threading.Event()
 
@@ -94,8 +95,18 @@ def test_without_ntp_the_clock_stands_at_the_floor_and_is_not_trusted(made, inte
         lambda q: [answer(q, time.time())[:47]],
         lambda q: [b"", b"x" * 90],
         lambda q: [answer(q, 1500000000)],
+        lambda q: [answer(q, time.time() + 30 * 365 * 86400)],
     ],
-    ids=["another stamp", "clock unsynchronised", "a client", "kiss of death", "short", "noise", "before the floor"],
+    ids=[
+        "another stamp",
+        "clock unsynchronised",
+        "a client",
+        "kiss of death",
+        "short",
+        "noise",
+        "before the floor",
+        "no certificate lives",
+    ],
 )
 def test_an_ntp_answer_that_is_none_sets_nothing(made, forged):
     start = int(time.time()) - 86400
@@ -111,3 +122,14 @@ def test_noise_before_the_answer_does_not_hide_it(made):
         with unset_desk("micropython", made, broker, port) as desk:
             desk.wait_for("online")
             assert desk.told()["seen"]["time"] == 1
+
+
+@pytest.mark.parametrize("wrong_s", [-7 * 86400, 30 * 365 * 86400], ids=["before the floor", "no certificate lives"])
+def test_a_time_server_that_is_wrong_does_not_hide_the_next(made, interpreter, wrong_s):
+    with hostile(made, peace) as broker, time_server(lambda q: [answer(q, time.time() + wrong_s)]) as port:
+        with time_server(lambda q: [answer(q, time.time())], "127.0.0.2", port):
+            options = {"floor": int(time.time()) - 86400, "ntp": ["127.0.0.1", "127.0.0.2"]}
+            with unset_desk(interpreter, made, broker, port, **options) as desk:
+                desk.wait_for("online")
+                floor = until(lambda: desk.told()["floor"])
+                assert floor["trusted"] and abs(floor["clock_unix_s"] - time.time()) < 3

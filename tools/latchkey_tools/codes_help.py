@@ -86,6 +86,10 @@ REASONS = {
         "the same, but nobody has set this device's clock",
         "name a time server (`ntp`), or set the time over the wire",
     ),
+    "clock_doubted": (
+        "by this device's clock the broker's certificate is out of date, but no handshake has confirmed the clock",
+        "name a good time server (`ntp`), or set the time over the wire; if the clock is right, renew the certificate",
+    ),
     "cert_refused": ("the broker refuses this device's certificate", "see `cert_not_after`; renew the certificate"),
     "closed_early": (
         "the broker closed before it answered: most often it refuses the certificate without a word",

@@ -17,6 +17,9 @@ from .transport import Transport, context
 
 _TOPIC_WORDS = ("jwks", "localApiTokens")
 _NTP_AGAIN_MS = 6 * 3600 * 1000
+# Dates were wrong, or may have been: chips leave out mbedTLS's texts.
+_DATES = ("cert_expired", "cert_not_yet_valid")
+_TIME_DOUBTS = _DATES + ("tls_failed",)
 # A broker that restarts may close early too, but not every time.
 _EARLY_ENDS = 3
 _TRIAL_ENDS = ("cert_refused", "credentials_bad", "broker_refused", "subscription_refused")
@@ -50,6 +53,7 @@ class Keeper:
         self._pause_ms = 0
         self._refused = None
         self._synced_ms = None
+        self._first_server = 0
         self._early = 0
         self._checked = False
         self._state = self._told = None
@@ -161,8 +165,10 @@ class Keeper:
         if self._checked and 0 <= self._clock.ticks_diff_ms(self._clock.ticks_ms(), self._synced_ms) < _NTP_AGAIN_MS:
             return
         hosts = self._radio.ntp_hosts() + self._settings.ntp_hosts
-        unix_s = ntp.ask(hosts, self._clock, self._timing, self._alive_on_air)
-        if unix_s is not None and self._believable(unix_s):
+        first = self._first_server % max(len(hosts), 1)
+        hosts = hosts[first:] + hosts[:first]
+        unix_s = ntp.ask(hosts, self._clock, self._timing, self._alive_on_air, self._believable)
+        if unix_s is not None:
             self._synced_ms = self._clock.ticks_ms()
             self._clock.set_unix_s(unix_s)
             self._put(("time", unix_s, "ntp"))
@@ -171,7 +177,7 @@ class Keeper:
         # Once TLS has checked the clock the floor follows it, so an unchecked answer may then only correct its drift.
         if self._checked:
             return abs(unix_s - self._clock.unix_s()) <= limits.CLOCK_AHEAD_S
-        return unix_s >= self._settings.floor_unix_s
+        return self._settings.floor_unix_s <= unix_s <= self._settings.latest_unix_s
 
     def _lost(self, e):
         """Close, judge a trial, and pause."""
@@ -180,13 +186,22 @@ class Keeper:
             # Most often our certificate is not welcome and its alert was overtaken by the reset.
             code = "closed_early"
         self.close()
-        if code == "cert_not_yet_valid" and self._synced_ms is None and not self._clock.host_trusted:
-            code = "clock_unset"
+        if not self._checked and not self._clock.host_trusted:
+            code = self._doubt_time(code)
         if self._trial:
             self._judge_trial(code)
         self._since_ms = self._clock.ticks_ms()
         self._pause_ms = self._backoff.next_ms()
         self._set("waiting", code, e.detail)
+
+    def _doubt_time(self, code):
+        """``code`` of a failure while no handshake has checked the clock: another time server is asked first next
+        time, since the one that answers first may be wrong for ever."""
+        if code in _TIME_DOUBTS:
+            self._first_server += 1
+        if self._synced_ms is None:
+            return "clock_unset" if code == "cert_not_yet_valid" else code
+        return "clock_doubted" if code in _DATES else code
 
     def _judge_trial(self, code):
         late = False

@@ -12,14 +12,15 @@ _NTP_OF_1970 = 2208988800
 _PACKET = 48
 
 
-def ask(hosts, clock, timing, alive):
-    """Unix seconds from the first of ``hosts`` that answers, else None; LinkError from ``alive()`` passes."""
+def ask(hosts, clock, timing, alive, believable):
+    """Unix seconds from the first of ``hosts`` whose answer is ``believable(unix_s)``, else None; LinkError from
+    ``alive()`` passes."""
     for host in hosts:
         try:
             unix_s = _ask_one(host, clock, timing, alive)
         except (OSError, ValueError, IndexError):
             unix_s = None
-        if unix_s is not None:
+        if unix_s is not None and believable(unix_s):
             return unix_s
     return None
 
