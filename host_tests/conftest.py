@@ -1,10 +1,13 @@
 """Paths for the CPython run: the firmware, the fakes, the shims for modules CPython lacks, the desk's stand-ins.
 
-Also which tests were not run, and why; see needs.py.
+Also what holds for every test: programs that are missing (needs.py), devices that die (deaths.py), and Ctrl-C.
 """
 
+import signal
 import sys
 from pathlib import Path
+
+import pytest
 
 from latchkey_tools import umqtt
 
@@ -13,15 +16,38 @@ STANDINS = HERE.parent / "boards" / "desk" / "standins"
 for folder in (HERE, HERE / "shims", HERE / "fakes", STANDINS, HERE.parent / "firmware", umqtt.fetch()):
     sys.path.insert(0, str(folder))
 
-import needs  # noqa: E402  (found through the paths above)
+import deaths  # noqa: E402  (found through the paths above)
+import needs  # noqa: E402
+
+# A script's `make test &` starts us with SIGINT ignored, and every child would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+deaths.watch()
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs(program): runs only where this program is installed; see needs.py")
+    config.addinivalue_line("markers", "device_dies: the test kills a device's process on purpose; see deaths.py")
 
 
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item):
     needs.check(item)
+    return (yield from _mortal(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    return (yield from _mortal(item))
+
+
+def _mortal(item):
+    deaths.arm(item)
+    try:
+        result = yield
+        deaths.check()
+    finally:
+        deaths.arm(None)
+    return result
 
 
 def pytest_terminal_summary(terminalreporter):

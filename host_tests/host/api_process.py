@@ -6,7 +6,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-from latchkey_tools import build
+from latchkey_tools import build, children
 from latchkey_tools.broker import free_port
 
 FAKES = Path(__file__).resolve().parent.parent / "fakes"
@@ -20,7 +20,7 @@ class ApiProcess:
         self.tls_port = free_port()
         words = [f"{name}={value}" for name, value in {"tls_port": self.tls_port, **options}.items()]
         firmware = build.compile_firmware()
-        self.process = subprocess.Popen(
+        self.process = children.spawn(
             [build.micropython(), "-X", f"heapsize={heapsize}", FAKES / "api_desk.py", str(self.port), *words],
             env={**os.environ, "MICROPYPATH": f".frozen:{firmware}:{FAKES}"},
             stdin=subprocess.PIPE,

@@ -67,7 +67,8 @@ def retained(node):
             await client.subscribe(KEY_TOPIC)
             async with asyncio.timeout(10):
                 async for message in client.messages:
-                    return message.payload
+                    if str(message.topic) == KEY_TOPIC:  # amqtt also sends those of other topics
+                        return message.payload
 
     return json.loads(asyncio.run(first()))
 

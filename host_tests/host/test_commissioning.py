@@ -245,6 +245,7 @@ def test_power_cycles_stand_for_the_button(cellar):
     assert cellar.desk.info()["state"] == "ready"
 
 
+@pytest.mark.device_dies
 def test_three_crashes_boot_a_safe_state_which_a_restart_leaves(cellar):
     cellar.unbox().pair()
     for _ in range(3):
@@ -276,6 +277,7 @@ def test_the_wire_sets_a_wrong_time_back_though_memory_outlives_the_reset(cellar
     cellar.until(200, lambda: cellar.call(CABLE, "GET", "/v1/state", token=cellar.other.jwt)[0])
 
 
+@pytest.mark.device_dies
 @pytest.mark.parametrize("cellar", [{"battery": True, "hurry": 40}], indirect=True, ids=["on battery"])
 def test_a_sensor_leaves_its_safe_state_by_sleeping(cellar):
     cellar.unbox()

@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+import terminals
 
 from latchkey_tools import build, desk, serialport
 
@@ -134,6 +135,7 @@ def test_ctrl_c_gives_the_prompt_and_ctrl_d_a_soft_reset_that_runs_main(board):
         os.close(port)
 
 
+@pytest.mark.device_dies
 def test_a_hardware_reset_and_a_crash_start_it_again_with_their_cause(board):
     before = board.starts
     os.kill(board.pid, signal.SIGSEGV)
@@ -219,9 +221,10 @@ def test_block_device_calls_allocate_nothing(tmp_path):
 def test_closing_leaves_no_process_and_no_serial_port(tree, tmp_path):
     board = desk.Desk(tmp_path / "d", tree=tree).power_on()
     pid, serial = board.pid, board.serial
+    assert serial in terminals.held()
     board.close()
     board.close()
-    assert not os.path.exists(f"/proc/{pid}") and not os.path.exists(serial)
+    assert not os.path.exists(f"/proc/{pid}") and serial not in terminals.held()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
@@ -274,6 +277,7 @@ DIES = "os.system('kill -SEGV $PPID')"
 WAITS = "os.system('kill -STOP $PPID')"
 
 
+@pytest.mark.device_dies
 @pytest.mark.parametrize("end", [DIES, WAITS], ids=["ends", "stops"])
 def test_an_interrupt_that_breaks_the_interpreter_still_gives_mpremote_its_prompt(board, monkeypatch, end):
     """As when the unix port meets Ctrl-C while it holds a lock: the process dies of it, or waits without end."""

@@ -77,13 +77,14 @@ def client(mqtt):
 
 
 def read(mqtt, topic, within_s=5):
-    """The message on a topic for one who subscribes now: (payload, retained)."""
+    """The message on a topic for who subscribes now: (payload, retained). amqtt sends other topics' too."""
 
     async def once():
         async with client(mqtt) as subscriber, asyncio.timeout(within_s):
             await subscriber.subscribe(topic)
             async for message in subscriber.messages:
-                return bytes(message.payload), message.retain
+                if str(message.topic) == topic:
+                    return bytes(message.payload), message.retain
 
     return asyncio.run(once())
 

@@ -124,6 +124,7 @@ def test_the_button_is_down_while_it_is_pressed(boards):
     assert ask(boards(air={"networks": []}, button=True))["down"] is False
 
 
+@pytest.mark.device_dies
 def test_the_note_outlives_resets_and_crashes_but_no_power_cut(boards):
     board = boards()
     ask(board, "/note/kept")

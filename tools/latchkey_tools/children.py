@@ -15,7 +15,11 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def die_with_parent():
-    """For ``preexec_fn``: the kernel kills this process when the thread that started it ends (Linux only)."""
+    """For ``preexec_fn``: the kernel kills this process when the thread that started it ends (Linux only).
+
+    Ctrl-C works in it also where we were started with SIGINT ignored, as by a script's `&`.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if _LIBC:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
