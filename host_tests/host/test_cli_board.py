@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from latchkey_tools import boards, desk, flash, overwire, pki
@@ -70,7 +71,8 @@ def in_use(port):
 def test_the_list_names_every_board():
     done = latchkey("list", "--json")
     found = json.loads(done.stdout)
-    assert [one["name"] for one in found["boards"]] == boards.names() and found["boards"][1]["arch"] == "xtensawin"
+    assert [one["name"] for one in found["boards"]] == boards.names()
+    assert {"desk x64", "esp32-bulb xtensawin"} <= {f"{one['name']} {one['arch']}" for one in found["boards"]}
     assert "esp32c3-bulb-rgb" in latchkey("list").stdout
 
 
@@ -116,14 +118,45 @@ def test_the_monitor_is_a_console_with_a_keyboard(deployed):
         os.write(ours, b"\x03")
         heard = expect(ours, b">>> ", heard)
         os.write(ours, b"print(6 * 7)\r")
-        expect(ours, b"42", heard)
+        heard = expect(ours, b"42", heard)
+        os.write(ours, b"import os\rfor n in (1, 2)")  # not entered
         os.write(ours, b"\x1d")
-        assert process.wait(10) == 0
+        expect(ours, b"at its prompt, so its program does not run: restarting it (as `latchkey board restart`", heard)
+        assert process.wait(30) == 0
     finally:
         process.kill()
         process.wait()
         os.close(ours)
-    deployed.restart()
+    assert deployed.wait_ready()
+
+
+def test_a_monitor_that_stopped_nothing_restarts_nothing(deployed):
+    deployed.wait_ready()
+    starts = deployed.starts
+    with pexpect.spawn(LATCHKEY[0], [*LATCHKEY[1:], "monitor", "--port", deployed.serial], 20) as monitor:
+        monitor.expect("Use Ctrl-]")
+        monitor.send("\x1d")
+        monitor.expect(pexpect.EOF)
+        assert b"prompt" not in monitor.before
+    assert deployed.starts == starts and deployed.wait_ready()
+
+
+def test_a_board_is_restarted_and_its_program_said_to_run_or_not(deployed, tmp_path):
+    starts = deployed.starts
+    done = latchkey("restart", "--port", deployed.serial)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"the board on {deployed.serial} has restarted, and its program runs\n"
+    assert deployed.starts > starts and deployed.wait_ready()
+    deployed.mpremote("exec", "print(6 * 7)")  # which leaves it stopped
+    assert json.loads(latchkey("restart", "--port", deployed.serial, "--json").stdout)["started"] is True
+    assert deployed.wait_ready()
+    for code, status, words in (("", 0, "has no program: put one"), ("import nothing", 1, "no module named 'nothing'\n")):
+        (tmp_path / f"tree{status}").mkdir()
+        (tmp_path / f"tree{status}" / "main.py").write_text(code)
+        with desk.Desk(tmp_path / f"desk{status}", tree=tmp_path / f"tree{status}") as board:
+            board.power_on(wait=False)
+            done = latchkey("restart", "--port", board.serial)
+            assert done.returncode == status and words in done.stdout + done.stderr, done
 
 
 @pytest.mark.parametrize("command", ["provision", "deploy", "selftest"])

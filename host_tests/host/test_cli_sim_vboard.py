@@ -14,6 +14,8 @@ import httpx
 import pytest
 from technician import Keyboard
 
+from latchkey_tools.broker import free_port
+
 SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
 LATCHKEY = [sys.executable, "-m", "latchkey_tools.cli"]
 
@@ -87,7 +89,8 @@ def test_what_was_done_is_told_as_data_and_no_file_is_replaced(running, tmp_path
 
 def test_a_second_simulator_over_the_same_state_is_refused(running):
     second = latchkey("sim", "run", "--folder", str(running))
-    assert second.returncode == 1 and "runs over" in second.stderr and "Traceback" not in second.stderr
+    assert second.returncode == 1 and second.stdout == ""
+    assert second.stderr == f"latchkey: a simulator runs over {running} already; stop it, or give another --folder\n"
 
 
 def test_a_port_that_is_taken_is_named(tmp_path):
@@ -96,6 +99,49 @@ def test_a_port_that_is_taken_is_named(tmp_path):
         done = latchkey("sim", "run", "--folder", str(tmp_path), "--port", port)
     assert done.returncode == 1 and f"port {port} cannot be used (Address already" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def started(folder, *options):
+    """A simulator with a broker of its own, and the broker's port."""
+    command = [*LATCHKEY, "sim", "run", "--folder", str(folder), "--broker-kind", "amqtt", *options]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    words = [process.stderr.readline() for _ in range(3)]
+    assert "GraphQL" in words[2], words
+    return process, int(re.search(r"mqtts://localhost:(\d+)", words[0])[1])
+
+
+def test_the_broker_keeps_its_port_over_all_runs(tmp_path):
+    ports = []
+    wanted = free_port()
+    for options in ([], [], ["--broker-port", str(wanted)], []):
+        process, port = started(tmp_path, *options)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=15)
+        ports.append(port)
+    assert ports[0] == ports[1] and ports[2:] == [wanted, wanted]
+    with socket.create_server(("127.0.0.1", wanted)):
+        done = latchkey("sim", "run", "--folder", str(tmp_path))
+    words = f"latchkey: port {wanted} is in use by another program: end that, or give another --broker-port\n"
+    assert (done.returncode, done.stderr) == (1, words)
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["run", "--ca", "ca.pem"], "--ca does nothing without --broker"),
+        (["run", "--user", "me"], "--user does nothing without --broker"),
+        (["run", "--cert", "c.pem", "--key", "k.pem"], "--cert does nothing without --broker"),
+        (["run", "--broker", "mqtts://a:1", "--cert", "c.pem"], "--cert does nothing without --key"),
+        (["run", "--broker", "mqtts://a:1", "--broker-port", "5"], "--broker-port does nothing beside --broker"),
+        (["run", "--broker", "mqtts://a:1", "--broker-kind", "amqtt"], "--broker-kind does nothing beside --broker"),
+        (["create", SYSTEM, "--permanent", "a", "--duration", "1D"], "--duration does nothing beside --permanent"),
+        (["create", SYSTEM, "--permanent", "a", "--device", "b"], "--device does nothing beside --permanent"),
+        (["revoke", SYSTEM, "--leave", "--status", "GONE"], "--status does nothing beside --leave"),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(tmp_path, arguments, words):
+    done = Keyboard(tmp_path, LATCHKEY_SIM=str(tmp_path / "none")).run("sim", *arguments)
+    assert done.status == 2 and words in done.err, done.err
 
 
 def test_failures_are_one_line_that_says_what_to_do(tmp_path):
@@ -135,7 +181,7 @@ def test_a_vboard_shows_its_port_takes_commands_and_leaves_nothing_at_ctrl_c():
     serial, url, log = (line.split(":", 1)[1].strip() for line in lines[:3])
     assert httpx.get(url + "/v1/info", trust_env=False).json()["state"] == "unprovisioned"
     assert os.path.exists(serial)
-    for command, answer in (("cut", "power is off"), ("on", "power is on"), ("what", "commands:")):
+    for command, answer in (("cut", "power is off"), ("on", "power is on"), ("what", "commands: cut, on")):
         process.stdin.write(command + "\n")
         process.stdin.flush()
         assert answer in process.stdout.readline()

@@ -11,6 +11,7 @@ ends with the one that started it.
 import argparse
 import asyncio
 import contextlib
+import errno
 import os
 import random
 import shutil
@@ -64,7 +65,9 @@ class Broker:
         return self._process is not None and self._process.poll() is None
 
     def start(self):
-        """Start and wait until a client with a certificate is let in; returns self."""
+        """Start and wait until a client with a certificate is let in; returns self. BrokerError."""
+        if taken(self.port):
+            raise BrokerError(f"port {self.port} is in use by another program: end that, or give another --broker-port")
         with open(self.log_path, "ab") as log:
             self._process = children.spawn(self._command(), stdin=children.PIPE, stdout=log, stderr=log)
         try:
@@ -168,6 +171,27 @@ def free_port():
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("", port))
             return port
+
+
+def kept_port(path):
+    """The port that the file ``path`` keeps, or 0."""
+    try:
+        port = int(path.read_text())
+    except (OSError, ValueError):
+        return 0
+    return port if 0 < port < 65536 else 0
+
+
+def taken(port, host="127.0.0.1"):
+    """Whether somebody listens on ``port``."""
+    with socket.socket() as probe:
+        # As servers do: the ends of connections that are over do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
 
 
 def _connect_packet():

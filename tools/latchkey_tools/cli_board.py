@@ -1,5 +1,6 @@
 """`latchkey board`: what is done with a board on a serial port."""
 
+import itertools
 import json
 import sys
 import time
@@ -10,9 +11,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from latchkey_tools import ask, boards, deploy, flash, line, options, selftest, show
+from latchkey_tools import ask, boards, deploy, flash, line, options, overwire, selftest, show
 from latchkey_tools.image import command
-from latchkey_tools.overwire import Wire
 
 app = typer.Typer(no_args_is_help=True, help="Boards on a serial port: flash, deploy, provision, look at.")
 
@@ -22,6 +22,11 @@ Json = Annotated[bool, typer.Option("--json", help="Data for programs.")]
 
 _OF_A_LINE = {"line_file", "common", "report", "labels"}
 _OF_BOTH = {"port", "replace", "as_json"}
+_STARTS = {
+    "started: ": ", and its program runs",
+    ">>> ": ", and has no program: put one onto it with `latchkey board deploy`",
+    None: "; it has said nothing yet: see `latchkey board logs`",
+}
 # Of one board.
 _NEEDED = ("config", "ca", "cert", "key")
 
@@ -211,11 +216,32 @@ def logs(
 
 
 @app.command()
+def restart(port: Port, as_json: Json = False):
+    """Restart the board, and say whether its program starts."""
+    with overwire.sole_use(port), show_wait(f"restarting the board on {port}"):
+        heard = overwire.Wire(port).restart()
+    sign = overwire.started(heard)
+    if sign == "Traceback":
+        raise overwire.WireError("failed", f"the program on {port} does not start:\n{_traceback(heard)}")
+    if as_json:
+        return show.data({"port": port, "started": sign == "started: "})
+    print(f"the board on {port} has restarted{_STARTS.get(sign, _STARTS[None])}")
+
+
+def _traceback(heard):
+    """The first traceback in what a board said: its head, its indented lines, and the line of the exception."""
+    head, *lines = heard[heard.index("Traceback") :].splitlines()
+    inner = list(itertools.takewhile(lambda line: line.startswith("  "), lines))
+    return "\n".join([head, *lines[: len(inner) + 1]])
+
+
+@app.command()
 def monitor(port: Port):
-    """The console with a keyboard (mpremote's REPL); Ctrl-C stops the program, Ctrl-] leaves."""
+    """The console with a keyboard (mpremote's REPL); Ctrl-C stops the program, Ctrl-] leaves and starts it again."""
     if not sys.stdin.isatty():
         raise ValueError("there is no terminal to type at; `latchkey board logs` only shows the console")
-    raise typer.Exit(Wire(port).interact())
+    words = "the board was left at its prompt, so its program does not run: restarting it"
+    raise typer.Exit(overwire.Wire(port).interact(lambda: show.say(f"{words} (as `latchkey board restart` does)")))
 
 
 @app.command("flash")

@@ -41,6 +41,7 @@ Systems = Annotated[
 
 @app.command()
 def run(
+    context: typer.Context,
     folder: Folder = HOME,
     slug: Slug = "company-example",
     system: Systems = None,
@@ -59,6 +60,9 @@ def run(
     broker_kind: Annotated[
         Literal["mosquitto", "amqtt"] | None, typer.Option(help="Of the broker that is started.")
     ] = None,
+    broker_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Of the broker that is started; else the one of the last time.")
+    ] = None,
     algorithm: Annotated[Literal["RS512", "RS256"] | None, typer.Option(help="What tokens are signed with.")] = None,
     issuer: Annotated[str | None, typer.Option(help="The tokens' iss; else https://SLUG.api.drivr.cloud.")] = None,
     port: Annotated[
@@ -67,17 +71,21 @@ def run(
 ):
     """Run until Ctrl-C. Prints where it listens; binds loopback only; refuses DRIVR's own hosts."""
     settings = {"algorithm": algorithm} if algorithm else {}
+    own = [(name, "broker") for name in ("ca", "cert", "key", "user")] + [("cert", "key"), ("key", "cert")]
+    options.check_company(context, own, [("broker_kind", "broker"), ("broker_port", "broker")])
     children.stop_on_any_signal()
     with contextlib.ExitStack() as stack:
+        stack.enter_context(server.sole_user(folder))
         if broker:
             targets = _targets(broker, (ca, cert, key), user)
         else:
-            targets = [_own_broker(stack, folder, slug, broker_kind)]
+            targets = [_own_broker(stack, folder, slug, broker_kind, broker_port)]
         asyncio.run(server.serve(folder, slug, targets, system or (), issuer, port, settings, _tell, show.say))
 
 
 @app.command()
 def create(
+    context: typer.Context,
     system: System,
     duration: Duration = "1D",
     permanent: Annotated[str | None, typer.Option(metavar="NAME", help="Make a permanent token of this name.")] = None,
@@ -88,6 +96,7 @@ def create(
 ):
     """Make a token with DRIVR's mutation and print it."""
     options.refuse_both(out, as_json)
+    options.check_company(context, excludes=[("duration", "permanent"), ("device", "permanent")])
     client = Client(folder)
     if permanent:
         token = client.create_permanent_token(system, permanent)
@@ -98,6 +107,7 @@ def create(
 
 @app.command()
 def revoke(
+    context: typer.Context,
     uuid: TokenUuid,
     leave: Annotated[bool, typer.Option("--leave", help="By leaving the list, instead of by status.")] = False,
     status: Annotated[str, typer.Option(help="The status that the list shows then.")] = "DEACTIVATED",
@@ -105,6 +115,7 @@ def revoke(
     as_json: AsJson = False,
 ):
     """Revoke a token."""
+    options.check_company(context, excludes=[("status", "leave")])
     uuid = Client(folder).revoke(uuid, leave, status)
     if as_json:
         return show.data({"uuid": uuid, "status": None if leave else status})
@@ -189,13 +200,16 @@ def _setting(change):
     return name, text
 
 
-def _own_broker(stack, folder, slug, kind):
-    from latchkey_tools.broker import Broker
+def _own_broker(stack, folder, slug, kind, port):
+    """Its port stays over all runs, since devices are provisioned for it."""
+    from latchkey_tools.broker import Broker, kept_port
 
     certificates = folder / "pki"
     if not (certificates / "broker.key.pem").exists():
         pki.make(certificates, slug)
-    broker = stack.enter_context(Broker(certificates, kind))
+    kept = folder / "broker-port"
+    broker = stack.enter_context(Broker(certificates, kind, port or kept_port(kept)))
+    kept.write_text(f"{broker.port}\n")
     show.say(f"broker ({broker.kind}, a client certificate is required): mqtts://localhost:{broker.port}")
     show.say(f"certificates for a device: {certificates}/ca.cert.der, device.cert.der, device.key.der")
     identity = broker.pki.simulator

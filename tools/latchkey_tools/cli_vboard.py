@@ -12,8 +12,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from latchkey_tools import children, options, sole
+from latchkey_tools import broker, children, options, problems, sole
 from latchkey_tools.desk import Desk, DeskError
+from latchkey_tools.overwire import LINK, LOCK
 from latchkey_tools.wallet import Unsafe
 
 HELP = "commands: cut, on, reset, press [SECONDS], air, pins, offline, online, log, quit"
@@ -41,8 +42,9 @@ Air = Annotated[Path | None, typer.Option(help=AIR_HELP, callback=options.checke
 
 
 def vboard(
+    context: typer.Context,
     folder: Annotated[Path | None, typer.Option(help="Keeps flash, with its firmware, and log.")] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of its local API; 0 for a free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of its local API; 0: its last, or a free one.")] = 0,
     clock: Annotated[
         Literal["host", "unset"], typer.Option(help="This machine's, or unset: it starts in 2000 at every power-on.")
     ] = "host",
@@ -62,6 +64,8 @@ def vboard(
     What is typed while it runs: `cut` and `on` are its power, `reset` both; `press 6` holds its button for six seconds;
     `offline` and `online` are its uplink; `air`, `pins` and `log` show what it does; `quit` ends it.
     """
+    if battery and product == "bulb" and "product" in options.given(context):
+        raise typer.BadParameter("--battery is for a sensor: give --product sensor, or leave one of them out")
     air = air and air.resolve()
     os.umask(0o077)  # flash, NVS and log hold keys and passphrases
     children.stop_on_any_signal()
@@ -70,10 +74,12 @@ def vboard(
             folder = Path(tempfile.mkdtemp(prefix="latchkey-vboard-"))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.enter_context(_sole_user(folder))
+        port = _its_port(folder, port, "" if air else "127.0.0.1")
         more = {"air": air, "hurry": hurry, "product": product, "battery": battery, "button": button}
         board = stack.enter_context(Desk(folder, port, clock, threads, heapsize, pins=True, **more))
+        serial = stack.enter_context(_link(board.folder / LINK, board.serial))
         board.power_on()
-        print(f"serial port: {board.serial}\nlocal API:   {board.url}\nconsole log: {board.log_path}", flush=True)
+        print(f"serial port: {serial}\nlocal API:   {board.url}\nconsole log: {board.log_path}", flush=True)
         if air:
             print(f"on Wi-Fi:    {board.ap_url} (access point), {board.lan_url} (joined)", flush=True)
         _follow_commands(board)
@@ -85,14 +91,37 @@ def _sole_user(folder):
     if folder.stat().st_mode & 0o077:
         raise Unsafe(f"others can read {folder}, where keys and passphrases will be; `chmod 700` it, or name another")
     refusal = DeskError(f"a vboard runs in {folder} already; stop it, or give another --folder")
-    return sole.user(folder / "vboard.lock", refusal)
+    return sole.user(folder / LOCK, refusal)
+
+
+def _its_port(folder, port, host):
+    """Of the local API: ``port``, else the folder's, which stays over all runs; DeskError if somebody else has it."""
+    kept = folder / "port"
+    port = port or broker.kept_port(kept) or broker.free_port()
+    if broker.taken(port, host):
+        raise DeskError(f"port {port} is in use by another program: end that, or give another --port")
+    kept.write_text(f"{port}\n")
+    return port
+
+
+@contextlib.contextmanager
+def _link(path, port):
+    """``path`` leads to the serial port ``port`` meanwhile, whose number changes with every run."""
+    part = path.with_name(f"{LINK}.part")
+    part.unlink(missing_ok=True)
+    part.symlink_to(port)
+    part.replace(path)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _follow_commands(board):
     """Until `quit`. At the end of standard input (a script, no terminal) the board goes on until it is killed."""
     print(HELP, flush=True)
     actions = {
-        "press": lambda *seconds: board.press(*map(float, seconds)),
+        "press": lambda *seconds: _press(board, *seconds),
         "air": lambda: _print_air(board),
         "pins": lambda: print(_pins(board)),
         "cut": board.power_cut,
@@ -103,15 +132,32 @@ def _follow_commands(board):
         "log": lambda: print(board.log_text()),
     }
     for line in sys.stdin:
-        word, *arguments = line.split() or ["."]
+        word, *arguments = line.split() or [""]
         if word == "quit":
             return
+        if word not in actions:
+            print(HELP, flush=True)
+            continue
         try:
-            actions.get(word, lambda *_: print(HELP))(*arguments)
-        except (DeskError, ValueError, TypeError) as e:
-            print(e)
+            _refuse_words(word, arguments)
+            actions[word](*arguments)
+        except (DeskError, ValueError, OSError) as problem:
+            print(problems.words(problem))
         print(f"{word}: {_power(board)}", flush=True)
     _wait_for_signal()
+
+
+def _refuse_words(command, words):
+    if len(words) > (command == "press"):
+        raise ValueError(f"write `{'press 3' if command == 'press' else command}`, and nothing after it")
+
+
+def _press(board, seconds="0.3"):
+    try:
+        seconds = float(seconds)
+    except ValueError:
+        raise ValueError("a button is held for a number of seconds: write `press 3`") from None
+    board.press(seconds)
 
 
 def _power(board):
@@ -122,6 +168,8 @@ def _power(board):
 
 def _print_air(board):
     """Never a passphrase."""
+    if board.air:
+        _check_air(board.air)
     for one in board.on_air():
         words = [f"channel {one.get('channel', 6)}", f"{one.get('rssi', -50)} dBm"]
         words += [] if one.get("passphrase") else ["open"]

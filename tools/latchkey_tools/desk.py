@@ -209,9 +209,9 @@ class Desk:
     def press(self, seconds=0.3, wait=True):
         """Hold the button for ``seconds``; with ``wait`` False return at once while it is held."""
         if not self.has_button:
-            raise DeskError("this desk has no button; make it with `button`, or switch it on five times")
+            raise DeskError("this board has no button: start it with --button, or switch it on five times")
         if not 0 <= seconds <= threading.TIMEOUT_MAX:
-            raise ValueError("a button is held for seconds, such as 3")
+            raise ValueError("a button is held for a number of seconds, such as 3")
         self.button.write_text("down")
         timer = threading.Timer(seconds, self._release)
         timer.daemon = True
@@ -260,7 +260,7 @@ class Desk:
 
     def _air_path(self):
         if self.air is None:
-            raise DeskError("this desk is wired; make it with `air`")
+            raise DeskError("this board has no Wi-Fi: start it with --air FILE")
         return self.air
 
     def _release(self):

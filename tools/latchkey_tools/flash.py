@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 import re
 import struct
 import subprocess
@@ -101,7 +102,7 @@ def _damaged(image):
 def _check_port(port):
     """FlashError or WireError unless it is there; esptool takes addresses as well."""
     check_port(port)
-    if not port.startswith("/") and "://" not in port and port not in {p.device for p in list_ports.comports()}:
+    if os.sep not in port and "://" not in port and port not in {p.device for p in list_ports.comports()}:
         raise FlashError(f"there is no {port}; `latchkey board list` shows the ports there are")
 
 

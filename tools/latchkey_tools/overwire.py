@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import serial
 
@@ -34,6 +35,12 @@ except (AttributeError, ValueError, OSError):
 """
 
 
+# In the folder of a vboard: the link to its serial port, and what is locked while it runs.
+LINK, LOCK = "serial", "vboard.lock"
+# Ctrl-U: what was typed and not entered goes; Ctrl-B: a prompt, also out of the raw REPL.
+_CLEAR_LINE = b"\x15\x02"
+_PROMPTS = (">>> ", "... ")
+_PROMPT_S = 1.5
 # What main logs first, what a failed start shows, and the prompt.
 _STARTED = ("started: ", "Traceback", ">>> ")
 
@@ -59,11 +66,22 @@ class WireError(Exception):
         self.kind = kind
 
 
+def started(heard):
+    """Which of the signs of a start, good or bad, are first in what a board said; None before it did."""
+    found = [sign for sign in _STARTED if sign in heard]
+    return min(found, key=heard.index) if found else None
+
+
 def check_port(port):
-    """WireError unless ``port`` is named and, if it is a path, there."""
-    if not port or (port.startswith("/") and not os.path.exists(port)):
+    """WireError unless ``port`` is named and, if it is a path, there and no leftover of a vboard."""
+    if not port or (os.sep in port and "://" not in port and not os.path.exists(port)):
         words = f"there is no {port}" if port else "no port was named"
         raise WireError("gone", f"{words}; `latchkey board list` shows the ports there are")
+    folder = Path(port).parent
+    if Path(port).name == LINK and (folder / LOCK).exists() and not sole.used(folder / LOCK):
+        # Another terminal may have got its number.
+        todo = f"start it again: `latchkey vboard --folder {folder}`"
+        raise WireError("gone", f"{port} is of a vboard that has ended; {todo}")
 
 
 def sole_use(port):
@@ -73,7 +91,7 @@ def sole_use(port):
     """
     folder = build.BUILD / "ports"
     folder.mkdir(parents=True, exist_ok=True)
-    name = os.path.realpath(port) if port.startswith("/") else port
+    name = os.path.realpath(port) if os.path.exists(port) else port
     return sole.user(folder / f"{name.strip('/').replace('/', '-')}.lock", busy(port))
 
 
@@ -132,25 +150,44 @@ class Wire:
         Who talks to a board while it boots is not heard. One that says nothing is given ten seconds.
         """
         self.run("reset")
-        if not self.port.startswith("/"):
-            return ""
-        heard = ""
+        if not os.path.exists(self.port):
+            return ""  # by the network
+        heard, data = "", b""
         deadline = time.monotonic() + min(10, self._quiet_s)
-        while time.monotonic() < deadline and not any(sign in heard for sign in _STARTED):
+        while time.monotonic() < deadline and (data or not started(heard)):
             try:
                 with serial.Serial(self.port, 115200, timeout=0.2, exclusive=True) as line:
-                    while time.monotonic() < deadline and not any(sign in heard for sign in _STARTED):
-                        heard += line.read(line.in_waiting or 1).decode(errors="replace")
+                    while time.monotonic() < deadline and (data or not started(heard)):
+                        data = line.read(line.in_waiting or 1)
+                        heard += data.decode(errors="replace")
             except (OSError, serial.SerialException):
                 time.sleep(0.1)  # a USB port leaves while its board restarts
         return heard
 
-    def interact(self):
-        """mpremote's REPL on this terminal, without a reset; returns its exit status."""
+    def interact(self, on_restart):
+        """mpremote's REPL on this terminal, without a reset; returns its exit status.
+
+        A board that was left at its prompt is restarted, since its program does not run: ``on_restart()`` before that.
+        """
         check_port(self.port)
         command = [sys.executable, "-m", "mpremote", "connect", self.port, "resume", "repl"]
         with sole_use(self.port):
-            return subprocess.run(command).returncode
+            status = subprocess.run(command).returncode
+            if self._at_prompt():
+                on_restart()
+                self.restart()
+        return status
+
+    def _at_prompt(self):
+        """Whether the board's REPL answers. A program that runs does not read what is sent."""
+        heard = ""
+        deadline = time.monotonic() + _PROMPT_S
+        with contextlib.suppress(OSError, serial.SerialException):
+            with serial.serial_for_url(self.port, 115200, timeout=0.1) as line:
+                line.write(_CLEAR_LINE)
+                while time.monotonic() < deadline and not heard.endswith(_PROMPTS):
+                    heard += line.read(line.in_waiting or 1).decode(errors="replace")
+        return heard.endswith(_PROMPTS)
 
     def _listen(self, process, on_line):
         lines = queue.Queue()

@@ -13,3 +13,12 @@ def user(lock_path, refusal):
         except BlockingIOError:
             raise refusal from None
         yield
+
+
+def used(lock_path):
+    """Whether a process holds the lock file."""
+    try:
+        with user(lock_path, BlockingIOError()):
+            return False
+    except BlockingIOError:
+        return True

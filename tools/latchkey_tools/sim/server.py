@@ -33,24 +33,20 @@ def bearer(folder):
     return path.read_text()
 
 
-async def serve(folder, slug, targets, systems=(), issuer=None, port=0, settings=None, on_ready=print, say=None):
-    """Serve until SIGINT, SIGTERM, the end of standard input where that is a pipe, or Refused (raised).
-
-    ``say`` is told in words how it stands with the broker.
-    """
+def sole_user(folder):
+    """A context in which no other simulator has ``folder``, which is made; two would undo each other's changes."""
     folder = Path(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _sole_user(folder):
-        await _serve(folder, slug, targets, systems, issuer, port, settings, on_ready, say or (lambda text: None))
-
-
-def _sole_user(folder):
-    """Two simulators over one state would undo each other's changes."""
     refusal = CloudError(f"a simulator runs over {folder} already; stop it, or give another --folder")
     return sole.user(folder / "lock", refusal)
 
 
-async def _serve(folder, slug, targets, systems, issuer, port, settings, on_ready, say):
+async def serve(folder, slug, targets, systems=(), issuer=None, port=0, settings=None, on_ready=print, say=None):
+    """Serve until SIGINT, SIGTERM, the end of standard input where that is a pipe, or Refused (raised).
+
+    In ``sole_user`` of ``folder``. ``say`` is told in words how it stands with the broker.
+    """
+    folder = Path(folder)
     # Here, since every start of the command, completion's too, would wait for GraphQL otherwise.
     from latchkey_tools.sim import api
 
@@ -58,7 +54,7 @@ async def _serve(folder, slug, targets, systems, issuer, port, settings, on_read
     cloud.set(**(settings or {}))
     for system_uuid in systems:
         cloud.add_system(system_uuid)
-    publisher = Publisher(cloud, targets, say)
+    publisher = Publisher(cloud, targets, say or (lambda text: None))
     server, listening = _http_server(api.make_app(cloud, publisher, bearer(folder)), port)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}/graphql"
     address = {"url": url, "bearer_file": str(folder / BEARER_NAME)}
@@ -111,9 +107,9 @@ async def _serve_as_child(args):
     settings = {"algorithm": args.algorithm} if args.algorithm else {}
     main_task = asyncio.current_task()
     children.stop_on_signal_or_orphaned(asyncio.get_running_loop(), main_task.cancel)
-    await serve(
-        args.folder, args.slug, target, args.system, args.issuer, args.port, settings, lambda s: print(s, flush=True)
-    )
+    what = (args.folder, args.slug, target, args.system, args.issuer, args.port, settings)
+    with sole_user(args.folder):
+        await serve(*what, lambda line: print(line, flush=True))
 
 
 def main():
