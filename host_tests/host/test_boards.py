@@ -4,6 +4,9 @@ import ast
 import asyncio
 import json
 import re
+import shutil
+import subprocess
+import sys
 
 import esp32
 import machine
@@ -111,16 +114,29 @@ def test_a_board_s_note_outlives_everything_but_a_power_cut(name):
     assert on_board.board(name, machine.HARD_RESET).note.read() == b"kept"
 
 
-def test_the_sensors_have_a_button_and_the_bulbs_none():
-    pins = {name: on_board.board(name).button_pin for name in CHIPS}
-    assert pins == {"esp32-bulb": None, "esp32c3-bulb-rgb": None, "esp32s3-sensor": 0, "esp32c3-battery-sensor": 5}
-    for name, pin in pins.items():
-        button = on_board.board(name).button
-        assert (button is None) == (pin is None)
-        if button:
-            assert not button.down()
-            machine._bench["pins"][pin] = 0
-            assert button.down()
+@pytest.mark.parametrize("name", CHIPS)
+def test_a_board_has_a_button_where_it_names_a_pin_for_it(name):
+    made = on_board.board(name)
+    assert (made.button is None) == (made.button_pin is None)
+    if made.button:
+        assert not made.button.down()
+        machine._bench["pins"][made.button_pin] = 0
+        assert made.button.down()
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_a_board_s_product_is_what_it_says_and_tells_its_state(name):
+    made = on_board.board(name)
+    product = made.product()
+    assert product.name == made.product_name and product.on_change is None
+    json.dumps(product.state())
+    assert callable(product.patch) and callable(product.identify)
+    assert hasattr(product, "measure") == bool(made.measure_every_s or made.sleep_s)
+
+
+def test_of_our_boards_the_sensors_have_a_button():
+    pins = {"esp32-bulb": None, "esp32c3-bulb-rgb": None, "esp32s3-sensor": 0, "esp32c3-battery-sensor": 5}
+    assert {name: on_board.board(name).button_pin for name in pins} == pins
 
 
 def test_the_battery_sensor_is_woken_by_its_timer_or_its_button():
@@ -291,11 +307,9 @@ def test_the_watchdog_is_fed_only_while_loop_and_link_make_progress():
     assert on_board.board("esp32-bulb").watchdog()._wdt._timeout >= 30000
 
 
-def test_every_board_has_its_files_and_a_line_in_the_table():
-    table = (boards.FOLDER / "README.md").read_text()
+def test_every_board_has_its_files():
     files = ("board.json", "mpconfigboard.h", "mpconfigboard.cmake", "manifest.py")
     for name in boards.names():
-        assert f"[{name}]({name}/board.md)" in table
         wanted = ("board_config.py", "board.md") + (files if name != "desk" else ("start.py",))
         assert [f for f in wanted if not (boards.folder(name) / f).exists()] == [], name
         assert set(json.loads((boards.folder(name) / "board.json").read_text())) >= {"mcu", "product", "features"}
@@ -319,15 +333,18 @@ def read(path):
     return path.read_text() if path.exists() else ""
 
 
-def test_what_boards_share_stands_once():
-    own = {"sdkconfig.board", "partitions.csv", "mpconfigboard.h"}
-    lines = [line for name in CHIPS for file in own for line in set(read(boards.folder(name) / file).splitlines())]
+def test_what_all_boards_share_stands_once():
+    """Two may be alike: a board of one's own begins as a copy."""
+
+    def by_all(file):
+        return set.intersection(*(set(read(boards.folder(name) / file).splitlines()) for name in CHIPS))
+
     shared = "".join(read(boards.COMMON / file) for file in ("sdkconfig.latchkey", "partitions.csv", "latchkey.h"))
+    lines = [line for name in CHIPS for line in read(boards.folder(name) / "sdkconfig.board").splitlines()]
     assert [line for line in lines if line.startswith("CONFIG_") and line in shared.splitlines()] == []
-    tables = [path.read_bytes() for path in boards.FOLDER.glob("*/partitions.csv")]
-    assert len(set(tables)) == len(tables)
-    defines = [line for line in lines if line.startswith("#define") and "_NAME" not in line]
-    assert len(set(defines)) == len(defines)
+    assert [line for line in by_all("mpconfigboard.h") if line.startswith("#define") and "_NAME" not in line] == []
+    tables = [path.read_bytes() for path in boards.FOLDER.glob("*/partitions.csv") if path.parent != boards.COMMON]
+    assert (boards.COMMON / "partitions.csv").read_bytes() not in tables
 
 
 def test_the_board_headers_define_nothing_that_the_port_defines_anyway():
@@ -336,3 +353,24 @@ def test_the_board_headers_define_nothing_that_the_port_defines_anyway():
     guarded |= {"MICROPY_HW_BOARD_NAME", "MICROPY_HW_MCU_NAME"}
     defined = {name for path in boards.FOLDER.glob("*/*.h") for name in re.findall(r"#define (\w+)", path.read_text())}
     assert defined == guarded
+
+
+def test_a_copy_of_a_board_passes_the_tests_of_boards_as_it_is(tmp_path):
+    """As boards/README.md promises; every name is found by glob."""
+    shutil.copytree(boards.FOLDER, tmp_path / "boards")
+    for name in CHIPS:
+        shutil.copytree(boards.folder(name), tmp_path / "boards" / f"a-{name[5:]}")
+    (tmp_path / "firmware").symlink_to(build.FIRMWARE)
+    files = [f"host_tests/host/test_{name}.py" for name in ("boards", "manifests", "chip_names")]
+    chosen = "a- or our_boards or every_board or share or headers or left_out or every_name"
+    options = ["-q", "-x", "-p", "no:cacheprovider", "-k", chosen]
+    script = f"""
+import sys, pytest
+from pathlib import Path
+from latchkey_tools import boards
+boards.FOLDER = Path({str(tmp_path / "boards")!r})
+boards.COMMON = boards.FOLDER / "common"
+sys.exit(pytest.main({[*options, *files]!r}))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=build.ROOT, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0 and int(done.stdout.split(" passed")[0].split()[-1]) > 8 * len(CHIPS), done.stdout

@@ -32,10 +32,11 @@ def test_a_board_s_manifest_freezes_the_whole_firmware_and_what_it_imports(name)
     assert {"main.py", "boot.py", "wire.py", "board_config.py", "firmware/main.py"} <= found.files.keys()
     package = {n.as_posix() for _, n in build.sources() if n.parts[0] == "latchkey"}
     assert package <= found.files.keys()
-    assert found.required == {"ssl", "umqtt.simple"} | ({"neopixel"} if "rgb" in name else set())
+    config = (boards.folder(name) / "board_config.py").read_text()
+    assert found.required == {"ssl", "umqtt.simple"} | ({"neopixel"} if "neopixel" in config else set())
     assert outside(found.files) <= BUILT_IN | {name.partition(".")[0] for name in found.required}
     assert found.elsewhere == {"$(PORT_DIR)/modules", "$(MPY_DIR)/extmod/asyncio"}
-    needed = closure.needed(["main", "boot", "wire"], [(boards.folder(name) / "board_config.py").read_text()])
+    needed = closure.needed(["main", "boot", "wire"], [config])
     assert {n.as_posix() for n in needed} <= found.files.keys()
 
 
@@ -52,7 +53,7 @@ def test_what_a_manifest_freezes_starts_as_it_lies_there(tmp_path):
 
 
 def test_no_manifest_is_left_out():
-    every = set(build.ROOT.glob("boards/**/manifest.py")) | {build.FIRMWARE / "manifest.py"}
+    every = set(boards.FOLDER.glob("**/manifest.py")) | {build.FIRMWARE / "manifest.py"}
     assert len(every) == len(FROZEN) + 2
     for path in every:
         manifest.read(path)
