@@ -8,19 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-
-
-def processes_that_name(text):
-    """Command lines of living processes in which ``text`` stands."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if text in line:
-            found.append(line)
-    return found
+from processes import processes_that_name
 
 
 def wait_for(come, log, process, within_s=60):

@@ -11,6 +11,7 @@ import time
 
 import pytest
 import terminals
+from processes import processes_that_name
 
 from latchkey_tools import build, desk, serialport
 
@@ -165,7 +166,7 @@ def test_nothing_secret_stands_in_an_argument_list_while_provisioning(board):
 
     def watch():
         while not done.is_set():
-            seen.append(subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout)
+            seen.extend(processes_that_name(""))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
