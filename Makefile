@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Most of the tests' time is waiting.
 TWO_AT_A_TIME := -n 2 --dist loadfile
+LONG = $(shell grep -lE 'counts\.get|mark\.soak' host_tests/host/test_*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: deploy firmware selftest size types help setup demo test test-host test-mpy soak lint bench clean
@@ -12,20 +13,26 @@ TWO_AT_A_TIME := -n 2 --dist loadfile
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(READY): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV) || { echo "this needs Python's venv module (Debian: python3-venv)"; exit 2; }
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
-	$(BIN)/python -m latchkey_tools.umqtt
-	$(BIN)/python -m latchkey_tools.wasm
-	touch $@
+NEED_PYTHON := import sys; v = sys.version_info; sys.exit("This needs Python 3.11 or later; $(PYTHON) is %d.%d.%d." % v[:3] if v < (3, 11) else 0)
+NEED_NETWORK := The first set-up needs a network, for pip and npm. What pip said is in $(VENV)/pip.log.
+INSTALL := install --disable-pip-version-check --retries 2 -c constraints.txt -e '.[test]'
+
+$(READY): pyproject.toml constraints.txt $(wildcard tools/node/*.json)
+	@$(PYTHON) -c '$(NEED_PYTHON)'
+	@echo "Installing pinned packages into $(VENV), once; it takes about a minute."
+	@$(PYTHON) -m venv $(VENV) || { echo "This needs Python's venv module (Debian: python3-venv)."; exit 2; }
+	@$(BIN)/pip $(INSTALL) > $(VENV)/pip.log 2>&1 || { echo "Packages were not installed. $(NEED_NETWORK)"; exit 2; }
+	@$(BIN)/python -m latchkey_tools.umqtt
+	@$(BIN)/python -m latchkey_tools.wasm
+	@touch $@
 
 setup: $(READY) ## make .venv with everything pinned
 
 demo: $(READY) ## run the main job on real MicroPython; KEEP=1 leaves it running
 	$(BIN)/latchkey demo $(if $(KEEP),--keep)
 
-test: $(READY) ## every test, on CPython and on two kinds of MicroPython
-	$(BIN)/python -m pytest $(TWO_AT_A_TIME)
+test: $(READY) ## every test, on CPython and on two kinds of MicroPython; TESTS= names files of it
+	$(BIN)/python -m pytest $(TWO_AT_A_TIME) $(TESTS)
 
 test-host: $(READY) ## the tests on CPython only
 	$(BIN)/python -m pytest --deselect host_tests/host/test_dual_on_micropython.py
@@ -33,8 +40,8 @@ test-host: $(READY) ## the tests on CPython only
 test-mpy: $(READY) ## the dual tests on MicroPython only, with words of 64 and 32 bits
 	$(BIN)/python host_tests/run_mpy.py
 
-soak: $(READY) ## the same tests with full counts (hours)
-	LATCHKEY_SOAK=1 $(BIN)/python -m pytest $(TWO_AT_A_TIME) --timeout=7200
+soak: $(READY) ## the tests that repeat themselves or take long, with full counts
+	LATCHKEY_SOAK=1 $(BIN)/python -m pytest $(TWO_AT_A_TIME) --timeout=7200 $(or $(TESTS),$(LONG))
 
 lint: $(READY) ## ruff over everything
 	$(BIN)/ruff check .

@@ -16,7 +16,8 @@ STANDINS = HERE.parent / "boards" / "desk" / "standins"
 for folder in (HERE, HERE / "shims", HERE / "fakes", STANDINS, HERE.parent / "firmware", umqtt.fetch()):
     sys.path.insert(0, str(folder))
 
-import deaths  # noqa: E402  (found through the paths above)
+import counts  # noqa: E402  (found through the paths above)
+import deaths  # noqa: E402
 import needs  # noqa: E402
 
 # A script's `make test &` starts us with SIGINT ignored, and every child would inherit that.
@@ -26,7 +27,12 @@ deaths.watch()
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs(program): runs only where this program is installed; see needs.py")
+    config.addinivalue_line("markers", "soak: long by nature; runs in `make soak` alone")
     config.addinivalue_line("markers", "device_dies: the test kills a device's process on purpose; see deaths.py")
+
+
+def pytest_collection_modifyitems(items):
+    items[:] = [item for item in items if counts.SOAK or not item.get_closest_marker("soak")]
 
 
 @pytest.hookimpl(wrapper=True)

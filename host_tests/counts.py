@@ -1,6 +1,7 @@
 """How often the tests repeat themselves: the one file of counts.
 
-``get(name)`` gives the count for `make test`; with LATCHKEY_SOAK=1 (`make soak`) the full one.
+``get(name)`` gives the count for `make test`; with LATCHKEY_SOAK=1 (`make soak`) the full one. A test that is long by
+nature is marked ``@pytest.mark.soak`` and runs in `make soak` alone.
 """
 
 import os
@@ -23,5 +24,8 @@ COUNTS = {
 }
 
 
+SOAK = os.environ.get("LATCHKEY_SOAK") == "1"
+
+
 def get(name):
-    return COUNTS[name][1 if os.environ.get("LATCHKEY_SOAK") == "1" else 0]
+    return COUNTS[name][1 if SOAK else 0]
