@@ -121,7 +121,8 @@ def test_the_monitor_is_a_console_with_a_keyboard(deployed):
         heard = expect(ours, b"42", heard)
         os.write(ours, b"import os\rfor n in (1, 2)")  # not entered
         os.write(ours, b"\x1d")
-        expect(ours, b"at its prompt, so its program does not run: restarting it (as `latchkey board restart`", heard)
+        heard = expect(ours, b"\r\nthe board was left at its prompt, so its program does not run: restarting it", heard)
+        expect(ours, b"has restarted, and its program runs", heard, within_s=30)
         assert process.wait(30) == 0
     finally:
         process.kill()

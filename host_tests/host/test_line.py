@@ -530,7 +530,8 @@ def test_two_systems_of_one_name_are_refused_over_several_runs_too(three, tmp_pa
         ([{"system_uuid": SYSTEMS[0], "ap_passphrase": "short"}], "would refuse this: invalid_field ap_passphrase"),
         ([{"system_uuid": SYSTEMS[0], "broker_host": "a", "broker_port": 70000}], "broker.port .not an integer"),
         ([{"system_uuid": "lamp"}], "would refuse this: invalid_field system_uuid"),
-        ([{"config": "seven.json"}], "would refuse this: invalid_field system_uuid"),
+        ([{"config": "seven.json"}], "device 1: .*seven.json and what is .* refuse this: invalid_field system_uuid"),
+        ([{"config": "empty.json"}], "device 1: .*empty.json has no system_uuid"),
         ([{"system_uuid": 5}], "device 1: system_uuid must be a text"),
         ([{"system_uuid": SYSTEMS[0], "config": {"slug": "a"}}], "config must be the path of a JSON file"),
         ([{"system_uuid": SYSTEMS[0], "ca": ["ca.pem"]}], "ca must be the path of a file"),
@@ -543,6 +544,7 @@ def test_two_systems_of_one_name_are_refused_over_several_runs_too(three, tmp_pa
 )
 def test_a_file_of_devices_that_is_wrong_is_told_before_any_board_is_touched(files, rows, words):
     (files / "bad.json").write_text(json.dumps(rows))
+    (files / "empty.json").write_text("{}")
     (files / "seven.json").write_text(json.dumps({"system_uuid": 7}))
     key_set = json.loads((files / "jwks.json").read_text())
     (files / "big.json").write_text(json.dumps(key_set | {"x": "x" * 16384}))

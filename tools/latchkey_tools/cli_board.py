@@ -220,12 +220,18 @@ def restart(port: Port, as_json: Json = False):
     """Restart the board, and say whether its program starts."""
     with overwire.sole_use(port), show_wait(f"restarting the board on {port}"):
         heard = overwire.Wire(port).restart()
+    sign = _sign_of_start(port, heard)
+    if as_json:
+        return show.data({"port": port, "started": sign == "started: "})
+    print(f"the board on {port} has restarted{_STARTS[sign]}")
+
+
+def _sign_of_start(port, heard):
+    """A key of _STARTS; WireError if an exception ended the program."""
     sign = overwire.started(heard)
     if sign == "Traceback":
         raise overwire.WireError("failed", f"the program on {port} does not start:\n{_traceback(heard)}")
-    if as_json:
-        return show.data({"port": port, "started": sign == "started: "})
-    print(f"the board on {port} has restarted{_STARTS.get(sign, _STARTS[None])}")
+    return sign
 
 
 def _traceback(heard):
@@ -240,8 +246,16 @@ def monitor(port: Port):
     """The console with a keyboard (mpremote's REPL); Ctrl-C stops the program, Ctrl-] leaves and starts it again."""
     if not sys.stdin.isatty():
         raise ValueError("there is no terminal to type at; `latchkey board logs` only shows the console")
+    status, heard = overwire.Wire(port).interact(_say_restart)
+    if heard is not None:
+        show.say(f"the board on {port} has restarted{_STARTS[_sign_of_start(port, heard)]}")
+    raise typer.Exit(status)
+
+
+def _say_restart():
+    print(file=sys.stderr)  # what was typed has no end of line
     words = "the board was left at its prompt, so its program does not run: restarting it"
-    raise typer.Exit(overwire.Wire(port).interact(lambda: show.say(f"{words} (as `latchkey board restart` does)")))
+    show.say(f"{words} (as `latchkey board restart` does)")
 
 
 @app.command("flash")

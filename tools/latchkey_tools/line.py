@@ -215,7 +215,8 @@ def document(device, ap_passphrase=None):
         wifi={"passphrase": device["wifi_passphrase"]} if "wifi_passphrase" in device else None,
         ap_passphrase=passphrase,
     )
-    _judged(judge.check_document, json.dumps(made).encode())
+    with named(f"{device['config']} and what is given beside it") if "config" in device else contextlib.nullcontext():
+        _judged(judge.check_document, json.dumps(made).encode())
     host = local_name(config["system_uuid"])
     label = (config["system_uuid"], config.get("name", ""), host, host.removesuffix(".local"), passphrase)
     return made, dict(zip(_LABEL, label, strict=True))

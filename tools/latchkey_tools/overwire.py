@@ -165,18 +165,19 @@ class Wire:
         return heard
 
     def interact(self, on_restart):
-        """mpremote's REPL on this terminal, without a reset; returns its exit status.
+        """mpremote's REPL on this terminal, without a reset; returns its exit status and what was heard of a restart.
 
-        A board that was left at its prompt is restarted, since its program does not run: ``on_restart()`` before that.
+        A board that was left at its prompt is restarted, since its program does not run: ``on_restart()`` before that;
+        None for one that was not.
         """
         check_port(self.port)
         command = [sys.executable, "-m", "mpremote", "connect", self.port, "resume", "repl"]
         with sole_use(self.port):
             status = subprocess.run(command).returncode
-            if self._at_prompt():
-                on_restart()
-                self.restart()
-        return status
+            if not self._at_prompt():
+                return status, None
+            on_restart()
+            return status, self.restart()
 
     def _at_prompt(self):
         """Whether the board's REPL answers. A program that runs does not read what is sent."""
