@@ -42,7 +42,7 @@ def run(test, interpreter="unix", heapsize="2M"):
     folders = (build.compile_firmware(), umqtt.fetch(), HERE / "mpy", HERE / "dual", HERE / "fakes", STANDINS, HERE)
     if interpreter == "wasm":
         places = f"sys.path[:0] = {[*map(str, folders)]}\nos.chdir({str(HERE)!r})\n"
-        return wasm.run(_LIKE_A_CHIP + places + code, folders)
+        return wasm.run(_LIKE_A_CHIP + places + code, folders=folders)
     return subprocess.run(
         [str(build.micropython()), "-X", f"heapsize={heapsize}", "-c", code],
         env={**os.environ, "MICROPYPATH": ":".join([".frozen", *map(str, folders)])},

@@ -1,4 +1,4 @@
-// Run a line of Python on MicroPython with 32-bit words: node wasm.mjs SETTINGS, a JSON text; see wasm.py.
+// Run steps of Python on MicroPython with 32-bit words: node wasm.mjs SETTINGS, a JSON text; see wasm.py.
 import fs from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
@@ -26,7 +26,7 @@ function copy(source) {
 
 settings.folders.forEach(copy);
 try {
-    mp.runPython(settings.code);
+    settings.steps.forEach((step) => mp.runPython(step));
 } catch (error) {
     const status = /\nSystemExit: (\d+)\s*$/.exec(error.message);
     if (!status) write(2)(error.message);

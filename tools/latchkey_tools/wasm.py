@@ -46,12 +46,13 @@ def fetch():
     return module
 
 
-def run(code, folders, heapsize=2 * 1024 * 1024, romfs=None, timeout_s=300):
-    """Run the text ``code``; returns the finished process with text output, its status that of ``sys.exit``.
+def run(*steps, folders=(), heapsize=2 * 1024 * 1024, romfs=None, timeout_s=300):
+    """Run texts of Python; returns the finished process with text output, its status that of ``sys.exit``.
 
-    ``folders`` are copied to the same paths on the interpreter's own file system. ``romfs``: path of an image.
+    What is garbage is collected after a step that asked for it. ``folders`` are copied to the same paths on the
+    interpreter's own file system. ``romfs``: path of an image, which is mounted at /rom.
     """
-    settings = {"interpreter": str(fetch()), "code": code, "heapsize": heapsize, "romfs": romfs and str(romfs)}
+    settings = {"interpreter": str(fetch()), "steps": steps, "heapsize": heapsize, "romfs": romfs and str(romfs)}
     settings["folders"] = [*map(str, folders)]
     command = [_wheel() / "bin" / "node", Path(__file__).with_suffix(".mjs"), json.dumps(settings)]
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=timeout_s)
