@@ -145,6 +145,9 @@ class Api:
             answer["field"] = exc.field
             answer["message"] = exc.message or sentence
         self.refusals[code] = self.refusals.get(code, 0) + 1
+        if code == "claims_refused":
+            # The cloud signed this token: its owner finds here what no stranger is told.
+            self.device.log.add("token refused, claim: " + exc.message)
         response = as_json(status, answer)
         response.code = code
         response.lines = _lines(code, status, exc)

@@ -11,38 +11,36 @@ from latchkey.limits import BUDGET_CALLERS, BUDGET_FORGET_MS, BUDGET_REFILL_MS, 
 
 
 class Budget:
-    """``clock`` gives ``ticks_ms()`` and ``ticks_diff_ms(later, earlier)``."""
+    """``clock`` gives ``ticks_ms()`` and ``ticks_diff_ms(later, earlier)``; ``admits(jti16)``: whether the ledger does."""
 
-    def __init__(self, clock):
+    def __init__(self, clock, admits):
         self._clock = clock
+        self._admits = admits
         self._units = BUDGET_UNITS
         self._seen_ms = clock.ticks_ms()
         self._rest_ms = 0
         self._callers = []  # [caller, failures, since_ms, pause_ms], latest last, at most BUDGET_CALLERS
         self._burnt = []  # [jti16, None, since_ms] of forged tokens that the ledger lists, likewise
 
-    def admit(self, caller):
-        """TokenError("verify_busy") while ``caller`` has been told to wait."""
-        row = self._row(self._callers, caller)
-        if row is not None:
-            waited = self._clock.ticks_diff_ms(self._clock.ticks_ms(), row[2])
-            if waited < row[3]:
-                raise _busy(row[3] - waited)
+    def reserve(self, keys, jti16, caller):
+        """Make sure that ``keys`` keys (8 at most) can be paid for; TokenError("verify_busy") if they cannot, or while
+        ``caller`` has been told to wait. Whether the half kept for listed tokens was needed.
 
-    def reserve(self, keys, listed, caller):
-        """Make sure that ``keys`` keys (8 at most) can be paid; TokenError("verify_busy") if they cannot.
-
-        All at once: who gets two of three keys tried each time would never be let in. ``listed()`` tells whether the
-        ledger admits the token; asked only when that decides, since it reads flash.
+        All at once: a token of which two of three keys are tried each time would never get in. ``jti16``: the token it
+        claims to be, or None; the ledger is asked only where that decides.
         """
+        self._check_waited(caller)
         self._refill()
         free = self._units - BUDGET_UNITS // 2
-        if free < keys and listed():
+        if free >= keys:
+            return False
+        if jti16 is not None and self._row(self._burnt, jti16) is None and self._admits(jti16):
+            if self._units >= keys:
+                return True
             free = self._units
-        if free < keys:
-            pause_ms = BUDGET_REFILL_MS * (keys - free)
-            self._wait(caller, 0, pause_ms)
-            raise _busy(pause_ms)
+        pause_ms = BUDGET_REFILL_MS * (keys - free)
+        self._wait(caller, 0, pause_ms)
+        raise _busy(pause_ms)
 
     def pay(self):
         """One key is tried."""
@@ -62,9 +60,12 @@ class Budget:
         if row is not None:
             self._callers.remove(row)
 
-    def burnt(self, jti16):
-        """Whether a forgery claimed to be this token of late."""
-        return self._row(self._burnt, jti16) is not None
+    def _check_waited(self, caller):
+        row = self._row(self._callers, caller)
+        if row is not None:
+            waited = self._clock.ticks_diff_ms(self._clock.ticks_ms(), row[2])
+            if waited < row[3]:
+                raise _busy(row[3] - waited)
 
     def _wait(self, caller, failures, pause_ms):
         # A caller without a name is a program of this device's own.

@@ -1,7 +1,6 @@
-"""The claims of a token (RFC 7519 section 4), typed and bounded. Rules V3 and V6.
+"""The claims of a token (RFC 7519 section 4), typed and bounded. Rules V3, V6 and T3.
 
-``unverified_*`` functions look at what nobody has vouched for yet; ``read`` is for
-a payload whose signature is good. Neither knows what time it is or who is listed.
+Knows neither signatures nor clocks nor lists: who reads claims before the signature is verified calls them unverified.
 """
 
 from latchkey import strictjson, uuids
@@ -11,25 +10,8 @@ from latchkey.limits import NAME_CHARS, ROLES_PER_TOKEN
 _TIME_END_S = 253402300800  # year 10000: later than any time that means something
 
 
-class Claims:
-    """What a verified token says. Times are Unix seconds or None; ``jti16`` is 16 bytes."""
-
-    def __init__(self, members):
-        self.jti16 = _uuid(members.get("jti"))
-        self.sub = _text(members.get("sub"), required=True)
-        self.iss = _text(members.get("iss"))
-        self.name = _text(members.get("name"))
-        self.typename = _text(members.get("typename"))
-        self.exp = _time(members.get("exp"))
-        self.nbf = _time(members.get("nbf"))
-        self.iat = _time(members.get("iat"))
-        if self.exp is not None and self.iat is not None and self.iat > self.exp:
-            raise _refused("iat is later than exp")
-        self.roles = _roles(members.get("roles"))
-
-
-def parse_unverified(payload):
-    """The payload's members as a dict, or None if it is no JSON object: then only the signature may judge."""
+def parse(payload):
+    """The payload's members as a dict, or None if it is not one JSON object."""
     try:
         members = strictjson.parse(payload)
     except FormatError:
@@ -37,102 +19,104 @@ def parse_unverified(payload):
     return members if isinstance(members, dict) else None
 
 
-def unverified_wrong_aud(members, system_uuid16):
-    """True if ``aud`` is well formed and does not name this System (V3)."""
-    try:
-        return not names_system(members.get("aud"), system_uuid16)
-    except TokenError:
-        return False
+class Claims:
+    """What a token says. ``members``: what ``parse`` gave. A claim that is absent, null or wrong is None.
 
-
-def unverified_exp(members):
-    """``exp`` in Unix seconds, or None where it is absent or not a time."""
-    try:
-        return _time(members.get("exp"))
-    except TokenError:
-        return None
-
-
-def unverified_jti(members):
-    """16 bytes of ``jti``, or None."""
-    try:
-        return _uuid(members.get("jti"))
-    except TokenError:
-        return None
-
-
-def read(members, policy):
-    """``Claims`` of a payload with a good signature; TokenError with the code of the first claim that is wrong.
-
-    ``members``: the dict of ``parse_unverified`` or None; ``policy`` gives ``system_uuid16`` and ``issuer``.
+    ``jti16``: 16 bytes; ``systems``: the UUIDs in ``aud``, 16 bytes each; times in Unix seconds; ``roles``: tuple of
+    (uuid16, name); ``fault``: the name of the first claim that is wrong, "payload" without an object, or None.
     """
-    if members is None:
-        raise _refused("the payload is not a JSON object")
-    claims = Claims(members)
-    if not names_system(members.get("aud"), policy.system_uuid16):
-        raise TokenError("wrong_system")
-    if policy.issuer is not None and claims.iss != policy.issuer:
-        raise TokenError("wrong_issuer")
-    return claims
+
+    def __init__(self, members):
+        self.fault = "payload" if members is None else None
+        members = members or {}
+        self.jti16 = self._read(members, "jti", uuids.to_bytes)
+        self.sub = self._read(members, "sub", _text)
+        self.iss = self._read(members, "iss", _text_or_none)
+        self.name = self._read(members, "name", _text_or_none)
+        self.typename = self._read(members, "typename", _text_or_none)
+        self.exp = self._read(members, "exp", _time)
+        self.nbf = self._read(members, "nbf", _time)
+        self.iat = self._read(members, "iat", _time)
+        if self.exp is not None and self.iat is not None and self.iat > self.exp:
+            self.fault = self.fault or "iat"
+        self.roles = self._read(members, "roles", _roles)
+        self.systems = self._read(members, "aud", _systems)
+
+    def _read(self, members, name, read):
+        try:
+            return read(members.get(name))
+        except ValueError:
+            self.fault = self.fault or name
+
+    def check(self, policy):
+        """V6; TokenError("claims_refused") with the name of the claim, ("wrong_system") or ("wrong_issuer")."""
+        if self.fault:
+            raise TokenError("claims_refused", self.fault)
+        self.check_system(policy)
+        if policy.issuer is not None and self.iss != policy.issuer:
+            raise TokenError("wrong_issuer")
+
+    def check_system(self, policy):
+        """TokenError("wrong_system") if ``aud`` is well formed and does not name the policy's System (V3)."""
+        if self.systems is not None and policy.system_uuid16 not in self.systems:
+            raise TokenError("wrong_system")
 
 
-def names_system(aud, system_uuid16):
-    """Whether ``aud`` (a string or a list of strings, RFC 7519 section 4.1.3) names the System."""
-    audiences = [aud] if isinstance(aud, str) else aud
-    if not isinstance(audiences, list) or not audiences:
-        raise _refused("aud")
-    found = False
-    for one in audiences:
-        if not isinstance(one, str):
-            raise _refused("aud")
-        found = found or _same_uuid(one, system_uuid16)
-    return found
+def check_start(start_unix_s, now_unix_s, skew_s):
+    """TokenError("not_yet_valid") before ``start_unix_s``; None does not refuse."""
+    if start_unix_s is not None and now_unix_s + skew_s < start_unix_s:
+        raise TokenError("not_yet_valid")
 
 
-def _same_uuid(text, b16):
-    try:
-        return uuids.to_bytes(text) == b16
-    except ValueError:
-        return False
+def check_end(end_unix_s, now_unix_s, skew_s):
+    """TokenError("expired") from ``end_unix_s`` on; None does not refuse."""
+    if end_unix_s is not None and now_unix_s >= end_unix_s + skew_s:
+        raise TokenError("expired")
 
 
-def _refused(message):
-    return TokenError("claims_refused", message)
+def _text_or_none(value):
+    return value if value is None or value == "" else _text(value)
 
 
-def _uuid(value):
-    try:
-        return uuids.to_bytes(value)
-    except ValueError:
-        raise _refused("a UUID")
-
-
-def _text(value, required=False):
-    if value is None and not required:
-        return None
-    if not isinstance(value, str) or len(value) > NAME_CHARS or (required and not value):
-        raise _refused("a text")
+def _text(value):
+    if not isinstance(value, str) or not 1 <= len(value) <= NAME_CHARS:
+        raise ValueError("text")
     return value
 
 
 def _time(value):
     # JSON true is an int to Python; a float would lose seconds on a chip.
-    if value is None:
-        return None
-    if type(value) is not int or not 0 <= value < _TIME_END_S:
-        raise _refused("a time")
+    if value is not None and (type(value) is not int or not 0 <= value < _TIME_END_S):
+        raise ValueError("time")
     return value
+
+
+def _systems(aud):
+    # A string or a list of strings (RFC 7519 section 4.1.3), which need not all be UUIDs.
+    audiences = [aud] if isinstance(aud, str) else aud
+    if not isinstance(audiences, list) or not audiences:
+        raise ValueError("aud")
+    return [uuid16 for uuid16 in [_system(one) for one in audiences] if uuid16]
+
+
+def _system(one):
+    if not isinstance(one, str):
+        raise ValueError("aud")
+    try:
+        return uuids.to_bytes(one)
+    except ValueError:
+        return None
 
 
 def _roles(value):
     if value is None:
         return ()
     if not isinstance(value, list) or len(value) > ROLES_PER_TOKEN:
-        raise _refused("roles")
+        raise ValueError("roles")
     return tuple([_role(role) for role in value])
 
 
 def _role(role):
     if not isinstance(role, dict):
-        raise _refused("roles")
-    return (_uuid(role.get("uuid")), _text(role.get("name"), required=True))
+        raise ValueError("role")
+    return (uuids.to_bytes(role.get("uuid")), _text(role.get("name")))

@@ -10,7 +10,7 @@ class LatchkeyError(Exception):
     """Base of all. ``code``: stable ASCII word; ``message``: a sentence or empty."""
 
     def __init__(self, code, message=""):
-        super().__init__(code, message)
+        super().__init__(code + ": " + message if message else code)
         self.code = code
         self.message = message
 

@@ -107,17 +107,14 @@ def _by(device, exchange, names):
 
 def _check_not_shut_out(device, exchange, config):
     """The token at hand has to configure under the new policy too, or LatchkeyError "locks_out" (or "verify_busy")."""
-    verifier = device.installation.verifier
-    old = verifier.policy
+    request, then = exchange.request, policy.from_config(config)
     try:
-        verifier.policy = policy.from_config(config)
-        shut = "configure" not in verifier.verify(exchange.request.token, exchange.request.peer).permissions
+        grant = device.installation.verifier.verify(request.token, request.peer, then)
+        shut = "configure" not in grant.permissions
     except TokenError as exc:
         if exc.code == "verify_busy":
             raise
         shut = True
-    finally:
-        verifier.policy = old
     if shut:
         raise LatchkeyError("locks_out")
 

@@ -249,6 +249,11 @@ class WhatIsAnswered(ApiCase):
         self.assertEqual((response.status, response.code), (500, "server_error"))
         self.assertEqual(self.device.log.lines()[-1]["text"], "request failed: ValueError")
 
+    def test_a_refused_claim_is_named_in_the_log_and_not_in_the_answer(self):
+        response = self.api.refusal(TokenError("claims_refused", "nbf"))
+        self.assertEqual(self.device.log.lines()[-1]["text"], "token refused, claim: nbf")
+        self.assertFalse(b"nbf" in response.body or "nbf" in str(response.lines))
+
     def test_a_code_outside_the_table_is_a_server_error(self):
         self.assertEqual(self.api.refusal(TokenError("surprise")).status, 500)
 

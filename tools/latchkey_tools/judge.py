@@ -110,9 +110,10 @@ def _judge_signature(firmware, verdict, token, key_sets):
 
 
 def _judge_claims(firmware, verdict, payload, now_unix_s):
-    members = firmware.claims.parse_unverified(payload)
+    members = firmware.claims.parse(payload)
     policy = firmware.policy.Policy(_some_system(firmware, members or {}))
-    claims = firmware.claims.read(members, policy)
+    claims = firmware.claims.Claims(members)
+    claims.check(policy)
     if claims.exp is not None and now_unix_s >= claims.exp + policy.skew_s:
         verdict.problems.append("expired")
     elif claims.nbf is not None and now_unix_s + policy.skew_s < claims.nbf:
