@@ -15,26 +15,28 @@ def parse_unix_s(text, round_up=False):
 
     ValueError for anything else.
     """
-    # isdigit() knows digits beyond ASCII's on CPython.
-    if not isinstance(text, str) or not 19 <= len(text) <= 48 or max(text) > "z":
+    # As bytes: on MicroPython a character taken out of a str is interned, kept for ever.
+    raw = text.encode() if isinstance(text, str) else b""
+    if not 19 <= len(raw) <= 48 or raw[10] not in b"Tt ":
         raise ValueError("time")
-    if text[4] + text[7] + text[13] + text[16] != "--::" or text[10] not in "Tt ":
+    if raw[4:5] + raw[7:8] + raw[13:14] + raw[16:17] != b"--::":
         raise ValueError("time")
-    days = _days(_number(text[:4], 9999), _number(text[5:7], 12), _number(text[8:10], 31))
-    seconds = (days * 24 + _number(text[11:13], 23)) * 3600 + _number(text[14:16], 59) * 60 + _number(text[17:19], 60)
-    rest = text[19:]
-    if rest and rest[0] in ".,":
-        zone = rest[1:].lstrip("0123456789")
+    days = _days(_number(raw[:4], 9999), _number(raw[5:7], 12), _number(raw[8:10], 31))
+    seconds = (days * 24 + _number(raw[11:13], 23)) * 3600 + _number(raw[14:16], 59) * 60 + _number(raw[17:19], 60)
+    rest = raw[19:]
+    if rest[:1] in (b".", b","):
+        zone = rest[1:].lstrip(b"0123456789")
         fraction = rest[1 : len(rest) - len(zone)]
         if not fraction:
             raise ValueError("time")
-        seconds += round_up and fraction.strip("0") != ""
+        if round_up and fraction.strip(b"0"):
+            seconds += 1
         rest = zone
     return seconds - _offset_s(rest) if rest else seconds
 
 
 def _number(digits, most):
-    # int() takes signs, blanks and underscores.
+    # int() takes signs, blanks and underscores; isdigit() of bytes knows ASCII's digits alone.
     if not digits.isdigit() or int(digits) > most:
         raise ValueError("time")
     return int(digits)
@@ -51,12 +53,12 @@ def _days(year, month, day):
 
 
 def _offset_s(zone):
-    """Seconds east of UTC of ``"Z"``, ``"+01:00"``, ``"+0100"`` or ``"+01"``."""
-    if zone in ("Z", "z"):
+    """Seconds east of UTC of ``b"Z"``, ``b"+01:00"``, ``b"+0100"`` or ``b"+01"``."""
+    if zone in (b"Z", b"z"):
         return 0
     if len(zone) == 3:
-        zone += "00"
-    if zone[0] not in "+-" or len(zone) not in (5, 6) or (len(zone) == 6 and zone[3] != ":"):
+        zone += b"00"
+    if zone[:1] not in (b"+", b"-") or len(zone) not in (5, 6) or (len(zone) == 6 and zone[3:4] != b":"):
         raise ValueError("time")
     offset_s = _number(zone[1:3], 23) * 3600 + _number(zone[-2:], 59) * 60
-    return -offset_s if zone[0] == "-" else offset_s
+    return -offset_s if zone[:1] == b"-" else offset_s

@@ -189,19 +189,14 @@ def _roles(roles):
 
 def _iat(token):
     """``iat`` of the payload, without parsing all of it: inside a JSON string its quotes would be escaped."""
-    if not isinstance(token, str):
-        return 0
-    start = token.find(".") + 1
-    token = token[start : token.find(".", start)] if start else ""
+    raw = token.encode() if isinstance(token, str) else b""
+    start = raw.find(b".") + 1
     try:
-        payload = b64url.decode(token)
+        payload = b64url.decode(raw[start : raw.find(b".", start)])
     except ValueError:
         return 0
     at = payload.find(b'"iat"')
-    digits = payload[at + 5 : at + 32].lstrip(b" \t\r\n:") if at >= 0 else b""
-    iat = 0
-    for byte in digits:
-        if not 0x30 <= byte <= 0x39:
-            break
-        iat = iat * 10 + byte - 0x30
+    rest = payload[at + 5 : at + 32].lstrip(b" \t\r\n:") if at >= 0 else b""
+    digits = rest[: len(rest) - len(rest.lstrip(b"0123456789"))]
+    iat = int(digits) if digits else 0
     return iat if iat < NEVER else 0
