@@ -11,7 +11,7 @@ from latchkey.limits import BUDGET_CALLERS, BUDGET_FORGET_MS, BUDGET_REFILL_MS, 
 
 
 class Budget:
-    """``clock`` gives ``ticks_ms()`` and ``ticks_diff_ms(later, earlier)``; ``admits(jti16)``: whether the ledger does."""
+    """``clock`` gives ``ticks_ms()`` and ``ticks_diff_ms(later, earlier)``; ``admits(jti16)`` asks the ledger."""
 
     def __init__(self, clock, admits):
         self._clock = clock
