@@ -56,7 +56,7 @@ class Parts:
         self._boots = boots
         self._button = Button(board.clock.ticks_diff_ms)
         uptime_s = Uptime(board.clock)
-        log = LogRing(uptime_s, board.say)
+        log = LogRing(uptime_s, board.say, trace=sys.print_exception)
         settings = _RARELY.loader(_settings)
         self.installation = Installation(board.store, settings, log.add, board.radio.wants_network)
         self.device = Device(board, self.installation, boots, uptime_s, log)
@@ -164,8 +164,13 @@ class Parts:
 
     def show_itself(self):
         """Tell who presses or switches that it was understood."""
-        if not self.device.safe:
+        if self.device.safe:
+            return
+        try:
             self.product.identify()
+        except Exception as exc:
+            # A mistake in a product must not restart the device at every press.
+            self.device.log.failed("identify", exc)
 
     def stop(self):
         """Before the end: the link lets go, and what waits in RAM is written."""
@@ -194,6 +199,8 @@ def https(credentials, log):
 async def serve(parts, board, awake):
     """Serve until cancelled, or until a sensor on battery (``awake``, else None) may sleep."""
     device = parts.device
+    # A task that nobody waits for would end in silence, a fade for one.
+    asyncio.get_event_loop().set_exception_handler(lambda _loop, told: device.log.failed("task", told["exception"]))
     await parts.server.start()
     device.log.add("started: " + device.state() + (", safe state" if device.safe else ""))
     if parts.link:
@@ -211,17 +218,19 @@ async def serve(parts, board, awake):
 
 
 async def measure(product, every_s, log):
-    """A sensor that does not answer keeps its last values, whose age shows."""
+    """A sensor that does not answer keeps its last values, whose age shows; so it is after a mistake in the product."""
     while True:
-        measure_once(product, log.add)
+        measure_once(product, log)
         await asyncio.sleep(every_s)
 
 
-def measure_once(product, say):
+def measure_once(product, log):
     try:
         product.measure()
     except OSError:
-        say("sensor: no answer")
+        log.add("sensor: no answer")
+    except Exception as exc:
+        log.failed("measure", exc)
 
 
 def run():
@@ -263,7 +272,7 @@ def glance(board, boots, awake):
     product = board.product()
     if boots.kept:
         product.restore(json.loads(boots.kept))
-    measure_once(product, board.say)
+    measure_once(product, LogRing(Uptime(board.clock), board.say, trace=sys.print_exception))
     try:
         floor.save_if_due()
     except StoreError as exc:

@@ -155,7 +155,7 @@ class Api:
 
     def failure(self, exc):
         """Response for an exception that nobody expected. Its kind is logged; its text may quote input and is not."""
-        self.device.log.add("request failed: " + type(exc).__name__)
+        self.device.log.failed("request", exc)
         return self.refusal(LatchkeyError("server_error"))
 
     # What comes before the body

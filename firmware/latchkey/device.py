@@ -146,6 +146,7 @@ class Device:
         facts["crashes"] = self._boots.crashes
         facts["safe_boot"] = self._boots.safe
         facts["trust_changes"] = self.installation.changes["trust"]["changes"]
+        facts["faults"] = {"count": self.log.faults, "last": self.log.last_fault}
         facts["heap"] = self._board.heap()
         facts["kernels"] = {"sha512": sha512.kernel, "threads": self._board.threads}
         return facts

@@ -10,11 +10,15 @@ _CUT = "CLOUD-"
 
 
 class LogRing:
-    """``uptime_s``: callable giving seconds since start. ``echo``: callable that also gets each line (a console)."""
+    """``uptime_s``: callable giving seconds since start. ``echo``: callable that also gets each line (a console).
+    ``trace``: callable that prints an exception's traceback there. ``.faults``: exceptions that nobody expected."""
 
-    def __init__(self, uptime_s, echo=None, size=limits.LOG_LINES):
+    def __init__(self, uptime_s, echo=None, size=limits.LOG_LINES, trace=None):
         self._uptime_s = uptime_s
         self._echo = echo
+        self._trace = trace
+        self.faults = 0
+        self.last_fault = None
         self._ring = [None] * size
         self._count = 0
 
@@ -25,6 +29,15 @@ class LogRing:
         self._count += 1
         if self._echo:
             self._echo(text)
+
+    def failed(self, what, exc):
+        """Something ended by an exception that nobody expected, as a mistake in a product does. Its text may quote
+        input: it goes to the console alone, with the traceback."""
+        self.faults += 1
+        self.last_fault = "%s failed: %s" % (what, type(exc).__name__)
+        self.add(self.last_fault)
+        if self._trace:
+            self._trace(exc)
 
     def lines(self):
         """The lines held, oldest first: dicts of ``n`` (counts from 0), ``uptime_s`` and ``text``."""

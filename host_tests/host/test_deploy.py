@@ -33,7 +33,7 @@ def one_release(tmp_path_factory):
         files[name].parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, files[name])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(deploy, "release", lambda board, arch: dict(files))
+        patch.setattr(deploy, "release", lambda board, arch, lines=False: dict(files))
         yield
 
 
@@ -90,8 +90,8 @@ def test_a_deployed_board_runs_the_release_and_a_second_deploy_does_nothing(empt
 def test_a_new_release_goes_into_the_idle_folder_and_only_what_changed_travels(deployed, monkeypatch, tmp_path):
     real = deploy.release
 
-    def newer(board, arch):
-        files = real(board, arch)
+    def newer(board, arch, lines):
+        files = real(board, arch, lines)
         extra, uuids = tmp_path / "extra.mpy", tmp_path / "uuids.mpy"
         for path in (extra, uuids):
             path.write_bytes(files["latchkey/uuids.mpy"].read_bytes() + path.stem.encode())
@@ -137,9 +137,9 @@ def everything_travels(plan, _running):
 
 
 def with_one_more_file(real, folder):
-    def more(board, arch):
+    def more(board, arch, lines):
         extra = folder / "more.mpy"
-        files = real(board, arch)
+        files = real(board, arch, lines)
         extra.write_bytes(files["latchkey/uuids.mpy"].read_bytes())
         return files | {"latchkey/more.mpy": extra}
 

@@ -72,36 +72,38 @@ def compile_firmware(arch="x64"):
     return out
 
 
-def compile_for_board(libraries, arch="x64"):
+def compile_for_board(libraries, arch="x64", lines=False):
     """The firmware as a board gets it, in build/board/ARCH: limits inlined, private names and those of parameters
     shortened, to save RAM.
 
-    ``libraries``: sources (paths) whose classes the firmware extends.
+    ``libraries``: sources (paths) whose classes the firmware extends. ``lines``: whether a traceback tells path, line
+    and names as the source has them, to find a mistake; in build/board/ARCH-lines then.
     """
-    out = BUILD / "board" / arch
+    out = BUILD / "board" / (f"{arch}-lines" if lines else arch)
     texts = {name: source.read_text() for source, name in sources()}
     limits = inline.values(texts[Path("latchkey/limits.py")])
     texts = {name: inline.inline(text, limits) for name, text in texts.items()}
     others = [path.read_text() for path in libraries]
     keep = shorten.border(texts.values(), others)
     named = parameters.named([*texts.values(), *others, *(path.read_text() for path in BOARDS.rglob("*.py"))])
-    texts = {name: parameters.shorten(text, named) for name, text in texts.items()}
+    if not lines:
+        texts = {name: parameters.shorten(text, named) for name, text in texts.items()}
     state = hashlib.sha256(repr((sorted(texts.items()), sorted(keep), arch)).encode()).hexdigest()
     stamp = out / ".state"
     if not stamp.exists() or stamp.read_text() != state:
-        _compile_short(out, texts, keep, arch)
+        _compile_short(out, texts, keep, arch, lines)
         _remove_stale(out)
         stamp.write_text(state)
     return out
 
 
-def _compile_short(out, texts, keep, arch):
+def _compile_short(out, texts, keep, arch, lines):
     with tempfile.TemporaryDirectory() as folder:
         short = Path(folder) / "short.py"
         for name, text in texts.items():
-            short.write_text(shorten.shorten(text, keep))
+            short.write_text(text if lines else shorten.shorten(text, keep))
             # The module's own name is in RAM anyway, its path would be one more.
-            compile_file(short, out / name.with_suffix(".mpy"), arch, name.stem, lines=False)
+            compile_file(short, out / name.with_suffix(".mpy"), arch, name if lines else name.stem, lines)
 
 
 def _remove_stale(out):

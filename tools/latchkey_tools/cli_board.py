@@ -54,6 +54,7 @@ def deploy_(
     board: Board,
     port: Port,
     replace: Annotated[bool, typer.Option(help="Over files in its way that are not Latchkey's.")] = False,
+    lines: Annotated[bool, typer.Option(help="Tracebacks tell line numbers; takes more RAM.")] = False,
     as_json: Json = False,
 ):
     """Put the firmware onto a board with an official MicroPython image; power may fail at any moment."""
@@ -64,7 +65,7 @@ def deploy_(
             bar.update(task, completed=done, total=total, description=f"{words:16.16}")
 
         try:
-            report = deploy.deploy(board, port, replace, on_step=step)
+            report = deploy.deploy(board, port, replace, on_step=step, lines=lines)
         except KeyboardInterrupt:
             show.say("broken off: the board runs the newest release that is whole; run the same again")
             raise

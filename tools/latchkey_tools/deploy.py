@@ -160,10 +160,11 @@ class Report:
         return asdict(self)
 
 
-def release(board, arch):
-    """Name on the device to path here of all that ``board`` (boards.Board) runs, compiled for ``arch``."""
+def release(board, arch, lines=False):
+    """Name on the device to path here of all that ``board`` (boards.Board) runs, compiled for ``arch``. ``lines``: as
+    build.compile_for_board takes it."""
     simple = umqtt.fetch() / "umqtt" / "simple.py"
-    compiled = build.compile_for_board([simple], arch)
+    compiled = build.compile_for_board([simple], arch, lines)
     config = boards.folder(board.name) / "board_config.py"
     names = closure.needed(ROOTS, [config.read_text()])
     files = {name.with_suffix(".mpy").as_posix(): compiled / name.with_suffix(".mpy") for name in names}
@@ -175,10 +176,11 @@ def release(board, arch):
     return files
 
 
-def deploy(board_name, port, replace=False, quiet_s=None, on_step=None):
+def deploy(board_name, port, replace=False, quiet_s=None, on_step=None, lines=False):
     """Bring ``board_name``'s firmware onto the board at ``port``; returns a Report.
 
     ``replace``: also over files in the way that are somebody else's. ``on_step(done, total, words)`` hears progress.
+    ``lines``: whether tracebacks on the console shall tell line numbers, which take RAM.
     """
     step = on_step or (lambda done, total, words: None)
     board = boards.board(board_name)
@@ -187,7 +189,7 @@ def deploy(board_name, port, replace=False, quiet_s=None, on_step=None):
     with wire.stopped(DeployError):
         facts = read_facts(wire)
         arch = check(board, port, facts, replace)
-        plan = Plan(board, facts, release(board, arch))
+        plan = Plan(board, facts, release(board, arch, lines))
         plan.check_space()
         if plan.changed:
             plan.carry_out(wire, step)

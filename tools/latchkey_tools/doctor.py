@@ -197,6 +197,7 @@ class Examination:
             if refusal.code in _FAULTS:
                 self._break("application", f"{refusal.code}: {refusal.words}", refusal.todo)
             return self._unseen_inside(f"{refusal.code}: {refusal.todo}")
+        self._faults(facts.get("faults") or {})
         self._clock(facts.get("clock") or {})
         self._keys(facts.get("keys") or {})
         self._cloud(facts.get("cloud") or {}, facts.get("ledger") or {})
@@ -206,6 +207,12 @@ class Examination:
         self._note("keys", OK, "it holds the key that signed the token")
         for name in ("clock", "network", "cloud link"):
             self._note(name, UNSEEN, why)
+
+    def _faults(self, faults):
+        if faults.get("count") and self.links.get("application", Link(None, OK, None, None)).verdict == OK:
+            words = f"runs, with {faults['count']} errors in its program since start, the last: {faults.get('last')}"
+            todo = "read the traceback: latchkey board monitor (line numbers: latchkey board deploy --lines)"
+            self.links["application"] = Link("application", WEAK, words, todo)
 
     def _clock(self, clock):
         floor = clock.get("floor_unix_s") or 0

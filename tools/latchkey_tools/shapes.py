@@ -40,6 +40,7 @@ DIAGNOSTICS = {
     "keys": {"keys": [{"kid": text, "bits": whole, "alg": text}], "source": text, "sets_refused": whole},
     "ledger": {"heard_unix_s": time},
     "clock": {"floor_unix_s": time},
+    "faults": {"count": whole, "last": text},
 }
 LOG = {"lines": [{"uptime_s": whole, "text": text}]}
 PAIRING = {"state": text, "what": text, "ssid": text, "address": text, "offline": text, "reason": text}
