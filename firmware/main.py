@@ -86,7 +86,7 @@ class Parts:
         device.keystore = KeyStore(board.store, factory_keys, dev)
         device.ledger = ledger.Ledger(board.store, uuids.to_bytes(config["system_uuid"]))
         installation.verifier = Verifier(device.keystore, device.ledger, device.floor, policy.from_config(config))
-        updates = Updates(device.keystore, device.ledger, device.floor, log.add, installation.pinned, dev)
+        updates = Updates(device.keystore, device.ledger, device.floor, log.add, installation.pinned)
         device.updates = installation.updates = updates
         device.pairing = Pairing(board.radio, device.uptime_s, installation, log.add, board.hurry)
         if not self._boots.safe:

@@ -9,6 +9,7 @@ import json
 from latchkey import strictjson, uuids
 from latchkey.errors import ConfigError, FormatError, StoreError
 from latchkey.limits import CONFIG_BYTES, CREDENTIAL_BYTES
+from latchkey.logring import shown
 from latchkey.policy import DEFAULT_ROLES, PERMISSIONS
 from latchkey.slots import Slots
 
@@ -48,7 +49,7 @@ def parse(data, limit=CONFIG_BYTES):
     """
     config = _read(data, limit)
     for field in ("name", "model"):
-        if not strictjson.shown(config[field].encode()):
+        if not shown(config[field].encode()):
             _wrong(field, "character")
     return config
 
@@ -65,15 +66,10 @@ def _read(data, limit):
 
 
 class ConfigStore:
-    """The configuration in flash. ``name``: of its slots, so that a trial may be kept beside the last good one."""
+    """The configuration in flash."""
 
-    def __init__(self, store, name="config"):
-        self._slots = Slots(store, name, b"c")
-
-    @property
-    def damaged(self):
-        """Slots that hold something which cannot be believed."""
-        return self._slots.damaged
+    def __init__(self, store):
+        self._slots = Slots(store, "config", b"c")
 
     def load(self):
         """The configuration (dict), or None if there is none that is valid."""
@@ -94,10 +90,6 @@ class ConfigStore:
         """Keep a configuration (dict) that was judged; ``alone``: neither slot holds another afterwards. StoreError."""
         if alone or config != self.load():
             self._slots.write(json.dumps(config).encode(), alone)
-
-    def erase(self):
-        """Keep none; neither slot holds it afterwards."""
-        erase(self._slots)
 
 
 class CredentialStore:

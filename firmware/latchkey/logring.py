@@ -4,9 +4,29 @@ Whatever looks like a token is cut off when a line is added, so that neither an 
 crash dump can give one away; a line with control characters keeps its ASCII alone. Nothing here reaches flash.
 """
 
-from latchkey import limits, strictjson
+from latchkey import limits
 
 _CUT = "CLOUD-"
+# What no text that a person reads may hold, as the UTF-8 of a character in one number, first and last: controls (C0,
+# DEL, C1), and what turns, breaks or hides text: Unicode's bidirectional controls, separators, invisible operators,
+# byte order marks. The joiners U+200C and U+200D are part of scripts and emojis.
+_UNSHOWN = (
+    0x00, 0x1F, 0x7F, 0x7F, 0xC280, 0xC29F, 0xD89C, 0xD89C, 0xE2808B, 0xE2808B, 0xE2808E, 0xE2808F,
+    0xE280A8, 0xE280AE, 0xE281A0, 0xE281AF, 0xEFBBBF, 0xEFBBBF, 0xEFBFB9, 0xEFBFBB,
+)  # fmt: skip
+
+
+def shown(raw):
+    """Whether ``raw`` (bytes of UTF-8) reads on a screen as what it is: no control or bidirectional character."""
+    unit = 0
+    for byte in raw:
+        unit = (unit << 8 | byte) & 0xFFFFFF if byte & 0xC0 == 0x80 else byte
+        if 0x20 <= unit < 0x7F:
+            continue
+        for i in range(0, len(_UNSHOWN), 2):
+            if _UNSHOWN[i] <= unit <= _UNSHOWN[i + 1]:
+                return False
+    return True
 
 
 class LogRing:
@@ -53,4 +73,4 @@ def _clean(text):
         text = text[:at] + _CUT + "..."
     text = text[: limits.LOG_CHARS]
     raw = text.encode()
-    return text if strictjson.shown(raw) else bytes([b if 32 <= b < 127 else 63 for b in raw]).decode()
+    return text if shown(raw) else bytes([b if 32 <= b < 127 else 63 for b in raw]).decode()

@@ -26,13 +26,6 @@ _WHOLE_DIGITS = const(19)
 _ESCAPES = b'"\\/bfnrt'
 _MEANINGS = '"\\/\b\f\n\r\t'
 _HEX = b"0123456789abcdefABCDEF"
-# What no text that a person reads may hold, as the UTF-8 of a character in one number, first and last: controls (C0,
-# DEL, C1), and what turns, breaks or hides text: Unicode's bidirectional controls, separators, invisible operators,
-# byte order marks. The joiners U+200C and U+200D are part of scripts and emojis.
-_UNSHOWN = (
-    (0x00, 0x1F), (0x7F, 0x7F), (0xC280, 0xC29F), (0xD89C, 0xD89C), (0xE2808B, 0xE2808B), (0xE2808E, 0xE2808F),
-    (0xE280A8, 0xE280AE), (0xE281A0, 0xE281AF), (0xEFBBBF, 0xEFBBBF), (0xEFBFB9, 0xEFBFBB),
-)  # fmt: skip
 # What may follow a lead byte, where that is less than every continuation byte.
 _SECOND = {0xE0: (0xA0, 0xBF), 0xED: (0x80, 0x9F), 0xF0: (0x90, 0xBF), 0xF4: (0x80, 0x8F)}
 
@@ -242,19 +235,6 @@ def text(raw):
     if len(decoded) != len(raw):  # not ASCII alone # pyright: ignore[reportPossiblyUnboundVariable]
         _check_utf8(raw)
     return decoded  # pyright: ignore[reportPossiblyUnboundVariable]
-
-
-def shown(raw):
-    """Whether ``raw`` (bytes of UTF-8) reads on a screen as what it is: no control or bidirectional character."""
-    if not raw or (min(raw) >= 0x20 and max(raw) < 0x7F):
-        return True
-    unit = 0
-    for byte in raw:
-        unit = (unit << 8 | byte) & 0xFFFFFF if byte & 0xC0 == 0x80 else byte
-        for first, last in _UNSHOWN:
-            if first <= unit <= last:
-                return False
-    return True
 
 
 def _check_utf8(raw):

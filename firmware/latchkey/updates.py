@@ -10,16 +10,15 @@ from .rsa import PublicKey
 
 
 class Updates:
-    """``pinned`` (may be set later too): policy ``keys: pinned`` (K4), key sets are counted and dropped. ``dev``:
-    whether the simulator's keys are believed (A10). ``log``: callable of one text."""
+    """``pinned`` (may be set later too): policy ``keys: pinned`` (K4), key sets are counted and dropped. ``log``:
+    callable of one text."""
 
-    def __init__(self, keystore, ledger, timefloor, log, pinned=False, dev=False):
+    def __init__(self, keystore, ledger, timefloor, log, pinned=False):
         self._keystore = keystore
         self._ledger = ledger
         self._timefloor = timefloor
         self._log = log
         self.pinned = pinned
-        self._dev = dev
         self._open = False
         self.key_sets = self.key_sets_refused = self.keys_refused = self.lists = self.lists_aborted = 0
         self.last_refusal = None
@@ -77,7 +76,7 @@ class Updates:
             self._log("cloud: %d keys of the set cannot be used here" % refused)
         if not self.pinned:
             found = [jwk.Key(kid, PublicKey(n_be, e), alg) for kid, n_be, e, alg in keys]
-            self._keystore.replace(jwk.admitted(found, self._dev), self._timefloor.ticks_ms())
+            self._keystore.replace(found, self._timefloor.ticks_ms())
 
     def _keys_refused(self, code):
         self.key_sets_refused += 1

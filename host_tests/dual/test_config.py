@@ -78,15 +78,6 @@ class TestConfig(unittest.TestCase):
         config.ConfigStore(store).save(_document(self.base, {"name": "one", "dev": False}))
         self.assertEqual(store.closes, closes)
 
-    def test_a_trial_lives_beside_the_last_good_one(self):
-        store = RamStore()
-        config.ConfigStore(store).save(_document(self.base, {"name": "good"}))
-        trial = config.ConfigStore(store, "trial")
-        trial.save(_document(self.base, {"name": "trial"}))
-        self.assertEqual(config.ConfigStore(store).load()["name"], "good")
-        trial.erase()
-        self.assertIsNone(config.ConfigStore(store, "trial").load())
-
     def test_a_power_cut_leaves_the_old_or_the_new(self):
         for cut in range(20):
             store = RamStore()

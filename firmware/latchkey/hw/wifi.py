@@ -13,6 +13,7 @@ import network
 from .. import limits, strictjson
 from ..backoff import Backoff
 from ..errors import FormatError
+from ..logring import shown
 
 _LOOK_MS = 100
 # With a hurry too: less, and the next try cuts off a slow association.
@@ -281,7 +282,7 @@ def _strongest(found):
             # No JSON could tell it, nor a request name it.
             continue
         # A stranger chose it, and a person reads it.
-        if ssid and strictjson.shown(raw) and ssid not in [known[0] for known in networks]:
+        if ssid and shown(raw) and ssid not in [known[0] for known in networks]:
             networks.append((ssid, rssi_dbm, security != 0))
     return tuple(networks[: limits.NETWORKS])
 
