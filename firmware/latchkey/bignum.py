@@ -1,63 +1,122 @@
 """Modular powers with an odd modulus, for RSA verification. Nothing here is secret: time depends on all values.
 
-Representation: built-in non-negative integers. For n of k chunks of 512 bits, R = 2**(512*k) and the
-Montgomery form of x is x*R mod n. Why: s**65537 at 2,048 bits costs an ESP32 (official 1.26.1 firmware,
-emulated) 10.7 M instructions with the built-in pow, 8.6 M when reduced in 512-bit chunks, 9.4 M in 256-bit
-ones. Chunks of the product and of the reduction take turns here, so that no number is longer than n by
-more than 66 bytes: 4,096-bit products of 1 KB do not find room in a small heap that is in pieces.
+``kernel`` says what does the work: "kernel" (machine code, ``latchkey/montgomery.mpy``) or "pow" (Python's own, where that
+file is missing or the chip cannot load it). The kernel is an eighth of ``pow`` on an ESP32, and does not allocate.
 
 Contract
-    Modulus(n)       n MUST be odd and > 1. Keeps n and 64 bytes; costs 16 products of 512 bits.
-    .power(s, e)     MUST have 0 <= s < n and odd e >= 3; returns s**e mod n. e = 65537 costs 16 squarings
-                     and one product, which also leaves Montgomery form. Allocates; what is alive at once,
-                     s and n apart, stays under five times the size of n.
+    Modulus(n_be, e)  n_be: bytes, big-endian, odd, no zero byte in front; e: odd, >= 3. With the kernel: about two numbers
+                      of RAM, and two divisions, once for a key.
+    .power(s_be)      s_be: bytes or bytearray, big-endian. s**e mod n as bytes-like of ``len(n_be)``; None unless s_be has
+                      that length and is below n. With the kernel it allocates nothing, and the result is a view that
+                      the next power of any key overwrites. Only the thread of the main loop MUST call it: there is one
+                      buffer for all keys.
+
+The kernel's contract (source: tools/latchkey_tools/kernel; specification: host_tests/fakes/montgomery_plain.py)
+    Representation    A number is k limbs of 32 bits, the lowest limb first, little-endian; k is a multiple of 8.
+                      R = 2**(32 k). An address is that of a word, divided by 4: a small integer on every chip.
+    product(t, a, b, p)
+                      t = a * b / R mod n. p[0] is -1/n mod 2**32, p[1] is k, n begins at p[2]. For all a, b < R the result
+                      is a * b / R + n * m / R, for the one m < R that makes it an integer, less n if that is not below n.
+                      So it is below n wherever a * b < n * R. MUST: n odd; t apart from a, b and n (a may be b). t[-1] and
+                      t[k] are scratch. Allocates nothing; 78,000 (Xtensa) or 86,000 (RV32) instructions at k = 64.
+    turn(t, s, k)     t = the 4 k bytes of s in reverse order: between big-endian bytes and limbs. MUST: t apart from s.
+    Neither checks anything. Alive during a power: the buffer, of four numbers, and what a Modulus keeps.
+
+    buffer, in words  p[0] p[1] n[k] . a[k] . b[k] . c[k] .       each . is a scratch word of its neighbours
 """
 
 from latchkey.limits import const
 
-_CHUNK_BITS = const(512)
-_MASK = (1 << 512) - 1
+_ONE = const(0x31)  # "1"
 
 
 class Modulus:
-    def __init__(self, n):
-        self.n = n
-        self._chunks = 0
-        while n:
-            n >>= _CHUNK_BITS
-            self._chunks += 1
-        self._inverse = _negative_inverse(self.n & _MASK)
+    def __init__(self, n_be, e):
+        self.n_be = n_be
+        self.e = e
+        if kernel == "kernel":
+            self._set_up(int.from_bytes(n_be, "big"))
 
-    def power(self, s, e):
-        y = s
-        for _ in range(self._chunks):
-            y = (y << _CHUNK_BITS) % self.n
-        x = y if (e - 1) & (e - 2) else None  # not needed where only the first and last bit of e are set
-        bit = 1
-        while bit << 1 <= e:
-            bit <<= 1
-        while bit > 1:
-            bit >>= 1
-            y = self._product(y, y)
-            if e & bit:
-                y = self._product(y, x if bit > 1 else s)
-        return y
+    def _set_up(self, n):
+        """What a power needs of n: computed once, with Python's integers."""
+        self._k = k = (len(self.n_be) + 31) // 32 * 8
+        inverse = 1
+        for _ in range(5):  # Newton's step doubles the correct bits: 1, 2, 4 ... 32
+            inverse = inverse * (2 - n * inverse) & 0xFFFFFFFF
+        self._head = ((1 << 32) - inverse).to_bytes(4, "little") + k.to_bytes(4, "little")
+        self._r2 = ((1 << 64 * k) % n).to_bytes(4 * k, "little")
+        self._bits = bin(self.e)[3:-1].encode()  # but the highest and the lowest, which are 1
+        self._buffer = buffer = _room(24 + 16 * k)
+        self._p = addressof(buffer) >> 2
+        end = 20 + 16 * k
+        self._result = memoryview(buffer)[end - len(self.n_be) : end]
 
-    def _product(self, a, b):
-        """a * b / R mod n for a, b < n. Each step adds the multiple of n that clears the lowest chunk."""
-        n = self.n
-        inverse = self._inverse
-        t = 0
-        for at in range(0, self._chunks * _CHUNK_BITS, _CHUNK_BITS):
-            t += (b >> at & _MASK) * a
-            t += ((t & _MASK) * inverse & _MASK) * n
-            t >>= _CHUNK_BITS
-        return t - n if t >= n else t
+    def power(self, s_be):
+        if len(s_be) != len(self.n_be) or s_be >= self.n_be:
+            return None
+        if kernel == "pow":
+            n = int.from_bytes(self.n_be, "big")
+            return pow(int.from_bytes(s_be, "big"), self.e, n).to_bytes(len(self.n_be), "big")
+        k = self._k
+        p = self._p
+        self._buffer[:8] = self._head
+        self._number(p + 2, p + 4 + 2 * k, self.n_be)
+        self._products(s_be, p, p + 3 + k, p + 4 + 2 * k, p + 5 + 3 * k)
+        return self._result
+
+    def _products(self, s_be, p, y, z, c):
+        """c = s**e mod n, as big-endian bytes. y, z and c are the buffer's three other numbers."""
+        self._number(y, z, s_be)
+        at = z - p << 2
+        self._buffer[at : at + 4 * self._k] = self._r2
+        product(c, y, z, p)  # s * R: Montgomery's form
+        product(y, c, c, p)
+        for bit in self._bits:
+            if bit == _ONE:
+                product(z, y, c, p)
+                y, z = z, y
+            product(z, y, y, p)
+            y, z = z, y
+        self._number(c, z, s_be)
+        product(z, y, c, p)  # the lowest bit; times s without R, so this also leaves Montgomery's form
+        turn(c, z, self._k)
+
+    def _number(self, to, by, number_be):
+        """The limbs of a number into ``to``; ``by`` is where its bytes lie before they are turned."""
+        at = by - self._p << 2
+        end = at + 4 * self._k
+        for i in range(at, end - len(number_be)):
+            self._buffer[i] = 0
+        self._buffer[end - len(number_be) : end] = number_be
+        turn(to, by, self._k)
 
 
-def _negative_inverse(low):
-    """x with low * x = -1 mod 2**512, by Newton's step, which doubles the correct bits: 3, 6, 12 ... 768."""
-    x = 8 - (low & 7)
-    for _ in range(8):
-        x = x * (low * x + 2) & _MASK
-    return x
+_buffer = b""
+
+
+def _room(size):
+    """The buffer of all keys, as large as the largest has needed. A Modulus keeps the one that it was made with."""
+    global _buffer
+    if len(_buffer) < size:
+        _buffer = bytearray(size)
+    return _buffer
+
+
+def _agrees():
+    """Whether the kernel is right about one power, in which every product carries."""
+    n_be = b"\xff" * 31 + b"\xfd"
+    s_be = b"\xff" * 31 + b"\xfb"
+    got = Modulus(n_be, 3).power(s_be)
+    return int.from_bytes(got, "big") == pow(int.from_bytes(s_be, "big"), 3, int.from_bytes(n_be, "big"))
+
+
+try:
+    from uctypes import addressof
+
+    from latchkey.montgomery import product, turn
+
+    kernel = "kernel"
+    if not _agrees():
+        kernel = "pow"
+except (ImportError, ValueError, MemoryError):  # no file; another architecture or .mpy version; no executable memory
+    kernel = "pow"

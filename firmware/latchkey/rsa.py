@@ -22,10 +22,10 @@ _HASHES = {
 }
 
 
-class PublicKey:
+class PublicKey(Modulus):
     """``n_be``: big-endian modulus, odd, 2,048 to 4,096 bits; ``e``: odd, 3 <= e < 2**32. Else KeySetError.
 
-    ``.bits`` of the modulus; ``.size`` bytes of a signature; ``.n``, ``.e`` integers.
+    ``.bits`` of the modulus; ``.n_be``: it, without leading zeros; ``.size``: its bytes, and those of a signature; ``.e``.
     """
 
     def __init__(self, n_be, e):
@@ -36,20 +36,7 @@ class PublicKey:
             raise KeySetError("key_refused", "modulus size")
         if type(e) is not int or not 3 <= e < 1 << 32 or not e & 1 or not n_be[-1] & 1:
             raise KeySetError("key_refused", "even modulus, or exponent")
-        self.e = e
-        self._modulus = Modulus(int.from_bytes(n_be, "big"))
-
-    @property
-    def n(self):
-        return self._modulus.n
-
-    def n_be(self):
-        """The modulus as ``.size`` bytes, without leading zeros."""
-        return self.n.to_bytes(self.size, "big")
-
-    def power(self, s):
-        """s**e mod n for 0 <= s < n."""
-        return self._modulus.power(s, self.e)
+        super().__init__(n_be, e)
 
 
 def verify_pkcs1v15(key, hash_name, message, signature):
@@ -61,7 +48,7 @@ def verify_pkcs1v15(key, hash_name, message, signature):
     if (
         hash_name not in _HASHES
         or not isinstance(signature, (bytes, bytearray, memoryview))
-        or not fits(key, signature, digest_info(hash_name, message))
+        or not fits(key, bytes(signature), digest_info(hash_name, message))
     ):
         raise TokenError("bad_signature")
 
@@ -80,14 +67,10 @@ def digest_info(hash_name, message):
 
 
 def fits(key, signature, info):
-    """Whether ``signature`` is ``key``'s over the message of ``info`` (RFC 8017 section 8.2.2 steps 1 to 4)."""
-    if len(signature) != key.size:
-        return False
-    s = int.from_bytes(signature, "big")
-    if s >= key.n:
-        return False
-    padding = b"\xff" * (key.size - 3 - len(info))
-    return key.power(s).to_bytes(key.size, "big") == b"\x00\x01" + padding + b"\x00" + info
+    """Whether ``signature`` (bytes or bytearray) is ``key``'s over the message of ``info`` (RFC 8017 section 8.2.2 steps
+    1 to 4). With the kernel it allocates the expected block and no more.
+    """
+    return key.power(signature) == b"\x00\x01" + b"\xff" * (key.size - 3 - len(info)) + b"\x00" + info
 
 
 def _bits(n_be):

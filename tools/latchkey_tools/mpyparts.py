@@ -4,7 +4,7 @@ _FIXED = range(5)  # fun_table, None, False, True, Ellipsis: a type and nothing 
 _TEXT, _BYTES, _TUPLE = 5, 6, 10
 
 
-class _Reader:
+class Reader:
     def __init__(self, data):
         self.data = data
         self.at = 4  # magic, version, flags, bits of small integers
@@ -37,15 +37,19 @@ class _Reader:
         else:
             self.at += length + (kind in (_TEXT, _BYTES))
 
+    def skip_tables(self):
+        """(bytes of names, of constants), which lie in front of the code."""
+        names, constants = self.number(), self.number()
+        start = self.at
+        for _ in range(names):
+            self.skip_name()
+        middle = self.at
+        for _ in range(constants):
+            self.skip_constant()
+        return middle - start, self.at - middle
+
 
 def parts(data):
     """(bytes of names, of constants, of code and header) of the .mpy file ``data``, which they add up to."""
-    reader = _Reader(data)
-    names, constants = reader.number(), reader.number()
-    start = reader.at
-    for _ in range(names):
-        reader.skip_name()
-    middle = reader.at
-    for _ in range(constants):
-        reader.skip_constant()
-    return middle - start, reader.at - middle, len(data) - reader.at + start
+    names, constants = Reader(data).skip_tables()
+    return names, constants, len(data) - names - constants

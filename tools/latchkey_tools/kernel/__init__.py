@@ -1,0 +1,30 @@
+"""The bignum kernel: machine code for the chips that Latchkey ships on, assembled here, loaded by ``latchkey.bignum``.
+
+    python -m latchkey_tools.kernel [xtensawin | rv32imc]      print the listing; write build/kernel/ARCH
+
+``montgomery_xtensa.py`` and ``montgomery_rv32.py`` are its source, in the assemblers ``xtensa.py`` and ``rv32.py``.
+"""
+
+from latchkey_tools.kernel import montgomery_rv32, montgomery_xtensa, mpy
+from latchkey_tools.kernel.assembler import assemble
+
+# Architecture, as mpy-cross calls it, to the kernel's source.
+SOURCES = {"xtensawin": montgomery_xtensa, "rv32imc": montgomery_rv32}
+FUNCTIONS = ("product", "turn")
+# On the device.
+NAME = "latchkey/montgomery.mpy"
+
+
+def lines(arch):
+    """Name to instructions and labels of each function for ``arch``."""
+    return {name: getattr(SOURCES[arch], name)() for name in FUNCTIONS}
+
+
+def code(arch):
+    """Name to machine code (bytes) of each function for ``arch``."""
+    return {name: assemble(program) for name, program in lines(arch).items()}
+
+
+def module(arch):
+    """Bytes of the ``.mpy`` file for ``arch``."""
+    return mpy.module("montgomery", arch, code(arch))
