@@ -1,28 +1,31 @@
 """Modular powers with an odd modulus, for RSA verification. Nothing here is secret: time depends on all values.
 
-``kernel`` says what does the work: "kernel" (machine code, ``latchkey/montgomery.mpy``) or "pow" (Python's own, where that
-file is missing or the chip cannot load it). The kernel is an eighth of ``pow`` on an ESP32, and does not allocate.
+``kernel`` says what computes: "kernel" (machine code, ``latchkey/montgomery.mpy``), or "pow" (Python's own), where that
+file is missing or the interpreter cannot load it. On an ESP32 the kernel takes an eighth of the time of ``pow``.
 
 Contract
-    Modulus(n_be, e)  n_be: bytes, big-endian, odd, no zero byte in front; e: odd, >= 3. With the kernel: about two numbers
-                      of RAM, and two divisions, once for a key.
-    .power(s_be)      s_be: bytes or bytearray, big-endian. s**e mod n as bytes-like of ``len(n_be)``; None unless s_be has
-                      that length and is below n. With the kernel it allocates nothing, and the result is a view that
-                      the next power of any key overwrites. Only the thread of the main loop MUST call it: there is one
-                      buffer for all keys.
+    Modulus(n_be, e)  n_be: bytes, big-endian, odd, no zero byte in front; e: odd, at least 3. With the kernel it keeps
+                      two numbers of the size of n, and their computation is two divisions.
+    .power(s_be)      s_be: bytes or bytearray, big-endian. Returns s**e mod n, bytes-like, as long as n_be; None unless
+                      s_be is as long as n_be and less. With the kernel it allocates nothing (only that MicroPython puts
+                      frames of functions on the heap where it has room), and the result is a view that the next power
+                      of any key overwrites. One buffer serves all keys: MUST be called by the main loop's thread only.
 
-The kernel's contract (source: tools/latchkey_tools/kernel; specification: host_tests/fakes/montgomery_plain.py)
-    Representation    A number is k limbs of 32 bits, the lowest limb first, little-endian; k is a multiple of 8.
-                      R = 2**(32 k). An address is that of a word, divided by 4: a small integer on every chip.
+Contract of the kernel, which checks nothing
+    Representation    A number is k limbs of 32 bits, the lowest first, each little-endian; k is a multiple of 8.
+                      R = 2**(32 k). An address is that of a word divided by 4: a small integer on every chip.
     product(t, a, b, p)
-                      t = a * b / R mod n. p[0] is -1/n mod 2**32, p[1] is k, n begins at p[2]. For all a, b < R the result
-                      is a * b / R + n * m / R, for the one m < R that makes it an integer, less n if that is not below n.
-                      So it is below n wherever a * b < n * R. MUST: n odd; t apart from a, b and n (a may be b). t[-1] and
-                      t[k] are scratch. Allocates nothing; 78,000 (Xtensa) or 86,000 (RV32) instructions at k = 64.
-    turn(t, s, k)     t = the 4 k bytes of s in reverse order: between big-endian bytes and limbs. MUST: t apart from s.
-    Neither checks anything. Alive during a power: the buffer, of four numbers, and what a Modulus keeps.
+                      t = a * b / R mod n. p[0] is -1/n mod 2**32, p[1] is k, n begins at p[2]. For any a, b < R:
+                      (a * b + n * m) / R with the m < R that makes it an integer, and n less if that is not below n.
+                      So t < n if a * b < n * R. MUST: n odd; t apart from a, b and n (a may be b). t[-1] and t[k] are
+                      scratch. Cost at k = 64: 78,000 (Xtensa) or 86,000 (RV32) instructions. Allocates nothing.
+    turn(t, s, k)     t = the 4 k bytes of s in reverse order: from big-endian bytes to limbs, and back. MUST: t apart
+                      from s.
+    Source            tools/latchkey_tools/kernel. Specification: host_tests/fakes/montgomery_plain.py.
 
-    buffer, in words  p[0] p[1] n[k] . a[k] . b[k] . c[k] .       each . is a scratch word of its neighbours
+The buffer, in words; each dot is a scratch word of the numbers beside it. Alive during a power: all of it.
+
+    p[0] p[1] n[k] . y[k] . z[k] . c[k] .
 """
 
 from latchkey.limits import const

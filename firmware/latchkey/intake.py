@@ -69,7 +69,7 @@ def _keys(payload, dev):
     if payload.left > limits.KEY_SET_BYTES:
         return ("keys_refused", "key_set_too_large")
     found = jwk.parse_key_set(payload, dev)
-    keys = tuple([(k.kid, k.public_key.n_be(), k.public_key.e, k.alg) for k in found])
+    keys = tuple([(k.kid, k.public_key.n_be, k.public_key.e, k.alg) for k in found])
     return ("keys", keys, found.refused)
 
 

@@ -121,7 +121,7 @@ def pack(keys):
     parts = [bytes([len(keys)])]
     for key in keys:
         kid = None if key.kid is None else key.kid.encode()
-        n_be = key.public_key.n_be()
+        n_be = key.public_key.n_be
         size = _NO_KID if kid is None else len(kid)
         parts.append(struct.pack(_HEAD, size, _ALGS.index(key.alg), key.public_key.e, len(n_be)))
         parts.append(kid or b"")
@@ -155,4 +155,4 @@ def _same(a, b):
 
 
 def _facts(keys):
-    return {(k.kid, k.public_key.n, k.public_key.e, k.alg) for k in keys}
+    return {(k.kid, k.public_key.n_be, k.public_key.e, k.alg) for k in keys}

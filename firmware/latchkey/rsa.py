@@ -25,7 +25,7 @@ _HASHES = {
 class PublicKey(Modulus):
     """``n_be``: big-endian modulus, odd, 2,048 to 4,096 bits; ``e``: odd, 3 <= e < 2**32. Else KeySetError.
 
-    ``.bits`` of the modulus; ``.n_be``: it, without leading zeros; ``.size``: its bytes, and those of a signature; ``.e``.
+    ``.bits`` of the modulus; ``.n_be``: it, without leading zeros; ``.size``: bytes of it and of a signature; ``.e``.
     """
 
     def __init__(self, n_be, e):
@@ -67,9 +67,7 @@ def digest_info(hash_name, message):
 
 
 def fits(key, signature, info):
-    """Whether ``signature`` (bytes or bytearray) is ``key``'s over the message of ``info`` (RFC 8017 section 8.2.2 steps
-    1 to 4). With the kernel it allocates the expected block and no more.
-    """
+    """Whether ``signature`` (bytes or bytearray) is ``key``'s over the message of ``info``: RFC 8017 8.2.2, 1 to 4."""
     return key.power(signature) == b"\x00\x01" + b"\xff" * (key.size - 3 - len(info)) + b"\x00" + info
 
 

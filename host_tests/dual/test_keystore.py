@@ -35,7 +35,7 @@ class TestKeyStore(unittest.TestCase):
         self.assertEqual(again.source, "flash")
         for a, b in zip(given, again.keys):  # noqa: B905
             self.assertEqual((a.kid, a.alg, a.public_key.e), (b.kid, b.alg, b.public_key.e))
-            self.assertEqual(a.public_key.n_be(), b.public_key.n_be())
+            self.assertEqual(a.public_key.n_be, b.public_key.n_be)
         self.assertEqual(len(again.keys), 4)
 
     def test_a_new_set_replaces_the_old_one_whole(self):

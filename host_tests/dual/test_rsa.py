@@ -1,10 +1,15 @@
-"""PKCS1-v1_5 verification and its keys; most rows are in vectors/selftest.json and NIST's file (host/test_nist.py)."""
+"""PKCS1-v1_5 verification and its keys, with pow and with the kernel's specification in the kernel's place.
+
+Most rows are in vectors/selftest.json and NIST's file (host/test_nist.py).
+"""
 
 import hashlib
 import json
 import os
 import unittest
 from binascii import unhexlify
+
+import on_kernel
 
 from latchkey import rsa, sha512
 from latchkey.errors import KeySetError, TokenError
@@ -26,6 +31,7 @@ ROWS = rows()
 N_BE = unhexlify(ROWS[0]["n"])
 MESSAGE = unhexlify(ROWS[0]["message"])
 SIGNATURE = unhexlify(ROWS[0]["signature"])
+KERNEL, ON_KERNEL = on_kernel.load()
 
 
 def code_of(call, *args):
@@ -36,36 +42,30 @@ def code_of(call, *args):
     return ""
 
 
-class Counted:
-    """A key that counts its powers."""
-
-    def __init__(self, key):
-        self.key = key
-        self.size = key.size
-        self.n = key.n
-        self.powers = 0
-
-    def power(self, s):
-        self.powers += 1
-        return self.key.power(s)
-
-
 class TestVerify(unittest.TestCase):
     def setUp(self):
-        self.key = rsa.PublicKey(N_BE, 65537)
+        self.keys = [(module, module.PublicKey(N_BE, 65537)) for module in (rsa, ON_KERNEL)]
 
     def check(self, *args):
-        return code_of(rsa.verify_pkcs1v15, self.key, *args)
+        """The code of the refusal, or "", of both ways, which must agree."""
+        codes = [code_of(module.verify_pkcs1v15, key, *args) for module, key in self.keys]
+        self.assertEqual(codes[0], codes[1])
+        return codes[0]
+
+    def test_the_other_way_is_the_kernel(self):
+        self.assertEqual(KERNEL.kernel, "kernel")
 
     def test_accepts_each_hash_and_returns_nothing(self):
         self.assertEqual(len(ROWS), 3)
         for row in ROWS:
             signature = unhexlify(row["signature"])
-            self.assertIsNone(rsa.verify_pkcs1v15(self.key, row["hash"], MESSAGE, signature))
+            for module, key in self.keys:
+                self.assertIsNone(module.verify_pkcs1v15(key, row["hash"], MESSAGE, signature))
 
     def test_a_message_may_come_in_chunks(self):
-        for message in ([MESSAGE], [MESSAGE[:2], b"", memoryview(MESSAGE)[2:]], (bytes([b]) for b in MESSAGE)):
-            self.assertEqual(self.check("sha256", message, SIGNATURE), "")
+        for module, key in self.keys:
+            for message in ([MESSAGE], [MESSAGE[:2], b"", memoryview(MESSAGE)[2:]], (bytes([b]) for b in MESSAGE)):
+                self.assertIsNone(module.verify_pkcs1v15(key, "sha256", message, SIGNATURE))
         self.assertEqual(self.check("sha256", [MESSAGE, b"x"], SIGNATURE), "bad_signature")
         self.assertEqual(self.check("sha256", [], SIGNATURE), "bad_signature")
 
@@ -88,13 +88,19 @@ class TestVerify(unittest.TestCase):
             self.assertEqual(self.check("sha256", MESSAGE, changed), "bad_signature")
 
     def test_wrong_lengths_and_numbers_beyond_n_cost_no_power(self):
-        key = Counted(self.key)
-        info = rsa.digest_info("sha256", MESSAGE)
-        for signature in (b"", SIGNATURE[1:], b"\0" + SIGNATURE, N_BE, b"\xff" * 256):
-            self.assertFalse(rsa.fits(key, signature, info))
-        self.assertEqual(key.powers, 0)
-        self.assertTrue(rsa.fits(key, SIGNATURE, info))
-        self.assertEqual(key.powers, 1)
+        calls = []
+        keep = KERNEL.product
+        KERNEL.product = lambda t, a, b, p: (calls.append(1), keep(t, a, b, p))
+        try:
+            key = ON_KERNEL.PublicKey(N_BE, 65537)
+            info = rsa.digest_info("sha256", MESSAGE)
+            for signature in (b"", SIGNATURE[1:], b"\0" + SIGNATURE, N_BE, b"\xff" * 256):
+                self.assertFalse(ON_KERNEL.fits(key, signature, info))
+            self.assertEqual(len(calls), 0)
+            self.assertTrue(ON_KERNEL.fits(key, SIGNATURE, info))
+            self.assertEqual(len(calls), 18)
+        finally:
+            KERNEL.product = keep
 
     def test_digest_info_is_the_der_of_rfc_8017(self):
         for name, new, head in (
@@ -117,8 +123,8 @@ class TestPublicKey(unittest.TestCase):
             n_be = bytes([top]) + b"\x55" * (size - 2) + b"\x01"
             key = rsa.PublicKey(n_be, 3)
             self.assertEqual((key.bits, key.size, key.e), (bits, size, 3))
-            self.assertEqual((key.n_be(), key.n), (n_be, int.from_bytes(n_be, "big")))
-            self.assertEqual(rsa.PublicKey(b"\0" + n_be, 3).n_be(), n_be)
+            self.assertEqual(key.n_be, n_be)
+            self.assertEqual(rsa.PublicKey(b"\0" + n_be, 3).n_be, n_be)
 
     def test_refuses_moduli_of_other_sizes(self):
         for n_be in (b"", b"\0", b"\1", b"\xff" * 128, b"\x7f" + b"\xff" * 255, b"\x01" + b"\xff" * 512, bytes(256)):

@@ -1,9 +1,8 @@
-"""The kernel's specification (contract: latchkey.bignum): the same functions, on the same buffer, with Python's integers.
+"""The kernel's specification: the same functions on the same buffer, with Python's integers (latchkey.bignum).
 
-Stands in for ``latchkey.montgomery`` and for ``uctypes``, which CPython does not have. Scratch words are filled with ones.
+Stands in for ``latchkey.montgomery`` and for ``uctypes``, which CPython does not have. Scratch words get ones.
 """
 
-_MASK = 0xFFFFFFFF
 _APART = 1 << 20  # bytes between the addresses of two buffers
 _buffers = []
 
@@ -14,20 +13,27 @@ def addressof(buffer):
 
 
 def product(t, a, b, p):
-    n_prime = _read(p, 1)
     k = _read(p + 1, 1)
     n = _read(p + 2, k)
+    below_r = (1 << 32 * k) - 1
     total = _read(a, k) * _read(b, k)
-    for _ in range(k):
-        total = total + ((total & _MASK) * n_prime & _MASK) * n >> 32
+    total = total + (total * _n_prime(n, _read(p, 1), k) & below_r) * n >> 32 * k
     _write(t - 1, k + 2, (1 << 32 * (k + 2)) - 1)
     _write(t, k, total - n if total >= n else total)
 
 
+def _n_prime(n, x, k):
+    """-1/n mod R from ``x``, its lowest limb: Newton's step doubles the correct limbs."""
+    limbs = 1
+    while limbs < k:
+        limbs *= 2
+        x = x * (2 + n * x) & (1 << 32 * limbs) - 1
+    return x
+
+
 def turn(t, s, k):
-    buffer, target, source = _place(t)[0], _place(t)[1], _place(s)[1]
-    for i in range(4 * k):
-        buffer[target + 4 * k - 1 - i] = buffer[source + i]
+    buffer, at = _place(s)
+    _write(t, k, int.from_bytes(buffer[at : at + 4 * k], "big"))
 
 
 def _place(word):

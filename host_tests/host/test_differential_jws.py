@@ -202,7 +202,7 @@ def mutated_last_segment(rng):
 def mutated_number(rng):
     head, _, signature = good(rng).rpartition(b".")
     s = int.from_bytes(lenient(signature), "big")
-    n = rng.choice(KEYS).public_key.n
+    n = int.from_bytes(rng.choice(KEYS).public_key.n_be, "big")
     s = rng.choice(
         (s + n, n - s if n > s else s, s ^ 1 << rng.randrange(2048), s * 2 % n, 0, 1, n, n - 1, n + 1, s >> 8)
     )

@@ -26,7 +26,7 @@ label = Label
 
 
 def assemble(lines):
-    """The machine code (bytes) of ``lines``; ValueError for a number that does not fit its field, or a label used twice."""
+    """The machine code of ``lines`` (bytes); ValueError if a number does not fit its field or a label stands twice."""
     places, size = {}, 0
     for line in lines:
         if isinstance(line, Label):

@@ -101,7 +101,7 @@ def rows():
 
 
 def limbs():
-    """t[j - 1] = t[j] + a[j] * b_i + n[j] * m + carries, for 8 limbs. T is one limb behind, N two limbs ahead of its own."""
+    """t[j - 1] = t[j] + a[j] * b_i + n[j] * m + carries, for 8 limbs. T is one limb before t[j], N two before n[j]."""
     lines = []
     for j in range(UNROLLED):
         lines += [

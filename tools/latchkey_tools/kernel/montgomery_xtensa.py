@@ -1,8 +1,8 @@
 """The kernel for Xtensa LX6 and LX7: ESP32, S2, S3. What it computes: ``latchkey.bignum``, "The kernel's contract".
 
-Called as C calls a function with the windowed ABI: a2 to a5 are ``(self, n_args, n_kw, args)`` of a MicroPython function
-that takes any arguments. All of a2 to a15 are ours; a0 is the return address and a1 the stack pointer. It calls nothing,
-so it needs no relocation and no literals, and it never reads its own bytes (instruction RAM allows no byte access).
+Called as C calls a function with the windowed ABI: a2 to a5 are ``(self, n_args, n_kw, args)`` of a MicroPython
+function that takes any arguments. a2 to a15 are all ours; a0 is the return address and a1 the stack pointer. It calls
+nothing, so it needs no relocation, and it has no literals: instruction RAM is read in whole words only.
 
 A carry is what is smaller than one of its summands: ``add s, s, x`` carried if s < x without sign.
 """
@@ -107,7 +107,7 @@ def rows():
 
 
 def limbs():
-    """t[j - 1] = t[j] + a[j] * b_i + n[j] * m + carries, for 8 limbs. T is one limb behind, N two limbs ahead of its own.
+    """t[j - 1] = t[j] + a[j] * b_i + n[j] * m + carries, for 8 limbs. T is one limb before t[j], N two before n[j].
 
     A product's high word becomes the next carry, so the registers of carry and high word change places at each limb.
     """

@@ -1,8 +1,8 @@
 """Put machine code into an ``.mpy`` file (docs: reference/mpyfiles; py/persistentcode.c reads it).
 
-mpy-cross compiles a module of empty functions; its bytecode binds their names. Here each function's bytecode is replaced by
-native code of the kind that ``@micropython.viper`` makes: it is called as ``(self, n_args, n_kw, args)``, and the loader
-checks the architecture and the sub-version of the file before any of it runs.
+mpy-cross compiles a module of empty functions; its bytecode binds their names. Here each function's bytecode is
+replaced by native code of the kind that ``@micropython.viper`` makes. MicroPython calls it as
+``(self, n_args, n_kw, args)``, and checks the architecture and the sub-version of the file before any of it runs.
 """
 
 import tempfile

@@ -10,9 +10,7 @@ from latchkey_tools.kernel.assembler import Instruction, field, label, signed
 __all__ = ["label", *"ret lw sw lbu sb add sub addi slli sltu or_ mul mulhu beq bne bltu bgeu".split()]
 zero, ra, sp, gp, tp, t0, t1, t2, s0, s1, a0, a1, a2, a3, a4, a5, a6, a7 = range(18)
 t3, t4, t5, t6 = range(28, 32)
-NAMES = (
-    "zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6".split()
-)
+NAMES = "zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6".split()
 __all__ += ["zero", "ra", *(f"a{i}" for i in range(8)), *(f"t{i}" for i in range(7))]
 
 

@@ -1,7 +1,7 @@
 """An assembler for the few opcodes of Xtensa LX6 and LX7 (ESP32, S2, S3) that the kernel uses.
 
-Encodings: "Xtensa Instruction Set Architecture Reference Manual", chapter 6. An instruction has 24 bits, or 16 where the
-Code Density Option has a narrow form (its name ends in ``.n``); the narrow form is taken where it can hold the operands.
+Encodings: "Xtensa Instruction Set Architecture Reference Manual", chapter 6. An instruction has 24 bits, or 16 where
+the Code Density Option has a narrow form (``.n``); the narrow form is taken where it can hold the operands.
 Registers are numbers: a0 holds the return address, a1 the stack pointer.
 """
 
