@@ -5,7 +5,7 @@ Holds the parts that ``main`` built and asks them; decides nothing about tokens.
 
 # pyright: reportAttributeAccessIssue=false
 
-from latchkey import __version__, sha512
+from latchkey import __version__, bignum, sha512
 from latchkey.errors import StoreError
 
 
@@ -148,5 +148,5 @@ class Device:
         facts["trust_changes"] = self.installation.changes["trust"]["changes"]
         facts["faults"] = {"count": self.log.faults, "last": self.log.last_fault}
         facts["heap"] = self._board.heap()
-        facts["kernels"] = {"sha512": sha512.kernel, "threads": self._board.threads}
+        facts["kernels"] = {"power": bignum.kernel, "sha512": sha512.kernel, "threads": self._board.threads}
         return facts

@@ -22,10 +22,11 @@ _HASHES = {
 }
 
 
-class PublicKey(Modulus):
+class PublicKey:
     """``n_be``: big-endian modulus, odd, 2,048 to 4,096 bits; ``e``: odd, 3 <= e < 2**32. Else KeySetError.
 
-    ``.bits`` of the modulus; ``.n_be``: it, without leading zeros; ``.size``: bytes of it and of a signature; ``.e``.
+    ``.bits`` of the modulus; ``.n_be``: it, without leading zeros; ``.size``: bytes of it and of a signature; ``.e``;
+    ``.power(s_be)``: that of bignum.Modulus.
     """
 
     def __init__(self, n_be, e):
@@ -36,7 +37,9 @@ class PublicKey(Modulus):
             raise KeySetError("key_refused", "modulus size")
         if type(e) is not int or not 3 <= e < 1 << 32 or not e & 1 or not n_be[-1] & 1:
             raise KeySetError("key_refused", "even modulus, or exponent")
-        super().__init__(n_be, e)
+        self.n_be = n_be
+        self.e = e
+        self.power = Modulus(n_be, e).power
 
 
 def verify_pkcs1v15(key, hash_name, message, signature):

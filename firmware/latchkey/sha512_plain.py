@@ -1,6 +1,7 @@
 """SHA-512's block function in plain Python (FIPS 180-4 section 6.4.2): the specification of the viper kernel.
 
-Words are 64 bits, kept as (high, low) pairs of 32 bits in the arrays, because that is what the other kernel needs.
+Words are 64 bits, kept as (high, low) pairs of 32 bits in the state, because that is what the other kernel needs. No
+board gets this module: the chips all run the other.
 """
 
 _WORD64 = (1 << 64) - 1
@@ -9,7 +10,8 @@ _WORD64 = (1 << 64) - 1
 def block(state, constants, _work, data, at, _mask):
     """Work the 128 bytes of ``data`` from ``at`` into ``state``.
 
-    ``state``: array("I") of 16; ``constants``: array("I") of 160; the other kernel's scratch and mask are ignored.
+    ``state``: array("I") of 16; ``constants``: bytes of 80 words, big-endian; the other kernel's scratch and mask are
+    ignored.
     """
     w = [int.from_bytes(data[at + i : at + i + 8], "big") for i in range(0, 128, 8)]
     for t in range(16, 80):
@@ -21,7 +23,7 @@ def block(state, constants, _work, data, at, _mask):
     a, b, c, d, e, f, g, h = before = [_pair(state, i) for i in range(8)]
     for t in range(80):
         s1 = _rotate(e, 14) ^ _rotate(e, 18) ^ _rotate(e, 41)
-        t1 = h + s1 + (e & f ^ ~e & g) + _pair(constants, t) + w[t]
+        t1 = h + s1 + (e & f ^ ~e & g) + int.from_bytes(constants[8 * t : 8 * t + 8], "big") + w[t]
         s0 = _rotate(a, 28) ^ _rotate(a, 34) ^ _rotate(a, 39)
         t2 = s0 + (a & b ^ a & c ^ b & c)
         h, g, f, e, d, c, b, a = g, f, e, d + t1 & _WORD64, c, b, a, t1 + t2 & _WORD64

@@ -12,10 +12,11 @@ import micropython
 def block(state, constants, work, data, at: int, mask: uint):  # noqa: C901 (each carry is a branch; a call is dear)
     """Work the 128 bytes of ``data`` from ``at`` into ``state``. Allocates nothing.
 
-    ``state``: array("I") of 16; ``constants``: array("I") of 160; ``work``: array("I") of 32, scratch.
+    ``state``: array("I") of 16; ``constants``: bytes of 80 words, big-endian (read by bytes: in a frozen image a literal
+    of bytes begins at any address); ``work``: array("I") of 32, scratch.
     """
     s = ptr32(state)
-    k = ptr32(constants)
+    k = ptr8(constants)
     w = ptr32(work)
     p = ptr8(data)
     i = 0
@@ -68,8 +69,9 @@ def block(state, constants, work, data, at: int, mask: uint):  # noqa: C901 (eac
             w[j] = th
             w[j + 1] = tl
         # t1 = w[t] + k[t] + h + S1(e) + Ch(e, f, g)
-        yl = uint(k[i + 1])
-        th += uint(k[i]) + hh
+        j = i << 2
+        yl = uint(k[j + 4] << 24 | k[j + 5] << 16 | k[j + 6] << 8 | k[j + 7])
+        th += uint(k[j] << 24 | k[j + 1] << 16 | k[j + 2] << 8 | k[j + 3]) + hh
         tl = (tl + yl) & mask
         if tl < yl:
             th += 1

@@ -1,5 +1,6 @@
 """Runs on the unix port: both users of the viper kernel while the heap is locked and any allocation fails."""
 
+import struct
 from array import array
 from binascii import hexlify
 
@@ -9,9 +10,10 @@ from latchkey import sha512
 from latchkey.sha512_viper import block
 
 data = bytes(range(256)) * 4
-state = array("I", sha512._INITIAL[:16])
+state = array("I", struct.unpack(">16I", sha512._INITIAL[:64]))
 work = array("I", bytes(128))
 mask = 0xFFFFFFFF
+i = 0  # a new global may need room
 
 micropython.heap_lock()
 for i in range(8):

@@ -68,3 +68,27 @@ class TestSha512(unittest.TestCase):
         for new in (sha512.sha512, plain(512)):
             for kind in (bytes, bytearray, memoryview):
                 self.assertEqual(new(kind(b"abc" * 100)).digest(), new(b"abc" * 100).digest())
+
+
+def words_of_roots(count, degree):
+    """Big-endian: the first 64 fractional bits of the roots of the first primes (FIPS 180-4, 4.2.3, 5.3.4, 5.3.5)."""
+    primes = []
+    n = 2
+    words = b""
+    while len(primes) < count:
+        if all(n % p for p in primes):
+            primes.append(n)
+            x = 0
+            y = 1 << 67
+            while x == 0 or y < x:  # Newton's step, downwards to the floor of the root
+                x = y
+                y = ((degree - 1) * x + (n << 64 * degree) // x ** (degree - 1)) // degree
+            words += (x & (1 << 64) - 1).to_bytes(8, "big")
+        n += 1
+    return words
+
+
+class TestConstants(unittest.TestCase):
+    def test_the_constants_are_the_roots_of_primes(self):
+        self.assertEqual(sha512._CONSTANTS, words_of_roots(80, 3))
+        self.assertEqual(sha512._INITIAL, words_of_roots(16, 2))

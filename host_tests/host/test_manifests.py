@@ -15,7 +15,7 @@ FROZEN = [name for name in boards.names() if name != "desk"]
 # Modules in C of MicroPython 1.29 on ESP32, and what its manifest brings as Python: asyncio and the port's modules.
 BUILT_IN = set(
     "_thread array asyncio binascii cryptolib deflate errno esp32 gc hashlib io json machine math micropython network "
-    "os random select socket struct sys time tls vfs".split()
+    "os random select socket struct sys time tls uctypes vfs".split()
 )
 
 
