@@ -8,7 +8,7 @@ TWO_AT_A_TIME := -n 2 --dist loadfile
 LONG = $(shell grep -lE 'counts\.get|mark\.soak' host_tests/host/test_*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: deploy firmware selftest size types help setup demo test test-host test-mpy soak lint bench clean
+.PHONY: kernel deploy firmware selftest size types help setup demo test test-host test-mpy soak lint bench clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,13 +46,16 @@ soak: $(READY) ## the tests that repeat themselves or take long, with full count
 lint: $(READY) ## ruff over everything
 	$(BIN)/ruff check .
 
+kernel: $(READY) ## the bignum kernel for every chip, as mip packages in build/kernel
+	$(BIN)/python -m latchkey_tools.kernel
+
 deploy: $(READY) ## firmware onto a board with an official image: BOARD= PORT=, REPLACE=1 over files in its way
 	$(BIN)/latchkey board deploy --board "$(BOARD)" --port "$(PORT)" $(if $(REPLACE),--replace)
 
 selftest: $(READY) ## walk the table of attacks and vectors on a board: PORT=
 	$(BIN)/latchkey board selftest --port "$(PORT)"
 
-firmware: ## a frozen image with your own MicroPython and ESP-IDF: BOARD= MICROPYTHON=path
+firmware: kernel ## a frozen image with your own MicroPython and ESP-IDF: BOARD= MICROPYTHON=path
 	@test -f "boards/$(BOARD)/mpconfigboard.cmake" || { echo "BOARD= is one of:"; ls boards/*/mpconfigboard.cmake | cut -d/ -f2; exit 2; }
 	@test -d "$(MICROPYTHON)/ports/esp32" || { echo "MICROPYTHON= is a checkout of MicroPython 1.29"; exit 2; }
 	@command -v idf.py > /dev/null || { echo "idf.py is not there: activate ESP-IDF (. export.sh) first"; exit 2; }

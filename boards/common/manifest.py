@@ -5,3 +5,8 @@ include("$(MPY_DIR)/extmod/asyncio")
 require("ssl")
 require("umqtt.simple")
 include("../../firmware/manifest.py")
+
+# The bignum kernel for the board's architecture, made by `make kernel`; without it builtin pow does the work.
+options.defaults(kernel=False)
+if options.kernel:
+    freeze_mpy("../../build/kernel/" + options.kernel)

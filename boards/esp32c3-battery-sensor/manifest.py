@@ -1,2 +1,2 @@
-include("../common/manifest.py")
+include("../common/manifest.py", kernel="rv32imc")
 module("board_config.py")

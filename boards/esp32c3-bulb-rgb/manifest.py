@@ -1,3 +1,3 @@
-include("../common/manifest.py")
+include("../common/manifest.py", kernel="rv32imc")
 module("board_config.py")
 require("neopixel")

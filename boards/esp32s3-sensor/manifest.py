@@ -1,2 +1,2 @@
-include("../common/manifest.py")
+include("../common/manifest.py", kernel="xtensawin")
 module("board_config.py")

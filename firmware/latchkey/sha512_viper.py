@@ -12,8 +12,8 @@ import micropython
 def block(state, constants, work, data, at: int, mask: uint):  # noqa: C901 (each carry is a branch; a call is dear)
     """Work the 128 bytes of ``data`` from ``at`` into ``state``. Allocates nothing.
 
-    ``state``: array("I") of 16; ``constants``: bytes of 80 words, big-endian (read by bytes: in a frozen image a literal
-    of bytes begins at any address); ``work``: array("I") of 32, scratch.
+    ``state``: array("I") of 16; ``constants``: bytes of 80 words, big-endian (as bytes: a literal in a frozen
+    image begins at any address); ``work``: array("I") of 32, scratch.
     """
     s = ptr32(state)
     k = ptr8(constants)

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import latchkey
-from latchkey_tools import boards, build, closure, desk, manifest, umqtt
+from latchkey_tools import boards, build, closure, deploy, desk, kernel, manifest, umqtt
 
 FROZEN = [name for name in boards.names() if name != "desk"]
 
@@ -22,16 +22,19 @@ BUILT_IN = set(
 def outside(files):
     """Top modules that ``files`` import and that are not among them."""
     own = {name.partition("/")[0].removesuffix(".py") for name in files}
-    found = {one for path in files.values() for one in closure.imported(path.read_text(), "latchkey.hw")}
+    texts = [path.read_text() for path in files.values() if path.suffix == ".py"]
+    found = {one for text in texts for one in closure.imported(text, "latchkey.hw")}
     return {name.partition(".")[0] for name in found} - own
 
 
 @pytest.mark.parametrize("name", FROZEN)
 def test_a_board_s_manifest_freezes_the_whole_firmware_and_what_it_imports(name):
-    found = manifest.read(boards.folder(name) / "manifest.py")
+    found = boards.frozen(name)
     assert {"main.py", "boot.py", "wire.py", "board_config.py", "firmware/main.py"} <= found.files.keys()
     package = {n.as_posix() for _, n in build.sources() if n.parts[0] == "latchkey"}
-    assert package <= found.files.keys()
+    missing = package - found.files.keys()
+    assert missing == {"latchkey/sha512_plain.py"}, "of the package only SHA-512's specification is for no board"
+    assert found.files[kernel.NAME].parent.parent.name == boards.board(name).arch
     config = (boards.folder(name) / "board_config.py").read_text()
     assert found.required == {"ssl", "umqtt.simple"} | ({"neopixel"} if "neopixel" in config else set())
     assert outside(found.files) <= BUILT_IN | {name.partition(".")[0] for name in found.required}
@@ -42,7 +45,7 @@ def test_a_board_s_manifest_freezes_the_whole_firmware_and_what_it_imports(name)
 
 def test_what_a_manifest_freezes_starts_as_it_lies_there(tmp_path):
     """As sources on the unix port, with the desk's board_config: names and the way in are those of a frozen image."""
-    files = manifest.read(boards.folder("esp32-bulb") / "manifest.py").files
+    files = boards.frozen("esp32-bulb").files
     files["board_config.py"] = boards.folder("desk") / "board_config.py"
     files["umqtt/simple.py"] = umqtt.fetch() / "umqtt" / "simple.py"
     for name, path in files.items():
@@ -55,8 +58,36 @@ def test_what_a_manifest_freezes_starts_as_it_lies_there(tmp_path):
 def test_no_manifest_is_left_out():
     every = set(boards.FOLDER.glob("**/manifest.py")) | {build.FIRMWARE / "manifest.py"}
     assert len(every) == len(FROZEN) + 2
+    for name in FROZEN:
+        boards.frozen(name)
     for path in every:
         manifest.read(path)
+
+
+def test_a_board_may_leave_the_kernel_out(tmp_path, monkeypatch):
+    board = tmp_path / "plain-bulb"
+    shutil.copytree(boards.folder("esp32-bulb"), board)
+    text = (board / "manifest.py").read_text().replace('"../common', f'"{boards.COMMON}')
+    assert "latchkey/montgomery.mpy" in manifest.read(boards.folder("esp32-bulb") / "manifest.py").files
+    (board / "manifest.py").write_text(text.replace('kernel="xtensawin"', "kernel=False"))
+    assert "latchkey/montgomery.mpy" not in manifest.read(board / "manifest.py").files
+    monkeypatch.setattr(boards, "FOLDER", tmp_path)
+    assert "latchkey/montgomery.mpy" not in deploy.release(boards.board("plain-bulb"), "xtensawin")
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_a_deploy_carries_the_kernel_and_no_specification(name):
+    files = deploy.release(boards.board(name), boards.board(name).arch)
+    assert files["latchkey/montgomery.mpy"].read_bytes()[:2] == b"M\x06"
+    assert "latchkey/sha512_viper.mpy" in files and "latchkey/sha512_plain.mpy" not in files
+
+
+@pytest.mark.parametrize("arch", kernel.SOURCES)
+def test_the_kernel_is_a_mip_package_of_its_own(arch):
+    folder = kernel.write(arch)
+    package = json.loads((folder / "package.json").read_text())
+    assert package == {"urls": [["latchkey/montgomery.mpy"] * 2], "version": latchkey.__version__}
+    assert (folder / "latchkey/montgomery.mpy").is_file()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from latchkey_tools import build
+from latchkey_tools import build, kernel, manifest
 
 FOLDER = build.ROOT / "boards"
 COMMON = FOLDER / "common"
@@ -43,3 +43,11 @@ def board(name):
         raise BoardError(f"there is no board {name!r}; there are: {', '.join(names())}")
     facts = json.loads((folder(name) / "board.json").read_text())
     return Board(name, facts["mcu"], facts["product"], facts["deploy_options"].get("flash_offset"))
+
+
+def frozen(name):
+    """The manifest.Manifest of what an image of the board ``name`` holds; the kernel that it may name is made first."""
+    arch = board(name).arch
+    if arch in kernel.SOURCES:
+        kernel.write(arch)
+    return manifest.read(folder(name) / "manifest.py")

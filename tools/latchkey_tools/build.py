@@ -61,6 +61,14 @@ def compile_file(source, target, arch, embedded_name, lines=True):
     part.replace(target)
 
 
+def write(path, content):
+    """Write the bytes ``content``, atomically, so that runs may overlap."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_bytes(content)
+    part.replace(path)
+
+
 def compile_firmware(arch="x64"):
     """Compile what changed into build/mpy/ARCH and return that folder; what has no source any more is removed."""
     out = BUILD / "mpy" / arch

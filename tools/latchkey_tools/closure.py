@@ -4,6 +4,9 @@ import ast
 
 from latchkey_tools import build, inline
 
+# The specification of SHA-512's kernel: every board runs the kernel.
+_SPECIFICATION = "latchkey.sha512_plain"
+
 
 def sources():
     """Dotted module name to (name on the device, text as a board gets it: limits are literals there)."""
@@ -37,7 +40,7 @@ def needed(roots, texts=()):
     while todo:
         module = todo.pop()
         todo += [module.rpartition(".")[0]] if "." in module else []
-        if module in known and module not in found:
+        if module in known and module not in found and module != _SPECIFICATION:
             name, text = known[module]
             found[module] = name
             package = module if name.stem == "__init__" else module.rpartition(".")[0]

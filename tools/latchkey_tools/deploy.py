@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from latchkey_tools import boards, build, closure, umqtt
+from latchkey_tools import boards, build, closure, kernel, umqtt
 from latchkey_tools.overwire import LONG_WATCHDOG, Wire, WireError
 
 # The self-test costs flash but no RAM.
@@ -168,6 +168,8 @@ def release(board, arch, lines=False):
     config = boards.folder(board.name) / "board_config.py"
     names = closure.needed(ROOTS, [config.read_text()])
     files = {name.with_suffix(".mpy").as_posix(): compiled / name.with_suffix(".mpy") for name in names}
+    if arch in kernel.SOURCES and kernel.NAME in (found := boards.frozen(board.name).files):
+        files[kernel.NAME] = found[kernel.NAME]
     out = build.BUILD / "board" / f"{arch}-{board.name}"
     for source, name in ((simple, "umqtt/simple.py"), (config, "board_config.py")):
         target = (out / name).with_suffix(".mpy")

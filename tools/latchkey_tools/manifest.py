@@ -26,7 +26,7 @@ class Manifest:
 
     # What a manifest may call
 
-    def include(self, path):
+    def include(self, path, **options):
         if _is_elsewhere(path):
             self.elsewhere.add(path)
             return
@@ -38,8 +38,9 @@ class Manifest:
         if not path.is_file():
             raise ManifestError(f"{path} is not there")
         with contextlib.chdir(path.parent):
-            names = ("include", "require", "package", "module", "freeze", "metadata")
-            exec(compile(path.read_text(), path, "exec"), {name: getattr(self, name) for name in names})
+            names = ("include", "require", "package", "module", "freeze", "freeze_mpy", "metadata")
+            calls = {name: getattr(self, name) for name in names}
+            exec(compile(path.read_text(), path, "exec"), calls | {"options": _Options(options)})
 
     def require(self, name):
         self.required.add(name)
@@ -67,11 +68,16 @@ class Manifest:
         for name in names:
             self._add(root, Path(name))
 
-    def _found(self, root, path):
+    def freeze_mpy(self, path):
+        root = Path(path).resolve()
+        for name in self._found(root, ".", "mpy"):
+            self._add(root, name)
+
+    def _found(self, root, path, kind="py"):
         folder = root / path
-        found = sorted(name.relative_to(root) for name in folder.rglob("*.py"))
+        found = sorted(name.relative_to(root) for name in folder.rglob(f"*.{kind}"))
         if not found:
-            raise ManifestError(f"{folder} holds no .py file")
+            raise ManifestError(f"{folder} holds no .{kind} file")
         return found
 
     def _add(self, root, name):
@@ -83,6 +89,19 @@ class Manifest:
         if target in self.files:
             raise ManifestError(f"{target} is frozen twice")
         self.files[target] = root / name
+
+
+class _Options:
+    """What the including manifest gave, over this manifest's defaults."""
+
+    def __init__(self, given):
+        self._given, self._defaults = given, {}
+
+    def defaults(self, **values):
+        self._defaults = values
+
+    def __getattr__(self, name):
+        return self._given.get(name, self._defaults.get(name))
 
 
 def _is_elsewhere(path):

@@ -5,7 +5,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from latchkey_tools import __version__, boards, build, manifest
+from latchkey_tools import __version__, boards, build
 from latchkey_tools.image import need
 from latchkey_tools.image.container import Download
 from latchkey_tools.image.freezing import freeze
@@ -41,8 +41,8 @@ def make(board_name, image, own=None, heap=None, unlisted=False):
 
 
 def _sources(board, app):
-    """Path as frozen -> source. What the board's manifest requires of MicroPython's library must be in the image."""
-    found = manifest.read(boards.folder(board.name) / "manifest.py")
+    """Path as frozen -> source or .mpy. What the manifest requires of MicroPython's library must be in the image."""
+    found = boards.frozen(board.name)
     there = {name.decode() for name in Tables(app).names}
     for name in sorted(found.required):
         path = name.replace(".", "/")
@@ -55,6 +55,9 @@ def _compile(sources, arch):
     with tempfile.TemporaryDirectory() as folder:
         target, found = Path(folder) / "module.mpy", {}
         for name, source in sorted(sources.items()):
+            if str(source).endswith(".mpy"):
+                found[name.replace(".mpy", ".py")] = Path(source).read_bytes()
+                continue
             build.compile_file(source, target, arch, name)
             found[name] = target.read_bytes()
     return found

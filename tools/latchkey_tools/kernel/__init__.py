@@ -1,10 +1,14 @@
 """The bignum kernel: machine code for the chips that Latchkey ships on, assembled here, loaded by ``latchkey.bignum``.
 
-    python -m latchkey_tools.kernel [xtensawin | rv32imc]      print the listing; write build/kernel/ARCH
+    python -m latchkey_tools.kernel            (`make kernel`) write build/kernel/ARCH for every chip
+    python -m latchkey_tools.kernel ARCH       print the machine code as a disassembler would
 
 ``montgomery_xtensa.py`` and ``montgomery_rv32.py`` are its source, in the assemblers ``xtensa.py`` and ``rv32.py``.
 """
 
+import json
+
+from latchkey_tools import __version__, build
 from latchkey_tools.kernel import montgomery_rv32, montgomery_xtensa, mpy
 from latchkey_tools.kernel.assembler import assemble
 
@@ -25,6 +29,11 @@ def code(arch):
     return {name: assemble(program) for name, program in lines(arch).items()}
 
 
-def module(arch):
-    """Bytes of the ``.mpy`` file for ``arch``."""
-    return mpy.module("montgomery", arch, code(arch))
+def write(arch):
+    """Folder with the ``.mpy`` file for ``arch``, made anew, and the package.json that mpremote mip installs."""
+    folder = build.BUILD / "kernel" / arch
+    data = mpy.module(NAME.replace(".mpy", ".py"), arch, code(arch))
+    package = {"urls": [[NAME, NAME]], "version": __version__}
+    for name, content in ((NAME, data), ("package.json", json.dumps(package).encode())):
+        build.write(folder / name, content)
+    return folder

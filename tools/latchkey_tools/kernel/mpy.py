@@ -17,7 +17,7 @@ _NATIVE = 2  # kind of code: viper's, less that of bytecode
 
 
 def module(name, arch, functions):
-    """Bytes of the module ``name`` whose functions are ``functions``: name to machine code."""
+    """Bytes of the module whose functions are ``functions``: name to machine code. ``name``: its file, as frozen."""
     empty = _compiled(name, functions)
     reader = mpyparts.Reader(empty)
     reader.skip_tables()
@@ -31,7 +31,7 @@ def module(name, arch, functions):
 
 def _compiled(name, functions):
     with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / f"{name}.py", Path(folder) / f"{name}.mpy"
+        source, target = Path(folder) / "empty.py", Path(folder) / "empty.mpy"
         source.write_text("".join(f"def {function}(): 0\n" for function in functions))
         build.compile_file(source, target, "xtensawin", name, lines=False)
         return target.read_bytes()
