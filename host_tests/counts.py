@@ -12,6 +12,7 @@ COUNTS = {
     "deploy_cuts": (1, 20),
     "bignum_cpython": (20000, 200000),
     "bignum_micropython": (2000, 20000),
+    "kernel_products": (150, 20000),
     "mutated_tokens": (2000, 20000),
     "histories": (200, 2000),
     "power_cut_updates": (3, 12),

@@ -9,10 +9,10 @@ import latchkey
 _ANEW = ("bignum", "rsa")
 
 
-def load(kernel=montgomery_plain):
+def load(kernel=montgomery_plain, uctypes=montgomery_plain):
     """(bignum, rsa); the modules that everybody else has stay as they are."""
     kept = {name: sys.modules.pop("latchkey." + name, None) for name in _ANEW}
-    standins = {"latchkey.montgomery": kernel, "uctypes": montgomery_plain}
+    standins = {"latchkey.montgomery": kernel, "uctypes": uctypes}
     before = {name: sys.modules.get(name) for name in standins}
     sys.modules.update(standins)
     try:

@@ -361,6 +361,7 @@ def test_a_copy_of_a_board_passes_the_tests_of_boards_as_it_is(tmp_path):
     for name in CHIPS:
         shutil.copytree(boards.folder(name), tmp_path / "boards" / f"a-{name[5:]}")
     (tmp_path / "firmware").symlink_to(build.FIRMWARE)
+    (tmp_path / "build").symlink_to(build.BUILD)
     files = [f"host_tests/host/test_{name}.py" for name in ("boards", "manifests", "chip_names")]
     chosen = "a- or our_boards or every_board or share or headers or left_out or every_name"
     options = ["-q", "-x", "-p", "no:cacheprovider", "-k", chosen]
