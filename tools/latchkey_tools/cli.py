@@ -20,6 +20,7 @@ from latchkey_tools import (
     cli_sim,
     cli_token,
     cli_vboard,
+    streams,
 )
 from latchkey_tools.problems import PROBLEMS, REFUSALS, words
 from latchkey_tools.wallet import Unsafe, holds_token
@@ -58,17 +59,27 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
 
 def main():
     """Entry point: every failure that is foreseen is one line on standard error."""
+    streams.make_ready()
+    sys.exit(streams.finish(_status(), _say))
+
+
+def _status():
+    """Exit status of the command."""
     try:
         refuse_tokens(sys.argv[1:])
         app()
+    except SystemExit as end:
+        return end.code
     except REFUSALS as problem:
         _say(problem)
-        sys.exit(3)
+        return 3
+    except BrokenPipeError:
+        return 1
     except PROBLEMS as problem:
         _say(problem)
-        sys.exit(1)
+        return 1
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
 
 
 def refuse_tokens(arguments):

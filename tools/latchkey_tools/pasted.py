@@ -10,7 +10,7 @@ import re
 import stat
 import sys
 
-from latchkey_tools import show
+from latchkey_tools import show, streams
 
 MOST_READ = 256 * 1024
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
@@ -31,13 +31,20 @@ def read(file, private=False):
     OSError as of ``open``; ValueError for what is not a text.
     """
     if str(file) == "-":
-        return decoded(sys.stdin.buffer.read(MOST_READ), "standard input")
+        return decoded(_standard_input(), "standard input")
     with open(file, "rb") as opened:
         mode = os.fstat(opened.fileno()).st_mode
         # A pipe is nobody else's, whatever its mode says.
         if private and stat.S_ISREG(mode) and mode & 0o077:
             show.say(f"others can read {file}: chmod 600 {file}")
         return decoded(opened.read(MOST_READ), file)
+
+
+def _standard_input():
+    try:
+        return sys.stdin.buffer.read(MOST_READ)
+    except OSError as error:
+        raise streams.named(error, "standard input") from None
 
 
 def decoded(data, name):

@@ -34,6 +34,7 @@ _TODO = {
     errno.EACCES: "check whose it is, and who may use it",
     errno.EPERM: "check whose it is, and who may use it",
     errno.EROFS: "name a place that can be written to",
+    errno.EBADF: "start the command with it open",
 }
 
 
@@ -41,11 +42,18 @@ def words(problem):
     """What is said of a problem: text that ends with what to do, and that a terminal obeys nothing of."""
     if isinstance(problem, OSError) and problem.strerror:
         return _of_the_system(problem)
-    if isinstance(problem, UnicodeDecodeError):
-        return "what was given to read is no UTF-8 text; check which file it is"
     if isinstance(problem, UnicodeError):
-        return "what was given has letters that names on the network cannot have; check how it is written"
+        return _of_letters(problem)
     return "\n".join(map(show.plain, str(problem).split("\n")))
+
+
+def _of_letters(problem):
+    """Of a UnicodeError, whose own words repeat what was given."""
+    if isinstance(problem, UnicodeDecodeError):
+        return "what was given to read is not a UTF-8 text; check which file it is"
+    if "idna" in str(problem):
+        return "what was given has letters that names on the network cannot have; check how it is written"
+    return "what was given holds bytes or letters that are not text here; check how it is written"
 
 
 def _of_the_system(problem):

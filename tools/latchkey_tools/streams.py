@@ -1,0 +1,78 @@
+"""Standard streams as a command may find them: closed, on a full disk, a broken pipe, an encoding of few letters.
+
+``make_ready()`` once at the start, ``finish()`` at the end. What cannot be written to standard output is an error
+that names it; remarks that standard error does not take are lost, and change nothing of what the command does.
+"""
+
+import errno
+import io
+import os
+import sys
+
+
+class _Output(io.FileIO):
+    """Standard output, named in its errors."""
+
+    def write(self, data):
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise named(error, "standard output") from None
+
+
+class _Remarks(io.FileIO):
+    """Standard error, whose own errors nobody could be told."""
+
+    def write(self, data):
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
+
+
+def make_ready():
+    """Streams that can be used; those that the caller has replaced stay."""
+    _fill_gaps()
+    if sys.stdin is None:
+        sys.stdin = open(0, closefd=False)
+    if sys.stdout is sys.__stdout__:
+        sys.stdout = _text(_Output(1, "w", closefd=False), sys.stdout, "replace")
+    if sys.stderr is sys.__stderr__:
+        sys.stderr = _text(_Remarks(2, "w", closefd=False), sys.stderr, "backslashreplace")
+
+
+def finish(status, say):
+    """The exit status once all output is out, or is known not to get there; ``say`` is told the OSError then."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # The interpreter would try again at its end.
+        sys.stdout = open(os.devnull, "w")
+        # Who has closed the pipe wants no more; that is not a failure to be told, and one is told once.
+        if not status and not isinstance(error, BrokenPipeError):
+            say(error)
+        return status or 1
+    finally:
+        sys.stderr.flush()
+    return status
+
+
+def named(error, stream):
+    """The OSError of a standard stream with the stream's name."""
+    words = "it is closed" if error.errno == errno.EBADF else error.strerror
+    return OSError(error.errno, words, stream)
+
+
+def _fill_gaps():
+    """Opens what is closed, the wrong way round, so that using it fails: else the wallet's file could become number 1,
+    and take what is printed."""
+    for number, way in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, way)
+
+
+def _text(raw, before, errors):
+    encoding = before.encoding if before else "utf-8"
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors, line_buffering=raw.isatty())
