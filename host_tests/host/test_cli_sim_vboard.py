@@ -131,7 +131,7 @@ def test_the_broker_keeps_its_port_over_all_runs(tmp_path):
         (["run", "--ca", "ca.pem"], "--ca does nothing without --broker"),
         (["run", "--user", "me"], "--user does nothing without --broker"),
         (["run", "--cert", "c.pem", "--key", "k.pem"], "--cert does nothing without --broker"),
-        (["run", "--broker", "mqtts://a:1", "--cert", "c.pem"], "--cert does nothing without --key"),
+        (["run", "--broker", "mqtts://a:1", "--key", "k.pem"], "--key does nothing without --cert"),
         (["run", "--broker", "mqtts://a:1", "--broker-port", "5"], "--broker-port does nothing beside --broker"),
         (["run", "--broker", "mqtts://a:1", "--broker-kind", "amqtt"], "--broker-kind does nothing beside --broker"),
         (["create", SYSTEM, "--permanent", "a", "--duration", "1D"], "--duration does nothing beside --permanent"),

@@ -71,15 +71,13 @@ def run(
 ):
     """Run until Ctrl-C. Prints where it listens; binds loopback only; refuses DRIVR's own hosts."""
     settings = {"algorithm": algorithm} if algorithm else {}
-    own = [(name, "broker") for name in ("ca", "cert", "key", "user")] + [("cert", "key"), ("key", "cert")]
+    own = [(name, "broker") for name in ("ca", "cert", "key", "user")] + [("key", "cert")]
     options.check_company(context, own, [("broker_kind", "broker"), ("broker_port", "broker")])
     children.stop_on_any_signal()
+    targets = _targets(broker, (ca, cert, key), user) if broker else None
     with contextlib.ExitStack() as stack:
         stack.enter_context(server.sole_user(folder))
-        if broker:
-            targets = _targets(broker, (ca, cert, key), user)
-        else:
-            targets = [_own_broker(stack, folder, slug, broker_kind, broker_port)]
+        targets = targets or [_own_broker(stack, folder, slug, broker_kind, broker_port)]
         asyncio.run(server.serve(folder, slug, targets, system or (), issuer, port, settings, _tell, show.say))
 
 
