@@ -1,6 +1,6 @@
 """From a payload stream to immutable messages for the loop: what the cloud thread does with a PUBLISH.
 
-``("keys", ((kid, n_be, e, alg), ...), refused)`` or ``("keys_refused", code)``;
+``("keys", jwk.KeySet, refused)`` or ``("keys_refused", code)``;
 ``("list_begin", retained)``, ``("list_records", (record, ...))``, then ``("list_commit",)`` or
 ``("list_abort", code)``. Touches no store: the loop alone writes.
 A connection that fails meanwhile, or memory that is short, aborts the list and ends the connection; anything else costs
@@ -68,9 +68,8 @@ class Intake:
 def _keys(payload, dev):
     if payload.left > limits.KEY_SET_BYTES:
         return ("keys_refused", "key_set_too_large")
-    found = jwk.parse_key_set(payload, dev)
-    keys = tuple([(k.kid, k.public_key.n_be, k.public_key.e, k.alg) for k in found])
-    return ("keys", keys, found.refused)
+    keys = jwk.parse_key_set(payload, dev)
+    return ("keys", keys, keys.refused)
 
 
 def _code(e):

@@ -99,11 +99,17 @@ class KeyStore:
         }
 
     def _write(self, keys):
-        # A burst may end where it began.
-        if not _same(keys, self._load()):
-            self._slots.write(pack(keys))
+        packed = pack(keys)
+        if packed != self._packed():  # a burst may end where it began
+            self._slots.write(packed)
 
-    def _load(self, dev=True):
+    def _packed(self):
+        try:
+            return self._slots.read(_MAX_BYTES)
+        except StoreError:
+            return None
+
+    def _load(self, dev):
         try:
             payload = self._slots.read(_MAX_BYTES)
             return admitted(unpack(payload), dev) if payload else []

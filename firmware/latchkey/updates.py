@@ -4,9 +4,7 @@ Messages are those of ``latchkey.intake`` and of the link (``tls``, ``time``, ot
 cannot be stored leaves what was in force in force; it is counted, shown by ``status()`` and logged.
 """
 
-from . import jwk
 from .errors import LatchkeyError
-from .rsa import PublicKey
 
 
 class Updates:
@@ -75,8 +73,7 @@ class Updates:
         if refused:
             self._log("cloud: %d keys of the set cannot be used here" % refused)
         if not self.pinned:
-            found = [jwk.Key(kid, PublicKey(n_be, e), alg) for kid, n_be, e, alg in keys]
-            self._keystore.replace(found, self._timefloor.ticks_ms())
+            self._keystore.replace(keys, self._timefloor.ticks_ms())
 
     def _keys_refused(self, code):
         self.key_sets_refused += 1

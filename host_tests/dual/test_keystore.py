@@ -5,6 +5,7 @@ import unittest
 from keys import key
 from ram_store import PowerCut, RamStore
 
+from latchkey import keystore
 from latchkey.errors import KeySetError, StoreError
 from latchkey.keystore import KeyStore, pack, unpack
 
@@ -86,6 +87,18 @@ class TestKeyStore(unittest.TestCase):
         self.assertFalse(self.kept.save_if_due(100000))
         self.assertEqual(self.store.closes, closes + 1)
         self.assertEqual(_kids(KeyStore(self.store)), ["key-19"])
+
+    def test_keys_that_arrive_are_built_once(self):
+        given = [key(1), key(2)]
+        self.kept.replace(given, 0)
+        public_key, keystore.PublicKey = keystore.PublicKey, None
+        try:
+            self.assertTrue(self.kept.save_if_due(2000))
+        finally:
+            keystore.PublicKey = public_key
+        for a, b in zip(given, self.kept.keys):  # noqa: B905
+            self.assertIs(a, b)
+        self.assertEqual(_kids(KeyStore(self.store)), ["key-1", "key-2"])
 
     def test_the_first_set_is_in_flash_without_a_pause(self):
         self.kept.replace([key(1)], 5)

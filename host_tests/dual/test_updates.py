@@ -5,11 +5,13 @@ import unittest
 from fake_link import Noting
 
 from latchkey.errors import StoreError
+from latchkey.jwk import Key
+from latchkey.rsa import PublicKey
 from latchkey.updates import Updates
 
 # 2048 bits: the shape is all that counts here
 MODULUS = b"\xc3" + b"\x55" * 255
-KEYS = ("keys", (("one", MODULUS, 65537, None),), 0)
+KEYS = ("keys", [Key("one", PublicKey(MODULUS, 65537))], 0)
 
 
 class TestUpdates(unittest.TestCase):
