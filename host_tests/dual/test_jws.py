@@ -1,27 +1,14 @@
 """The pieces of a compact JWS; whole tokens and attacks are in vectors/selftest.json."""
 
-import json
-import os
 import unittest
+
+from tables import load
 
 from latchkey import jwk, jws
 from latchkey.errors import TokenError
 from latchkey.limits import KEYS_HELD
 
-
-def rows():
-    here = __file__.rsplit("/", 1)[0] if "/" in __file__ else "."
-    for folder in (here + "/../vectors/", "vectors/"):
-        try:
-            os.stat(folder + "selftest.json")
-        except OSError:
-            continue
-        with open(folder + "selftest.json") as f:
-            return {row["name"]: row for row in json.load(f)}
-    raise OSError("selftest.json")
-
-
-ROWS = rows()
+ROWS = {row["name"]: row for row in load("selftest.json")}
 KEYS = {name: jwk.parse_key(ROWS[name]["jwk"]) for name in ("A", "B", "only512")}
 GOOD = ROWS["good RS256"]["token"].encode()
 GOOD512 = ROWS["good RS512"]["token"].encode()

@@ -1,8 +1,9 @@
 """The verifier against the whole table of tokens, and what it remembers (rules V1 to V9)."""
 
 import json
-import os
 import unittest
+
+from tables import load
 
 from latchkey import jwk
 from latchkey.budget import Budget
@@ -11,20 +12,7 @@ from latchkey.limits import BUDGET_UNITS, REMEMBERED
 from latchkey.policy import Policy
 from latchkey.verifier import Verifier
 
-
-def _load(name):
-    here = __file__.rsplit("/", 1)[0] if "/" in __file__ else "."
-    for folder in (here + "/../vectors/", "vectors/"):
-        try:
-            os.stat(folder + name)
-        except OSError:
-            continue
-        with open(folder + name) as f:
-            return json.load(f)
-    raise OSError(name)
-
-
-TABLE = _load("verifier.json")
+TABLE = load("verifier.json")
 ROWS = {row[0]: (row[1].encode(), row[2]) for row in TABLE["rows"]}
 GOOD = ROWS["as on the page, RS512"][0]
 FORGED = ROWS["last bit flipped"][0]

@@ -109,12 +109,12 @@ def test_a_manifest_that_micropython_would_refuse_is_refused(tmp_path, text, wor
         manifest.read(tmp_path / "a" / "manifest.py")
 
 
-def test_the_mip_package_is_the_verifier_alone_and_whole():
+def test_the_mip_package_is_simple_and_what_it_needs_and_nothing_else():
     package = json.loads((build.FIRMWARE / "package.json").read_text())
     assert package["version"] == latchkey.__version__
     listed = [source for target, source in package["urls"] if target == source]
     assert len(listed) == len(package["urls"]) and listed == sorted(set(listed))
     assert [name for name in listed if not (build.FIRMWARE / name).is_file()] == []
-    needed = closure.needed(["latchkey.verifier", "latchkey.jwk", "latchkey.policy"])
+    needed = closure.needed(["latchkey.simple", "latchkey.jwk"])
     # A source needs limits.py, which builds for boards put in as numbers.
     assert set(listed) == {n.as_posix() for n in needed} | {"latchkey/limits.py"}

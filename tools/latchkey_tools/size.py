@@ -90,7 +90,7 @@ def measure_ram():
     alone = {name: compiled / name for name in verifier()}
     bulb = deploy.release(boards.board(BULBS[RAM_ARCH]), RAM_ARCH)
     return {
-        "verifier": ram(alone, ["latchkey.verifier", "latchkey.jwk", "latchkey.policy"]),
+        "verifier": ram(alone, ["latchkey.simple", "latchkey.jwk"]),
         "bulb": ram(bulb, ["main"]),
     }
 

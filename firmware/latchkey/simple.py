@@ -1,0 +1,36 @@
+"""A token checked with one call, for projects without Latchkey's ledger, flash and clock (as umqtt.simple is to MQTT).
+
+Rules V1 to V7 of docs/security.md without the ledger, the budget and the memory of V8 and V9: every call costs a
+signature, and a token that the cloud has revoked passes until it expires.
+"""
+
+from latchkey import jws
+from latchkey.claims import Claims, check_end, check_start, parse
+from latchkey.errors import TokenError
+from latchkey.policy import Policy
+
+
+def check(token, keys, audience, now_unix_s, issuer=None, roles=None):
+    """The claims of ``token`` as a dict, as they are in its JSON; TokenError with the code of what is wrong.
+
+    ``token``: bytes or str, with ``CLOUD-``. ``keys``: what ``jwk.parse_key_set`` gives. ``audience``: text of the
+    System UUID that ``aud`` has to name. ``now_unix_s``: the time, from a clock that you trust. ``issuer``: exact text
+    of ``iss``, or None for any. ``roles``: role name or role UUID to "read", "control" or "configure"; then the dict
+    has "permission", the highest that the token's roles give, and a token without one is refused ("no_permission").
+    ValueError for an ``audience`` or ``roles`` that is not one.
+    """
+    policy = Policy(audience, issuer, roles=roles)
+    if isinstance(token, str):
+        token = token.encode()
+    payload = jws.verify_compact(jws.of_token(token), keys)[1]
+    members = parse(payload)
+    claims = Claims(members)
+    claims.check(policy)
+    check_start(claims.nbf, now_unix_s, policy.skew_s)
+    check_end(claims.exp, now_unix_s, policy.skew_s)
+    if roles is not None:
+        permissions = policy.permissions(claims.roles)
+        if not permissions:
+            raise TokenError("no_permission")
+        members["permission"] = permissions[-1]  # pyright: ignore[reportOptionalSubscript]
+    return members
