@@ -101,7 +101,8 @@ def test_a_token_for_another_system_is_not_even_sent(tech):
         done = tech.run("device", "state", stub.url, LATCHKEY_TOKEN="hunter2")
         assert "token_malformed" in done.err and "hunter2" not in done.err and stub.tokens() == []
         done = tech.run("device", "state", stub.url)
-        assert f"({SYSTEM}). What to do: latchkey token create {SYSTEM}.\n" in done.err and stub.tokens() == []
+        todo = f"latchkey token create {SYSTEM}; without internet: latchkey token import FILE"
+        assert f"({SYSTEM}). What to do: {todo}.\n" in done.err and stub.tokens() == []
 
 
 @pytest.mark.parametrize("system", [None, "", [], 0, {}, [SYSTEM], OTHER_SYSTEM])

@@ -33,7 +33,10 @@ def examined(tech, answers, status, **environment):
     links = technician.json.loads(done.out)["links"]
     assert [link["name"] for link in links] == list(doctor.LINKS)
     broken = [link["name"] for link in links if link["verdict"] == "broken"]
-    assert ("No link is broken" in words) is not broken
+    unseen = [link["name"] for link in links if link["verdict"] == "not seen"]
+    assert ("No link is broken." in words) is (not broken and not unseen)
+    count = f"{len(unseen)} link{'s' * (len(unseen) > 1)} could not be seen: {', '.join(unseen)}."
+    assert (f"No link that was seen is broken; {count}" in words) is (not broken and bool(unseen))
     assert (f"Broken: {', '.join(broken)}" in words) is bool(broken)
     assert tech.spilt() == []
     return {link["name"]: link for link in links}
@@ -115,7 +118,7 @@ def test_an_expired_token_is_to_blame_unless_it_lives_here(tech):
 
 def test_no_token_at_all_is_a_broken_link_with_the_command_that_makes_one(tmp_path):
     link = broken(examined(Keyboard(tmp_path / "empty"), device(), 1))["token"]
-    assert link["todo"] == f"latchkey token create {SYSTEM}"
+    assert link["todo"] == f"latchkey token create {SYSTEM}; without internet: latchkey token import FILE"
 
 
 def test_a_second_token_that_opens_makes_the_link_whole(tech):
@@ -127,7 +130,61 @@ def test_a_second_token_that_opens_makes_the_link_whole(tech):
         return opens if request[2].get("authorization") == f"Bearer {good}" else refusal(401, "revoked")
 
     links = examined(tech, device(whoami=answer, diagnostics=healthy()), 0)
-    assert "older: opens" in links["token"]["seen"]
+    opened, refused = links["token"]["seen"].split("\n")
+    assert "older: opens" in opened and refused.startswith("mine: revoked: ")
+
+
+def test_each_token_tried_has_a_line_and_an_expired_one_is_not_the_verdict(tech):
+    old, older = make_token(made_s_ago=90000), make_token(made_s_ago=95000)
+    tech.ok("token", "import", "-", "--name", "old", given=old)
+    tech.ok("token", "import", "-", "--name", "older", given=older)
+
+    def answer(request):
+        ended = request[2].get("authorization", "").removeprefix("Bearer ") in (old, older)
+        return refusal(401, "expired" if ended else "revoked")
+
+    link = broken(examined(tech, device(whoami=answer), 1))["token"]
+    named = [line.split(": ")[:2] for line in link["seen"].split("\n")]
+    assert named == [["mine", "revoked"], ["old", "expired"], ["older", "expired"]] and "old list" in link["todo"]
+    with Stub(device(whoami=answer)) as stub:
+        shown = tech.run("doctor", stub.url).out.splitlines()
+        assert sum(": expired: " in line for line in shown) == 2
+
+
+def test_the_error_of_a_call_is_that_of_the_token_that_lives(tech):
+    tech.ok("token", "import", "-", "--name", "old", given=make_token(made_s_ago=90000))
+    codes = iter(["revoked", "expired"])
+    answers = device(state=lambda _request: refusal(401, next(codes)))
+    with Stub(answers) as stub:
+        done = tech.run("device", "state", stub.url)
+    assert done.status == 1 and "latchkey: 401 revoked" in done.err
+    assert "mine is refused (revoked); trying old" in done.err and "old is refused (expired)\n" in done.err
+
+
+def test_tokens_that_wait_for_a_list_are_named_though_another_link_is_to_blame(tech):
+    tech.ok("token", "import", "-", "--name", "old", given=make_token(made_s_ago=90000))
+    codes = iter(["unlisted", "expired"] * 2)
+    links = examined(tech, device(whoami=lambda _request: refusal(401, next(codes))), 1)
+    assert list(broken(links)) == ["cloud link"]
+    assert links["token"]["verdict"] == "not seen" and len(links["token"]["seen"].split("\n")) == 2
+
+
+def test_on_plain_http_it_is_said_how_to_see_what_was_not_seen(tech):
+    capped = device(diagnostics=refusal(403, "plain_http"), pairing=refusal(403, "plain_http"))
+    links = examined(tech, capped, 0)
+    for name in ("clock", "network", "cloud link"):
+        assert links[name]["verdict"] == "not seen" and "plain HTTP" in links[name]["seen"]
+        assert "latchkey doctor 192.168.4.1" in links[name]["todo"] and "3 seconds" in links[name]["todo"]
+    with Stub(capped) as stub:
+        words = tech.run("doctor", stub.url).out
+    assert words.count("press its button") == 1 and "clock, network, cloud link: press its button" in words
+    assert "3 links could not be seen" in words and "No link is broken" not in words
+
+
+def test_a_grant_that_says_nothing_of_an_end_is_not_said_to_have_none(tech):
+    grant = {name: one for name, one in device()[("GET", "/v1/whoami")][1].items() if name != "exp_unix_s"}
+    links = examined(tech, device(whoami=(200, grant, {}), diagnostics=healthy()), 0)
+    assert links["token"]["seen"] == "mine: opens"
 
 
 def test_what_is_about_no_token_is_asked_with_one_alone(tech):
@@ -142,7 +199,7 @@ def test_without_configure_what_is_inside_is_not_seen_and_not_guessed(tech):
     for name in ("clock", "cloud link"):
         assert links[name]["verdict"] == "not seen" and "configure" in links[name]["seen"]
     capped = device(diagnostics=refusal(403, "plain_http"))
-    assert "plain_http" in examined(tech, capped, 0)["cloud link"]["seen"]
+    assert "plain HTTP" in examined(tech, capped, 0)["cloud link"]["seen"]
 
 
 def test_a_clock_ahead_is_broken_and_one_that_is_unset_is_weak(tech):

@@ -373,6 +373,7 @@ def test_at_a_terminal_network_and_passphrase_are_asked_for(tech):
             screen.expect("Home.*strong.*Guests.*open to everyone")
             screen.expect("Number or name of the network")
             screen.sendline("7")
+            screen.expect("7 is not in the list")
             screen.expect("Number or name of the network")
             screen.sendline("1")
             screen.expect("Passphrase of Home .not shown.")
@@ -380,6 +381,37 @@ def test_at_a_terminal_network_and_passphrase_are_asked_for(tech):
             screen.expect("the device is joining Home")
             screen.expect("Yes.*it is in the network Home")
         assert screen.exitstatus == 0 and sent(stub)[0]["wifi"] == {"ssid": "Home", "passphrase": PASSPHRASE}
+
+
+def test_a_network_whose_name_is_a_number_is_not_another_s_row(tech):
+    networks = [NETWORKS[0], NETWORKS[0] | {"ssid": "1"}, NETWORKS[0] | {"ssid": "3"}, NETWORKS[1]]
+    rows = {number: network["ssid"] for number, network in cli_pair._numbered(networks).items()}
+    assert rows == {"2": "Home", "4": "1", "5": "3", "6": "Guests"}
+    for typed, ssid in (("1", "1"), ("2", "Home"), ("4", "1")):
+        answers = boxed(JOINED | {"ssid": ssid})
+        answers[("GET", "/v1/pairing/networks")] = (200, {"networks": networks}, {})
+        with Stub(answers) as stub:
+            with tech.terminal("pair", stub.url, "--wait", 20) as screen:
+                screen.expect("2 +Home.*4 +1 ")
+                screen.sendline(typed)
+            assert sent(stub)[0]["wifi"]["ssid"] == ssid and screen.exitstatus == 0
+
+
+def test_after_a_wrong_passphrase_another_one_can_be_typed(tech):
+    wrong = failed("wifi_wrong_passphrase")
+    with Stub(boxed(JOINING, wrong, wrong, JOINING, JOINED)) as stub:
+        with tech.terminal("pair", stub.url, "--ssid", "Home", "--wait", 20, size=(40, 200)) as screen:
+            screen.expect("no: the network refuses the passphrase, three times. What to do: type it again")
+            screen.expect("Passphrase of Home .not shown.")
+            screen.sendline("the right one, planted")
+            screen.expect("Yes.*it is in the network Home")
+        assert screen.exitstatus == 0
+        assert [body["wifi"]["passphrase"] for body in sent(stub)] == [PASSPHRASE, "the right one, planted"]
+    with Stub(boxed(JOINING, wrong)) as stub:
+        with tech.terminal("pair", stub.url, "--ssid", "Home", "--wait", 20) as screen:
+            screen.expect("Passphrase of Home .not shown.")
+            screen.sendeof()
+        assert screen.exitstatus == 1 and len(sent(stub)) == 1
 
 
 def test_a_passphrase_that_can_be_none_is_asked_for_again_at_most_twice(tech):

@@ -576,6 +576,28 @@ def test_a_name_in_the_wallet_is_not_taken_for_a_folder_and_a_pipe_is_a_file(tec
     assert tech.run("token", "inspect", "pipe").status == 0
 
 
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_a_uuid_in_the_list_is_whole_at_every_width(tech, width):
+    tech.ok("token", "import", "-", "--name", "the light in the cellar", given=make_token())
+    tech.ok("token", "import", "-", "--name", "both", given=make_token(aud=[SYSTEM, OTHER_SYSTEM]))
+    with tech.terminal("token", "list", size=(60, width)):
+        pass
+    shown = [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", tech.seen[-1]).split("\r\n")]
+    assert sum(SYSTEM in line for line in shown) == 2 and sum(OTHER_SYSTEM in line for line in shown) == 1
+    assert max(map(len, shown)) <= width
+
+
+def test_what_is_piped_has_no_blanks_at_its_ends_and_does_not_fold(tech):
+    role = {"uuid": SYSTEM, "name": "System Maintainer of " + "a very long hall " * 20}
+    tech.ok("token", "import", "-", "--name", "x" * 300, given=make_token(roles=[role]))
+    with Stub(device()) as stub:
+        for words in ("token list", f"token show {'x' * 300}", f"doctor {stub.url}", f"device info {stub.url}"):
+            lines = tech.run(*words.split(), COLUMNS="80").out.splitlines()
+            assert [line for line in lines if line != line.rstrip()] == []
+    listed = tech.run("token", "list").out
+    assert "x" * 300 in listed and role["name"].strip() in listed and len(listed.splitlines()) == 5, listed
+
+
 def test_many_at_once_lose_no_token(tmp_path):
     tokens = [make_token() for _ in range(12)]
     threads = [threading.Thread(target=wallet.Wallet(tmp_path / "w").add, args=(t, "bulb")) for t in tokens]

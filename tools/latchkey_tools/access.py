@@ -5,12 +5,13 @@ turn comes, and it is said.
 """
 
 import os
+import time
 from collections import namedtuple
 from pathlib import Path
 
 from latchkey_tools import pasted, show
 from latchkey_tools.device_api import Refusal
-from latchkey_tools.wallet import Wallet, claims_of, is_for, systems_of
+from latchkey_tools.wallet import Wallet, claims_of, is_for, lives, systems_of
 
 TOKEN_VARIABLE = "LATCHKEY_TOKEN"
 # Refusals of one token, which say nothing about another.
@@ -34,24 +35,36 @@ def passes(info, token_file=None, name=None):
     fitting = [Pass(entry.name, entry.token, system) for entry in Wallet().fitting(system)]
     if not fitting:
         words = f"No token in the wallet is for this device ({system})."
-        raise Refusal(0, "token_missing", words, todo=f"latchkey token create {system}")
+        todo = f"latchkey token create {system}; without internet: latchkey token import FILE"
+        raise Refusal(0, "token_missing", words, todo=todo)
     return fitting
 
 
 def through(info, attempt, token_file=None, name=None):
-    """(what ``attempt(Pass)`` gives, Pass) of the first Pass that opens; the Refusal of the last one tried."""
-    tries = passes(info, token_file, name)
-    for here, following in zip(tries, [*tries[1:], None], strict=True):
+    """(what ``attempt(Pass)`` gives, Pass) of the first Pass that opens; else the Refusal of ``telling``."""
+    tries, refused = passes(info, token_file, name), []
+    for here in tries:
         try:
             return attempt(here), here
         except Refusal as refusal:
-            if not is_of_one_token(refusal) or following is None:
+            if not is_of_one_token(refusal):
                 raise
-            show.say(f"the token {here.label} is refused ({refusal.code}); trying {following.label}")
+            refused.append((here, refusal))
+            following = f"; trying {tries[len(refused)].label}" if len(refused) < len(tries) else ""
+            if len(tries) > 1:
+                show.say(f"the token {here.label} is refused ({refusal.code}){following}")
+    raise telling(refused)[1]
+
+
+def telling(refused):
+    """Of [(Pass, Refusal)] the pair to go by: a token that is known to have ended explains nothing."""
+    now = time.time()
+    live = (pair for pair in refused if lives(claims_of(pair[0].token) or {}, now))
+    return next(live, refused[0])
 
 
 def call(device, method, path, body=None, token_file=None, name=None):
-    """(answer, Pass) of a call with the fitting token; Refusal of the last one tried."""
+    """(answer, Pass) of a call with the fitting token; Refusal as of ``through``."""
     device.choose_channel()
     return through(device.info(), lambda here: device.call(method, path, here.token, body), token_file, name)
 

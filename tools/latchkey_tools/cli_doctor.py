@@ -30,12 +30,22 @@ def _print(links, broken):
     table = show.table("link", "", "what was seen")
     for link in links:
         colour = _COLOURS[link.verdict]
-        table.add_row(link.name, f"[{colour}]{link.verdict}[/{colour}]", show.clean(link.seen))
+        table.add_row(link.name, f"[{colour}]{link.verdict}[/{colour}]", show.lines(link.seen.split("\n")))
     out = show.console()
     out.print(table)
-    for link in links:
-        if link.todo and link.verdict in (doctor.BROKEN, doctor.WEAK):
-            out.print(f"[bold]{link.name}[/bold]: {show.clean(link.todo)}{'' if link.todo.endswith('?') else '.'}")
+    for todo in dict.fromkeys(link.todo for link in links if link.todo and link.verdict != doctor.OK):
+        names = ", ".join(link.name for link in links if link.todo == todo and link.verdict != doctor.OK)
+        out.print(f"[bold]{names}[/bold]: {show.clean(todo)}{'' if todo.endswith('?') else '.'}")
     works = "Local calls work" if doctor.works(links) else "Local calls do not work"
+    unseen = [link.name for link in links if link.verdict == doctor.UNSEEN]
+    out.print(f"{works}. {_verdict(broken, unseen)}")
+
+
+def _verdict(broken, unseen):
     names = ", ".join(link.name for link in broken)
-    out.print(f"{works}. " + (f"[red]Broken: {names}.[/red]" if broken else "[green]No link is broken.[/green]"))
+    if broken:
+        return f"[red]Broken: {names}.[/red]"
+    if unseen:
+        count = f"{len(unseen)} link{'s' * (len(unseen) > 1)}"
+        return f"[yellow]No link that was seen is broken; {count} could not be seen: {', '.join(unseen)}.[/yellow]"
+    return "[green]No link is broken.[/green]"

@@ -1,6 +1,7 @@
 """`latchkey pair`: a device into its owner's network, without internet."""
 
 import getpass
+import itertools
 import os
 import re
 import sys
@@ -70,9 +71,20 @@ def pair(
         networks = _networks(device, here.token)
         with show.usage():
             wanted.choose(networks)
-        answered = _post(device, here.token, wanted.body())
-    outcome = _follow(host, ca, info, here, wanted.ssid, wait, None if answered else before)
+    outcome = _try(host, ca, info, here, wanted, wait, before)
+    while outcome.reason == "wifi_wrong_passphrase" and sys.stdin.isatty():
+        say_why(outcome)
+        wanted.ask_again()
+        outcome = _try(host, ca, info, here, wanted, wait)
     _end(outcome, here.system, as_json)
+
+
+def _try(host, ca, info, here, wanted, wait, before=None):
+    """The Outcome of one trial; ``before``: the Pairing of an earlier one, if it is known."""
+    with Device(host, ca) as device:
+        before = before or device.call("GET", "/v1/pairing", here.token)
+        answered = _post(device, here.token, wanted.body())
+    return _follow(host, ca, info, here, wanted.ssid, wait, None if answered else before)
 
 
 class _Wanted:
@@ -92,6 +104,10 @@ class _Wanted:
         _check_open(self.ssid, self._open, found)
         if not self._open and self._passphrase is None:
             self._passphrase = _ask_passphrase(self.ssid)
+
+    def ask_again(self):
+        """Another passphrase, typed; whoever types none ends the command."""
+        self._passphrase = _ask_passphrase(self.ssid)
 
     def body(self):
         """The body of POST /v1/pairing; a passphrase is in it."""
@@ -135,6 +151,8 @@ def _read_passphrase(file):
     except OSError:  # whose words may repeat what was meant to be hidden
         words = "--passphrase-file names no file that can be read; it takes a file, never the passphrase itself"
         raise ValueError(words) from None
+    except ValueError:
+        raise ValueError(_FORM) from None
 
 
 def _ask_passphrase(ssid):
@@ -195,17 +213,25 @@ def _choose(networks):
     if not sys.stdin.isatty():
         names = ", ".join(n["ssid"] for n in networks) or "none"
         raise ValueError(f"which network? there is no terminal to choose at: give --ssid; in reach: {names}")
-    table = show.table("", "network", "signal", "")
-    for number, network in enumerate(networks, 1):
+    table, rows = show.table("", "network", "signal", ""), _numbered(networks)
+    for number, network in rows.items():
         lock = "" if network.get("secured") else "open to everyone"
-        table.add_row(str(number), show.clean(network["ssid"]), _signal(network.get("rssi_dbm")), lock)
+        table.add_row(number, show.clean(network["ssid"]), _signal(network.get("rssi_dbm")), lock)
     show.console(stderr=True).print(table if networks else "The device sees no network.")
     while True:
         word = ask.word("Number or name of the network")
-        if word.isdecimal() and 0 < int(word) <= len(networks):
-            return networks[int(word) - 1]["ssid"]
+        if word in rows:
+            return rows[word]["ssid"]
         if word in [n["ssid"] for n in networks] or (word and not word.isdecimal()):
             return word
+        show.say(f"{word} is not in the list; write a number or a name of it, or start again with --ssid")
+
+
+def _numbered(networks):
+    """{number as text: network}. What a network is called is the number of no other."""
+    names = {network["ssid"] for network in networks}
+    numbers = (str(n) for n in itertools.count(1) if str(n) not in names)
+    return dict(zip(numbers, networks, strict=False))
 
 
 def _signal(rssi_dbm):

@@ -108,12 +108,13 @@ def list_(
         return show.data([_summary(e) for e in entries])
     if not entries:
         return show.say("no tokens; `latchkey token create` makes one, `latchkey token import` takes one in")
-    table, now = show.table("name", "System", "roles", "ends", "uuid", whole=("ends",)), time.time()
+    whole, now = ("System", "ends", "uuid"), time.time()
+    table = show.table("name", "System", "roles", "ends", "uuid", whole=whole)
     for e in entries:
         claims = claims_of(e.token) or {}
-        systems, roles = ", ".join(systems_of(claims)), ", ".join(roles_of(claims))
-        cells = map(show.clean, (e.name, systems, roles, end_words(claims, now), e.uuid[:8]))
-        table.add_row(*cells, style=None if lives(claims, now) else "dim")
+        systems, roles = show.lines(systems_of(claims)), ", ".join(roles_of(claims))
+        name, roles, end = map(show.clean, (e.name, roles, end_words(claims, now)))
+        table.add_row(name, systems, roles, end, show.clean(e.uuid[:8]), style=None if lives(claims, now) else "dim")
     show.console().print(table)
 
 

@@ -25,7 +25,7 @@ ACCESS_POINTS = (ACCESS_POINT, "127.4.0.1")
 SOURCE_VARIABLE = "LATCHKEY_SOURCE"
 # Where who uses a command has another way than who writes a client.
 _TODO = {
-    "token_missing": "make a token: latchkey token create",
+    "token_missing": "make a token: latchkey token create; without internet take one in: latchkey token import FILE",
     "trial_running": "wait for its end, and ask for it: latchkey pair --status",
     "plain_http": "join its access point with this machine; for HTTPS it needs a certificate, given over the wire",
 }

@@ -8,12 +8,17 @@ from collections import namedtuple
 
 from latchkey_tools import access, judge, pairing, shapes, show
 from latchkey_tools.codes_help import advice, link_advice
-from latchkey_tools.device_api import ACCESS_POINTS, Device, Refusal, Unreachable, todo_of
+from latchkey_tools.device_api import ACCESS_POINT, ACCESS_POINTS, Device, Refusal, Unreachable, todo_of
 from latchkey_tools.wallet import Wallet, WalletError, claims_of, lives
 
 LINKS = ("reachable", "TLS", "provisioned", "clock", "keys", "token", "roles", "application", "network", "cloud link")
 OK, WEAK, BROKEN, UNSEEN = "ok", "weak", "broken", "not seen"
 CLOCK_TOLERANCE_S = 300
+_CAPPED = "plain HTTP from the network may not see this"
+_OPEN_ACCESS_POINT = (
+    "press its button for 3 seconds (without one: switch it on five times, less than ten seconds each), join its "
+    f"access point with this machine, then: latchkey doctor {ACCESS_POINT}"
+)
 # By which a device's clock and the cloud's may differ, unless its settings say otherwise (V6).
 SKEW_S = 60
 _CLOCKS = "check the clock of this machine; if that is right, set the device's time over the wire"
@@ -85,18 +90,32 @@ class Examination:
         self._note("provisioned", OK, f"System {info.get('system_uuid')}, {info.get('state')}{development}")
 
     def _enter(self, info):
-        """The first Pass that opens, and its grant; else the Refusal of the last."""
-        tries = access.passes(info, *self._chosen)
-        for here in tries:
+        """The first Pass that opens, and its grant; else the Refusal that tells most. Each token tried has a line."""
+        refused = []
+        for here in access.passes(info, *self._chosen):
             try:
                 grant = self._device.call("GET", "/v1/whoami", here.token)
             except Refusal as refusal:
-                if here is tries[-1] or not access.is_of_one_token(refusal):
-                    self._blame_token(refusal, here)
-                    raise
+                refused.append((here, refusal))
+                if not access.is_of_one_token(refusal):
+                    break
                 continue
             self._admitted(here.label, grant)
+            self._add_lines("token", refused)
             return here, grant
+        here, refusal = access.telling(refused) if access.is_of_one_token(refused[-1][1]) else refused[-1]
+        self._blame_token(refusal, here)
+        self._blame(refusal)
+        if len(refused) > 1 or "token" in self.links:
+            self._note("token", UNSEEN, "")
+            self._add_lines("token", refused, instead=True)
+        raise refusal
+
+    def _add_lines(self, name, refused, instead=False):
+        """A line for each [(Pass, Refusal)], below what was seen or in its place."""
+        link = self.links[name]
+        lines = [f"{here.label}: {refusal.code}: {refusal.words}" for here, refusal in refused]
+        self.links[name] = link._replace(seen="\n".join(lines if instead else [link.seen, *lines]))
 
     def _admitted(self, label, grant):
         end = grant.get("exp_unix_s")
@@ -122,7 +141,7 @@ class Examination:
             self._note("clock", WEAK, "the device's clock is ahead, or the cloud has cut the token short", todo)
         elif refusal.code == "revoked":
             todo = "make a new token; one that is good in the cloud was dropped by an old list and comes with the next"
-            self._note("token", BROKEN, f"{here.label}: {refusal.words}", todo)
+            self._note("token", BROKEN, f"{here.label}: revoked: {refusal.words}", todo)
 
     def _verified_here(self, token):
         try:
@@ -196,17 +215,19 @@ class Examination:
         except Refusal as refusal:
             if refusal.code in _FAULTS:
                 self._break("application", f"{refusal.code}: {refusal.words}", refusal.todo)
+            if refusal.code == "plain_http":
+                return self._unseen_inside(_CAPPED, _OPEN_ACCESS_POINT)
             return self._unseen_inside(f"{refusal.code}: {refusal.todo}")
         self._faults(facts.get("faults") or {})
         self._clock(facts.get("clock") or {})
         self._keys(facts.get("keys") or {})
         self._cloud(facts.get("cloud") or {}, facts.get("ledger") or {})
 
-    def _unseen_inside(self, why):
+    def _unseen_inside(self, why, todo=None):
         # It opened, so there are keys, and one of them made this token.
         self._note("keys", OK, "it holds the key that signed the token")
         for name in ("clock", "network", "cloud link"):
-            self._note(name, UNSEEN, why)
+            self._note(name, UNSEEN, why, todo)
 
     def _faults(self, faults):
         if faults.get("count") and self.links.get("application", Link(None, OK, None, None)).verdict == OK:

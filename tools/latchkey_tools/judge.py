@@ -13,6 +13,12 @@ from latchkey_tools import build
 from latchkey_tools.wallet import PREFIX, WalletError, claims_of
 
 
+_OF_THE_SIMULATOR = (
+    "these keys are the simulator's, which devices take only for development: "
+    'set "dev": true in the configuration, or give the key set of your Domain'
+)
+
+
 class Verdict:
     """``claims``: dict, or None for what is no token; ``header``: dict or None; ``problems``: codes, as a device would
     answer them; ``signature``: "good", "unchecked" or "bad", which the key sets at hand say, that may be another
@@ -45,6 +51,8 @@ def usable_keys(key_set_bytes, dev=True):
     try:
         return len(firmware.jwk.parse_key_set(key_set_bytes, dev))
     except firmware.errors.KeySetError as refusal:
+        if not dev and usable_keys(key_set_bytes):
+            raise WalletError(_OF_THE_SIMULATOR) from None
         raise WalletError(f"this is not a key set with a usable RSA key ({refusal.code})") from None
 
 

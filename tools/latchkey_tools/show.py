@@ -7,6 +7,7 @@ through ``clean``.
 
 import contextlib
 import json
+import re
 import sys
 from datetime import UTC, datetime
 
@@ -19,17 +20,33 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 from rich.text import Text
 
-_PIPE_WIDTH = 240
+# In a pipe nothing folds, and nothing is cut.
+_PIPE_WIDTH = 10_000
 # A column whose cells fold into less is not read any more.
 _LEAST_WIDTH = 12
 _UNITS = ((86400 * 365, "year"), (86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
 def console(stderr=False):
-    """For data, or for what stands beside it. Colour only on a terminal (rich minds NO_COLOR); a pipe gets lines that
-    are not cut."""
+    """For data, or for what stands beside it. Colour only on a terminal (rich minds NO_COLOR); a pipe gets whole lines
+    without blanks at their ends."""
     stream = sys.stderr if stderr else sys.stdout
-    return Console(highlight=False, stderr=stderr, width=None if stream.isatty() else _PIPE_WIDTH)
+    if stream.isatty():
+        return Console(highlight=False, stderr=stderr)
+    return Console(highlight=False, file=_Trimmed(stream), width=_PIPE_WIDTH)
+
+
+class _Trimmed:
+    """A stream without what rich pads lines with."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, text):
+        return self._stream.write(re.sub(r" +((?:\x1b\[[0-9;]*m)*)$", r"\1", text, flags=re.M))
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
 
 
 def say(text):
@@ -59,7 +76,7 @@ def progress():
         yield _line_by_line()
         return
     words = TextColumn("{task.description}", table_column=Column(overflow="fold"))
-    moving = Progress(SpinnerColumn(), words, TimeElapsedColumn(), console=console(stderr=True), transient=True)
+    moving = Progress(SpinnerColumn("line"), words, TimeElapsedColumn(), console=console(stderr=True), transient=True)
     with moving:
         task = moving.add_task("", total=None)
         yield lambda text: moving.update(task, description=clean(text))
@@ -86,6 +103,11 @@ def clean(text):
     return escape(plain(text))
 
 
+def lines(texts):
+    """A cell with one clean line for each text."""
+    return "\n".join(map(clean, texts))
+
+
 def plain(text):
     """``text`` without what a terminal would obey."""
     return "".join(c if c.isprintable() else "?" for c in str(text))
@@ -102,7 +124,7 @@ class _Rows(Table):
         for row, *cells in zip(self.rows, *(column.cells for column in self.columns), strict=True):
             block = _pairs()
             for column, cell in zip(self.columns, cells, strict=True):
-                if column.no_wrap and cell_len(_seen(cell)) > room:
+                if column.no_wrap and _width(_seen(cell)) > room:
                     # It would fold beside its name.
                     yield Text.from_markup(cell, overflow="fold")
                 else:
@@ -112,7 +134,7 @@ class _Rows(Table):
 
     @staticmethod
     def _least(column):
-        longest = max(map(cell_len, [column.header, *map(_seen, column.cells)]))
+        longest = max(map(_width, [column.header, *map(_seen, column.cells)]))
         return longest if column.no_wrap else min(longest, _LEAST_WIDTH)
 
 
@@ -139,6 +161,10 @@ def _pairs():
     made.add_column(style="dim", no_wrap=True)
     made.add_column(overflow="fold")
     return made
+
+
+def _width(text):
+    return max(map(cell_len, text.split("\n")))
 
 
 def _seen(cell):
