@@ -12,7 +12,6 @@ import uuid
 from latchkey_tools import build
 from latchkey_tools.wallet import PREFIX, WalletError, claims_of
 
-
 _OF_THE_SIMULATOR = (
     "these keys are the simulator's, which devices take only for development: "
     'set "dev": true in the configuration, or give the key set of your Domain'
