@@ -75,11 +75,25 @@ def test_the_configuration_is_told_and_who_changed_what_it_trusts(tech):
     last = [{"unix_s": int(time.time()) - 7200, "jti": mine, "fields": ["broker", "slug"]}]
     with Stub(configured() | {("GET", "/v1/config"): answer({"changes": 3, "last": last})}) as stub:
         told = tech.ok("device", "config", stub.url)
-        assert "policy.plain_http" in told and "with somebody at the device" in told
+        assert "policy.plain_http" in told and "at the device" in told
         assert "roles.Guest v1.0" in told and "by latchkey pair" in told and "over the wire" in told
         assert "changed 3 times" in told and "2 hours ago" in told and f"by the token mine ({mine})" in told
         assert tech.data("device", "config", stub.url)["config"] == CONFIG
         assert sent(stub) == []
+
+
+def test_a_token_of_the_wallet_is_known_by_its_uuid_in_any_form(tech):
+    mine = wallet.Wallet(tech.wallet).find("mine").uuid
+    last = [{"unix_s": int(time.time()), "jti": mine.replace("-", "").upper(), "fields": ["slug"]}]
+    with Stub(configured() | {("GET", "/v1/config"): answer({"changes": 1, "last": last})}) as stub:
+        assert f"by the token mine ({mine})" in tech.ok("device", "config", stub.url)
+
+
+def test_the_system_is_whole_at_80_columns(tech):
+    with Stub(configured() | {("GET", "/v1/config"): answer(system_uuid=SYSTEM)}) as stub:
+        with tech.terminal("device", "config", stub.url):
+            pass
+    assert SYSTEM in tech.seen[-1] and "setting " in tech.seen[-1]
 
 
 def test_changes_are_sent_with_their_types_and_shown(tech):

@@ -9,7 +9,7 @@ import pytest
 import typer
 from technician import DIAGNOSTICS, LATCHKEY, SYSTEM, Keyboard, Stub, device, key_set, make_token
 
-from latchkey_tools import clidocs, wallet
+from latchkey_tools import clidocs, problems, wallet
 from latchkey_tools.sim.cloud import Cloud
 
 RIG = Path(__file__).parent / "streams_rig.py"
@@ -127,6 +127,20 @@ def test_a_letter_that_the_encoding_has_not_costs_that_letter_alone(desk):
     words = [["token", "list"], ["token", "show", "K\u00e4fer \U0001f98b 1"]]
     for one in desk.run([(one, {}) for one in words], PYTHONIOENCODING="ascii"):
         assert one["status"] == 0 and "K?fer ? 1" in one["out"], one
+
+
+UNICODE = {
+    "that names on the network cannot have": lambda: "a..b".encode("idna"),
+    "is not a UTF-8 text": lambda: b"\xff".decode(),
+    "bytes or letters that are not text here": lambda: "a\udcff".encode(),
+}
+
+
+@pytest.mark.parametrize("words", UNICODE)
+def test_a_unicode_error_is_told_as_what_it_is(words):
+    with pytest.raises(UnicodeError) as told:
+        UNICODE[words]()
+    assert words in problems.words(told.value)
 
 
 CLOSED = {

@@ -153,7 +153,7 @@ def _who(name):
         return "over the wire"
     if top == "wifi":
         return "by latchkey pair"
-    return "with somebody at the device" if top in _WITH_PRESENCE else "here"
+    return "at the device" if top in _WITH_PRESENCE else "here"
 
 
 def _print_trust(trust):

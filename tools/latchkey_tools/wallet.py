@@ -189,7 +189,7 @@ def end_words(claims, now_unix_s):
     if end is None:
         return "never ends"
     if not shapes.time(end):
-        return "has an end that is not a time"
+        return "has an unreadable end"
     return f"{'ends' if end > now_unix_s else 'ended'} {show.when(end, now_unix_s)}"
 
 
