@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Most of the tests' time is waiting.
-TWO_AT_A_TIME := -n 2 --dist loadfile
+# Most of the tests' time is waiting. By name, since files of few tests are the long ones: they would come last.
+TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder
 LONG = $(shell grep -lE 'counts\.get|mark\.soak' host_tests/host/test_*.py)
 
 .DEFAULT_GOAL := help

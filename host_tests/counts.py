@@ -15,12 +15,15 @@ COUNTS = {
     "kernel_products": (150, 20000),
     "mutated_tokens": (2000, 20000),
     "histories": (200, 2000),
-    "power_cut_updates": (3, 12),
+    "power_cut_updates": (2, 12),
     "reconnects": (100, 1000),
     "damaged_sessions": (10000, 200000),
     "openapi_examples": (50, 1000),
     "api_requests": (2000, 100000),
     "api_rate_requests": (200, 3000),
+    # Every so many of NIST's messages by the plain kernel, and of the links of its chains (100 each).
+    "nist_stride": (8, 1),
+    "nist_links": (10, 100),
     "image_flips": (2, 100),
 }
 

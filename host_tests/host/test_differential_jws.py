@@ -231,10 +231,14 @@ def mutated_block(rng):
     elif kind == 3:
         info = cut_paste(rng, INFO[algorithm], bytes(range(256))) + tail[len(INFO[algorithm]) :]
         block = (b"\0\1" + b"\xff" * (SIZE - 3 - len(info)) + b"\0" + info)[:SIZE]
-    numbers = key.private_numbers()
-    n = numbers.public_numbers.n
-    s = pow(int.from_bytes(block, "big") % n, numbers.d, n)
+    s = private_power(int.from_bytes(block, "big"), key.private_numbers())
     return text + b"." + b64(s.to_bytes(SIZE, "big"))
+
+
+def private_power(number, key):
+    """RFC 8017 section 5.1.2, by the Chinese remainder theorem: a quarter of the time of ``pow(number, d, n)``."""
+    at_p, at_q = pow(number, key.dmp1, key.p), pow(number, key.dmq1, key.q)
+    return at_q + key.q * ((at_p - at_q) * key.iqmp % key.p)
 
 
 VALUES = (
