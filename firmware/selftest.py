@@ -64,6 +64,11 @@ def _rsa(row, _keys):
     return ""
 
 
+def _power(row, _keys):
+    got = rsa.PublicKey(binascii.unhexlify(row["n"]), row["e"]).power(binascii.unhexlify(row["s"]))
+    return "refused" if got is None else binascii.hexlify(got).decode()
+
+
 def _b64url(row, _keys):
     try:
         return binascii.hexlify(b64url.decode(row["text"])).decode()
@@ -78,4 +83,13 @@ def _sha2(row, _keys):
     return hasher.hexdigest()
 
 
-_OPS = {"key": _key, "jws": _jws, "jwk": _jwk, "set": _set, "rsa": _rsa, "b64url": _b64url, "sha2": _sha2}
+_OPS = {
+    "key": _key,
+    "jws": _jws,
+    "jwk": _jwk,
+    "set": _set,
+    "rsa": _rsa,
+    "power": _power,
+    "b64url": _b64url,
+    "sha2": _sha2,
+}

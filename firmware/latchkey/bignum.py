@@ -94,7 +94,7 @@ class Modulus:
         turn(to, by, self._k)
 
 
-_buffer = b""
+_buffer = bytearray()
 
 
 def _room(size):
@@ -107,16 +107,15 @@ def _room(size):
 
 def _agrees():
     """Whether the kernel is right about one power, in which every product carries."""
-    n_be = b"\xff" * 31 + b"\xfd"
-    s_be = b"\xff" * 31 + b"\xfb"
-    got = Modulus(n_be, 3).power(s_be)
-    return int.from_bytes(got, "big") == pow(int.from_bytes(s_be, "big"), 3, int.from_bytes(n_be, "big"))
+    n = (1 << 256) - 3
+    s = n - 2
+    return Modulus(n.to_bytes(32, "big"), 3).power(s.to_bytes(32, "big")) == pow(s, 3, n).to_bytes(32, "big")
 
 
 try:
     from uctypes import addressof
 
-    from latchkey.montgomery import product, turn
+    from latchkey.montgomery import product, turn  # pyright: ignore[reportMissingImports]
 
     kernel = "kernel"
     if not _agrees():

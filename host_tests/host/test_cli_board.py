@@ -92,7 +92,7 @@ def test_one_board_from_deploy_to_label_selftest_and_log(deployed, files):
 
     walked = latchkey("selftest", "--port", deployed.serial)
     assert walked.returncode == 0, walked.stdout + walked.stderr
-    assert walked.stdout == "self-test: 271 rows, 0 differ, sha512 viper\n"
+    assert walked.stdout == "self-test: 284 rows, 0 differ, power pow, sha512 viper\n"
     assert deployed.wait_ready()["name"] == "lamp"
 
     command = [*LATCHKEY, "logs", "--port", deployed.serial, "--json"]

@@ -463,6 +463,34 @@ def small_parts():
             row("sha2", f"{name} of {times} times {text!r}", hash=name, text=text, times=times, want=want)
 
 
+def some_number(bits, name):
+    """The same for everybody, and looks random."""
+    text = b"".join(hashlib.sha512(f"{name} {i}".encode()).digest() for i in range(8))
+    return int.from_bytes(text, "big") >> 512 * 8 - bits
+
+
+def powers():
+    """Whole powers, which the bignum kernel does where there is one."""
+
+    def power(name, n, s, e=65537):
+        size = (n.bit_length() + 7) // 8
+        want = pow(s, e, n).to_bytes(size, "big").hex() if s < n else "refused"
+        numbers = {"n": f"{n:0{2 * size}x}", "s": f"{s:0{2 * size}x}"}
+        row("power", f"power of {n.bit_length()} bits, {name}", e=e, want=want, **numbers)
+
+    for bits in (2048, 2049, 2303, 3072, 4095, 4096):
+        n = some_number(bits, "n") | 1 << bits - 1 | 1
+        power("e = 65537", n, some_number(bits, "s") % n)
+    n = some_number(2048, "m") | 1 << 2047 | 1
+    for e in (3, (1 << 32) - 1):
+        power(f"e = {e}", n, some_number(2048, "t") % n, e)
+    power("ones, of n - 1", (1 << 4096) - 1, (1 << 4096) - 2)
+    power("ones, of its half", (1 << 2048) - 1, 1 << 2047)
+    power("one bit and 1, of one bit", (1 << 2047) + 1, 1 << 2047)
+    power("of 0", n, 0)
+    power("of n", n, n)
+
+
 RFC7515 = (
     "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ."
     "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZ"
@@ -511,6 +539,7 @@ def main():
     )
     for part in (
         small_parts,
+        powers,
         published,
         accepted,
         algorithms,

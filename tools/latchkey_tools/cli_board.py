@@ -197,7 +197,8 @@ def selftest_(port: Port, as_json: Json = False):
     else:
         for row in found["differ"]:
             print(show.plain(f"DIFFERS {row['name']} {row['got']}"))
-        print(f"self-test: {found['rows']} rows, {len(found['differ'])} differ, sha512 {show.plain(found['sha512'])}")
+        kernels = show.plain(f"power {found['power']}, sha512 {found['sha512']}")
+        print(f"self-test: {found['rows']} rows, {len(found['differ'])} differ, {kernels}")
     raise typer.Exit(1 if found["differ"] else 0)
 
 

@@ -15,7 +15,7 @@ for name in list(sys.modules):
         del sys.modules[name]
 gc.collect()
 import json, selftest
-from latchkey import sha512
+from latchkey import bignum, sha512
 class Told:
     def __init__(self, file):
         self.file, self.done = file, 0
@@ -29,7 +29,7 @@ try:
         rows, wrong = selftest.walk(Told(file))
 finally:
     os.remove("selftest.json")
-print(json.dumps({"rows": rows, "differ": wrong, "sha512": sha512.kernel}))
+print(json.dumps({"rows": rows, "differ": wrong, "power": bignum.kernel, "sha512": sha512.kernel}))
 """
 
 
@@ -39,7 +39,7 @@ class SelftestError(Exception):
 
 def run(port, on_row=None, quiet_s=QUIET_S):
     """Let the board at ``port`` walk the table; a dict of ``rows`` (count), ``differ`` (dicts of name and what the
-    board ``got``) and ``sha512`` (the kernel it runs). SelftestError, WireError.
+    board ``got``), ``power`` and ``sha512`` (what computes them there). SelftestError, WireError.
 
     ``on_row(done, total)``: rows the board has read. ``quiet_s``: how long it may say nothing.
     """
