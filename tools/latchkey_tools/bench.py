@@ -88,7 +88,7 @@ def run_cpython(path, turns):
 
 def run_port(script, *args, heapsize="4M"):
     """Output of a script of host_tests/bench/ on the unix port with the compiled firmware; BenchError if it fails."""
-    source = ":".join([".frozen", str(build.compile_firmware()), str(SCRIPTS)])
+    source = ":".join([".frozen", str(build.compile_firmware()), str(SCRIPTS), str(SCRIPTS.parent / "fakes")])
     command = [build.micropython(), "-X", f"heapsize={heapsize}", SCRIPTS / script, *args]
     return _output(command, {**os.environ, "MICROPYPATH": source})
 
