@@ -5,7 +5,7 @@ file is missing or the interpreter cannot load it. On an ESP32 the kernel takes 
 
 Contract
     Modulus(n_be, e)  n_be: bytes, big-endian, odd, no zero byte in front; e: odd, at least 3. With the kernel it keeps
-                      two numbers of the size of n, and their computation is two divisions.
+                      n and R**2 mod n, which is one division by Python's integers.
     .power(s_be)      s_be: bytes or bytearray, big-endian. Returns s**e mod n, bytes-like, as long as n_be; None unless
                       s_be is as long as n_be and less. With the kernel it allocates nothing (only that MicroPython puts
                       frames of functions on the heap where it has room), and the result is a view that the next power

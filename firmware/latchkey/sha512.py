@@ -2,7 +2,8 @@
 
 ``sha512(data=b"")`` and ``sha384`` make objects with ``update digest hexdigest copy block_size digest_size
 name``; they stream, and ``digest`` may be asked again. ``kernel`` says what does the work: "hashlib"
-(CPython), "viper" (machine code) or "plain" (a chip without it: a hundred times slower).
+(CPython), "viper" (machine code, on every chip) or "plain" (an interpreter without it: a hundred times slower). Boards
+and the mip package do not have ``sha512_plain``.
 """
 
 import binascii

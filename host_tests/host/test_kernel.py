@@ -332,15 +332,34 @@ def test_the_container_is_one_that_micropython_loads_and_calls(tmp_path):
     assert on_unix(tmp_path, "import counting; print(counting.count(7, 8, 9), counting.count())") == "3 0\n"
 
 
-@pytest.mark.parametrize("damage", ["architecture", "version", "missing"])
-def test_a_kernel_that_cannot_be_loaded_means_pow(damage, tmp_path):
+def a_board_s_firmware(tmp_path):
+    """As a board gets it, but for the kernel."""
     firmware = build.compile_for_board([umqtt.fetch() / "umqtt" / "simple.py"])
-    data = bytearray((kernel.write("rv32imc") / kernel.NAME).read_bytes())
-    if damage == "version":
-        data[2] = 2 << 2 | 2  # x64's, of another sub-version
     (tmp_path / "latchkey").mkdir()
     for path in (firmware / "latchkey").glob("*.mpy"):
         (tmp_path / "latchkey" / path.name).symlink_to(path)
+
+
+def test_what_a_board_gets_works_with_a_kernel(tmp_path):
+    a_board_s_firmware(tmp_path)
+    (tmp_path / "latchkey" / "montgomery.py").symlink_to(montgomery_plain.__file__)
+    code = """
+import sys, latchkey.montgomery
+sys.modules["uctypes"] = latchkey.montgomery
+from latchkey import bignum
+n, s = (1 << 2049) - 159, (1 << 2048) + 5
+got = bignum.Modulus(n.to_bytes(257, "big"), 65539).power(s.to_bytes(257, "big"))
+print(bignum.kernel, int.from_bytes(bytes(got), "big") == pow(s, 65539, n))
+"""
+    assert on_unix(tmp_path, code) == "kernel True\n"
+
+
+@pytest.mark.parametrize("damage", ["architecture", "version", "missing"])
+def test_a_kernel_that_cannot_be_loaded_means_pow(damage, tmp_path):
+    a_board_s_firmware(tmp_path)
+    data = bytearray((kernel.write("rv32imc") / kernel.NAME).read_bytes())
+    if damage == "version":
+        data[2] = 2 << 2 | 2  # x64's, of another sub-version
     if damage != "missing":
         (tmp_path / kernel.NAME).write_bytes(data)
     code = "from latchkey import bignum; print(bignum.kernel, bignum.Modulus(b'\\x7f', 3).power(b'\\x05'))"

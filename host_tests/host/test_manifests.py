@@ -83,11 +83,14 @@ def test_a_deploy_carries_the_kernel_and_no_specification(name):
 
 
 @pytest.mark.parametrize("arch", kernel.SOURCES)
-def test_the_kernel_is_a_mip_package_of_its_own(arch):
+def test_mpremote_installs_the_kernel_as_a_package_of_its_own(arch, tmp_path):
     folder = kernel.write(arch)
-    package = json.loads((folder / "package.json").read_text())
-    assert package == {"urls": [["latchkey/montgomery.mpy"] * 2], "version": latchkey.__version__}
-    assert (folder / "latchkey/montgomery.mpy").is_file()
+    (tmp_path / "tree" / "lib").mkdir(parents=True)
+    with desk.Desk(tmp_path / "desk", tree=tmp_path / "tree") as board:
+        board.power_on(wait=False)
+        board.mpremote("mip", "install", "--target", "lib", folder / "package.json")
+        code = "with open('lib/latchkey/montgomery.mpy', 'rb') as f: print(len(f.read()))"
+        assert int(board.mpremote("exec", code)) == (folder / kernel.NAME).stat().st_size
 
 
 @pytest.mark.parametrize(
