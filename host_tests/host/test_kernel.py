@@ -157,7 +157,7 @@ def test_a_product_of_2048_bits_takes_few_instructions_and_few_bytes(arch):
             seen.append(machine.count)
     print(arch, seen, {name: len(code) for name, code in kernel.code(arch).items()})
     assert 50_000 < max(seen) <= MOST_INSTRUCTIONS[arch]
-    assert sum(map(len, kernel.code(arch).values())) <= MOST_BYTES + len(kernel.code(arch)["turn"])
+    assert sum(map(len, kernel.code(arch).values())) <= MOST_BYTES
 
 
 def refused(arch, program):
@@ -302,7 +302,7 @@ def test_micropythons_compiler_and_the_manual_have_the_opcodes_that_debian_does_
 
 def test_an_operand_that_does_not_fit_is_refused():
     for line in (
-        lambda: xtensa.l32i(2, 3, 1024),
+        lambda: xtensa.l32i(2, 3, 64),
         lambda: xtensa.l32i(2, 3, 2),
         lambda: xtensa.movi(2, 96),
         lambda: xtensa.addi(2, 3, 128),

@@ -50,7 +50,7 @@ def clear():
         slli(BYTES, BYTES, 2),
         add(A_END, A, BYTES),
         add(B_END, B, BYTES),
-        addi(X, T, 0),
+        mv(X, T),
         add(HIGH, T, BYTES),
         label("clear"),
         sw(zero, 0, X),
@@ -175,7 +175,7 @@ def turn():
         *argument(start, 0),
         *argument(source, 1),
         *argument(target, 2),  # 4 * k, the bytes of a number
-        add(target, start, target),
+        add(target, target, start),
         label("byte"),
         lbu(byte, 0, source),
         addi(source, source, 1),

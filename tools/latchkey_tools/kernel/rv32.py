@@ -7,7 +7,7 @@ Registers are numbers: ra holds the return address, a0 to a7 and t0 to t6 belong
 
 from latchkey_tools.kernel.assembler import Instruction, field, label, signed
 
-__all__ = ["label", *"ret lw sw lbu sb add sub addi slli sltu or_ mul mulhu beq bne bltu bgeu".split()]
+__all__ = ["label", *"ret lw sw lbu sb add sub addi mv slli sltu mul mulhu bne bltu bgeu".split()]
 zero, ra, sp, gp, tp, t0, t1, t2, s0, s1, a0, a1, a2, a3, a4, a5, a6, a7 = range(18)
 t3, t4, t5, t6 = range(28, 32)
 NAMES = "zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6".split()
@@ -105,6 +105,10 @@ def addi(rd, rs1, value):
     return _full(f"addi {_regs(rd, rs1)},{value}", signed(value, 12) << 20 | rs1 << 15 | rd << 7 | 0x13)
 
 
+def mv(rd, rs2):
+    return _short(f"c.mv {_regs(rd, rs2)}", 8 << 12 | rd << 7 | rs2 << 2 | 2)
+
+
 def slli(rd, rs1, count):
     """rd = rs1 << count."""
     if rd == rs1 and rd != zero and count:
@@ -115,12 +119,6 @@ def slli(rd, rs1, count):
 def sltu(rd, rs1, rs2):
     """rd = 1 if rs1 < rs2 without sign, else 0: the carry of a sum, the borrow of a difference."""
     return _register("sltu", 0, 3, rd, rs1, rs2)
-
-
-def or_(rd, rs1, rs2):
-    if rd == rs1 and _is_short(rd, rs2):
-        return _short(f"c.or {_regs(rd, rs2)}", 0x23 << 10 | (rd - 8) << 7 | 2 << 5 | (rs2 - 8) << 2 | 1)
-    return _register("or", 0, 6, rd, rs1, rs2)
 
 
 def mul(rd, rs1, rs2):
@@ -141,10 +139,6 @@ def _branch(name, funct3, rs1, rs2, target):
         return (way >> 12) << 31 | (way >> 5 & 63) << 25 | (way >> 1 & 15) << 8 | (way >> 11 & 1) << 7 | fixed
 
     return Instruction(4, f"{name} {_regs(rs1, rs2)}", bits, target)
-
-
-def beq(rs1, rs2, target):
-    return _branch("beq", 0, rs1, rs2, target)
 
 
 def bne(rs1, rs2, target):

@@ -35,17 +35,13 @@ def retw():
 
 
 def l32i(t, s, offset):
-    """a[t] = the word at a[s] + offset."""
-    if offset <= 60:
-        return _narrow(f"l32i.n a{t}, a{s}, {offset}", field(offset, 4, step=4), s, t, 8)
-    return _wide(f"l32i a{t}, a{s}, {offset}", field(offset, 8, step=4) << 16 | 2 << 12 | s << 8 | t << 4 | 2)
+    """a[t] = the word at a[s] + offset, from 0 to 60."""
+    return _narrow(f"l32i.n a{t}, a{s}, {offset}", field(offset, 4, step=4), s, t, 8)
 
 
 def s32i(t, s, offset):
-    """The word at a[s] + offset = a[t]."""
-    if offset <= 60:
-        return _narrow(f"s32i.n a{t}, a{s}, {offset}", field(offset, 4, step=4), s, t, 9)
-    return _wide(f"s32i a{t}, a{s}, {offset}", field(offset, 8, step=4) << 16 | 6 << 12 | s << 8 | t << 4 | 2)
+    """The word at a[s] + offset, from 0 to 60, = a[t]."""
+    return _narrow(f"s32i.n a{t}, a{s}, {offset}", field(offset, 4, step=4), s, t, 9)
 
 
 def l8ui(t, s, offset):
