@@ -42,8 +42,13 @@ BUDGET_FORGET_MS = const(60000)
 PENALTY_MS = const(1000)
 PENALTY_MAX_MS = const(16000)
 
-# Local API: one connection's buffer holds a whole head; bodies that fit use it too
+# Local API: a buffer holds a whole head; bodies that fit use it too
 CONNECTIONS = const(4)
+READERS = const(2)  # buffers, lent while a request arrives
+GRACE_MS = const(20)  # a connection, or a buffer, is not taken away sooner
+STRANGER_REQUESTS = const(4)  # answered without a token before a connection ends
+POLL_BYTES = const(512)  # what asyncio's poller may take for one wait
+JOINED_BYTES = const(512)  # head and body of an answer leave as one
 TLS_SESSIONS = const(2)
 EVENT_STREAMS = const(2)
 HEAD_BYTES = const(3072)
@@ -56,7 +61,6 @@ REQUEST_MS = const(10000)
 IDLE_MS = const(5000)
 LINGER_MS = const(2000)
 QUIET_MS = const(200)
-TURNED_AWAY = const(2)
 BACKLOG = const(16)
 HEARTBEAT_MS = const(15000)
 REASK_MS = const(10000)

@@ -16,11 +16,11 @@ import sys
 from fake_device import SYSTEM_UUID, FakeDevice, FakeVerifier
 
 from latchkey import api, uuids
+from latchkey.hw import server
 from latchkey.hw.clock import DeskClock
 from latchkey.hw.cloud import Link
 from latchkey.hw.flash import FileStore
 from latchkey.hw.radio import DeskRadio
-from latchkey.hw.server import Server
 from latchkey.keystore import KeyStore
 from latchkey.ledger import Ledger
 from latchkey.link import Timing
@@ -116,7 +116,11 @@ class Desk:
         return {}
 
     async def run(self, port):
-        await Server(self.api, "127.0.0.1", port).start()
+        if sys.implementation.name == "cpython":
+            import port_sockets
+
+            port_sockets.install(server)
+        await server.Server(self.api, "127.0.0.1", port).start()
         self.link.start()
         print("ready")
         while True:

@@ -1,4 +1,4 @@
-"""The same server on CPython's asyncio: the hostile table, HTTPS, events and the deadline."""
+"""The same server on CPython: the hostile table, HTTPS, events and the deadline."""
 
 import asyncio
 import contextlib
@@ -7,17 +7,19 @@ import threading
 
 import api_process
 import httpx
+import port_sockets
 import pytest
 import test_server_hostile as hostile
 from fake_device import FakeDevice, FakeVerifier
 
 from latchkey.api import Api
+from latchkey.hw import server
 from latchkey.hw.light import DeskLight
-from latchkey.hw.server import Server
 from latchkey.products import bulb
 from latchkey_tools import pki
 from latchkey_tools.broker import free_port
 
+port_sockets.install(server)
 READ = {"Authorization": "Bearer CLOUD-read"}
 
 
@@ -35,7 +37,7 @@ class InProcess:
 
     async def _run(self):
         channel = {"channel": lambda _peer: "loopback"}
-        self.server = Server(self.api, "127.0.0.1", self.port, tls_port=self.tls_port, **channel, **self.options)
+        self.server = server.Server(self.api, "127.0.0.1", self.port, tls_port=self.tls_port, **channel, **self.options)
         self.loop, self.done = asyncio.get_running_loop(), asyncio.Event()
         await self.server.start()
         self.ready.set()
@@ -75,7 +77,7 @@ def test_https_serves_beside_426(tmp_path):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(authority.broker.cert_pem, authority.broker.key_pem)
     trust = ssl.create_default_context(cafile=authority.ca.cert_pem)
-    with contextlib.closing(InProcess(tls=context)) as device:
+    with contextlib.closing(InProcess(tls=port_sockets.PortContext(context))) as device:
         with httpx.Client(base_url=f"https://127.0.0.1:{device.tls_port}", verify=trust, headers=READ) as client:
             assert client.get("/v1/state").status_code == 200
         assert httpx.get(device.url + "/v1/state", headers=READ).status_code == 426

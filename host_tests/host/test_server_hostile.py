@@ -256,23 +256,48 @@ def test_202_is_called_by_its_own_name(device):
     assert send_and_read(device, data).startswith(b"HTTP/1.1 202 Accepted\r\n")
 
 
-def test_a_full_house_says_so_and_empties_again():
-    with api_process.running(connections=4, REQUEST_MS=4000) as device:
-        guests = [device.connect() for _ in range(4)]
-        for guest in guests:
-            guest.sendall(INFO)
-            assert guest.recv(1000).startswith(b"HTTP/1.1 200 ")
-        began = time.monotonic()
-        status, headers, body = split(send_and_read(device, INFO))[0]
-        assert (status, json.loads(body)["code"]) == (503, "full_house")
-        assert int(headers["retry-after"]) >= 1
-        assert time.monotonic() - began < 2
-        for guest in guests:
-            guest.sendall(INFO)
-            assert guest.recv(1000).startswith(b"HTTP/1.1 200 ")
-            guest.close()
-        time.sleep(0.2)
+def asked(guest, *lines):
+    """Status of one request on a kept connection."""
+    guest.sendall(get(b"/v1/info", *lines))
+    return int(guest.recv(1000)[9:12])
+
+
+def ended(guest):
+    guest.settimeout(5)
+    with contextlib.suppress(ConnectionResetError):
+        return guest.recv(1000) == b""
+    return True
+
+
+def test_when_places_are_full_the_oldest_without_a_token_gives_way():
+    with api_process.running(connections=4) as device, contextlib.ExitStack() as stack:
+        known, *guests = [stack.enter_context(device.connect()) for _ in range(4)]
+        known.sendall(get(b"/v1/state", CONTROL[:-2]))
+        assert known.recv(1000).startswith(b"HTTP/1.1 200 ")
+        assert [asked(guest) for guest in guests] == [200] * 3
+        assert asked(stack.enter_context(device.connect())) == 200
+        assert ended(guests[0])
+        assert [asked(guest) for guest in guests[1:]] == [200] * 2
+        known.sendall(get(b"/v1/state", CONTROL[:-2]))
+        assert known.recv(1000).startswith(b"HTTP/1.1 200 ")
+        assert json.loads(device.tell("status"))["turned_away"] == 1
+
+
+def test_one_place_is_left_to_whoever_comes_next():
+    with api_process.running(connections=4) as device, contextlib.ExitStack() as stack:
+        for _ in range(6):
+            kept = stack.enter_context(device.connect())
+            kept.sendall(get(b"/v1/state", CONTROL[:-2]))
+            answer = kept.recv(1000)
+            assert answer.startswith(b"HTTP/1.1 200 ") and b"Connection: close" not in answer
+        assert json.loads(device.tell("status"))["connections"] == 3
         still_serves(device)
+
+
+def test_who_shows_no_token_gets_four_answers_on_one_connection(device):
+    with device.connect() as guest:
+        assert [asked(guest) for _ in range(4)] == [200] * 4
+        assert ended(guest)
 
 
 def test_a_small_heap_answers_the_whole_table():

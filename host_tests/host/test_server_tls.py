@@ -14,6 +14,7 @@ from latchkey_tools import pki
 
 READ = {"Authorization": "Bearer CLOUD-read"}
 CONFIGURE = {"Authorization": "Bearer CLOUD-configure"}
+TOKEN = b"Authorization: Bearer CLOUD-read\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -62,16 +63,36 @@ def test_the_plain_port_answers_only_info_and_426(device):
         assert answer.headers["upgrade"].startswith("TLS/1.2")
 
 
-def test_a_third_session_is_closed_and_two_go_on(device, trust):
+def ask(guest, *lines):
+    guest.sendall(b"GET /v1/state HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"".join(lines) + b"\r\n")
+    return guest.recv(1000)
+
+
+def test_two_sessions_at_most_and_who_showed_a_token_stays(device, trust):
     wait_empty(device)
-    with connect_tls(device, trust) as first, connect_tls(device, trust) as second:
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            connect_tls(device, trust).close()
-        for guest in (first, second):
-            guest.sendall(b"GET /v1/info HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-            assert guest.recv(1000).startswith(b"HTTP/1.1 200 ")
+    with connect_tls(device, trust) as known, connect_tls(device, trust) as stranger:
+        assert ask(known, TOKEN).startswith(b"HTTP/1.1 200 ")
+        assert ask(stranger).startswith(b"HTTP/1.1 401 ")
+        with connect_tls(device, trust) as third:
+            assert ask(third).startswith(b"HTTP/1.1 401 ")
+            assert stranger.recv(1000) == b""
+            assert json.loads(device.tell("status"))["tls_sessions"] == 2
+            assert ask(known, TOKEN).startswith(b"HTTP/1.1 200 ")
     wait_empty(device)
     connect_tls(device, trust).close()
+
+
+def test_one_listener_and_one_place_for_whoever_comes_next(device, trust):
+    wait_empty(device)
+    events = b"GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n" + TOKEN + b"\r\n"
+    with connect_tls(device, trust) as listener, connect_tls(device, trust) as second:
+        listener.sendall(events)
+        assert listener.recv(1000).startswith(b"HTTP/1.1 200 ")
+        second.sendall(events)
+        assert second.recv(1000).startswith(b"HTTP/1.1 503 full_house")
+        with connect_tls(device, trust) as third:
+            assert ask(third, TOKEN).startswith(b"HTTP/1.1 200 ")
+    wait_empty(device)
 
 
 def test_who_never_finishes_the_handshake_is_let_go(device):

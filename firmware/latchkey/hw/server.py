@@ -1,21 +1,21 @@
-"""The local API on sockets: asyncio's streams, our own buffers, one deadline over a whole request.
+"""The local API on sockets that never block: our own buffers, our own deadlines, a place for each connection.
 
-The same text runs on CPython and on MicroPython. A sweeper task lets go whoever is late (reading or
-writing), because a task per timeout would cost more than the request. When every place is taken the
-next caller hears 503 at once. Decides nothing about requests: that is latchkey.api's.
+A place belongs to who shows a valid token (A11). When all are taken, a connection that has shown none gives way: of
+the peer that has most of them, the oldest. One place is always left for whoever comes next. A buffer is lent only while
+a request arrives. A sweeper task lets go whoever is late, because a task per timeout would cost more than the request.
+Decides nothing about requests: that is latchkey.api's.
 """
 
 import asyncio
+import socket
 import time
 
 from latchkey import http, limits
 from latchkey.errors import LatchkeyError
 
-# MicroPython's streams fill a caller's buffer; CPython's cannot.
-_FILLS = hasattr(asyncio.StreamReader, "readinto")
-
 if hasattr(time, "ticks_ms"):
     ticks_ms, ticks_add, ticks_diff = time.ticks_ms, time.ticks_add, time.ticks_diff  # pyright: ignore
+    sleep_ms = asyncio.sleep_ms  # pyright: ignore[reportAttributeAccessIssue]
 else:
 
     def ticks_ms():
@@ -27,10 +27,14 @@ else:
     def ticks_diff(later, earlier):
         return later - earlier
 
+    def sleep_ms(ms):
+        return asyncio.sleep(ms / 1000)
 
-_SWEEP_S = 0.1
-_EVENT_POLL_S = 0.1
-_IDLE, _READING, _WRITING, _LEAVING, _STUCK = range(5)
+
+_SWEEP_MS = 100
+_EVENT_POLL_MS = 100
+_WAIT_MS = 5
+_IDLE, _READING, _WRITING, _LEAVING = range(4)
 
 
 class _Gone(Exception):
@@ -56,41 +60,40 @@ class Server:
 
     With ``tls`` the plain port answers only what is open and 426 (A2). ``channel``: callable from a plain peer's
     address (text) to "loopback", "ap" or "lan", or None for one who cannot be there and is not answered; the default
-    knows no access point. ``connections``: places, each with a buffer.
+    knows no access point. ``connections``: places; HTTPS has ``limits.TLS_SESSIONS`` of them, if it is served.
     """
 
     def __init__(self, api, host, port, tls=None, tls_port=443, channel=plain_channel, connections=limits.CONNECTIONS):
         self._api = api
-        self._address = host
+        self._host = host
         self._ports = (port, tls_port)
         self._tls = tls
         self._channel = channel
-        self._places = [_Connection(bytearray(limits.HEAD_BYTES)) for _ in range(connections)]
-        self._aside = [_Connection(bytearray(64)) for _ in range(limits.TURNED_AWAY)]
+        self._places = connections - limits.TLS_SESSIONS if tls else connections
+        self._readers = [http.Reader(bytearray(limits.HEAD_BYTES)) for _ in range(limits.READERS)]
+        self._open = []  # _Connection, the oldest first
         self._listeners = []
-        self._sweeper = None
+        self._tasks = []
         self.turned_away = 0
         self.granted = 0  # changes with every request that a token let in
 
     async def start(self):
         """Bind and begin to serve; OSError if an address is taken."""
-        await self._listen(self._plain, self._ports[0])
+        self._listen(self._ports[0], None)
         if self._tls:
-            await self._listen(self._secure, self._ports[1], None if _FILLS else self._tls)
-        self._sweeper = asyncio.create_task(self._sweep())
+            self._listen(self._ports[1], self._tls)
+        self._tasks.append(asyncio.create_task(self._sweep()))
 
     async def stop(self):
         """Close the ports and every connection."""
+        for task in self._tasks:
+            task.cancel()
         for listener in self._listeners:
             listener.close()
-        self._sweeper.cancel()
-        for place in self._places + self._aside:
-            if place.task:
-                place.phase = _LEAVING
-                place.task.cancel()
-        # Not Server.wait_closed: CPython 3.12's waits for clients, and the tasks need a turn to close.
-        await asyncio.sleep(0.01)
-        self._listeners = []
+        while self._open:
+            self._turn_away(self._open[0])
+        self._tasks, self._listeners = [], []
+        await sleep_ms(0)
 
     @property
     def event_streams(self):
@@ -99,95 +102,153 @@ class Server:
 
     def status(self):
         """Dict of counts for diagnostics."""
-        taken = [place for place in self._places if place.task]
         return {
-            "connections": len(taken),
-            "tls_sessions": len([place for place in taken if place.channel == "tls"]),
+            "connections": len(self._open),
+            "tls_sessions": len(self._on("tls")),
             "event_streams": self.event_streams,
             "turned_away": self.turned_away,
         }
 
-    async def _listen(self, welcome, port, tls=None):
-        listener = await asyncio.start_server(welcome, self._address, port, backlog=limits.BACKLOG, ssl=tls)
+    # Who comes, and who gives way
+
+    def _listen(self, port, tls):
+        address = socket.getaddrinfo(self._host, port)[0][-1]
+        listener = socket.socket()
         self._listeners.append(listener)
+        listener.setblocking(False)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(limits.BACKLOG)
+        self._tasks.append(asyncio.create_task(self._accept(listener, tls)))
 
-    # Connections
+    async def _accept(self, listener, tls):
+        while True:
+            try:
+                await ready(listener)
+                await self._welcome(listener, tls)
+            except (OSError, MemoryError):
+                await sleep_ms(_WAIT_MS)  # The port stays open, whatever came of one caller.
 
-    async def _plain(self, reader, writer):
-        peer = _peer(writer)
-        channel = self._channel(peer)
-        if channel is None:
-            return await _close(writer)
-        await self._welcome(reader, writer, peer, channel)
-
-    async def _secure(self, reader, writer):
-        peer = _peer(writer)
-        if self._channel(peer) is None:
-            return await _close(writer)
-        if self.status()["tls_sessions"] >= limits.TLS_SESSIONS:
-            # Saying why would need the very handshake that there is no memory for.
-            self.turned_away += 1
-            return await _close(writer)
-        await self._welcome(reader, writer, peer, "tls")
-
-    async def _welcome(self, reader, writer, peer, channel):
-        place = _free(self._places)
-        talk = self._converse
-        if place is None:
-            self.turned_away += 1
-            place = None if channel == "tls" else _free(self._aside)
-            talk = self._turn_away
-        if place is None:
-            return await _close(writer)
-        place.open(reader, writer, peer, channel)
+    async def _welcome(self, listener, tls):
+        sock, address = listener.accept()
         try:
-            if channel == "tls" and _FILLS:
-                place.wrap(self._tls)
-            await talk(place)
+            peer = _text(address)
+            channel = self._channel(peer)
+            if channel is None:
+                return sock.close()
+            if tls:
+                channel = "tls"
+            await self._make_room(channel, peer)
+            sock.setblocking(False)
+            place = _Connection(sock, tls, peer, channel)
+            place.task = asyncio.create_task(self._serve(place))
+            self._open.append(place)
+        except BaseException:
+            sock.close()
+            raise
+
+    async def _make_room(self, channel, peer):
+        """Until there is a place. Nobody gives way before ``limits.GRACE_MS``, in which a token can be shown."""
+        while True:
+            mates = self._on(channel)
+            if len(mates) < self._limit(channel):
+                return
+            place = _stranger(mates, peer)
+            if place and ticks_diff(ticks_ms(), place.since) >= limits.GRACE_MS:
+                return self._turn_away(place)
+            await sleep_ms(_WAIT_MS)
+
+    def _on(self, channel):
+        """Connections on the same port as ``channel``."""
+        return [place for place in self._open if (place.channel == "tls") == (channel == "tls")]
+
+    def _limit(self, channel):
+        return limits.TLS_SESSIONS if channel == "tls" else self._places
+
+    def _turn_away(self, place):
+        place.phase = _LEAVING
+        place.task.cancel()
+        self.turned_away += 1
+        self._let_go(place)
+
+    def _let_go(self, place):
+        """Close a connection now, from whichever task; twice does no harm."""
+        if place in self._open:
+            self._open.remove(place)
+            self._take_back(place)
+            place.close()
+
+    async def _sweep(self):
+        while True:
+            await sleep_ms(_SWEEP_MS)
+            try:
+                self._cancel_late()
+            except MemoryError:
+                pass  # Again at the next turn.
+
+    def _cancel_late(self):
+        now = ticks_ms()
+        for place in self._open:
+            if place.deadline is not None and ticks_diff(now, place.deadline) >= 0:
+                place.task.cancel()
+                place.deadline = None
+
+    # Buffers
+
+    async def _lend(self, place):
+        """A buffer for ``place``; like a place it is taken from who has shown no token."""
+        while not self._readers:
+            holder = _stranger([place for place in self._open if place.reader], None)
+            if holder and ticks_diff(ticks_ms(), holder.lent) >= limits.GRACE_MS:
+                self._turn_away(holder)
+            else:
+                await sleep_ms(_WAIT_MS)
+        place.reader = self._readers.pop()
+        place.lent = ticks_ms()
+
+    def _take_back(self, place):
+        if place.reader:
+            place.reader.reset()
+            self._readers.append(place.reader)
+            place.reader = None
+
+    # Requests
+
+    async def _serve(self, place):
+        try:
+            while await self._exchange(place):
+                place.expect(_IDLE, limits.IDLE_MS)
         except asyncio.CancelledError:
             await self._late(place)
         except _Gone:
             pass
+        except Exception as exc:
+            self._note(exc)
         finally:
-            await place.close()
-
-    async def _turn_away(self, place):
-        await self._send(place, self._api.refusal(LatchkeyError("full_house")), True)
-        await place.linger()
+            self._let_go(place)
 
     async def _late(self, place):
-        """Cancelled by the sweeper: half a request deserves a word, everything else just ends."""
-        if place.phase == _WRITING:
-            place.phase = _STUCK
-        if place.phase != _READING:
-            return
+        """Cancelled: half a request deserves a word, everything else just ends."""
+        if place.phase == _READING:
+            try:
+                place.expect(_WRITING, limits.LINGER_MS)
+                await self._send(place, self._api.refusal(LatchkeyError("timeout")), True)
+                await place.linger()
+            except (_Gone, MemoryError, asyncio.CancelledError):
+                pass
+
+    def _note(self, exc):
+        """What nobody expected, and no answer can tell any more, is logged."""
         try:
-            await self._send(place, self._api.refusal(LatchkeyError("timeout")), True)
-            await place.linger()
-        except (_Gone, asyncio.CancelledError):
+            self._api.failure(exc)
+        except MemoryError:
             pass
-
-    async def _sweep(self):
-        while True:
-            await asyncio.sleep(_SWEEP_S)
-            now = ticks_ms()
-            for place in self._places + self._aside:
-                if place.task and place.deadline is not None and ticks_diff(now, place.deadline) >= 0:
-                    place.deadline = None
-                    place.task.cancel()
-
-    # Requests
-
-    async def _converse(self, place):
-        place.expect(limits.REQUEST_MS)
-        while await self._exchange(place):
-            place.expect(limits.IDLE_MS)
 
     async def _exchange(self, place):
         """Read and answer one request; returns whether another may follow."""
         request = None
         try:
-            request = await place.request()
+            request = await self._request(place)
             response = await self._answer(place, request)
         except _Gone:
             raise
@@ -195,19 +256,38 @@ class Server:
             response = self._api.refusal(exc)
         except Exception as exc:
             response = self._api.failure(exc)
+        stays = self._may_stay(place)
+        if response.stream and not stays:
+            response.stream.close()
+            response = self._api.refusal(LatchkeyError("full_house"))
         lost = request is None or place.owed > 0  # where the next request would begin
-        close = lost or request.close or response.body is None
+        close = lost or request.close or response.body is None or not stays
+        if not (lost or place.reader.held):
+            self._take_back(place)
         await self._give(place, response, close, request is not None and request.method == "HEAD")
         if lost:
             await place.linger()
         return not close
 
+    async def _request(self, place):
+        """The next http.Request; FormatError; _Gone."""
+        while True:
+            if place.reader is None:
+                await ready(place.socket)
+                await self._lend(place)
+            request = place.next()
+            if request:
+                return request
+            await place.fill()
+
     async def _answer(self, place, request):
         request.channel, request.peer = place.channel, place.peer
         request.tls_serves = self._tls is not None
         place.owed = request.length or 0
+        place.granted = False
         exchange = self._api.admit(request)
         if exchange.grant:
+            place.granted = True
             self.granted = (self.granted + 1) & 0x3FFF
         if request.wants_continue and place.owed:
             await place.write(http.CONTINUE)
@@ -216,6 +296,20 @@ class Server:
             return self._api.answer(exchange, body)
         finally:
             place.drop_body()
+
+    def _may_stay(self, place):
+        """Whether ``place`` may be kept after this answer. Who has shown no token: for a few requests. Who has: if that
+        leaves a place to whoever comes next; another one that only waits gives way to it."""
+        if not place.granted:
+            place.strange += 1
+            return place.strange < limits.STRANGER_REQUESTS
+        others = [other for other in self._on(place.channel) if other.granted and other is not place]
+        if len(others) + 1 < self._limit(place.channel):
+            return True
+        idle = [other for other in others if other.phase == _IDLE]
+        if idle:
+            self._turn_away(idle[0])
+        return bool(idle)
 
     async def _give(self, place, response, close, head_only):
         try:
@@ -234,7 +328,13 @@ class Server:
         reason = response.code or ("Accepted" if response.status == 202 else "OK")
         length = None if body is None else len(body)
         head = http.response_head(response.status, reason, length, response.lines, close, response.media)
-        await place.write(head if head_only or body is None else head + body)
+        if head_only or not body:
+            return await place.write(head)
+        if length > limits.JOINED_BYTES:
+            # Two copies of what is long would cost more than a packet of its own.
+            await place.write(head)
+            return await place.write(body)
+        await place.write(head + body)
 
     async def _stream(self, place, stream):
         place.deadline = None
@@ -248,171 +348,152 @@ class Server:
                 last = now
                 data = stream.due(passed_ms)
                 if data:
-                    await place.write(data, limits.REQUEST_MS)
-                await asyncio.sleep(_EVENT_POLL_S)
-        except _Gone:
-            pass
-        except Exception as exc:
-            self._api.failure(exc)
+                    place.expect(_WRITING, limits.REQUEST_MS)
+                    await place.write(data)
+                    place.deadline = None
+                await sleep_ms(_EVENT_POLL_MS)
         finally:
             watcher.cancel()
 
 
 class _Connection:
-    """One place: its buffer for life, and the streams, peer and deadline of whoever holds it now."""
+    """One place: its socket, peer and deadline. ``reader``: an http.Reader while a request arrives, else None."""
 
-    def __init__(self, buffer):
-        self._buffer = memoryview(buffer)
-        self._http = http.Reader(buffer)
-        self._large = None
-        self.task = None
-        self.deadline = None
-        self.channel = None
-
-    def open(self, reader, writer, peer, channel):
-        self._http.reset()
-        self._reader, self._writer, self._plain = reader, writer, None
+    def __init__(self, sock, tls, peer, channel):
+        # The handshake runs with the first read: nobody waits for it.
+        self.socket = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False) if tls else sock
+        self._plain = sock
         self.peer, self.channel = peer, channel
-        self.phase = _IDLE
+        self.since = self.lent = ticks_ms()
+        self.granted = False  # whether the last request showed a valid token
+        self.strange = 0  # requests that showed none
         self.owed = 0  # bytes of a body that has not been taken
-        self.task = asyncio.current_task()
-        self.expect(limits.REQUEST_MS)
+        self.reader = self.task = self._large = None
+        self.expect(_IDLE, limits.REQUEST_MS)
 
-    def wrap(self, context):
-        """TLS over the accepted socket; the handshake runs with the first read (MicroPython)."""
-        try:
-            socket = context.wrap_socket(self._writer.s, server_side=True, do_handshake_on_connect=False)  # pyright: ignore
-        except OSError:
-            raise _Gone()
-        self._plain = self._writer
-        self._reader = self._writer = asyncio.StreamReader(socket)
-
-    def expect(self, ms):
-        """A request is to begin within ``ms``."""
-        self.phase = _IDLE
+    def expect(self, phase, ms):
+        """``phase`` is to end within ``ms``."""
+        self.phase = phase
         self.deadline = ticks_add(ticks_ms(), ms)
 
-    async def request(self):
-        """The next http.Request; FormatError; _Gone."""
-        while True:
-            # Pipelined bytes may be here already, without a read.
-            if self.phase == _IDLE and self._http.held:
-                self.phase = _READING
-                self.deadline = ticks_add(ticks_ms(), limits.REQUEST_MS)
-            request = self._http.request()
-            if request:
-                return request
-            await self._fill()
+    def next(self):
+        """The request that has arrived, or None; FormatError."""
+        # Pipelined bytes may be here already, without a read.
+        if self.phase == _IDLE and self.reader.held:
+            self.expect(_READING, limits.REQUEST_MS)
+        return self.reader.request()
+
+    async def fill(self):
+        self.reader.filled(await self._read(self.reader.room()))
 
     async def body(self):
         """The body owed, whole: bytes or a view valid until ``drop_body``."""
         if not self.owed:
             return b""
-        if self.owed > len(self._buffer):
+        if self.owed > limits.HEAD_BYTES:
             return await self._large_body()
-        while self._http.held < self.owed:
-            await self._fill()
-        return self._http.body(self.owed)
+        while self.reader.held < self.owed:
+            await self.fill()
+        return self.reader.body(self.owed)
 
     def drop_body(self):
-        if self.owed and self._large is None:
-            self._http.take(self.owed)
+        if self.owed and self.reader and self._large is None:
+            self.reader.take(self.owed)
         self._large = None
         self.owed = 0
 
-    async def write(self, data, within_ms=None):
-        if within_ms is not None:
-            self.deadline = ticks_add(ticks_ms(), within_ms)
+    async def write(self, data):
+        view = memoryview(data)
         try:
-            self._writer.write(data)  # pyright: ignore[reportAttributeAccessIssue]
-            await self._writer.drain()  # pyright: ignore[reportAttributeAccessIssue]
+            while True:
+                view = view[self.socket.write(view) or 0 :]
+                if not len(view):
+                    break
+                await ready(self.socket, True)
         except OSError:
             raise _Gone()
-        if within_ms is not None:
-            self.deadline = None
+        await sleep_ms(0)  # Whoever sends one request after the other must not keep the loop.
 
     async def linger(self):
         """Read and drop what still comes, until it pauses: closing on unread bytes would reset, and lose our answer."""
-        self.phase = _LEAVING
         end = ticks_add(ticks_ms(), limits.LINGER_MS)
+        view = _DROPPED
+        if self.reader:
+            self.reader.reset()
+            view = self.reader.room()
         while ticks_diff(end, ticks_ms()) > 0:
-            self.deadline = ticks_add(ticks_ms(), limits.QUIET_MS)
-            await self._read(self._buffer)
+            self.expect(_LEAVING, limits.QUIET_MS)
+            await self._read(view)
 
     async def watch(self, stream):
         """End ``stream`` when the peer goes away; what it still says is dropped."""
         try:
             while True:
-                await self._read(self._buffer)
-        except _Gone:
+                await self._read(_DROPPED)
+        except (_Gone, MemoryError):
             stream.ended = True
 
-    async def close(self):
-        self.deadline = None
-        await _close(self._writer, self.phase == _STUCK)
-        if self._plain:
+    def close(self):
+        for one in (self.socket, self._plain):
             # After a failed handshake modtls no longer closes the socket under it; twice does no harm.
-            await _close(self._plain)
-        self._reader = self._writer = self._plain = self.task = self._large = self.channel = None
-
-    async def _fill(self):
-        self._http.filled(await self._read(self._http.room()))
+            try:
+                one.close()
+            except OSError:
+                pass
+        self.deadline = self._large = None
 
     async def _large_body(self):
         self._large = bytearray(self.owed)
         view = memoryview(self._large)
-        at = self._http.held
-        view[:at] = self._buffer[:at]
-        self._http.reset()
+        at = self.reader.held
+        view[:at] = self.reader.body(at)
+        self.reader.reset()
         while at < self.owed:
             at += await self._read(view[at:])
         return self._large
 
     async def _read(self, view):
         """Number of bytes read into ``view``, at least 1."""
-        try:
-            if _FILLS:
-                count = None
-                while count is None:  # TLS: a record that is not whole yet
-                    count = await self._reader.readinto(view)
-            else:
-                data = await self._reader.read(len(view))
-                count = len(data)
-                view[:count] = data
-        except OSError:
-            raise _Gone()
+        count = None
+        while count is None:  # TLS: a record, or a handshake, that is not whole yet
+            await ready(self.socket)
+            try:
+                count = self.socket.readinto(view)
+            except OSError:
+                raise _Gone()
         if not count:
             raise _Gone()
         return count
 
 
-def _free(places):
+_DROPPED = bytearray(64)
+
+
+def _stranger(places, peer):
+    """Who gives way: of those that have shown no valid token, the oldest of the peer that has most of them, or None.
+    ``peer``: who comes, and counts as one more."""
+    found, most = None, 0
     for place in places:
-        if place.task is None:
-            return place
-    return None
+        if place.granted:
+            continue
+        count = len([p for p in places if p.peer == place.peer and not p.granted]) + (place.peer == peer)
+        if count > most:
+            found, most = place, count
+    return found
 
 
-def _peer(writer):
-    """Address of the peer as text."""
-    name = writer.get_extra_info("peername")
-    if isinstance(name, tuple):
-        return name[0]
-    # The unix port hands out the raw sockaddr.
-    import socket
+def ready(sock, write=False):
+    """Wait until ``sock`` can be read, or written. MemoryError before anything has begun: asyncio's poller does not
+    survive one halfway."""
+    bytearray(limits.POLL_BYTES)
+    queue = asyncio.core._io_queue  # pyright: ignore[reportAttributeAccessIssue]
+    yield (queue.queue_write if write else queue.queue_read)(sock)
 
-    parts = socket.sockaddr(name)  # pyright: ignore[reportAttributeAccessIssue]
+
+def _text(address):
+    """Address of a peer as text."""
+    if isinstance(address, tuple):
+        return address[0]
+    # The unix port gives the raw sockaddr.
+    parts = socket.sockaddr(address)  # pyright: ignore[reportAttributeAccessIssue]
     return socket.inet_ntop(parts[0], parts[1])  # pyright: ignore[reportAttributeAccessIssue]
-
-
-async def _close(writer, abort=False):
-    """Close at once. ``abort``: drop what could not be written (CPython would wait for a reader that never reads)."""
-    try:
-        if _FILLS:
-            await writer.wait_closed()
-        elif abort:
-            writer.transport.abort()
-        else:
-            writer.close()
-    except OSError:
-        pass
