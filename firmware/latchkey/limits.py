@@ -46,6 +46,7 @@ PENALTY_MAX_MS = const(16000)
 CONNECTIONS = const(4)
 READERS = const(2)  # buffers, lent while a request arrives
 GRACE_MS = const(20)  # a connection, or a buffer, is not taken away sooner
+TLS_GRACE_MS = const(150)  # nor, on HTTPS, once something has arrived
 STRANGER_REQUESTS = const(4)  # answered without a token before a connection ends
 POLL_BYTES = const(512)  # what asyncio's poller may take for one wait
 JOINED_BYTES = const(512)  # head and body of an answer leave as one

@@ -148,13 +148,13 @@ class Server:
             raise
 
     async def _make_room(self, channel, peer):
-        """Until there is a place. Nobody gives way before ``limits.GRACE_MS``, in which a token can be shown."""
+        """Until there is a place. Nobody gives way before there was time to show a token."""
         while True:
             mates = self._on(channel)
             if len(mates) < self._limit(channel):
                 return
             place = _stranger(mates, peer)
-            if place and ticks_diff(ticks_ms(), place.since) >= limits.GRACE_MS:
+            if place and place.had_time(place.since):
                 return self._turn_away(place)
             await sleep_ms(_WAIT_MS)
 
@@ -199,7 +199,7 @@ class Server:
         """A buffer for ``place``; like a place it is taken from who has shown no token."""
         while not self._readers:
             holder = _stranger([place for place in self._open if place.reader], None)
-            if holder and ticks_diff(ticks_ms(), holder.lent) >= limits.GRACE_MS:
+            if holder and holder.had_time(holder.lent):
                 self._turn_away(holder)
             else:
                 await sleep_ms(_WAIT_MS)
@@ -376,6 +376,11 @@ class _Connection:
         self.phase = phase
         self.deadline = ticks_add(ticks_ms(), ms)
 
+    def had_time(self, since):
+        """Whether a token could be shown since then: a client sends at once, but a handshake takes a while."""
+        grace_ms = limits.TLS_GRACE_MS if self.channel == "tls" and self.reader else limits.GRACE_MS
+        return ticks_diff(ticks_ms(), since) >= grace_ms
+
     def next(self):
         """The request that has arrived, or None; FormatError."""
         # Pipelined bytes may be here already, without a read.
@@ -470,13 +475,15 @@ _DROPPED = bytearray(64)
 
 
 def _stranger(places, peer):
-    """Who gives way: of those that have shown no valid token, the oldest of the peer that has most of them, or None.
-    ``peer``: who comes, and counts as one more."""
+    """Who gives way, or None: of those that have shown no valid token one that sends nothing, of these the peer's that
+    has most of them, of these the oldest. ``peer``: who comes, and counts as one more."""
     found, most = None, 0
     for place in places:
         if place.granted:
             continue
         count = len([p for p in places if p.peer == place.peer and not p.granted]) + (place.peer == peer)
+        if not place.reader:
+            count += len(places) + 1
         if count > most:
             found, most = place, count
     return found
