@@ -48,7 +48,7 @@ invalid_field 422 A field has a wrong value.
 tls_required 426 This needs HTTPS.
 headers_too_large 431 The header fields are too large.
 server_error 500 The device failed to answer; it is still running.
-full_house 503 Too many connections; try again.
+full_house 503 Too many event streams; try again.
 not_stored 507 Flash refused; nothing has changed.
 """
 
