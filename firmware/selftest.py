@@ -66,7 +66,7 @@ def _rsa(row, _keys):
 
 def _power(row, _keys):
     got = rsa.PublicKey(binascii.unhexlify(row["n"]), row["e"]).power(binascii.unhexlify(row["s"]))
-    return "refused" if got is None else binascii.hexlify(got).decode()
+    return "refused" if got is None else binascii.hexlify(bytes(got)).decode()
 
 
 def _b64url(row, _keys):
