@@ -142,6 +142,7 @@ class Parts:
         if device.pairing:
             device.pairing.tick()
             self._look_at_button()
+        self.installation.refresh_link()
         if self.link:
             self.link.pump(self.apply)
         if device.updates:

@@ -25,6 +25,7 @@ COUNTS = {
     "nist_stride": (8, 1),
     "nist_links": (10, 100),
     "image_flips": (2, 100),
+    "memory_step_bytes": (384, 32),
     "besieged_http": (100, 1000),
     "besieged_https": (30, 500),
 }

@@ -48,7 +48,7 @@ class Response:
 
 
 class Route:
-    """``permission``: OPEN, ANY or a permission's name. ``handler(exchange)`` -> dict or Response.
+    """``permission``: OPEN, ANY or a permission's name. ``handler(exchange)`` -> dict, (status, dict) or Response.
     ``body_bytes``: the longest JSON object it takes, 0 for none; ``body_needed``: whether one must come."""
 
     def __init__(self, permission, handler, body_bytes=0, body_needed=False):
@@ -124,7 +124,12 @@ class Api:
             if not isinstance(parsed, dict):
                 raise ConfigError("invalid_field", "", "The body must be an object.")
             exchange.body = parsed
+        # A change that is made has to be answered: what the answer takes is free once this is let go.
+        room = bytearray(limits.ROOM_BYTES)
         result = exchange.route.handler(exchange)
+        room = None  # noqa: F841
+        if isinstance(result, tuple):
+            return as_json(*result)
         return result if isinstance(result, Response) else as_json(200, result)
 
     def ask(self, request, permission):

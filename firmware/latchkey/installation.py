@@ -9,6 +9,7 @@ decided elsewhere (setup.py, pairing.py).
 
 from latchkey import policy
 from latchkey.errors import StoreError
+from latchkey.limits import ROOM_BYTES
 
 
 class Installation:
@@ -25,6 +26,7 @@ class Installation:
         self._settings = settings
         self.config, self.credentials, self.changes = settings(lambda module: module.load(store))
         self.verifier = self.updates = self.relink = self.link = None
+        self.stale = False  # whether the link runs on settings that have been replaced
 
     @property
     def unpaired(self):
@@ -60,6 +62,15 @@ class Installation:
         if self.relink:
             self.link = self.relink(config or self.config, self.credentials)
 
+    def refresh_link(self):
+        """Have the link follow what was stored, as soon as memory allows: what asked for it has been answered."""
+        if self.stale:
+            try:
+                self.link_to(None)
+                self.stale = False
+            except MemoryError:
+                pass
+
     def keep(self, config, by, secret, trial=None):
         """A configuration and ``secret`` (``wifi_passphrase`` or nothing) at once, with what came of a ``trial``.
 
@@ -77,14 +88,18 @@ class Installation:
         if by:
             changes = module.with_trust(changes, by)
             self._log("trust: %s by %s" % (", ".join(by[1]), by[0]))
+        room = bytearray(ROOM_BYTES)
         module.commit(self._store, config=config, changes=changes, **secret)
+        room = None  # noqa: F841  Stored: what follows must not fail.
         self.config, self.changes = config, changes
         self.credentials.update(secret)
 
     def note(self, trial):
         """Keep the record of a trial. StoreError."""
         changes = dict(self.changes, trial=trial)
+        room = bytearray(ROOM_BYTES)
         self._settings(lambda module: module.note(self._store, changes))
+        room = None  # noqa: F841
         self.changes = changes
 
     def note_at_least(self, trial):
@@ -104,14 +119,16 @@ class Installation:
 
     def _put_away(self, module, config):
         changes = dict(self.changes, trial=module.idle())
+        room = bytearray(ROOM_BYTES)
         module.commit(self._store, config=config, changes=changes, wifi_passphrase=None)
+        room = None  # noqa: F841
         self.config, self.changes = config, changes
         self.credentials["wifi_passphrase"] = None
 
     def renew(self, pair):
-        """Keep a new client certificate and have the link try it. ConfigError, StoreError."""
+        """Keep a new client certificate, which the link tries next (``refresh_link``). ConfigError, StoreError."""
         self.credentials = self._settings(lambda module: module.renew(self._store, pair))
-        self.link_to(None)
+        self.stale = True
 
     def settle(self, kept):
         """The broker has taken the new client certificate, or refused it. StoreError."""

@@ -49,6 +49,7 @@ GRACE_MS = const(20)  # a connection, or a buffer, is not taken away sooner
 TLS_GRACE_MS = const(150)  # nor, on HTTPS, once something has arrived
 STRANGER_REQUESTS = const(4)  # answered without a token before a connection ends
 POLL_BYTES = const(512)  # what asyncio's poller may take for one wait
+ROOM_BYTES = const(1536)  # held before a change is stored, free for all that must not fail after it
 JOINED_BYTES = const(512)  # head and body of an answer leave as one
 TLS_SESSIONS = const(2)
 EVENT_STREAMS = const(2)

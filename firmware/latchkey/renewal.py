@@ -8,7 +8,7 @@ from latchkey.errors import ConfigError
 
 
 def begin(store, pair):
-    """Keep a new pair (dict: ``new_cert_der new_key_der``) to be tried. ``store``: a CredentialStore.
+    """Keep a new pair (dict: ``new_cert_der new_key_der``) to be tried; the credentials. ``store``: a CredentialStore.
 
     ConfigError for the certificate in force, which no broker could tell from the new one; StoreError.
     """
@@ -18,7 +18,10 @@ def begin(store, pair):
     if trial(held):
         # Half of it may be in the old one's place.
         settle(store, False)
+        held = store.load()
     store.save(pair)
+    held.update(pair)
+    return held
 
 
 def trial(credentials):

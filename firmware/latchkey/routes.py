@@ -4,7 +4,7 @@ Their handlers are in latchkey.setup, whose code is loaded for one request and l
 """
 
 from latchkey import limits
-from latchkey.api import Route, as_json
+from latchkey.api import Route
 
 # path, method, handler in setup.py, body bytes, whether a body must come
 _SETUP = (
@@ -29,6 +29,6 @@ def add(api, device, load, radio):
 
 def _handler(device, load, name):
     def handle(exchange):
-        return as_json(*load(lambda setup: getattr(setup, name)(device, exchange)))
+        return load(lambda setup: getattr(setup, name)(device, exchange))
 
     return handle

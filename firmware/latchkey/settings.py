@@ -60,8 +60,7 @@ def note(store, changes):
 def renew(store, pair):
     """Keep a new client certificate to be tried (``new_cert_der new_key_der``); the credentials. ConfigError,
     StoreError."""
-    renewal.begin(CredentialStore(store), pair)
-    return CredentialStore(store).load()
+    return renewal.begin(CredentialStore(store), pair)
 
 
 def settle(store, kept):

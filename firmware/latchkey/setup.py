@@ -5,6 +5,7 @@ and the admitted exchange, whose token may configure. A3's line between settings
 """
 
 from latchkey import policy, provision, settings
+from latchkey.api import as_json
 from latchkey.errors import ConfigError, LatchkeyError, StoreError, TokenError
 from latchkey.pairing import Trial
 
@@ -62,10 +63,15 @@ def patch_config(device, exchange):
     if settings.concerns_cloud(trust):
         _check_may_try(device)
         return _begin(device, exchange, Trial(config, cloud=True, by=by))
+    changes = device.installation.changes
+    if by:
+        changes = settings.with_trust(changes, by)
+    # Before anything is stored, since memory may not suffice for it.
+    answer = as_json(200, {"config": config, "trust": changes["trust"]})
     _keep(device, exchange, config, by)
     if "ntp" in trust:
-        device.installation.link_to(None)
-    return get_config(device, exchange)
+        device.installation.stale = True
+    return answer
 
 
 def put_certificate(device, exchange):

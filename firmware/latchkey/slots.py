@@ -17,7 +17,7 @@ import hashlib
 import struct
 
 from latchkey.errors import StoreError
-from latchkey.limits import const
+from latchkey.limits import ROOM_BYTES, const
 
 _VERSION = const(2)
 _SUM_BYTES = {1: 8, 2: 16}
@@ -127,7 +127,7 @@ class Slots:
         try:
             if both or first:
                 self._write(payload)
-        except StoreError:
+        except (StoreError, MemoryError):
             # The first payload of all needs its copy as soon as a bit flips, and counts without.
             if both:
                 raise
@@ -137,7 +137,7 @@ class Slots:
         try:
             writer.write(payload)
             writer.commit()
-        except StoreError:
+        except (StoreError, MemoryError):
             writer.abort()
             raise
 
@@ -156,6 +156,13 @@ class Slots:
         self.slot, self.counter, self.length = slot, counter, length
         self._sum_bytes = _SUM_BYTES[_VERSION]
         self.damaged = tuple([s for s in self.damaged if s != slot])
+
+    def disown(self):
+        """Remove what was just written: an update that was told to have failed must not count at the next start."""
+        try:
+            self._store.remove(self._paths[self._other()])
+        except StoreError:
+            pass  # The next load decides.
 
     def discard(self, file):
         """Close a half-written update and leave nothing that looks damaged; the slot that counts is not touched."""
@@ -239,11 +246,17 @@ class Writer:
 
     def commit(self):
         """Durable, read back and in force when this returns; StoreError if not."""
+        room = bytearray(ROOM_BYTES)  # first: without its checksum the file does not count
         self._put(struct.pack("<I", self._length))
         self._file.write(self._hasher.digest()[: _SUM_BYTES[_VERSION]])
         file, self._file = self._file, None
         file.close()
-        self._slots.adopt(self._counter, self._length)
+        try:
+            self._slots.adopt(self._counter, self._length)
+        except (StoreError, MemoryError):
+            room = None  # noqa: F841  Removing takes memory too.
+            self._slots.disown()
+            raise
 
     def abort(self):
         """Give up; what counted before still does."""

@@ -120,6 +120,7 @@ class Device:
         for _ in range(seconds):
             self.now_s += 1
             self.pairing.tick()
+            self.installation.refresh_link()
 
     def call(self, method, path, body=None, role=OWNER):
         """(status, dict of the answer) as a client gets it."""

@@ -60,12 +60,13 @@ class Product:
                 wanted[field] = self._checked(field, value)
             else:
                 raise ConfigError("invalid_field", field, "This model has no such field.")
+        answer = dict(wanted)  # made first: once the light shows the change, nothing may fail (A12)
         if wanted != self._state:
-            self._state = wanted
             self._light.show(wanted, transition_ms)
+            self._state = wanted
             if self.on_change:
                 self.on_change()
-        return self.state()
+        return answer
 
     def identify(self):
         """Make the thing show itself to the person in the room."""
