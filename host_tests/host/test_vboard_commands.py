@@ -94,6 +94,7 @@ def test_its_folder_has_a_link_to_the_serial_port_while_it_runs_and_keeps_the_ap
             assert done.status == 0 and "its program runs" in done.out, done
             process.communicate("quit\n", timeout=30)
         assert not os.path.lexists(link)
+        assert "is of a vboard that has ended" in Keyboard(tmp_path).run("board", "restart", "--port", link).err
     assert ports[0] == ports[1] and ports[0].startswith("local API:")
 
 

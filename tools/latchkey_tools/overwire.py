@@ -73,15 +73,15 @@ def started(heard):
 
 
 def check_port(port):
-    """WireError unless ``port`` is named and, if it is a path, there and no leftover of a vboard."""
+    """WireError unless ``port`` is named and, if it is a path, there and not of a vboard that has ended."""
+    folder = Path(port).parent
+    if Path(port).name == LINK and (folder / LOCK).exists() and not sole.used(folder / LOCK):
+        # The link of one that was killed is still there, and another terminal may have got its number.
+        todo = f"start it again: `latchkey vboard --folder {folder}`"
+        raise WireError("gone", f"{port} is of a vboard that has ended; {todo}")
     if not port or (os.sep in port and "://" not in port and not os.path.exists(port)):
         words = f"there is no {port}" if port else "no port was named"
         raise WireError("gone", f"{words}; `latchkey board list` shows the ports there are")
-    folder = Path(port).parent
-    if Path(port).name == LINK and (folder / LOCK).exists() and not sole.used(folder / LOCK):
-        # Another terminal may have got its number.
-        todo = f"start it again: `latchkey vboard --folder {folder}`"
-        raise WireError("gone", f"{port} is of a vboard that has ended; {todo}")
 
 
 def sole_use(port):
