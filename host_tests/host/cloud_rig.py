@@ -42,7 +42,7 @@ HASTY = {
 }
 
 
-def until(what, timeout_s=10, step_s=0.02):
+def until(what, timeout_s=30, step_s=0.02):
     """The first true value of ``what()``; fails the test after ``timeout_s``."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -116,7 +116,7 @@ class Device:
     def link(self):
         return self.told()["link"]
 
-    def wait_for(self, state, reason=None, timeout_s=10):
+    def wait_for(self, state, reason=None, timeout_s=30):
         """Wait for the link's state and, if given, reason."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -127,7 +127,7 @@ class Device:
             assert time.monotonic() < deadline, (link, self.lines[-20:])
             time.sleep(0.02)
 
-    def wait_logged(self, words, timeout_s=10, since=0):
+    def wait_logged(self, words, timeout_s=30, since=0):
         """Wait until a line with ``words`` was printed after line ``since``."""
         until(lambda: any(words in line for line in self.lines[since:]) or not self.alive, timeout_s)
         assert self.alive, self.lines[-20:]

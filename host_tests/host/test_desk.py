@@ -66,7 +66,7 @@ def board(tree, tmp_path):
         yield board.power_on()
 
 
-def wait_until(condition, within_s=8):
+def wait_until(condition, within_s=30):
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
