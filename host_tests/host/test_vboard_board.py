@@ -231,6 +231,6 @@ def test_what_is_on_air_may_stand_in_a_file_of_one_s_own(boards, tmp_path):
 def test_a_wired_desk_has_no_air(boards):
     board = boards()
     for what in (board.on_air, lambda: board.set_air({"networks": []})):
-        with pytest.raises(desk.DeskError, match="wired"):
+        with pytest.raises(desk.DeskError, match="no Wi-Fi"):
             what()
     assert board.radio_state() is None
