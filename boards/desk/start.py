@@ -5,9 +5,9 @@
         [--air FILE] [--air-note FILE] [--uplink FILE] [--pins FILE] [--button FILE] [--nvs FILE] [--note FILE]
         [--sleep FILE] [--cause power|reset|soft|panic|sleep] [--wake timer|button] [--no-main]
 
-Firmware finds the options as attributes of the module `desk_options`, and blocks (the block device) and reset() (ends
-this process; its owner starts it again, as a chip would) beside them. Ctrl-C ends main and leaves the REPL. --no-main
-goes there at once, as a soft reset in the raw REPL does on a chip.
+Firmware finds the options as attributes of the module `desk_options`, and blocks (the block device), console (Console)
+and reset() (ends this process; its owner starts it again, as a chip would) beside them. Ctrl-C ends main and leaves the
+REPL. --no-main goes there at once, as a soft reset in the raw REPL does on a chip.
 
 With --air the board has Wi-Fi: the module `network` of standins/, over which FILE says what is on air. Without, it is
 wired, and --uplink cuts it. --pins: where simulated pins show their levels. --button: pressed while FILE says "down".
@@ -15,10 +15,51 @@ wired, and --uplink cuts it. --pins: where simulated pins show their levels. --b
 """
 
 import os
+import select
 import sys
+import termios
 
 import fileblocks
 import vfs
+
+# <termios.h> of Linux and of macOS.
+_ISIG, _VEOL = (1, 11) if sys.platform == "linux" else (0x80, 1)
+
+
+class Console:
+    """Ctrl-C while main runs, as a byte that main looks for between two turns of its loop, where a chip raises it too.
+    The unix port raises it out of its signal handler, and where that cuts off a garbage collection the heap stays
+    locked: nothing can be saved then. Before ``open`` and without a terminal it is the port's."""
+
+    def __init__(self):
+        self._modes = None
+        self._poll = select.poll()
+        self._poll.register(sys.stdin, select.POLLIN)
+
+    def open(self):
+        try:
+            modes = termios.tcgetattr(0)
+            self._modes = termios.tcgetattr(0)
+        except OSError:
+            return self
+        # Still line by line, which tells whoever looks from outside that a program runs; Ctrl-C ends a line.
+        modes[3] &= ~_ISIG
+        modes[6][_VEOL] = b"\x03"
+        termios.tcsetattr(0, termios.TCSANOW, modes)
+        return self
+
+    def close(self):
+        if self._modes:
+            termios.tcsetattr(0, termios.TCSANOW, self._modes)
+
+    def look(self, _turns=None):
+        """KeyboardInterrupt if Ctrl-C was typed. Called as a chip's watchdog is."""
+        while self._modes and self._poll.poll(0):
+            typed = sys.stdin.buffer.read(1)
+            if typed == b"\x03":
+                raise KeyboardInterrupt
+            if not typed:
+                return
 
 
 class desk_options:
@@ -35,7 +76,7 @@ class desk_options:
     cause = "power"
     threads = True
     run_main = True
-    blocks = None
+    blocks = console = None
 
     @staticmethod
     def reset():
@@ -129,9 +170,12 @@ def run_main():
             run()
     except KeyboardInterrupt:
         print("stopped")
+    finally:
+        desk_options.console.close()
 
 
 read_arguments(sys.argv[1:])
+desk_options.console = Console()
 sys.path.append(sys.path[0] + "/standins")
 sys.modules["machine"] = with_reset()
 if desk_options.air:

@@ -286,3 +286,36 @@ def test_an_interrupt_that_breaks_the_interpreter_still_gives_mpremote_its_promp
     board.mpremote("exec", f"open('/flash/main.py', 'a').write({ON_INTERRUPT % end!r})")
     board.restart()
     assert board.mpremote("exec", "print(6 * 7)", timeout_s=20).strip() == "42"
+
+
+COLLECTS = """
+import gc
+from board_config import Board
+
+def run():
+    held = [bytearray(16) for _ in range(2000)]
+    watchdog = Board().watchdog()
+    print("collecting")
+    try:
+        while True:
+            gc.collect()
+            if watchdog:
+                watchdog.look(None)
+    finally:
+        print("room for", len(bytearray(1000)))
+"""
+
+
+def test_ctrl_c_leaves_the_heap_unlocked_wherever_it_comes(tmp_path):
+    """B13: the port's own handler cuts off a collection, which then keeps the heap locked."""
+    made = desk.firmware_tree(tmp_path / "tree")
+    (made / "main.mpy").unlink()
+    (made / "main.py").write_text(COLLECTS)
+    with desk.Desk(tmp_path / "desk", tree=made, heapsize="1M") as board:
+        board.power_on(wait=False)
+        for times in range(1, 4):
+            wait_until(lambda times=times: board.log_text().count("collecting") == times)
+            assert board.mpremote("exec", "print(len(bytearray(2000)))").strip() == "2000"
+            assert board.log_text().count("room for 1000") == times, board.last_words()
+            board.restart(wait=False)
+        assert "heap is locked" not in board.log_text() and "FATAL" not in board.log_text()
