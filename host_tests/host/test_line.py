@@ -521,7 +521,7 @@ def test_two_systems_of_one_name_are_refused_over_several_runs_too(three, tmp_pa
         ([{"system_uuid": SYSTEMS[0], "key": "other.pem"}], "other.pem is not that of the certificate in .*cert.pem"),
         ([{"system_uuid": SYSTEMS[0], "key": "cert.pem"}], "cert.pem has no private key"),
         ([{"system_uuid": SYSTEMS[0], "factory_keys": "common.json"}], "common.json: this is not a key set"),
-        ([{"system_uuid": SYSTEMS[0], "dev": "false"}], "jwks.json: this is not a key set with a usable RSA key"),
+        ([{"system_uuid": SYSTEMS[0], "dev": "false"}], "jwks.json: these keys are the simulator's"),
         ([{"system_uuid": SYSTEMS[0], "config": "cert.pem"}], "cert.pem is not JSON"),
         ([{"system_uuid": SYSTEMS[0], "ca": "key.pem"}], "key.pem has no single certificate"),
         ([{"system_uuid": SYSTEMS[0], "ca": "cert.pem"}], "cert.pem is not that of an authority"),
