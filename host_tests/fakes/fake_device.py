@@ -30,7 +30,7 @@ class FakeVerifier:
         self.refuse = None
         self.calls = 0
 
-    def verify(self, token, caller=None):
+    def verify(self, token, caller=None, _policy=None):
         self.calls += 1
         word = bytes(token).decode()
         if self.refuse:
