@@ -37,9 +37,10 @@ def parse_unix_s(text, round_up=False):
 
 def _number(digits, most):
     # int() takes signs, blanks and underscores; isdigit() of bytes knows ASCII's digits alone.
-    if not digits.isdigit() or int(digits) > most:
+    value = int(digits) if digits.isdigit() else most + 1
+    if value > most:
         raise ValueError("time")
-    return int(digits)
+    return value
 
 
 def _days(year, month, day):
