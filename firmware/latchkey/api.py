@@ -243,7 +243,7 @@ class Api:
     def _events(self, exchange):
         request = exchange.request
         self.product.state()  # A product without one says so before the stream begins.
-        response = Response(200, None, media="text/event-stream")
+        response = Response(200, None, media="text/event-stream")  # pyright: ignore[reportArgumentType]
         if request.method != "HEAD":
             response.stream = self.hub.subscribe(lambda: self.ask(request, "read"))  # pyright: ignore
             if response.stream is None:

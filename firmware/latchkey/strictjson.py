@@ -98,9 +98,9 @@ class _Reader:
                 at = self.colon(self.end) if data[self.end] != _COLON else self.end + 1
                 while data[at] <= _BLANK and data[at] in _SPACE:
                     at += 1
-                found[name] = self.string(at) if data[at] == _QUOTE else self.value(at, depth)
+                found[name] = self.string(at) if data[at] == _QUOTE else self.value(at, depth)  # pyright: ignore
             else:
-                found.append(self.value(at, depth))
+                found.append(self.value(at, depth))  # pyright: ignore
             at = self.end
             if data[at] <= _BLANK:
                 at = self.space(at)

@@ -6,6 +6,8 @@ a request arrives. A sweeper task lets go whoever is late, because a task per ti
 Decides nothing about requests: that is latchkey.api's.
 """
 
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportAssignmentType=false
+
 import asyncio
 import socket
 import time
@@ -14,12 +16,12 @@ from latchkey import http, limits
 from latchkey.errors import LatchkeyError
 
 if hasattr(time, "ticks_ms"):
-    ticks_ms, ticks_add, ticks_diff = time.ticks_ms, time.ticks_add, time.ticks_diff  # pyright: ignore
-    sleep_ms = asyncio.sleep_ms  # pyright: ignore[reportAttributeAccessIssue]
+    ticks_ms, ticks_add, ticks_diff = time.ticks_ms, time.ticks_add, time.ticks_diff
+    sleep_ms = asyncio.sleep_ms
 else:
 
     def ticks_ms():
-        return int(time.monotonic() * 1000)  # pyright: ignore[reportAttributeAccessIssue]
+        return int(time.monotonic() * 1000)
 
     def ticks_add(ticks, ms):
         return ticks + ms
@@ -493,7 +495,7 @@ def ready(sock, write=False):
     """Wait until ``sock`` can be read, or written. MemoryError before anything has begun: asyncio's poller does not
     survive one halfway."""
     bytearray(limits.POLL_BYTES)
-    queue = asyncio.core._io_queue  # pyright: ignore[reportAttributeAccessIssue]
+    queue = asyncio.core._io_queue
     yield (queue.queue_write if write else queue.queue_read)(sock)
 
 
@@ -502,5 +504,5 @@ def _text(address):
     if isinstance(address, tuple):
         return address[0]
     # The unix port gives the raw sockaddr.
-    parts = socket.sockaddr(address)  # pyright: ignore[reportAttributeAccessIssue]
-    return socket.inet_ntop(parts[0], parts[1])  # pyright: ignore[reportAttributeAccessIssue]
+    parts = socket.sockaddr(address)
+    return socket.inet_ntop(parts[0], parts[1])
