@@ -5,8 +5,6 @@
 where a key comes from: ``jku``, ``jwk``, ``x5u``, ``x5c`` are not looked at. Knows no claims and no time.
 """
 
-import gc
-
 from latchkey import b64url, rsa, strictjson
 from latchkey.errors import FormatError, TokenError
 from latchkey.limits import JOSE_HEADER_BYTES, KEYS_HELD, RSA_MAX_BITS, TOKEN_BYTES, TOKEN_PREFIX
@@ -99,16 +97,9 @@ def verify_signature(alg, signing_input, signature, keys, charge=None):
             charge()
         if info is None:
             info = rsa.digest_info(_HASH_OF[alg], signing_input)
-            _tidy()
         if rsa.fits(key.public_key, signature, info):
             return key
     raise TokenError("bad_signature")
-
-
-def _tidy():
-    # What decoding left behind would scatter the power's numbers: 4,096 bits then need 12 KB and not 10 (unix port).
-    if hasattr(gc, "mem_free"):  # MicroPython; CPython's heap is another matter
-        gc.collect()
 
 
 def _agrees(key, alg):

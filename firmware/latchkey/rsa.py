@@ -77,11 +77,9 @@ def fits(key, signature, info):
 
 def _is_expected(block, info):
     """Whether ``block`` is 00 01 FF ... FF 00 and ``info``. To build that would take pieces of heap as long as n."""
-    start = len(block) - len(info)
-    for i in range(start):
-        if block[i] != (0xFF if 1 < i < start - 1 else i == 1):
-            return False
-    return block[start:] == info
+    block = memoryview(block)
+    end = len(block) - len(info) - 1
+    return block[:2] == b"\x00\x01" and min(block[2:end]) == 0xFF and block[end] == 0 and block[end + 1 :] == info
 
 
 def _bits(n_be):

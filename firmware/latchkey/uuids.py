@@ -11,9 +11,9 @@ def to_bytes(text):
     """16 bytes of the UUID in ``text`` (str); ValueError if it is not one."""
     # As bytes: on MicroPython a character taken out of a str is interned, kept for ever.
     raw = text.encode() if isinstance(text, str) else b""
-    if len(raw) != 36 or not raw[8] == raw[13] == raw[18] == raw[23] == 0x2D:
+    digits = raw.replace(b"-", b"")
+    if len(raw) != 36 or len(digits) != 32 or not raw[8] == raw[13] == raw[18] == raw[23] == 0x2D:
         raise ValueError("uuid")
-    digits = raw[:8] + raw[9:13] + raw[14:18] + raw[19:23] + raw[24:]
     b16 = binascii.unhexlify(digits)
     # There and back: what counts as a digit differs between ports.
     if binascii.hexlify(b16) != digits.lower():
@@ -23,5 +23,6 @@ def to_bytes(text):
 
 def to_text(b16):
     """Lower-case text of 16 bytes."""
-    h = binascii.hexlify(b16).decode()
-    return "-".join((h[:8], h[8:12], h[12:16], h[16:20], h[20:]))
+    # Pieces as bytes: MicroPython looks up every new str among all that it has interned.
+    h = binascii.hexlify(b16)
+    return b"-".join((h[:8], h[8:12], h[12:16], h[16:20], h[20:])).decode()

@@ -1,11 +1,16 @@
-"""The modular power without a kernel against the built-in one, both in one run that lets them take turns.
+"""The modular power without a kernel, and a whole token, against the built-in power in the same run.
 
 With the kernel: host/test_kernel.py counts instructions.
 """
 
+import json
+
 import on_port
 
+from latchkey_tools import bench
+
 MOST = 1.05
+MOST_TOKEN = 1.3
 SIZES = (2048, 4096)
 TURNS = 60
 RUNS = 5
@@ -22,3 +27,15 @@ def test_a_power_costs_what_the_built_in_one_costs_in_an_empty_and_in_a_full_hea
         if max(best.values()) <= MOST:
             break
     assert len(best) == 2 * len(SIZES) and max(best.values()) <= MOST, best
+
+
+def test_a_new_token_costs_little_more_than_the_built_in_power_of_its_signature(tmp_path):
+    path = tmp_path / "cases.json"
+    path.write_text(json.dumps([bench.make_case(2048, "RS512")]))
+    best = 9
+    for _ in range(RUNS):
+        us = {name.partition(": ")[2]: us for name, us, _ in json.loads(on_port.run("verify.py", path, TURNS))}
+        best = min(best, us["token new"] / us["power, built-in pow"])
+        if best <= MOST_TOKEN:
+            break
+    assert 1 < best <= MOST_TOKEN
