@@ -84,7 +84,7 @@ class Parts:
         dev = config["dev"]
         factory_keys = jwk.factory_keys(board.factory_keys(), dev)
         device.keystore = KeyStore(board.store, factory_keys, dev)
-        device.ledger = ledger.Ledger(board.store, uuids.to_bytes(config["system_uuid"]))
+        device.ledger = ledger.Ledger(board.store, uuids.to_bytes(config["system_uuid"]), board.ledger_tokens)
         installation.verifier = Verifier(device.keystore, device.ledger, device.floor, policy.from_config(config))
         updates = Updates(device.keystore, device.ledger, device.floor, log.add, installation.pinned)
         device.updates = installation.updates = updates

@@ -64,7 +64,7 @@ def _provision(data):
     board.note.write(b"")
     system_uuid = ConfigStore(board.store).save(config, alone=True)["system_uuid"]
     # Marks that a wrong clock once pushed ahead would refuse every new token.
-    Ledger(board.store, system_uuid).set_over_wire(unix_s)
+    Ledger(board.store, system_uuid, board.ledger_tokens).set_over_wire(unix_s)
     return dict(status(), ok=True)
 
 

@@ -9,7 +9,9 @@ import desk_options
 
 from latchkey.hw.clock import DeskClock
 from latchkey.hw.flash import FileStore
+from latchkey.hw.outside import Outside
 from latchkey.hw.radio import DeskRadio
+from latchkey.limits import LEDGER_TOKENS
 
 WARM_PIN = 25
 COLD_PIN = 26
@@ -30,7 +32,8 @@ class Board:
         self.reset_cause = _CAUSES.get(desk_options.cause, desk_options.cause)
         self.restart = desk_options.reset
         self.hurry = desk_options.hurry
-        self.store = FileStore("/flash/state")
+        self.store = FileStore("/flash/state", Outside("/flash/outside"))
+        self.ledger_tokens = LEDGER_TOKENS
         self.clock = DeskClock(start_unset=desk_options.clock == "unset")
         self.radio = self._wifi() if desk_options.air else DeskRadio(desk_options.uplink)
         self.note = Note(desk_options.note)

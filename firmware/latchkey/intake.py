@@ -7,7 +7,7 @@ A connection that fails meanwhile, or memory that is short, aborts the list and 
 this one message.
 """
 
-from . import jwk, ledger, limits
+from . import jwk, limits, tokenlist
 from .errors import LatchkeyError
 from .link import LinkError
 
@@ -56,7 +56,7 @@ class Intake:
 
     def _records(self, payload):
         batch = []
-        for record in ledger.parse_records(payload, self._system_uuid16):
+        for record in tokenlist.parse_records(payload, self._system_uuid16):
             batch.append(record)
             if len(batch) == limits.CLOUD_BATCH:
                 self._put(("list_records", tuple(batch)))

@@ -1,52 +1,60 @@
-"""Which tokens the cloud lets in, as of the newest list this device received (L1 to L8).
+"""Which tokens the cloud admits, as of the newest list that this device received: rules L1 to L8 of docs/security.md.
 
-Kept in flash: the list's records, and three moments in the same commit, none of which ever goes back except over the
-wire: ``spoken``, ``heard`` and the greatest ``changed`` (L5). A list that moves only ``heard`` stores that in a small
-record of its own. The file is records (latchkey.tokenlist) and a summary at their end; the small record is the marks.
+A token that the list does not have is judged by when it was issued (``iat``) and by two marks, which never go back::
+
+         spoken: the latest moment          heard: the newest list
+         that any list speaks of            arrived, less 120 s
+    ----------|--------------------------------|--------------------------> time
+      issued here: the cloud has published a   | issued here: made while the device
+      list without it, so it is revoked (L3)   | was away, so the policy decides (L4)
+
+The later mark counts. A third moment, the greatest ``changed``, serves retained lists alone (L5).
+
+The records (see latchkey.tokenlist) lie in one block, sorted by jti. On flash (``ledger.0``, ``ledger.1``) the marks
+follow them. A list that moves nothing but ``heard`` writes only the marks (``heard.0``, ``heard.1``).
 """
 
 import struct
 
 from latchkey import tokenlist, uuids
 from latchkey.errors import StoreError
-from latchkey.limits import FLOOR_AHEAD_S, HEARD_MARGIN_S, LEDGER_PAUSE_MS, const
-from latchkey.listmerge import Held, Merge
+from latchkey.limits import FLOOR_AHEAD_S, HEARD_MARGIN_S, LEDGER_REFUSALS, LEDGER_TOKENS, YEAR_2020_S, const
 from latchkey.slots import Slots
-from latchkey.tokenlist import RECORD_BYTES, find_record
+from latchkey.tokenlist import ADMITS, NEVER, RECORD_BYTES, narrower, parse_records, role_hash
 
-parse_records = tokenlist.parse_records
-role_hash = tokenlist.role_hash
-
-_MARKS = "<16sIII"  # System, heard, spoken, changed
+_WHOLE = "65s"
+# Offsets in a record
+_FLAGS = const(16)
+_END = const(21)
+_CHANGED = const(25)
+_IAT = const(29)
+# After the records: System; heard, spoken, changed; first and last of the gap, flags
+_MARKS = "<16sIII"
 _MARKS_BYTES = const(28)
-_SUMMARY = "<IIB"  # after the marks: number of records, latest time in one, flags
-_SUMMARY_BYTES = const(37)
-_UNCLEAN = const(1)
-_HEARD = const(0)
-_SPOKEN = const(1)
-_CHANGED = const(2)
+_REST = "<IIB"
+_TAIL_BYTES = const(37)
+_UNCLEAN = const(1)  # a record without a readable uuid (L6)
+_FULL = const(2)  # a record was left out (L7)
+_HAS_GAP = const(4)  # version 0.1.0 had two other numbers in its place
+_NO_GAP = (NEVER, 0)
+# Outside: updates, the later mark, the latest moment in any record
+_OUTSIDE = "<III"
+_NO_SYSTEM = bytes(16)
+_MORE = const(8)
 
 
 class Standing:
-    """What the ledger says of one token. ``state``: "listed", "revoked", "unlisted" or "unknown"; for "listed" also
-    ``start_unix_s`` and ``end_unix_s`` (None for no bound) and ``role_hashes`` (tuple of bytes)."""
+    """What the ledger says of one token. ``state``: "listed", "revoked", "unlisted", "unknown" or "full"; for "listed"
+    also ``start_unix_s`` and ``end_unix_s`` (None for no bound) and ``role_hashes`` (tuple of bytes)."""
 
     def __init__(self, state, record=None):
         self.state = state
-        self._record = record
-
-    @property
-    def start_unix_s(self):
-        return self._record and tokenlist.unpack(self._record)[2] or None
-
-    @property
-    def end_unix_s(self):
-        end = tokenlist.unpack(self._record)[3] if self._record else tokenlist.NEVER
-        return None if end == tokenlist.NEVER else end
-
-    @property
-    def role_hashes(self):
-        return tokenlist.unpack(self._record)[6] if self._record else ()
+        self.start_unix_s = self.end_unix_s = None
+        self.role_hashes = ()
+        if record:
+            _, _, start, end, _, _, self.role_hashes = tokenlist.unpack(record)
+            self.start_unix_s = start or None
+            self.end_unix_s = None if end == NEVER else end
 
     def counts_role(self, role_uuid16):
         """Whether the record has this role (V7)."""
@@ -54,26 +62,95 @@ class Standing:
 
 
 class Ledger:
-    """``system_uuid``: 16 bytes, or text. ``.generation``: int, rises with every change."""
+    """``store``: see latchkey.slots; its ``outside`` (``read() write(bytes)``), if it has one, lies elsewhere (L6).
+    ``system_uuid``: 16 bytes, or text. ``tokens``: how many admitting records are held at most (L7).
+    ``.generation``: int, rises with every change."""
 
-    def __init__(self, store, system_uuid):
+    def __init__(self, store, system_uuid, tokens=LEDGER_TOKENS):
         self._system16 = system_uuid if isinstance(system_uuid, bytes) else uuids.to_bytes(system_uuid)
-        self._buf = bytearray(8 * RECORD_BYTES)
-        self._view = memoryview(self._buf)
-        self._marks = (0, 0, 0)  # heard, spoken, changed
-        self._pending = bytearray()  # records in force but not in flash yet
-        self._dirty = self._unstored = False
-        self._merge = self._new_heard = None
-        self._last_ms = None
-        self._wanted = self._found = self._writer = None  # of a scan
-        self._left = 0
-        self._facts = {"received": 0, "unchanged": 0, "broken_off": 0}
-        self.generation = 0
+        self._bound = tokens
+        self._outside = getattr(store, "outside", None)
         self._slots = Slots(store, "ledger", b"l")
         self._heard_slots = Slots(store, "heard", b"h")
+        self._records = bytearray()
+        self._before = None  # the records on flash, while flash refuses newer ones (L8)
+        self._marks = (0, 0, 0)  # heard, spoken, changed
+        self._gap = _NO_GAP  # between the first and the last moment, tokens were left out that L3 does not refuse yet
+        self._flags = 0
+        self._list = None
+        self._ever = self._missed = False
+        self._facts = {"received": 0, "unchanged": 0, "broken_off": 0}
+        self.generation = 0
         self._load()
 
-    # One list, by the loop
+    # Asking: L1 to L4, L6
+
+    def standing(self, jti, iat_unix_s):
+        """What counts for the token ``jti`` (16 bytes, or text) with this ``iat`` (or None)."""
+        record = self._record(jti if isinstance(jti, bytes) else uuids.to_bytes(jti))
+        if not record:
+            return Standing(self._unlisted(iat_unix_s))
+        if not record[_FLAGS] & ADMITS:
+            return Standing("revoked")
+        return Standing("unknown") if self._lost else Standing("listed", record)
+
+    def admits(self, jti16):
+        """Whether the newest list has this token and admits it, times and roles apart (V9). Allocates nothing."""
+        at = _place(self._records, jti16)
+        return _is_at(self._records, at, jti16) and bool(self._records[at + _FLAGS] & ADMITS)
+
+    @property
+    def unknown(self):
+        """Why tokens that are not listed are refused (L6): "damaged", "unstored", "unreadable_uuid"; None if not."""
+        if self._lost:
+            return "damaged"
+        if self._missed or self._before is not None:
+            return "unstored"
+        return "unreadable_uuid" if self._flags & _UNCLEAN else None
+
+    @property
+    def newest_changed_unix_s(self):
+        """The greatest ``changed`` ever seen within T2's bound, 0 for none; for TimeFloor.learn."""
+        return self._marks[2]
+
+    def status(self):
+        """For diagnostics."""
+        return dict(
+            self._facts,
+            tokens=len(self._records) // RECORD_BYTES,
+            bound=self._bound,
+            full=bool(self._flags & _FULL) or self._gap != _NO_GAP,
+            unknown=self.unknown,
+            heard_unix_s=self._marks[0],
+            spoken_unix_s=self._marks[1],
+            newest_changed_unix_s=self._marks[2],
+            saved=self._before is None,
+            damaged_slots=list(self._slots.damaged),
+            damaged_heard_slots=list(self._heard_slots.damaged),
+            outside_behind=self._behind,
+        )
+
+    def _record(self, jti16):
+        """The record that counts for a token, or None."""
+        record = _find(self._records, jti16)
+        if not record or self._before is None:
+            return record
+        # Flash has refused the newest list: of what that allows only what the one on flash allows too.
+        before = _find(self._before, jti16)
+        if before:
+            return narrower(before, record)
+        return None if record[_FLAGS] & ADMITS else record
+
+    def _unlisted(self, iat_unix_s):
+        if self._flags & _FULL:
+            return "full"
+        if iat_unix_s is None or iat_unix_s <= max(self._marks[:2]):
+            return "revoked"
+        if self.unknown:
+            return "unknown"
+        return "full" if self._gap[0] <= iat_unix_s <= self._gap[1] else "unlisted"
+
+    # One list, by the loop: L5 to L8
 
     def begin(self, retained, heard_unix_s=None, latest_unix_s=None):
         """A list begins. ``heard_unix_s``: the mark ``heard`` for this moment (TimeFloor.heard_unix_s()), None if no
@@ -81,322 +158,379 @@ class Ledger:
         self.abort()
         heard = heard_unix_s or 0
         if latest_unix_s is None:
-            latest_unix_s = heard + HEARD_MARGIN_S + FLOOR_AHEAD_S if heard else tokenlist.NEVER
-        bar = max(self._marks[_CHANGED], self._marks[_HEARD])
-        retained = retained and self._ever
-        mark = max(self._marks[_HEARD], self._marks[_SPOKEN])
-        self._merge = Merge(self._held(), self._find, self._slots.writer, retained, bar, latest_unix_s, mark)
-        self._new_heard = heard
-        if self._top > mark:
-            self._merge.note_far()
+            latest_unix_s = heard + HEARD_MARGIN_S + FLOOR_AHEAD_S if heard else NEVER
+        held = self._records, self._marks, self._gap, self._flags & _FULL
+        self._list = _List(held, retained and self._ever, heard, latest_unix_s, self._bound)
 
     def add(self, records):
-        """Take some members of the list, as ``parse_records`` gives them. StoreError: the list is given up."""
-        try:
-            for record in records:
-                self._merge.add(record)
-        except StoreError:
-            self._fail()
-            raise
+        """Take some members of the list, as ``parse_records`` gives them."""
+        for record in records:
+            self._list.add(record)
 
-    def commit(self, now_ms=None):
-        """The list is whole: store what it changes (L8). StoreError: what was in force still is, but for L6.
-
-        With ``now_ms`` (ticks) a list that only adds, soon after the last commit, is in force at once and waits for
-        ``save_if_due`` to reach flash.
-        """
-        try:
-            self._store(self._merge, now_ms)
-        except StoreError:
-            self._fail()
-            raise
-        finally:
-            self._close()
+    def commit(self):
+        """The list is whole: it counts, and is on flash when this returns. After a StoreError only what it takes away
+        counts, until flash has taken it or another list."""
+        new = self._list
+        new.settle()
+        self._list = None
+        self._facts.update(new.facts)
         self._facts["received"] += 1
-
-    def give_up(self):
-        """The list could not be taken, for want of memory say: no token it may hold is to pass for a new one (L6)."""
-        self._fail()
+        if self._lost and new.retained:
+            # It may be older than the ledger that was lost.
+            return
+        marks = tuple(map(max, self._marks, new.marks))
+        stored = self._ever and self._before is None and not self._lost
+        stored = stored and (new.records, new.gap, new.flags) == (self._records, self._gap, self._flags)
+        stored = stored and marks[1:] == self._marks[1:]
+        if stored and marks == self._marks and not self._missed:
+            self._facts["unchanged"] += 1
+            return
+        self.generation += 1
+        self._missed = False
+        self._marks = marks
+        if stored:
+            self._store(self._heard_slots, self._pack(self._system16))
+            return
+        if self._before is None:
+            self._before = self._records
+        self._records, self._gap, self._flags = new.records, new.gap, new.flags
+        self._write(self._system16)
 
     def abort(self):
         """The list broke off: it changes nothing and moves no mark. Allowed at any time."""
-        if self._merge:
+        if self._list:
             self._facts["broken_off"] += 1
-            self._close()
+            self._list = None
 
-    def ingest(self, stream, retained, heard_unix_s=None, now_ms=None, latest_unix_s=None):
-        """A whole list from ``stream``; arguments as of ``begin`` and ``commit``. FormatError, StoreError, OSError."""
+    def give_up(self):
+        """Memory was too short for the list: until another is taken, no token of it may pass for a new one (L6)."""
+        self._list = None
+        if self._before is None:
+            self._missed = True
+            self.generation += 1
+
+    def ingest(self, stream, retained, heard_unix_s=None, latest_unix_s=None):
+        """A whole list from ``stream``; arguments as of ``begin``. FormatError, StoreError, OSError."""
         self.begin(retained, heard_unix_s, latest_unix_s)
         try:
             for record in parse_records(stream, self._system16):
-                self.add((record,))
-            self.commit(now_ms)
+                self._list.add(record)
+            self.commit()
         finally:
             self.abort()
 
-    def save_if_due(self, now_ms):
-        """Store what waits in RAM once 10 s have passed since the last commit; True if it did."""
-        if not self._dirty or self._merge or self._soon(now_ms):
-            return False
-        self._last_ms = now_ms
-        try:
-            self.save()
-        except StoreError:
-            self._fail()
-            raise
-        return True
+    # Storing: L6, L8
 
     def save(self):
-        """Store what waits in RAM, as before a planned restart."""
-        if not self._dirty or self._merge:
-            return
-        writer = self._slots.writer()
-        try:
-            self._writer = writer
-            self._scan(self._copy)
-            writer.write(self._pending)
-            self._finish(writer, self._tokens(), self._marks, self._unclean, self._top)
-        except StoreError:
-            writer.abort()
-            raise
+        """Try again what flash refused, as before a planned restart."""
+        if self._before is not None:
+            self._write(self._system16)
 
     def set_over_wire(self, unix_s):
-        """Set marks that lie after ``unix_s`` back to it."""
+        """Set marks that lie after ``unix_s`` back to it. A ledger that was lost is forgotten: the device is as new."""
         self.abort()
-        self._marks = tuple([min(mark, unix_s) for mark in self._marks])
-        if self._ever and not self._lost:
-            self._dirty = True
-            self.save()
-        if self._heard_slots.ever_written:
-            self._heard_slots.write(self._pack(self._marks))
-        self.generation += 1
-
-    # Asking
-
-    def standing(self, jti, iat_unix_s):
-        """L1 to L4 and L6 for the token ``jti`` (16 bytes, or text) with this ``iat`` (or None)."""
-        try:
-            record = self._find(jti if isinstance(jti, bytes) else uuids.to_bytes(jti))
-        except StoreError:
-            return Standing("unknown")
-        if record:
-            return Standing("listed", record) if record[16] & tokenlist.ADMITS else Standing("revoked")
-        if iat_unix_s is None or iat_unix_s <= max(self._marks[_SPOKEN], self._marks[_HEARD]):
-            return Standing("revoked")
-        return Standing("unknown" if self.unknown else "unlisted")
-
-    def knows(self, jti16):
-        """Whether the newest list has this token, admitted or not."""
-        try:
-            return self._find(jti16) is not None
-        except StoreError:
-            return False
-
-    def admits(self, jti16):
-        """Whether the newest list has this token and admits it, times and roles apart (V9)."""
-        try:
-            record = self._find(jti16)
-        except StoreError:
-            return False
-        return record is not None and bool(record[16] & tokenlist.ADMITS)
-
-    @property
-    def unknown(self):
-        """Why tokens that are not listed are refused (L6): "damaged", "unstored", "unreadable_uuid"; None if not."""
+        system16 = self._system16
         if self._lost:
-            return "damaged"
-        if self._unstored:
-            return "unstored"
-        return "unreadable_uuid" if self._unclean else None
+            system16, self._records, self._flags = _NO_SYSTEM, bytearray(), 0
+        self._marks = tuple([min(mark, unix_s) for mark in self._marks])
+        self._gap = _NO_GAP
+        if self._ever:
+            self._write(system16)
+        if self._heard_slots.ever_written:
+            self._store(self._heard_slots, self._pack(system16))
+        if system16 == _NO_SYSTEM:
+            self._ever, self._marks = False, (0, 0, 0)
 
-    @property
-    def newest_changed_unix_s(self):
-        """The greatest ``changed`` ever seen within T2's bound, 0 for none; for TimeFloor.learn."""
-        return self._marks[_CHANGED]
-
-    def status(self):
-        """For diagnostics."""
-        return dict(
-            self._facts,
-            tokens=self._tokens(),
-            unknown=self.unknown,
-            spoken_unix_s=self._marks[_SPOKEN],
-            heard_unix_s=self._marks[_HEARD],
-            newest_changed_unix_s=self._marks[_CHANGED],
-            saved=not self._dirty,
-            damaged_slots=list(self._slots.damaged),
-            damaged_heard_slots=list(self._heard_slots.damaged),
-        )
-
-    # Storing
-
-    def _tokens(self):
-        return self._count + len(self._pending) // RECORD_BYTES
-
-    def _store(self, merge, now_ms):
-        merge.settle(self._new_heard)
-        marks = self._later(self._marks, (self._new_heard, merge.spoken, merge.changed))
-        unclean = merge.unreadable > 0
-        as_before = self._ever and not self._lost and not self._unstored and unclean == self._unclean
-        for name in ("others", "unreadable", "dropped"):
-            self._facts[name] = getattr(merge, name)
-        if as_before and merge.only_adds() and not merge.added and marks[_SPOKEN:] == self._marks[_SPOKEN:]:
-            self._facts["unchanged"] += 1
-            self._hear(marks)
-        elif as_before and merge.only_adds() and self._soon(now_ms):
-            self._pending += merge.added
-            self._top = max(self._top, merge.top)
-            self._marks = marks
-            self._dirty = True
-            self.generation += 1
-        else:
-            merge.write()
-            self._finish(merge.writer, merge.count, marks, unclean, merge.top)
-            self._last_ms = now_ms
-
-    def _hear(self, marks):
-        """Only the mark ``heard`` moves, if that."""
-        if marks != self._marks:
-            self._marks = marks
-            self.generation += 1
-            if not self._dirty:
-                self._heard_slots.write(self._pack(marks))
-
-    def _finish(self, writer, count, marks, unclean, top):
-        """Commit ``writer``'s records with the marks; then they are what counts."""
-        writer.write(self._pack(marks) + struct.pack(_SUMMARY, count, top, _UNCLEAN if unclean else 0))
-        writer.commit()
-        self._count = count
-        self._top = top
-        self._marks = marks
-        self._unclean = unclean
-        self._pending = bytearray()
-        self._dirty = self._unstored = self._lost = False
+    def _write(self, system16):
+        """Records and marks in one commit."""
+        if self._lost:
+            # Above what was lost, or the next start would take this one for lost too.
+            self._slots.counter = max(self._slots.counter, self._noted - self._heard_slots.counter)
+        rest = struct.pack(_REST, self._gap[0], self._gap[1], self._flags | _HAS_GAP)
+        self._store(self._slots, self._records, self._pack(system16), rest)
+        self._before = None
+        self._lost = False
         self._ever = True
         self.generation += 1
 
-    def _fail(self):
-        """A list could not be stored (L6)."""
-        self._unstored = True
-        self.generation += 1
-        self._close()
-
-    def _close(self):
-        merge, self._merge = self._merge, None
-        if merge:
-            merge.close()
-
-    def _soon(self, now_ms):
-        # Ticks wrap at 2**30 ms; so does the difference.
-        return now_ms is not None and self._last_ms is not None and (
-            (now_ms - self._last_ms) & 0x3FFFFFFF < LEDGER_PAUSE_MS
-        )
-
-    def _pack(self, marks):
-        return struct.pack(_MARKS, self._system16, *marks)
-
-    def _later(self, a, b):
-        return tuple([max(a[i], b[i]) for i in range(3)])
-
-    def _held(self):
-        """What the list under way is compared with."""
+    def _store(self, slots, *parts):
+        writer = None
         try:
-            return Held(self._slots, self._count, self._pending)
-        except StoreError:
-            self._reload()
-        return Held(self._slots, self._count, self._pending)
+            writer = slots.writer()
+            for part in parts:
+                writer.write(part)
+            writer.commit()
+        except (StoreError, MemoryError):
+            if writer:
+                writer.abort()
+            if self._before is None:
+                self._before = self._records
+            # What is on flash is out of date: after a restart it admits nothing.
+            self._note(self._updates() + 1)
+            raise
+        self._note(self._updates())
 
-    # Reading
+    def _updates(self):
+        """How many updates the files have seen: each raises one of the two counters by one."""
+        return self._slots.counter + self._heard_slots.counter
 
-    def _reload(self):
-        """The newest slot has rotted: let the one before rule, if there is one."""
-        self._slots.load()
-        self._load()
-        self.generation += 1
+    def _note(self, updates):
+        """Keep outside the store's folder what must be known if that is lost."""
+        if self._outside and updates > self._noted:
+            moments = [_moment(self._records, at) for at in range(0, len(self._records), RECORD_BYTES)]
+            mark = max(self._marks[:2])
+            try:
+                self._outside.write(struct.pack(_OUTSIDE, updates, mark, max(mark, self._gap[1], *moments)))
+                self._noted = updates
+            except StoreError:
+                pass  # The next update or start notes it.
+
+    def _pack(self, system16):
+        return struct.pack(_MARKS, system16, *self._marks)
+
+    # Loading
 
     def _load(self):
-        """Choose what counts in flash. Marks never fall."""
-        self._count = self._top = 0
-        self._unclean = False
-        # The small record is written after a ledger only: where it stands alone, a ledger was there and is gone (L6).
-        self._lost = self._ever = self._slots.ever_written or self._heard_slots.ever_written
-        try:
-            self._read_summary()
-            self._read_heard()
-        except StoreError:
-            pass  # As damaged as it was.
-
-    def _read_summary(self):
-        slots = self._slots
-        if slots.slot is None or slots.length < _SUMMARY_BYTES or (slots.length - _SUMMARY_BYTES) % RECORD_BYTES:
-            return
-        summary = bytearray(_SUMMARY_BYTES)
-        file = slots.open()
-        try:
-            file.seek(slots.length - _SUMMARY_BYTES, 1)
-            file.readinto(summary)
-        finally:
-            file.close()
-        count, top, flags = struct.unpack(_SUMMARY, summary[_MARKS_BYTES:])
-        if count * RECORD_BYTES + _SUMMARY_BYTES != slots.length:
-            return
-        self._lost = False
-        # Another System's ledger, from before the wire made this one of it, is none.
-        self._ever = self._take_marks(summary[:_MARKS_BYTES])
+        payload = _read(self._slots, (self._bound + LEDGER_REFUSALS) * RECORD_BYTES + _TAIL_BYTES)
+        whole = payload is not None and len(payload) % RECORD_BYTES == _TAIL_BYTES
+        end = len(payload) - _TAIL_BYTES if whole else 0
+        # The ledger of another System, from before the device was provisioned again, does not count.
+        self._ever = whole and self._take_marks(payload, end)
         if self._ever:
-            self._count = count
-            self._top = top
-            self._unclean = bool(flags & _UNCLEAN)
-
-    def _read_heard(self):
-        marks = self._heard_slots.read(_MARKS_BYTES)
+            self._take_records(payload, end)
+        marks = _read(self._heard_slots, _MARKS_BYTES)
         if marks and len(marks) == _MARKS_BYTES:
-            self._take_marks(marks)
+            self._take_marks(marks, 0)
+        outside = self._outside.read() if self._outside else b""
+        self._noted, mark, top = struct.unpack(_OUTSIDE, outside) if len(outside) == 12 else (0, 0, 0)
+        self._behind = max(0, self._updates() - self._noted) if self._outside else 0
+        gone = not whole and (self._slots.ever_written or self._heard_slots.ever_written)
+        self._lost = gone or self._updates() < self._noted
+        if self._lost:
+            self._ever = True
+            self._flags = 0
+            self._marks = (max(mark, self._marks[0]),) + self._marks[1:]
+            self._gap = (0, top)
+        # The power may have gone between an update and its note.
+        self._note(self._updates())
 
-    def _take_marks(self, marks):
-        found = struct.unpack(_MARKS, marks)
+    def _take_marks(self, payload, at):
+        found = struct.unpack_from(_MARKS, payload, at)
         if found[0] != self._system16:
             return False
-        self._marks = self._later(self._marks, found[1:])
+        self._marks = tuple(map(max, self._marks, found[1:]))
         return True
 
-    def _find(self, jti16):
-        """The record of a token, the narrowest if there are several, or None. StoreError if it cannot be known."""
-        at = find_record(self._pending, jti16, 0, len(self._pending))
-        if at >= 0:
-            return bytes(self._pending[at : at + RECORD_BYTES])
-        if self._lost or not self._count:
-            return None
-        try:
-            return self._scan_for(jti16)
-        except StoreError:
-            self._reload()
-        return None if self._lost or not self._count else self._scan_for(jti16)
+    def _take_records(self, payload, end):
+        first, last, flags = struct.unpack_from(_REST, payload, end + _MARKS_BYTES)
+        self._flags = flags & (_UNCLEAN | _FULL)
+        if flags & _HAS_GAP:
+            self._gap = (first, last)
+        for at in range(0, end, RECORD_BYTES):
+            # Version 0.1.0 kept the order of the list, and tokens that it had twice.
+            _put(self._records, bytes(payload[at : at + RECORD_BYTES]))
 
-    def _scan_for(self, jti16):
-        self._wanted = jti16
-        self._found = None
-        self._scan(self._look)
-        return self._found
 
-    def _scan(self, sink):
-        self._left = self._count * RECORD_BYTES
-        if self._left:
-            self._slots.scan(self._view, sink)
+class _List:
+    """A list on its way in: which of its records count (L5), and which are held (L7).
 
-    def _records_in(self, size):
-        """How much of a piece is records; the summary follows them."""
-        size = min(size, self._left)
-        self._left -= size
-        return size
+    ``held``: records, marks, gap and whether it is full, of the ledger. ``retained``: L5 applies. Once it is settled:
+    ``.records .marks .gap .flags .facts``."""
 
-    def _copy(self, size):
-        self._writer.write(self._view[: self._records_in(size)])
+    def __init__(self, held, retained, heard, latest, bound):
+        self._held, marks, self._old_gap, self._was_full = held
+        self.retained = retained
+        self._heard = heard
+        self._latest = latest
+        self._mark = max(marks[:2])
+        self._bar = max(marks[0], marks[2])
+        self._room = (LEDGER_REFUSALS, bound)
+        self._counts = [0, 0]  # refusing, admitting
+        self._out = set()  # 30 bits of the jti of each refusing record that was left out
+        self._left_out = 0
+        self._undated = self._full = False
+        self._spoken = self._changed = 0
+        self.facts = {"others": 0, "unreadable": 0, "dropped": 0}
+        self.gap = _NO_GAP
+        # Room for some more than are held: MicroPython copies a bytearray that grows.
+        self.records = bytearray(len(self._held) + _MORE * RECORD_BYTES)
+        self.records[:] = b""
 
-    def _look(self, size):
-        size = self._records_in(size)
-        at = find_record(self._buf, self._wanted, 0, size)
-        while at >= 0:
-            record = self._buf[at : at + RECORD_BYTES]
-            self._found = record if self._found is None else tokenlist.narrower(self._found, record)
-            at = find_record(self._buf, self._wanted, at + RECORD_BYTES, size)
+    def add(self, parsed):
+        """Take one member of the list, as ``parse_records`` gives it."""
+        if parsed == tokenlist.UNREADABLE:
+            self.facts["unreadable"] += 1
+        elif parsed == tokenlist.OTHER_SYSTEM:
+            self.facts["others"] += 1
+        else:
+            self._move_marks(_field(parsed, _CHANGED), _field(parsed, _IAT))
+            record = self._counting(parsed) if self.retained else self._as_late(parsed)
+            self._undated = self._undated or not parsed[_FLAGS] & ADMITS and not _moment(parsed)
+            if record:
+                self._take(record)
+            else:
+                self.facts["dropped"] += 1
+
+    def settle(self):
+        """The list is whole; after this, no ``add``."""
+        mark = max(self._mark, self._heard, self._spoken)
+        for at in range(0, len(self._held), RECORD_BYTES):
+            record = _record_at(self._held, at)
+            # Gone, and L3 would not refuse it: held as a refusal until the marks have passed it.
+            if _moment(record) > mark and not _find(self.records, record[:16]):
+                self._take(tokenlist.refusal(record[:16], NEVER, _moment(record)))
+        if self._old_gap[1] > mark:
+            self._widen_gap(self._old_gap)
+        # Nothing is known of when its token was issued, so L3 cannot be relied on.
+        self._full = self._full or self._undated and bool(self._out)
+        self.marks = (self._heard, self._spoken, self._changed)
+        self.flags = (_UNCLEAN if self.facts["unreadable"] else 0) | (_FULL if self._full else 0)
+        self.facts["left_out"] = self._left_out
+
+    def _move_marks(self, changed, iat):
+        # T2: what lies outside moves nothing.
+        if YEAR_2020_S <= changed <= self._latest:
+            self._changed = max(self._changed, changed)
+        if YEAR_2020_S <= iat <= self._latest:
+            self._spoken = max(self._spoken, iat)
+        self._spoken = max(self._spoken, self._changed)
+
+    def _as_late(self, record):
+        """A live list counts in full. But a record is no older than what it replaces, and a refusal no older than the
+        marks: otherwise an old retained list could override it later."""
+        least = 0 if record[_FLAGS] & ADMITS else self._bar
+        held = _find(self._held, record[:16])
+        # NEVER: held until a live list has it, as this one does.
+        if held and _field(held, _CHANGED) != NEVER:
+            least = max(least, _field(held, _CHANGED))
+        return _changed_at(record, max(least, _field(record, _CHANGED)))
+
+    def _counting(self, record):
+        """What of a record in a retained list, which may be old, counts (L5); None for nothing."""
+        changed, iat = _field(record, _CHANGED), _field(record, _IAT)
+        held = _find(self._held, record[:16])
+        if held:
+            return record if changed > _field(held, _CHANGED) else narrower(held, record)
+        if changed > self._bar and (not iat or iat > self._mark) and _moment(record) < self._old_gap[0]:
+            return record
+        if not record[_FLAGS] & ADMITS:
+            return _changed_at(record, max(self._bar, changed))
+        # Perhaps it was left out of the list before.
+        self._full = self._full or self._was_full
+        return tokenlist.refusal(record[:16], NEVER, iat) if iat > max(self._mark, self._spoken) else None
+
+    # The bound (L7)
+
+    def _take(self, record):
+        """Hold a record; where there is no room, leave one out."""
+        if _short(record) in self._out:
+            return
+        before, record = _put(self.records, record)
+        if before:
+            self._counts[before[_FLAGS] & ADMITS] -= 1
+        kind = record[_FLAGS] & ADMITS
+        self._counts[kind] += 1
+        if self._counts[kind] > self._room[kind]:
+            self._counts[kind] -= 1
+            self._leave_out(*self._least(kind))
+
+    def _least(self, kind):
+        """(rank, record) of the one to leave out, which is taken out: of those that admit an expired one, else the one
+        that changed first; of those that refuse the one whose token was issued first, for L3 refuses that soonest."""
+        least, where = NEVER + 1, 0
+        for at in range(0, len(self.records), RECORD_BYTES):
+            if self.records[at + _FLAGS] & ADMITS == kind:
+                rank = self._rank(self.records, at)
+                if rank < least:
+                    least, where = rank, at
+        record = _record_at(self.records, where)
+        self.records[where : where + RECORD_BYTES] = b""
+        return least, record
+
+    def _rank(self, records, at):
+        if not records[at + _FLAGS] & ADMITS:
+            return _moment(records, at)
+        return 0 if _field(records, _END, at) <= self._heard else max(1, _field(records, _CHANGED, at))
+
+    def _leave_out(self, rank, record):
+        admits = record[_FLAGS] & ADMITS
+        if admits and not rank:
+            # Expired: refused all the same.
+            return self._take(tokenlist.refusal(record[:16], _field(record, _CHANGED), _field(record, _IAT)))
+        self._left_out += 1
+        moment = _moment(record)
+        needed = moment > max(self._mark, self._heard, self._spoken)
+        if needed:
+            # L3 refuses it only once the marks have passed it, so the lists after this one must not forget it.
+            self._widen_gap((moment, moment))
+        self._full = self._full or needed or bool(admits)
+        if not admits:
+            self._out.add(_short(record))
+
+    def _widen_gap(self, gap):
+        self.gap = (min(self.gap[0], gap[0]), max(self.gap[1], gap[1]))
+
+
+def _field(records, offset, at=0):
+    return struct.unpack_from("<I", records, at + offset)[0]
+
+
+def _record_at(records, at):
+    return struct.unpack_from(_WHOLE, records, at)[0]
+
+
+def _moment(records, at=0):
+    """When the token was issued, as far as that is known: by this L3 will judge it."""
+    return _field(records, _IAT, at) or _field(records, _CHANGED, at)
+
+
+def _changed_at(record, unix_s):
+    return record[:_CHANGED] + struct.pack("<I", unix_s) + record[_IAT:]
+
+
+def _short(record):
+    return _field(record, 0) & 0x3FFFFFFF
+
+
+def _read(slots, limit):
+    try:
+        return slots.read(limit)
+    except StoreError:
+        return None
+
+
+def _place(records, jti16):
+    """Offset of the first record whose jti is not below ``jti16``. Allocates nothing: comparing slices would."""
+    low, high = 0, len(records) // RECORD_BYTES
+    while low < high:
+        middle = (low + high) // 2
+        at = middle * RECORD_BYTES
+        i = 0
+        while i < 15 and records[at + i] == jti16[i]:
+            i += 1
+        if records[at + i] < jti16[i]:
+            low = middle + 1
+        else:
+            high = middle
+    return low * RECORD_BYTES
+
+
+def _is_at(records, at, jti16):
+    return records.find(jti16, at, at + 16) == at
+
+
+def _find(records, jti16):
+    at = _place(records, jti16)
+    return _record_at(records, at) if _is_at(records, at, jti16) else None
+
+
+def _put(records, record):
+    """Hold a record; with one of the same jti it becomes the narrower of both. (what was there or None, what is)."""
+    at = _place(records, record)
+    if not _is_at(records, at, record[:16]):
+        records[at:at] = record
+        return None, record
+    before = _record_at(records, at)
+    record = narrower(before, record)
+    records[at : at + RECORD_BYTES] = record
+    return before, record

@@ -100,14 +100,6 @@ class Slots:
         finally:
             file.close()
 
-    def open(self):
-        """File of the slot that counts, at the payload's first byte; the caller closes it. No checksum."""
-        file = self._store.open(self._paths[self.slot])  # pyright: ignore
-        if file is None:
-            raise StoreError("store_damaged")
-        file.seek(_HEADER_BYTES)
-        return file
-
     def writer(self):
         """Begin an update; see Writer."""
         file = self._store.create(self._paths[self._other()])

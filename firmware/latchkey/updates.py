@@ -36,12 +36,10 @@ class Updates:
 
     def tick(self):
         """Write to flash what has waited long enough; to be called every second or so."""
-        now_ms = self._timefloor.ticks_ms()
-        for part in (self._keystore, self._ledger):
-            try:
-                part.save_if_due(now_ms)
-            except (LatchkeyError, MemoryError) as e:
-                self._failed("save", e)
+        try:
+            self._keystore.save_if_due(self._timefloor.ticks_ms())
+        except (LatchkeyError, MemoryError) as e:
+            self._failed("save", e)
 
     def status(self):
         """Counts since start, as plain values."""
@@ -94,7 +92,7 @@ class Updates:
     def _list_commit(self):
         if self._open:
             self._open = False
-            self._ledger.commit(self._timefloor.ticks_ms())
+            self._ledger.commit()
             self.lists += 1
             self._timefloor.learn(self._ledger.newest_changed_unix_s)
 

@@ -1,4 +1,4 @@
-"""Runs on the unix port: the cost of a new token and of a remembered one, beside a ledger of 1,000 tokens.
+"""Runs on the unix port: the cost of a new token and of a remembered one, beside a ledger that is full.
 
 argv: folder for the store. Prints one line of JSON: medians in microseconds, and the number of tokens in the ledger.
 """
@@ -10,7 +10,7 @@ import time
 
 import lists
 
-from latchkey import jwk
+from latchkey import jwk, limits
 from latchkey.hw.clock import DeskClock
 from latchkey.hw.flash import FileStore
 from latchkey.keystore import KeyStore
@@ -28,7 +28,7 @@ floor = TimeFloor(store, DeskClock(start_unset=True))
 floor.set_over_wire(table["now_unix_s"])
 ledger = Ledger(store, lists.SYSTEM16)
 # Before the token was issued, so that it is a token made while the device was away.
-ledger.ingest(io.BytesIO(lists.text([lists.record(n) for n in range(1000)])), False, lists.BASE)
+ledger.ingest(io.BytesIO(lists.text([lists.record(n) for n in range(limits.LEDGER_TOKENS)])), False, lists.BASE)
 keystore = KeyStore(store, keys)
 policy = Policy(table["system_uuid"], issuer=table["issuer"])
 

@@ -13,6 +13,7 @@ from cut_flash import CutFlash, mount
 from fake_clock import FakeClock
 from keys import key
 from lists import BASE, record
+from ram_store import RamOutside
 from streams import Bytes
 
 from latchkey.hw.flash import FileStore
@@ -26,7 +27,8 @@ MINUTE = 60
 
 class Device:
     def __init__(self):
-        store = FileStore("/cut")
+        # What is kept outside is NVS on a chip, so it is not counted here.
+        store = FileStore("/cut", RamOutside())
         self.clock = FakeClock(BASE)
         self.floor = TimeFloor(store, self.clock, BASE)
         self.keys = KeyStore(store)
@@ -40,14 +42,12 @@ class Device:
 
     def listen(self, records, retained):
         data = Bytes(lists.text(records))
-        times = self.floor.heard_unix_s(), self.clock.ticks_ms(), self.floor.latest_unix_s()
-        self.ledger.ingest(data, retained, *times)
+        self.ledger.ingest(data, retained, self.floor.heard_unix_s(), self.floor.latest_unix_s())
         self.floor.learn(self.ledger.newest_changed_unix_s)
 
     def tick(self, seconds):
         self.clock.pass_s(seconds)
         self.keys.save_if_due(self.clock.ticks_ms())
-        self.ledger.save_if_due(self.clock.ticks_ms())
         self.floor.save_if_due()
 
 

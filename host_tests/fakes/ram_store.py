@@ -7,15 +7,35 @@ class PowerCut(Exception):
     """The power went; nothing after this happened."""
 
 
+class RamOutside:
+    """What is kept outside a store. ``failing``: it cannot be written. ``store``: whose power cuts it shares."""
+
+    def __init__(self, store=None):
+        self.data = b""
+        self.failing = False
+        self.store = store
+
+    def read(self):
+        return self.data
+
+    def write(self, data):
+        if self.store:
+            self.store.cut()
+        if self.failing:
+            raise StoreError("store_failed")
+        self.data = bytes(data)
+
+
 class RamStore:
     """``files``: name to bytes. ``closes``: how many files were committed; ``written``: their bytes.
 
     ``capacity``: bytes in all, None for no end. ``readonly``: refuses to write. ``cut_after``: the power goes before
     the write operation with that number (0 for the next). ``torn``: a cut leaves what was written so far in the
-    file, as FAT may; otherwise, as LittleFS does, the content before.
+    file, as FAT may; otherwise, as LittleFS does, the content before. ``watched``: it has an ``outside`` (RamOutside).
     """
 
-    def __init__(self, files=None):
+    def __init__(self, files=None, watched=False):
+        self.outside = RamOutside(self) if watched else None
         self.files = dict(files or {})
         self.closes = 0
         self.written = 0
@@ -41,11 +61,14 @@ class RamStore:
         self.operation()
         self.files.pop(name, None)
 
-    def operation(self):
+    def cut(self):
         if self.cut_after is not None:
             if self.cut_after <= 0:
                 raise PowerCut()
             self.cut_after -= 1
+
+    def operation(self):
+        self.cut()
         if self.readonly:
             raise StoreError("store_readonly")
 

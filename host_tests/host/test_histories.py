@@ -17,7 +17,7 @@ from ram_store import PowerCut, RamStore
 from streams import Bytes
 
 import counts
-from latchkey import listmerge
+from latchkey import ledger
 from latchkey.errors import FormatError, StoreError
 from latchkey.ledger import Ledger
 from latchkey.timefloor import TimeFloor
@@ -97,12 +97,11 @@ Received = collections.namedtuple("Received", "number true_unix_s lag_s jtis")
 
 
 class Device:
-    def __init__(self, cloud, unhurried):
+    def __init__(self, cloud, bound):
         self.cloud = cloud
-        self.unhurried = unhurried  # commits of lists that only add may wait
-        self.store = RamStore()
+        self.bound = bound
+        self.store = RamStore(watched=True)
         self.received = []
-        self.waiting = None
         self.clock = None
         self.boot()
 
@@ -112,8 +111,7 @@ class Device:
         self.clock = FakeClock()
         self.clock.elapsed_ms = self.cloud.now * 1000
         self.floor = TimeFloor(self.store, self.clock, BASE - DAY)
-        self.ledger = Ledger(self.store, lists.SYSTEM16)
-        self.waiting = None
+        self.ledger = Ledger(self.store, lists.SYSTEM16, self.bound)
 
     def set_clock(self, wrong_s):
         self.clock.set_unix_s(self.cloud.now + wrong_s)
@@ -129,10 +127,7 @@ class Device:
 
     def _tick(self):
         self.floor.save_if_due()
-        self.ledger.save_if_due(self.clock.ticks_ms())
-        if self.waiting and self.ledger.status()["saved"]:
-            self.received.append(self.waiting)
-            self.waiting = None
+        self.ledger.save()
 
     def guard(self, action):
         try:
@@ -145,15 +140,17 @@ class Device:
     def listen(self, number, retained, cut=None):
         data, jtis = self.cloud.lists[number]
         heard = self.floor.heard_unix_s()
-        now_ms = self.clock.ticks_ms() if self.unhurried else None
         stream = Bytes(data if cut is None else data[: len(data) * cut // 100], 999)
-        self.ledger.ingest(stream, retained, heard, now_ms, self.floor.latest_unix_s())
         found = Received(number, self.cloud.now, max(0, self.cloud.now - heard - 120), jtis)
-        if self.ledger.status()["saved"]:
+        try:
+            self.ledger.ingest(stream, retained, heard, self.floor.latest_unix_s())
+        except StoreError:
+            # What it takes away counts all the same, and after a restart nothing is admitted.
             self.received.append(found)
-            self.waiting = None
-        else:
-            self.waiting = found
+            raise
+        if self.ledger.unknown != "damaged":
+            # A ledger that was lost takes live lists alone.
+            self.received.append(found)
         self.floor.learn(self.ledger.newest_changed_unix_s)
 
     def admits(self, token):
@@ -162,6 +159,8 @@ class Device:
 
 
 def why(cloud, device, token, state):
+    if state == "full":
+        return "the list is too long (L7)"
     if state == "unknown":
         return "a list could not be stored (L6)"
     if not device.received or device.received[-1].number < len(cloud.lists) - 1:
@@ -207,6 +206,9 @@ step = st.one_of(
     st.tuples(st.just("power cut"), st.integers(0, 9), st.integers(0, 3)),
     st.tuples(st.just("readonly"), st.integers(0, 3)),
     st.tuples(st.just("restart"), st.booleans()),
+    st.tuples(st.just("rot"), st.sampled_from(("ledger.0", "ledger.1", "heard.0", "heard.1")), st.booleans()),
+    st.tuples(st.just("all gone")),
+    st.tuples(st.just("outside gone")),
     st.tuples(st.just("off"), st.sampled_from((1, 600, DAY, 45 * DAY, 500 * DAY))),
     st.tuples(st.just("clock"), st.sampled_from((0, 0, 0, 30, -30, -90, 3600, -3600, -DAY, 40 * DAY))),
 )
@@ -236,27 +238,48 @@ def play(cloud, device, move):
         device.store.readonly = True
         device.guard(lambda: device.listen(max(0, newest - rest[0]), rest[0] > 0))
         device.store.readonly = False
-    elif name == "restart":
-        if rest[0]:
-            device.guard(device.floor.save)
-        device.boot()
     elif name == "off":
         cloud.now += rest[0]
         device.boot()
-    else:
+    elif name == "clock":
         device.set_clock(rest[0])
+    else:
+        spoil(device, name, rest)
 
 
-def tell(unhurried, moves):
+def spoil(device, name, rest):
+    if name == "restart":
+        if rest[0]:
+            device.guard(device.floor.save)
+        device.boot()
+    elif name == "rot":
+        data = device.store.files.pop(rest[0], b"")
+        if rest[1] and data:
+            device.store.files[rest[0]] = data[:-1] + bytes([data[-1] ^ 1])
+        device.boot()
+    elif name == "all gone":
+        for kind in ("ledger.0", "ledger.1", "heard.0", "heard.1"):
+            device.store.files.pop(kind, None)
+        device.boot()
+    else:
+        # One fault at a time: what was lost is still known from outside alone.
+        if device.ledger.unknown not in ("damaged", "unstored"):
+            device.store.outside.data = b""
+        device.boot()
+
+
+def tell(small, moves):
+    """``small``: a device that holds 2 tokens and 2 refusals."""
     TALLY["histories"] += 1
+    ledger.LEDGER_REFUSALS = 2 if small else 32
     cloud = Cloud()
-    device = Device(cloud, unhurried)
+    device = Device(cloud, 2 if small else 128)
     for n, move in enumerate(moves):
         play(cloud, device, move)
         try:
             check(cloud, device)
         except AssertionError as exc:
-            raise AssertionError(f"{exc} after {unhurried, moves[: n + 1]}") from None
+            raise AssertionError(f"{exc} after {small, moves[: n + 1]}") from None
 
 
 def histories(how_many, **more):
@@ -281,14 +304,17 @@ def _never_hear(self, retained, _heard, latest):
     return BEGIN(self, retained, None, latest)
 
 
-def _forget_the_far(self, heard):
-    pass
+def _forget_the_far(self):
+    held, self._held = self._held, b""
+    SETTLE(self)
+    self._held = held
 
 
 BEGIN = Ledger.begin
+SETTLE = ledger._List.settle
 WEAKER = {
     "old lists have their full say": (Ledger, "begin", _believe_old_lists),
-    "what lies after the marks leaves no trace": (listmerge.Merge, "settle", _forget_the_far),
+    "what lies after the marks leaves no trace": (ledger._List, "settle", _forget_the_far),
     "heard stands still": (Ledger, "begin", _never_hear),
 }
 

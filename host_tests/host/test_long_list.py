@@ -45,23 +45,40 @@ def _run(tmp_path, feed, asked=(), free_kb=15, heap="64wK"):
     return stories(code, heapsize=heap, compiled=["small_heap"])
 
 
-def test_a_thousand_tokens_pass_through_a_64_kb_heap_with_16_kb_free(tmp_path):
-    everything = [_record(n) for n in range(1000)]
+def _changed(n):
+    return _record(n, updatedAt=f"2025-05-12T15:{n // 60:02}:{n % 60:02}")
+
+
+def test_a_list_of_a_thousand_passes_through_a_64_kb_heap_with_28_kb_free_and_the_newest_are_held(tmp_path):
+    everything = [_changed(n) for n in range(1000)]
+    random.Random(1).shuffle(everything)
     whole = _write(tmp_path / "whole.json", everything)
     assert (tmp_path / "whole.json").stat().st_size > 1000 * KB
-    less = _write(tmp_path / "less.json", everything[:500] + everything[501:] + [_record(1000)])
-    everything[3] = _record(3, status="DEACTIVATED")
-    revoked = _write(tmp_path / "revoked.json", everything)
-    feed = [(whole, True), (whole, True), (less, True), (revoked, False)]
-    feed = [(path, retained, 1460, False) for path, retained in feed]
-    first, again, old, live, last = _run(tmp_path, feed, asked=(0, 3, 500, 999, 1000))
-    assert max(first["free"], again["free"]) < 16 * KB
-    assert first["result"] == "stored" and first["states"] == ["listed"] * 4 + ["revoked"], first
-    assert again["result"] == "stored" and again["erases"] == 0, again
-    assert old["result"] == "stored" and old["states"] == ["listed", "listed", "revoked", "listed", "revoked"], old
-    assert live["states"] == ["listed", "revoked", "listed", "listed", "revoked"], live
+    less = _write(tmp_path / "less.json", [r for r in everything if r["uuid"] != str(_jti(998))])
+    revoked = _changed(999)
+    revoked["status"] = "DEACTIVATED"
+    live = _write(tmp_path / "live.json", [_changed(n) for n in range(999)] + [revoked])
+    feed = [(path, path != live, 1460, False) for path in (whole, whole, less, live)]
+    first, again, old, live, last = _run(tmp_path, feed, asked=(0, 871, 872, 998, 999, 1000), free_kb=27)
+    assert max(found["free"] for found in (first, again, old, live)) < 28 * KB
+    assert {found["result"] for found in (first, again, old, live)} == {"stored"}
+    assert first["tokens"] == again["tokens"] == 128
+    assert first["states"] == again["states"] == ["full"] * 2 + ["listed"] * 3 + ["full"], first
+    assert again["erases"] == 0, again
+    assert old["states"] == ["full"] * 2 + ["listed", "full", "listed", "full"], old
+    assert live["states"] == ["full", "listed", "listed", "listed", "revoked", "full"], live
     assert max(last["lookup_bytes"]) < KB, last
     print("lookup allocates", last["lookup_bytes"])
+
+
+def test_a_list_as_long_as_the_bound_is_held_whole(tmp_path):
+    whole = _write(tmp_path / "whole.json", [_changed(n) for n in range(128)])
+    less = _write(tmp_path / "less.json", [_changed(n) for n in range(1, 128)])
+    feed = [(path, True, 1460, False) for path in (whole, whole, less)]
+    first, again, old, _ = _run(tmp_path, feed, asked=(0, 64, 127, 128), free_kb=27)
+    assert first["states"] == ["listed"] * 3 + ["revoked"] and first["tokens"] == 128, first
+    assert again["erases"] == 0, again
+    assert old["states"] == ["revoked", "listed", "listed", "revoked"], old
 
 
 def test_a_list_of_single_bytes_is_the_same_list(tmp_path):
@@ -79,6 +96,7 @@ def test_a_list_cut_off_midway_changes_nothing(tmp_path):
         tmp_path,
         [(whole, False, 1460, False), (str(tmp_path / "cut.json"), False, 1460, False), (whole, True, 1460, False)],
         asked=(0, 49, 100),
+        free_kb=24,
     )
     assert cut["result"] == "truncated" and cut["unknown"] is None
     assert cut["states"] == ["listed", "listed", "revoked"] and cut["tokens"] == 100
@@ -86,7 +104,7 @@ def test_a_list_cut_off_midway_changes_nothing(tmp_path):
 
 
 def test_a_record_of_100_kb_refuses_its_token_alone_wherever_its_uuid_stands(tmp_path):
-    long_first = {**_record(1), "note": "{\\\"" * 33000}
+    long_first = {**_record(1), "note": '{\\"' * 33000}
     long_last = {"note": ["uuid", {"uuid": str(_jti(9))}] * 2500, **_record(2)}
     assert len(json.dumps(long_first)) > 100 * KB and len(json.dumps(long_last)) > 100 * KB
     path = _write(tmp_path / "long.json", [_record(0), long_first, long_last, _record(3)])

@@ -10,7 +10,7 @@ import pytest
 from fake_clock import FakeClock
 from ram_store import RamStore
 
-from latchkey import config, keystore, timefloor
+from latchkey import config, keystore, limits, timefloor
 from latchkey_tools import build
 
 NOW = 1800000000
@@ -27,6 +27,7 @@ def wire(monkeypatch):
         clock=FakeClock(),
         note=SimpleNamespace(write=lambda data: None),
         factory_keys=lambda: None,
+        ledger_tokens=limits.LEDGER_TOKENS,
     )
     monkeypatch.setitem(sys.modules, "board_config", SimpleNamespace(Board=lambda: board))
     monkeypatch.delitem(sys.modules, "wire", raising=False)

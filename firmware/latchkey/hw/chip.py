@@ -28,10 +28,12 @@ _CAUSES = {
 class Chip:
     """Everything of a Board but ``product_name``, ``model`` and ``product()``.
 
+    ``ledger_tokens``: how many tokens the ledger holds at most, 65 bytes of RAM each while they are there (L7).
     ``button_pin``: number of the pin that a button pulls low, or None. ``button_wakes``: whether it also ends a deep
     sleep, which the ESP32-C3 allows on GPIO 0 to 5. ``sleep_s``: between a sleeping sensor's measurements.
     """
 
+    ledger_tokens = limits.LEDGER_TOKENS
     button_pin = None
     button_wakes = False
     sleep_s = None
@@ -43,7 +45,7 @@ class Chip:
     def __init__(self):
         self.reset_cause = _CAUSES.get(machine.reset_cause(), "unknown")
         self.restart = machine.reset
-        self.store = FileStore("state")
+        self.store = FileStore("state", nvs.Outside())
         self.clock = BoardClock(machine.RTC())
         self.note = Note(machine.RTC())
         pin = self.button_pin

@@ -20,9 +20,11 @@ _CODES = {
 
 
 class FileStore:
-    """Files directly inside the folder ``path``, which is made if it is not there."""
+    """Files directly inside the folder ``path``, which is made if it is not there. ``outside``: keeps a few bytes
+    elsewhere (``read() write(bytes)``), for the ledger; None for none."""
 
-    def __init__(self, path):
+    def __init__(self, path, outside=None):
+        self.outside = outside
         self._folder = path.rstrip("/") + "/"
         try:
             os.mkdir(path)

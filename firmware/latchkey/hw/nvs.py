@@ -1,11 +1,15 @@
-"""Factory keys in the chip's NVS partition: outside the file system, so that a lost one still knows its cloud.
+"""What lies in the chip's NVS partition, outside the file system: factory keys, and what the ledger keeps outside.
 
-One blob ``keys`` in the namespace ``latchkey``: the JSON of a key set. Read in one piece.
+The namespace is ``latchkey``: a blob ``keys``, the JSON of a key set that is read in one piece, and a blob ``ledger``.
+A file system that was lost still leaves the device its cloud, and the knowledge that it had a ledger.
 """
 
 import esp32
 
 from .. import limits
+from ..errors import StoreError
+
+_OUTSIDE_BYTES = 64
 
 
 def read():
@@ -25,3 +29,25 @@ def write(data):
     area = esp32.NVS("latchkey")
     area.set_blob("keys", data)
     area.commit()
+
+
+class Outside:
+    """A few bytes that no fault of the file system reaches."""
+
+    def read(self):
+        """What was written last, empty if nothing was."""
+        buffer = bytearray(_OUTSIDE_BYTES)
+        try:
+            length = esp32.NVS("latchkey").get_blob("ledger", buffer)
+        except OSError:
+            length = 0
+        return bytes(buffer[:length])
+
+    def write(self, data):
+        """Durable when this returns; StoreError if not."""
+        try:
+            area = esp32.NVS("latchkey")
+            area.set_blob("ledger", data)
+            area.commit()
+        except OSError as exc:
+            raise StoreError("store_failed", "errno %s" % exc.errno)

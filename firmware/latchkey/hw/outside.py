@@ -1,0 +1,29 @@
+"""A few bytes in a folder of their own, for boards without NVS.
+
+LittleFS drops what follows a damaged entry of a directory: in the folder that they are to watch over they would be lost
+together with what they tell of.
+"""
+
+from latchkey.errors import StoreError
+from latchkey.hw.flash import FileStore
+from latchkey.slots import Slots
+
+_MOST_BYTES = 64
+
+
+class Outside:
+    """Kept in the folder ``path``, which is made if it is not there."""
+
+    def __init__(self, path):
+        self._slots = Slots(FileStore(path), "outside", b"o")
+
+    def read(self):
+        """What was written last; empty if nothing was, or it cannot be read."""
+        try:
+            return bytes(self._slots.read(_MOST_BYTES) or b"")
+        except StoreError:
+            return b""
+
+    def write(self, data):
+        """Durable when this returns; StoreError if not."""
+        self._slots.write(data)
