@@ -222,8 +222,9 @@ class Api:
 
     def _identify(self, exchange):
         _check_empty(exchange.body)
+        answer = as_json(202, {"accepted": True})
         self.product.identify()
-        return as_json(202, {"accepted": True})
+        return answer
 
     def _diagnostics(self, _exchange):
         facts = self.device.diagnostics()

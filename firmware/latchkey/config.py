@@ -126,6 +126,10 @@ class CredentialStore:
                     raise ConfigError("invalid_field", name)
                 self._slots(name).write(data, alone)
 
+    def undo(self, name):
+        """Take back the last ``save`` of a secret. StoreError."""
+        self._slots(name).undo()
+
     def erase(self, name):
         """Forget one secret; neither slot holds it afterwards."""
         erase(self._slots(name))

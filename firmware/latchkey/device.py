@@ -103,9 +103,12 @@ class Device:
         self.try_to_store(self.floor.save_if_due)
 
     def restart(self):
-        self.save()
-        self._boots.end(self.floor.floor_unix_s)
-        self._board.restart()
+        """Never returns on a board, whatever cannot be saved: it has been promised (A12)."""
+        try:
+            self.save()
+            self._boots.end(self.floor.floor_unix_s)
+        finally:
+            self._board.restart()
 
     def reset(self):
         """Factory reset (A7), and begin anew; nothing happens if flash refuses."""

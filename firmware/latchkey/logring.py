@@ -54,10 +54,13 @@ class LogRing:
         """Something ended by an exception that nobody expected, as a mistake in a product does. Its text may quote
         input: it goes to the console alone, with the traceback."""
         self.faults += 1
-        self.last_fault = "%s failed: %s" % (what, type(exc).__name__)
-        self.add(self.last_fault)
-        if self._trace:
-            self._trace(exc)
+        try:
+            self.last_fault = "%s failed: %s" % (what, type(exc).__name__)
+            self.add(self.last_fault)
+            if self._trace:
+                self._trace(exc)
+        except MemoryError:
+            pass  # Counted. Nobody is left to take what the log raises.
 
     def lines(self):
         """The lines held, oldest first: dicts of ``n`` (counts from 0), ``uptime_s`` and ``text``."""

@@ -4,22 +4,33 @@ The pair is in force only when it stands in the old one's place, and leaves its 
 moment leaves a pair that works: the old one, or the new one to be tried again.
 """
 
-from latchkey.errors import ConfigError
+from latchkey.errors import ConfigError, StoreError
+from latchkey.limits import ROOM_BYTES
 
 
 def begin(store, pair):
     """Keep a new pair (dict: ``new_cert_der new_key_der``) to be tried; the credentials. ``store``: a CredentialStore.
 
-    ConfigError for the certificate in force, which no broker could tell from the new one; StoreError.
+    ConfigError for the certificate in force, which no broker could tell from the new one; StoreError: an earlier pair
+    still waits.
     """
     held = store.load()
     if held["cert_der"] == pair["new_cert_der"]:
         raise ConfigError("invalid_field", "cert_der", "This certificate is in force.")
-    if trial(held):
-        # Half of it may be in the old one's place.
+    if trial(held) and held["cert_der"] == held["new_cert_der"]:
+        # Half of it is in the old one's place: the other half follows.
         settle(store, False)
         held = store.load()
-    store.save(pair)
+    store.save({"new_cert_der": pair["new_cert_der"]})
+    room = bytearray(ROOM_BYTES)
+    try:
+        store.save({"new_key_der": pair["new_key_der"]})
+    except (StoreError, MemoryError):
+        room = None  # noqa: F841
+        # An earlier pair that waits is whole again.
+        if held["new_cert_der"] != pair["new_cert_der"]:
+            store.undo("new_cert_der")
+        raise
     held.update(pair)
     return held
 

@@ -149,6 +149,11 @@ class Slots:
         self._sum_bytes = _SUM_BYTES[_VERSION]
         self.damaged = tuple([s for s in self.damaged if s != slot])
 
+    def undo(self):
+        """Back to the payload before the last update, or to none. StoreError."""
+        self._store.remove(self._paths[self.slot])  # pyright: ignore
+        self.load()
+
     def disown(self):
         """Remove what was just written: an update that was told to have failed must not count at the next start."""
         try:

@@ -1,7 +1,7 @@
 """Every change over the API with K bytes of heap left, K in steps: `micropython little_memory.py STEP`.
 
 What is answered as failed has not happened, in RAM and in flash; what is answered as done has. Prints a line of JSON
-for each route: the least K that succeeds, and what broke the rule.
+for each change: the least K that succeeds, and what broke the rule.
 """
 
 import gc
@@ -10,17 +10,69 @@ import sys
 
 import setting_up
 
-from latchkey import settings
+from latchkey import config, settings
+from latchkey.boots import Boots
+from latchkey.device import Device as RealDevice
 from latchkey.errors import LatchkeyError
 
 DER = "MIIB" + "A" * 400
-ROUTES = (
-    ("PATCH", "/v1/config", {"name": "Attic"}),
-    ("PUT", "/v1/config/certificate", {"cert_der": DER, "key_der": DER}),
-    ("PATCH", "/v1/state", {"on": True}),
-    ("POST", "/v1/pairing", {"wifi": {"ssid": "Cellar", "passphrase": "a new secret"}}),
-    ("DELETE", "/v1/pairing", None),
-)
+EARLIER = b"an earlier pair that waits"
+BODIES = {
+    ("PATCH", "/v1/config"): ({"name": "Attic"}, {"ntp": ["time.example"]}, {"broker": {"host": "other.example"}}),
+    ("PUT", "/v1/config/certificate"): ({"cert_der": DER, "key_der": DER},),
+    ("PATCH", "/v1/state"): ({"on": True},),
+    ("POST", "/v1/identify"): (None,),
+    ("POST", "/v1/pairing"): ({"wifi": {"ssid": "Cellar", "passphrase": "a new secret"}},),
+    ("DELETE", "/v1/pairing"): (None,),
+    ("POST", "/v1/restart"): (None,),
+}
+
+
+def changes(api):
+    """(method, path, body) of every route that changes something. KeyError: a new one needs its body above."""
+    for path, methods in api._routes.items():
+        for method in methods:
+            if method != "GET":
+                for body in BODIES[method, path]:
+                    yield method, path, body
+
+
+class Device(setting_up.Device):
+    """``blinks``, ``restarts``: how often it showed itself, and began anew. A pair of certificates waits already."""
+
+    save, try_to_store, restart = RealDevice.save, RealDevice.try_to_store, RealDevice.restart
+    keystore = ledger = None
+
+    def __init__(self, store=None):
+        setting_up.Device.__init__(self, store, ssid="Home")
+        self.blinks = self.restarts = 0
+        self.api.product._light.blink = self._blink
+        self._boots = Boots(Note(), self.store, "power", False)
+        self._board = Board(self)
+        if store is None:
+            pair = {"new_cert_der": EARLIER, "new_key_der": EARLIER}
+            config.CredentialStore(self.store).save(pair)
+            self.installation.credentials.update(pair)
+        self.pairing.pressed()
+
+    def _blink(self):
+        self.blinks += 1
+
+
+class Board:
+    def __init__(self, device):
+        self.device = device
+
+    def restart(self):
+        self.device.restarts += 1
+
+
+class Note:
+    def read(self):
+        return b""
+
+    def write(self, data):
+        self.data = bytes(data)
 
 
 def fill(free_bytes):
@@ -42,30 +94,41 @@ def fill(free_bytes):
 
 
 def facts(device):
-    """What RAM and flash hold, each as text."""
+    """What RAM holds, what flash holds, and what was done."""
     ours = device.installation
-    ram = kept_of(ours.config, ours.credentials)
+    # A trial's record may stand in RAM alone, and what flash has of it counts only there.
+    ram = kept_of(ours.config, ours.credentials, ours.changes)
+    flash = kept_of(*settings.load(device.store))
     started = device.pairing._trial is not None
-    return ram, kept_of(*settings.load(device.store)[:2]), device.api.product.state()["on"], started
+    return ram, flash, [device.api.product.state()["on"], started, ours.stale, device.blinks, device.restarts]
 
 
-def kept_of(config, credentials):
-    certificate = credentials["new_key_der"] and credentials["new_cert_der"]
-    return config["name"], config["wifi"]["ssid"], credentials["wifi_passphrase"], certificate
+def kept_of(config, credentials, changes):
+    names = ("wifi_passphrase", "new_cert_der", "new_key_der")
+    return [config["name"], config["wifi"]["ssid"], config["ntp"], changes["trust"]["changes"]] + [
+        str(credentials[name]) for name in names
+    ]
+
+
+def request_of(method, path, body):
+    """(request, bytes of its body)"""
+    data = json.dumps(body).encode() if body else b""
+    return setting_up._request(method, path, data, setting_up.OWNER), data
 
 
 def tried(method, path, body, free_bytes):
     """(status or None where no answer was possible, facts before, facts after)."""
-    device = setting_up.Device(ssid="Home")
-    device.pairing.pressed()
-    data = json.dumps(body).encode() if body else b""
-    request = setting_up._request(method, path, data, setting_up.OWNER)
+    device = Device()
+    request, data = request_of(method, path, body)
     exchange = device.api.admit(request)
     before = facts(device)
     status = None
     kept = fill(free_bytes)
     try:
-        status = device.api.answer(exchange, data).status
+        response = device.api.answer(exchange, data)
+        if response.after:
+            response.after()
+        status = response.status
     except (LatchkeyError, MemoryError):
         status = 500
     del kept
@@ -73,18 +136,28 @@ def tried(method, path, body, free_bytes):
     return status, before, facts(device)
 
 
+def broken(status, before, after):
+    """What of the rule does not hold, or None."""
+    if after[0] != after[1]:
+        return "RAM is not flash"
+    if status == 500 and after != before:
+        return "failed and happened"
+    if status != 500 and after == before:
+        return "done and not kept"
+
+
 def sweep(method, path, body, step):
     wrong, free_bytes = [], 0
     while True:
         status, before, after = tried(method, path, body, free_bytes)
-        if status == 500 and after != before:
-            wrong.append((free_bytes, "failed and happened"))
-        if status != 500 and (after == before or after[0] != after[1]):
-            wrong.append((free_bytes, "done and not kept"))
+        found = broken(status, before, after)
+        if found:
+            wrong.append((free_bytes, found, before, after))
         if status != 500 or free_bytes > 60000:
             return {"route": method + " " + path, "status": status, "least": free_bytes, "wrong": wrong}
         free_bytes += step
 
 
-for route in ROUTES:
-    print(json.dumps(sweep(*route, int(sys.argv[1]))))
+if __name__ == "__main__":
+    for change in changes(Device().api):
+        print(json.dumps(sweep(*change, int(sys.argv[1]))))

@@ -61,6 +61,9 @@ class FakeUpdates:
 class Floor:
     floor_unix_s = 1800000000
 
+    def save(self):
+        pass
+
 
 class Light:
     def show(self, state, transition_ms):

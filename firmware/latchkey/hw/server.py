@@ -225,7 +225,7 @@ class Server:
         except _Gone:
             pass
         except Exception as exc:
-            self._note(exc)
+            self._api.device.log.failed("request", exc)  # No answer can tell it any more.
         finally:
             self._let_go(place)
 
@@ -238,13 +238,6 @@ class Server:
                 await place.linger()
             except (_Gone, MemoryError, asyncio.CancelledError):
                 pass
-
-    def _note(self, exc):
-        """What nobody expected, and no answer can tell any more, is logged."""
-        try:
-            self._api.failure(exc)
-        except MemoryError:
-            pass
 
     async def _exchange(self, place):
         """Read and answer one request; returns whether another may follow."""
