@@ -26,6 +26,7 @@ COUNTS = {
     "nist_links": (10, 100),
     "image_flips": (2, 100),
     "memory_step_bytes": (384, 32),
+    "served_step_bytes": (3104, 32),
     "besieged_http": (100, 1000),
     "besieged_https": (30, 500),
 }

@@ -31,6 +31,10 @@ class StoreError(LatchkeyError):
     """Flash refused or lost something; the last good state stands."""
 
 
+# What storing may raise. Made once: an except clause that makes its tuple needs memory, and raises when that is out.
+NOT_STORED = (StoreError, MemoryError)
+
+
 class FormatError(LatchkeyError):
     """Bytes from outside (JSON, HTTP, a list) that are not what they must be."""
 

@@ -8,7 +8,7 @@ decided elsewhere (setup.py, pairing.py).
 # pyright: reportAttributeAccessIssue=false
 
 from latchkey import policy
-from latchkey.errors import StoreError
+from latchkey.errors import NOT_STORED
 from latchkey.limits import ROOM_BYTES
 
 
@@ -106,7 +106,7 @@ class Installation:
         """The same, and in RAM alone where flash or memory refuses."""
         try:
             self.note(trial)
-        except (StoreError, MemoryError):
+        except NOT_STORED:
             self.changes = dict(self.changes, trial=trial)
 
     def forget_network(self):

@@ -8,7 +8,7 @@ back. What was tried and what came of it is kept for whoever asks later. The loo
 """
 
 from latchkey import limits
-from latchkey.errors import LatchkeyError, StoreError
+from latchkey.errors import NOT_STORED, LatchkeyError
 
 # What a chip says of a network that will not let us in however often we ask.
 _FINAL = ("wifi_wrong_passphrase", "wifi_not_found", "wifi_wrong_security")
@@ -172,7 +172,7 @@ class Pairing:
         secret = {"wifi_passphrase": trial.passphrase} if trial.wifi else {}
         try:
             self._owner.keep(trial.config, trial.by, secret, record)
-        except (StoreError, MemoryError):
+        except NOT_STORED:
             return "not_stored"
         self._trial = None
         self._log("pairing: joined " + record["ssid"])

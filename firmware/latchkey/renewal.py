@@ -4,7 +4,7 @@ The pair is in force only when it stands in the old one's place, and leaves its 
 moment leaves a pair that works: the old one, or the new one to be tried again.
 """
 
-from latchkey.errors import ConfigError, StoreError
+from latchkey.errors import NOT_STORED, ConfigError
 from latchkey.limits import ROOM_BYTES
 
 
@@ -25,7 +25,7 @@ def begin(store, pair):
     room = bytearray(ROOM_BYTES)
     try:
         store.save({"new_key_der": pair["new_key_der"]})
-    except (StoreError, MemoryError):
+    except NOT_STORED:
         room = None  # noqa: F841
         # An earlier pair that waits is whole again.
         if held["new_cert_der"] != pair["new_cert_der"]:

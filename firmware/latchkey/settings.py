@@ -12,7 +12,7 @@ import json
 from latchkey import config as config_
 from latchkey import renewal
 from latchkey.config import ConfigStore, CredentialStore
-from latchkey.errors import ConfigError, LatchkeyError, StoreError
+from latchkey.errors import NOT_STORED, ConfigError, LatchkeyError, StoreError
 from latchkey.limits import CHANGES_BYTES, CONFIG_BYTES, TRUST_CHANGES
 from latchkey.slots import Slots
 
@@ -45,7 +45,7 @@ def commit(store, **parts):
     _journal(store).write(json.dumps(decided).encode())
     try:
         _carry_out(store, decided)
-    except (StoreError, MemoryError):
+    except NOT_STORED:
         pass  # Not refused: it stands in the journal.
 
 

@@ -16,7 +16,7 @@ wrong is a StoreError. See latchkey.hw.flash.FileStore.
 import hashlib
 import struct
 
-from latchkey.errors import StoreError
+from latchkey.errors import NOT_STORED, StoreError
 from latchkey.limits import ROOM_BYTES, const
 
 _VERSION = const(2)
@@ -119,7 +119,7 @@ class Slots:
         try:
             if both or first:
                 self._write(payload)
-        except (StoreError, MemoryError):
+        except NOT_STORED:
             # The first payload of all needs its copy as soon as a bit flips, and counts without.
             if both:
                 raise
@@ -129,7 +129,7 @@ class Slots:
         try:
             writer.write(payload)
             writer.commit()
-        except (StoreError, MemoryError):
+        except NOT_STORED:
             writer.abort()
             raise
 
@@ -250,7 +250,7 @@ class Writer:
         file.close()
         try:
             self._slots.adopt(self._counter, self._length)
-        except (StoreError, MemoryError):
+        except NOT_STORED:
             room = None  # noqa: F841  Removing takes memory too.
             self._slots.disown()
             raise

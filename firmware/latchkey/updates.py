@@ -6,6 +6,9 @@ cannot be stored leaves what was in force in force; it is counted, shown by ``st
 
 from .errors import LatchkeyError
 
+# Made once: an except clause that makes its tuple needs memory, and raises when that is out.
+_REFUSED = (LatchkeyError, MemoryError)
+
 
 class Updates:
     """``pinned`` (may be set later too): policy ``keys: pinned`` (K4), key sets are counted and dropped. ``log``:
@@ -38,7 +41,7 @@ class Updates:
         """Write to flash what has waited long enough; to be called every second or so."""
         try:
             self._keystore.save_if_due(self._timefloor.ticks_ms())
-        except (LatchkeyError, MemoryError) as e:
+        except _REFUSED as e:
             self._failed("save", e)
 
     def status(self):
@@ -110,7 +113,7 @@ class Updates:
     def _put_away(self, end):
         try:
             end()
-        except (LatchkeyError, MemoryError):
+        except _REFUSED:
             # The next list begins by aborting this one again.
             self._log("cloud: a list could not be put away")
 

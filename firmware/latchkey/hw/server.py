@@ -43,6 +43,11 @@ class _Gone(Exception):
     """The peer closed or broke the connection."""
 
 
+# Made once: an except clause that makes its tuple needs memory, and raises when that is out.
+_NO_CALLER = (OSError, MemoryError)
+_ENDED = (_Gone, MemoryError, asyncio.CancelledError)
+
+
 def plain_channel(peer):
     """ "loopback" or "lan" for a peer address (text): the default judge of plain connections."""
     return "loopback" if peer.startswith("127.") or peer == "::1" else "lan"
@@ -128,10 +133,11 @@ class Server:
             try:
                 await ready(listener)
                 await self._welcome(listener, tls)
-            except (OSError, MemoryError):
+            except _NO_CALLER:
                 await sleep_ms(_WAIT_MS)  # The port stays open, whatever came of one caller.
 
     async def _welcome(self, listener, tls):
+        bytearray(limits.POLL_BYTES)  # accept() would lose a connection for which memory is too short
         sock, address = listener.accept()
         try:
             peer = _text(address)
@@ -236,7 +242,7 @@ class Server:
                 place.expect(_WRITING, limits.LINGER_MS)
                 await self._send(place, self._api.refusal(LatchkeyError("timeout")), True)
                 await place.linger()
-            except (_Gone, MemoryError, asyncio.CancelledError):
+            except _ENDED:
                 pass
 
     async def _exchange(self, place):
@@ -430,16 +436,20 @@ class _Connection:
         try:
             while True:
                 await self._read(_DROPPED)
-        except (_Gone, MemoryError):
+        except _ENDED:
             stream.ended = True
 
     def close(self):
-        for one in (self.socket, self._plain):
-            # After a failed handshake modtls no longer closes the socket under it; twice does no harm.
-            try:
-                one.close()
-            except OSError:
-                pass
+        """Allocates nothing: it must work when memory is out."""
+        try:
+            self.socket.close()
+        except OSError:
+            pass
+        # After a failed handshake modtls no longer closes the socket under it; twice does no harm.
+        try:
+            self._plain.close()
+        except OSError:
+            pass
         self.deadline = self._large = None
 
     async def _large_body(self):

@@ -1,0 +1,105 @@
+"""The server with K bytes of heap left: `micropython little_server.py PORT CONTROL_PORT TLS_PORT CERT KEY`.
+
+Whoever connects to CONTROL_PORT commands it, a line each: `changes` answers all of little_memory's as JSON; `try K`
+builds a device anew on a LittleFS, keeps all of the heap but K bytes and answers `full`; a byte then gives the memory
+back, and a line of JSON says what was held before and after. Nothing is allocated for that byte.
+"""
+
+import asyncio
+import json
+import socket
+import sys
+import time
+
+import cut_flash
+import little_memory
+import vfs
+
+from latchkey import limits
+from latchkey.hw.flash import FileStore
+from latchkey.hw.server import Server, tls_context
+
+FULL = b"full\n"
+SWEPT_MS = 300
+limits.REQUEST_MS = limits.IDLE_MS = limits.LINGER_MS = 300
+
+
+class Flash:
+    """A LittleFS that holds a provisioned device, as it was made, at each ``renew``."""
+
+    def __init__(self):
+        self.flash = cut_flash.CutFlash(64)
+        cut_flash.mount(self.flash)
+        self.store = FileStore("/cut/state")
+        for name, data in little_memory.Device().store.files.items():
+            file = self.store.create(name)
+            file.write(data)
+            file.close()
+        self.image = bytes(self.flash.data)
+
+    def renew(self):
+        cut_flash.unmount()
+        self.flash.data[:] = self.image
+        vfs.mount(vfs.VfsLfs2(self.flash, mtime=False), "/cut")
+        return little_memory.Device(self.store)
+
+
+def listening(port):
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(socket.getaddrinfo("127.0.0.1", port)[0][-1])
+    listener.listen(1)
+    return listener
+
+
+async def line_of(control):
+    line = b""
+    while line[-1:] != b"\n":
+        part = control.read(100)
+        if part == b"":
+            sys.exit()
+        line += part or b""
+        await asyncio.sleep_ms(1)
+    return line.decode().split()
+
+
+async def tried(control, server, device, free_bytes):
+    """Facts before and after; every connection has ended by then. ``overdue``: how many outlived their deadline."""
+    server._api = device.api
+    before = little_memory.facts(device)
+    one, count = bytearray(1), None
+    little_memory.fill(free_bytes)
+    control.write(FULL)
+    while count is None:
+        await asyncio.sleep_ms(1)
+        count = control.readinto(one)
+    little_memory.give_back()
+    now = time.ticks_ms()
+    overdue = [place for place in server._open if not place.deadline or time.ticks_diff(now, place.deadline) > SWEPT_MS]
+    await asyncio.sleep_ms(20)
+    while server._open:
+        await asyncio.sleep_ms(1)
+    return {"before": before, "after": little_memory.facts(device), "overdue": len(overdue)}
+
+
+async def main(port, control_port, tls_port, cert, key):
+    flash = Flash()
+    listener = listening(control_port)
+    device = flash.renew()
+    with open(cert, "rb") as certificate, open(key, "rb") as private:
+        server = Server(device.api, "127.0.0.1", port, tls_context(certificate.read(), private.read()), tls_port)
+    asyncio.get_event_loop().set_exception_handler(lambda _loop, told: device.log.failed("task", told["exception"]))
+    await server.start()
+    server._tls = None  # The plain port answers everything too.
+    print("ready")
+    control = listener.accept()[0]
+    control.setblocking(False)
+    changes = list(little_memory.changes(device.api))
+    while True:
+        words = await line_of(control)
+        device = flash.renew()
+        answer = changes if words[0] == "changes" else await tried(control, server, device, int(words[1]))
+        control.write(json.dumps(answer).encode() + b"\n")
+
+
+asyncio.run(main(*[int(word) for word in sys.argv[1:4]], *sys.argv[4:]))
