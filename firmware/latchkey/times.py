@@ -11,12 +11,12 @@ _BEFORE = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365)
 
 
 def parse_unix_s(text, round_up=False):
-    """Whole Unix seconds (int) of ``text`` (str); a fraction is dropped, or with ``round_up`` counts as a second.
+    """Whole Unix seconds (int) of ``text`` (str or bytes); ValueError for anything else.
 
-    ValueError for anything else.
+    A fraction is dropped, or with ``round_up`` counts as a second.
     """
     # As bytes: on MicroPython a character taken out of a str is interned, kept for ever.
-    raw = text.encode() if isinstance(text, str) else b""
+    raw = text.encode() if isinstance(text, str) else text if isinstance(text, bytes) else b""
     if not 19 <= len(raw) <= 48 or raw[10] not in b"Tt ":
         raise ValueError("time")
     if raw[4:5] + raw[7:8] + raw[13:14] + raw[16:17] != b"--::":

@@ -33,7 +33,7 @@ def parse_records(stream, system_uuid16):
     An empty stream is an empty list. FormatError for a list that breaks off, has no end or is no list; OSError as
     the stream raises it. One member is in memory at a time; touches no store, so any thread may run it.
     """
-    system_text = uuids.to_text(system_uuid16)
+    system_text = uuids.to_text(system_uuid16).encode()
     found = []
     for item in jsonstream.items(_Peeked(stream)):
         # So that the text is not kept while the record is made of it.
@@ -104,20 +104,20 @@ def _record(found, system_text):
     members = _members(found.pop())
     if not isinstance(members, dict):
         return members
-    system = members.get("systemUuid")
+    system = members.get(b"systemUuid")
     if system != system_text:
         system = _uuid_or_none(system)
         if system is not None and system != uuids.to_bytes(system_text):
             return OTHER_SYSTEM
-    jti16 = _uuid_or_none(members.get("uuid"))
+    jti16 = _uuid_or_none(members.get(b"uuid"))
     if jti16 is None:
         return UNREADABLE
     changed = _changed(members)
-    usable = system is not None and changed is not None and members.get("status") == "ACTIVATED"
+    usable = system is not None and changed is not None and members.get(b"status") == b"ACTIVATED"
     facts = _admitting(members) if usable else None
     if changed is None:
         changed = _changed(members, True)
-    token = members.get("token")
+    token = members.get(b"token")
     members = None
     iat = _iat(token)
     return pack(jti16, ADMITS, facts[0], facts[1], changed, iat, facts[2]) if facts else refusal(jti16, changed, iat)
@@ -128,7 +128,7 @@ def _members(item):
     if not isinstance(item, bytes):
         return _refusal(item.text)
     try:
-        members = strictjson.parse(item)
+        members = strictjson.parse(item, as_bytes=True)
     except FormatError:
         return _refusal(jsonstream.find_text(item))
     return members if isinstance(members, dict) else UNREADABLE
@@ -136,7 +136,7 @@ def _members(item):
 
 def _refusal(text):
     """Of a record that is too long or no strict JSON nothing counts but that its token is out."""
-    jti16 = _uuid_or_none(str(text, "ascii") if text and max(text) < 128 else None)
+    jti16 = _uuid_or_none(text)
     return UNREADABLE if jti16 is None else refusal(jti16, 0, 0)
 
 
@@ -150,7 +150,7 @@ def _uuid_or_none(text):
 def _changed(members, lax=False):
     """The later of createdAt and updatedAt, 0 without either; None if one cannot be read, or with ``lax`` the other."""
     changed = 0
-    for name in ("createdAt", "updatedAt"):
+    for name in (b"createdAt", b"updatedAt"):
         try:
             changed = max(changed, _moment(members.get(name), 0, True))
         except ValueError:
@@ -162,8 +162,8 @@ def _changed(members, lax=False):
 def _admitting(members):
     """(start, end, roles), or None if one of them cannot be read."""
     try:
-        end = _moment(members.get("expiresAt"), NEVER)
-        return _moment(members.get("notBefore"), 0), end, _roles(members.get("roles"))
+        end = _moment(members.get(b"expiresAt"), NEVER)
+        return _moment(members.get(b"notBefore"), 0), end, _roles(members.get(b"roles"))
     except ValueError:
         return None
 
@@ -183,13 +183,13 @@ def _roles(roles):
     for role in roles[:ROLES_PER_RECORD]:
         if not isinstance(role, dict):
             raise ValueError("roles")
-        hashes.append(role_hash(uuids.to_bytes(role.get("uuid"))))
+        hashes.append(role_hash(uuids.to_bytes(role.get(b"uuid"))))
     return hashes
 
 
 def _iat(token):
     """``iat`` of the payload, without parsing all of it: inside a JSON string its quotes would be escaped."""
-    raw = token.encode() if isinstance(token, str) else b""
+    raw = token if isinstance(token, bytes) else b""
     start = raw.find(b".") + 1
     try:
         payload = b64url.decode(raw[start : raw.find(b".", start)])

@@ -8,9 +8,9 @@ import binascii
 
 
 def to_bytes(text):
-    """16 bytes of the UUID in ``text`` (str); ValueError if it is not one."""
+    """16 bytes of the UUID in ``text`` (str or bytes); ValueError if it is not one."""
     # As bytes: on MicroPython a character taken out of a str is interned, kept for ever.
-    raw = text.encode() if isinstance(text, str) else b""
+    raw = text.encode() if isinstance(text, str) else text if isinstance(text, bytes) else b""
     digits = raw.replace(b"-", b"")
     if len(raw) != 36 or len(digits) != 32 or not raw[8] == raw[13] == raw[18] == raw[23] == 0x2D:
         raise ValueError("uuid")

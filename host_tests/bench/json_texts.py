@@ -13,14 +13,23 @@ def show(value):
         return "{" + ",".join([show(k) + ":" + show(value[k]) for k in sorted(value)]) + "}"
     if isinstance(value, list):
         return "[" + ",".join([show(item) for item in value]) + "]"
+    if isinstance(value, bytes):
+        value = value.decode()
     if isinstance(value, str):
         return "s" + "-".join([hex(ord(c)) for c in value])
     return "float" if isinstance(value, float) else str(value)
 
 
 def outcome(data):
+    """What ``data`` shows, the same with strings as str and as bytes; or the code of its refusal."""
+    shown = [_outcome(data, as_bytes) for as_bytes in (False, True)]
+    assert shown[0] == shown[1], (data, shown)
+    return shown[0]
+
+
+def _outcome(data, as_bytes):
     try:
-        return show(strictjson.parse(data))
+        return show(strictjson.parse(data, as_bytes=as_bytes))
     except FormatError as exc:
         return exc.code
 

@@ -176,6 +176,23 @@ class TestStrictJson(unittest.TestCase):
         for kind in (bytes, bytearray, memoryview):
             self.assertEqual(strictjson.parse(kind(b'{"a":"b"}')), {"a": "b"})
 
+    def test_strings_and_names_come_as_bytes_where_these_are_wanted(self):
+        for data, want in (
+            (b'{"a":["b",1]}', {b"a": [b"b", 1]}),
+            (b'{"\\u0061":"\\n","":"\xc3\xa9"}', {b"a": b"\n", b"": b"\xc3\xa9"}),
+            (b'\n"\\ud83d\\ude00"', b"\xf0\x9f\x98\x80"),
+        ):
+            self.assertEqual(strictjson.parse(data, as_bytes=True), want)
+        self.assertTrue(refused(b'{"a":1,"\\u0061":2}', as_bytes=True))
+
+    def test_a_bad_byte_is_found_wherever_it_stands(self):
+        for size in (1, 2, 125, 126, 127, 253, 254, 255, 300):
+            good = b'"' + b" ~" * (size // 2) + b"\x7f" * (size % 2) + b'"'
+            self.assertEqual(strictjson.parse(good, as_bytes=True), good[1:-1])
+            for at in range(1, size + 1):
+                for bad in (b"\0", b"\x1f", b"\x80", b"\xff"):
+                    self.assertTrue(refused(good[:at] + bad + good[at + 1 :]), (size, at, bad))
+
     def test_long_strings_with_many_escapes_come_out_whole(self):
         self.assertEqual(strictjson.parse(b'"' + b'\\"x' * 2000 + b'"'), '"x' * 2000)
         self.assertEqual(strictjson.parse(b'"' + b"y" * 20000 + b'"'), "y" * 20000)

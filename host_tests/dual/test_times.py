@@ -17,6 +17,7 @@ class TestTimes(unittest.TestCase):
         for text, round_up, expected in _table()["good"]:
             with self.subTest(text):
                 self.assertEqual(times.parse_unix_s(text, round_up=round_up), expected)
+                self.assertEqual(times.parse_unix_s(text.encode(), round_up), expected)
 
     def test_everything_else_is_a_value_error(self):
         for text in _table()["bad"] + [None, 0, 1747061946, [], {}]:

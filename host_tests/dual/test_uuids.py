@@ -12,6 +12,9 @@ class Uuids(unittest.TestCase):
         self.assertEqual(uuids.to_bytes(GOOD)[:4], b"\x79\x2b\x61\x49")
         self.assertEqual(uuids.to_text(uuids.to_bytes(GOOD)), GOOD)
 
+    def test_bytes_are_read_as_text_is(self):
+        self.assertEqual(uuids.to_bytes(GOOD.encode()), uuids.to_bytes(GOOD))
+
     def test_case_makes_no_difference(self):
         self.assertEqual(uuids.to_bytes(GOOD.upper()), uuids.to_bytes(GOOD))
 
@@ -19,7 +22,9 @@ class Uuids(unittest.TestCase):
         for bad in (
             None,
             7,
-            b"792b6149-1daa-488f-b07a-f684503b0586",
+            bytearray(GOOD.encode()),
+            GOOD.encode()[:-1] + b"\xe9",
+            GOOD.encode()[:-1] + b"\0",
             "",
             GOOD[:-1],
             GOOD + "0",
