@@ -17,7 +17,7 @@ follow them. A list that moves nothing but ``heard`` writes only the marks (``he
 import struct
 
 from latchkey import tokenlist, uuids
-from latchkey.errors import StoreError
+from latchkey.errors import NOT_STORED, StoreError
 from latchkey.limits import FLOOR_AHEAD_S, HEARD_MARGIN_S, LEDGER_REFUSALS, LEDGER_TOKENS, YEAR_2020_S, const
 from latchkey.slots import Slots
 from latchkey.tokenlist import ADMITS, NEVER, RECORD_BYTES, narrower, parse_records, role_hash
@@ -260,7 +260,7 @@ class Ledger:
             for part in parts:
                 writer.write(part)
             writer.commit()
-        except (StoreError, MemoryError):
+        except NOT_STORED:
             if writer:
                 writer.abort()
             if self._before is None:

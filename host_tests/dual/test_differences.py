@@ -10,6 +10,11 @@ import sys
 import time
 import unittest
 
+try:
+    import micropython
+except ImportError:
+    micropython = None
+
 MICROPYTHON = sys.implementation.name == "micropython"
 WASM = sys.platform == "webassembly"
 
@@ -22,7 +27,38 @@ def raises(call, *kinds):
     return False
 
 
+def caught_both_ways():
+    """(by one name, by a tuple): whether an except clause catches a MemoryError while nothing can be allocated."""
+    for how in (_caught_by_name, _caught_by_tuple):
+        if MICROPYTHON:
+            micropython.heap_lock()
+        try:
+            found = how()
+        except MemoryError:
+            found = False
+        if MICROPYTHON:
+            micropython.heap_unlock()
+        yield found
+
+
+def _caught_by_name():
+    try:
+        raise MemoryError()
+    except MemoryError:
+        return True
+
+
+def _caught_by_tuple():
+    try:
+        raise MemoryError()
+    except (ValueError, MemoryError):
+        return True
+
+
 class Differences(unittest.TestCase):
+    def test_an_except_clause_of_two_errors_needs_memory_on_micropython(self):
+        self.assertEqual(list(caught_both_ways()), [True, not MICROPYTHON])
+
     def test_json_is_lenient_on_micropython(self):
         self.assertEqual(raises(lambda: json.loads("[1 2]"), ValueError), not MICROPYTHON)
         self.assertEqual(json.loads('{"a":1,"a":2}'), {"a": 2})

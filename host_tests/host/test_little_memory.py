@@ -34,6 +34,13 @@ def test_a_change_is_answered_as_what_became_of_it():
         assert route["wrong"] == []
 
 
+def test_micropython_s_poller_does_not_survive_a_registration_halfway():
+    """So server.ready makes sure of memory first. When this fails, the port has mended it."""
+    with pytest.raises(AssertionError) as found:
+        on_port.run("poll_halfway.py")
+    assert str(found.value).startswith("registered halfway\n") and "survived" not in str(found.value)
+
+
 class LittleServer:
     """bench/little_server.py as a process. ``changes``: what it serves that changes something."""
 

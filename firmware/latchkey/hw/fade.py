@@ -18,21 +18,21 @@ class Fade:
 
     def to(self, target, over_ms):
         """Move to ``target`` within ``over_ms``; a movement under way ends where it is."""
-        self._stop()
         if over_ms < _STEP_MS:
+            self._stop(None)
             self._set(target)
         else:
-            self._task = asyncio.create_task(self._move(self._levels, target, over_ms // _STEP_MS))
+            self._stop(asyncio.create_task(self._move(self._levels, target, over_ms // _STEP_MS)))
 
     def blink(self, bright):
         """Three times between ``bright`` and dark, then back to where it was."""
-        self._stop()
-        self._task = asyncio.create_task(self._blink(self._levels, bright))
+        self._stop(asyncio.create_task(self._blink(self._levels, bright)))
 
-    def _stop(self):
+    def _stop(self, following):
+        """End what moves. What follows was made before, for which memory may not have sufficed (A12)."""
         if self._task:
             self._task.cancel()
-            self._task = None
+        self._task = following
 
     def _set(self, levels):
         self._levels = levels

@@ -23,9 +23,10 @@ class RoomSensor:
 
     def blink(self):
         """Returns at once; one blinking at a time."""
+        task = asyncio.create_task(self._blink())  # first: memory may not suffice
         if self._task:
             self._task.cancel()
-        self._task = asyncio.create_task(self._blink())
+        self._task = task
 
     async def _blink(self):
         for _ in range(_BLINKS):
