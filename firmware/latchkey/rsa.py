@@ -30,7 +30,7 @@ class PublicKey:
     """
 
     def __init__(self, n_be, e):
-        n_be = bytes(n_be).lstrip(b"\x00")
+        n_be = bytes(n_be).lstrip(b"\x00") if isinstance(n_be, (bytes, bytearray, memoryview)) else b""
         self.size = len(n_be)
         self.bits = _bits(n_be)
         if not RSA_MIN_BITS <= self.bits <= RSA_MAX_BITS:

@@ -14,8 +14,9 @@ def check(token, keys, audience, now_unix_s, issuer=None, roles=None):
     """The claims of ``token`` as a dict, as they are in its JSON; TokenError with the code of what is wrong.
 
     ``token``: bytes or str, with ``CLOUD-``. ``keys``: what ``jwk.parse_key_set`` gives. ``audience``: text of the
-    System UUID that ``aud`` has to name. ``now_unix_s``: the time, from a clock that you trust. ``issuer``: exact text
-    of ``iss``, or None for any. ``roles``: role name or role UUID to "read", "control" or "configure"; then the dict
+    System UUID that ``aud`` has to name. ``now_unix_s``: the time, from a clock that you trust; ``exp`` and ``nbf``
+    count with 60 s of tolerance, and a token without ``exp`` has no end. ``issuer``: exact text of ``iss``, or None for
+    any. ``roles``: role name or role UUID to "read", "control" or "configure"; then the dict
     has "permission", the highest that the token's roles give, and a token without one is refused ("no_permission").
     ValueError for an ``audience`` or ``roles`` that is not one.
     """

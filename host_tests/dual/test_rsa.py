@@ -130,6 +130,10 @@ class TestPublicKey(unittest.TestCase):
         for n_be in (b"", b"\0", b"\1", b"\xff" * 128, b"\x7f" + b"\xff" * 255, b"\x01" + b"\xff" * 512, bytes(256)):
             self.assertEqual(code_of(rsa.PublicKey, n_be, 65537), "key_refused", n_be)
 
+    def test_refuses_moduli_that_are_no_bytes(self):
+        for n_be in ("x" * 256, None, -1, 256, int.from_bytes(N_BE, "big"), list(N_BE), [256] * 256):
+            self.assertEqual(code_of(rsa.PublicKey, n_be, 65537), "key_refused")
+
     def test_refuses_even_moduli_and_odd_exponents_out_of_bounds(self):
         self.assertEqual(code_of(rsa.PublicKey, b"\xff" * 255 + b"\xfe", 65537), "key_refused")
         for e in (-1, 0, 1, 2, 4, 65536, 1 << 32, (1 << 32) + 1, 1 << 64 | 1, True, None, 3.0, "3", b"\3"):

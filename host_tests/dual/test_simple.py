@@ -63,6 +63,9 @@ class TestSimple(unittest.TestCase):
         self.assertEqual(code(GOOD, issuer=None), "")
         self.assertEqual(code(GOOD[6:]), "token_malformed")
 
+    def test_a_token_without_an_end_is_good_at_any_time(self):
+        self.assertEqual(code(ROWS["permanent, exp absent"][0], now=NOW + (1 << 40)), "")
+
     def test_a_wrong_call_is_a_value_error(self):
         self.assertRaises(ValueError, check, GOOD, "not a UUID")
         self.assertRaises(ValueError, check, GOOD, roles={"Domain Owner": "everything"})
