@@ -8,8 +8,9 @@ Contract
                       n and R**2 mod n, which is one division by Python's integers.
     .power(s_be)      s_be: bytes or bytearray, big-endian. Returns s**e mod n, bytes-like, as long as n_be; None unless
                       s_be is as long as n_be and less. With the kernel it allocates nothing (only that MicroPython puts
-                      frames of functions on the heap where it has room), and the result is a view that the next power
-                      of any key overwrites. One buffer serves all keys: MUST be called by the main loop's thread only.
+                      frames of functions on the heap where it has room, and before 1.26 five slices of 16 bytes), and
+                      the result is a view that the next power of any key overwrites. One buffer serves all keys: MUST
+                      be called by the main loop's thread only.
 
 Contract of the kernel, which checks nothing
     Representation    A number is k limbs of 32 bits, the lowest first, each little-endian; k is a multiple of 8.
