@@ -14,13 +14,14 @@ The records (see latchkey.tokenlist) lie in one block, sorted by jti. On flash (
 follow them. A list that moves nothing but ``heard`` writes only the marks (``heard.0``, ``heard.1``).
 """
 
+import hashlib
 import struct
 
 from latchkey import tokenlist, uuids
 from latchkey.errors import NOT_STORED, StoreError
 from latchkey.limits import FLOOR_AHEAD_S, HEARD_MARGIN_S, LEDGER_REFUSALS, LEDGER_TOKENS, YEAR_2020_S, const
 from latchkey.slots import Slots
-from latchkey.tokenlist import ADMITS, NEVER, RECORD_BYTES, narrower, parse_records, role_hash
+from latchkey.tokenlist import ADMITS, GONE, NEVER, RECORD_BYTES, narrower, parse_records, role_hash
 
 _WHOLE = "65s"
 # Offsets in a record
@@ -37,8 +38,10 @@ _UNCLEAN = const(1)  # a record without a readable uuid (L6)
 _FULL = const(2)  # a record was left out (L7)
 _HAS_GAP = const(4)  # version 0.1.0 had two other numbers in its place
 _NO_GAP = (NEVER, 0)
-# Outside: updates, the later mark, the latest moment in any record
-_OUTSIDE = "<III"
+# Outside: updates, the later mark, the latest moment in any record, checksum of the list that counts
+_OUTSIDE = "<III8s"
+_OUTSIDE_BYTES = const(20)
+_NO_SUM = bytes(8)
 _NO_SYSTEM = bytes(16)
 _MORE = const(8)
 
@@ -77,7 +80,9 @@ class Ledger:
         self._marks = (0, 0, 0)  # heard, spoken, changed
         self._gap = _NO_GAP  # between the first and the last moment, tokens were left out that L3 does not refuse yet
         self._flags = 0
+        self._sum = _NO_SUM  # of the list that the records are, if they are exactly one list
         self._list = None
+        self._retained = False
         self._ever = self._missed = False
         self._facts = {"received": 0, "unchanged": 0, "broken_off": 0}
         self.generation = 0
@@ -160,7 +165,9 @@ class Ledger:
         if latest_unix_s is None:
             latest_unix_s = heard + HEARD_MARGIN_S + FLOOR_AHEAD_S if heard else NEVER
         held = self._records, self._marks, self._gap, self._flags & _FULL
-        self._list = _List(held, retained and self._ever, heard, latest_unix_s, self._bound)
+        self._retained = retained
+        # After a loss nothing is held that an old list could override: commit() judges it as a whole.
+        self._list = _List(held, retained and self._ever and not self._lost, heard, latest_unix_s, self._bound)
 
     def add(self, records):
         """Take some members of the list, as ``parse_records`` gives them."""
@@ -175,12 +182,16 @@ class Ledger:
         self._list = None
         self._facts.update(new.facts)
         self._facts["received"] += 1
-        if self._lost and new.retained:
-            # It may be older than the ledger that was lost.
+        if self._lost and self._retained and new.sum != self._sum:
+            # It may be older than the list that was lost.
             return
         marks = tuple(map(max, self._marks, new.marks))
         stored = self._ever and self._before is None and not self._lost
         stored = stored and (new.records, new.gap, new.flags) == (self._records, self._gap, self._flags)
+        if new.exact:
+            self._sum = new.sum
+        elif not stored:
+            self._sum = _NO_SUM
         stored = stored and marks[1:] == self._marks[1:]
         if stored and marks == self._marks and not self._missed:
             self._facts["unchanged"] += 1
@@ -231,7 +242,7 @@ class Ledger:
         self.abort()
         system16 = self._system16
         if self._lost:
-            system16, self._records, self._flags = _NO_SYSTEM, bytearray(), 0
+            system16, self._records, self._flags, self._sum = _NO_SYSTEM, bytearray(), 0, _NO_SUM
         self._marks = tuple([min(mark, unix_s) for mark in self._marks])
         self._gap = _NO_GAP
         if self._ever:
@@ -280,7 +291,8 @@ class Ledger:
             moments = [_moment(self._records, at) for at in range(0, len(self._records), RECORD_BYTES)]
             mark = max(self._marks[:2])
             try:
-                self._outside.write(struct.pack(_OUTSIDE, updates, mark, max(mark, self._gap[1], *moments)))
+                top = max(mark, self._gap[1], *moments)
+                self._outside.write(struct.pack(_OUTSIDE, updates, mark, top, self._sum))
                 self._noted = updates
             except StoreError:
                 pass  # The next update or start notes it.
@@ -302,8 +314,12 @@ class Ledger:
         if marks and len(marks) == _MARKS_BYTES:
             self._take_marks(marks, 0)
         outside = self._outside.read() if self._outside else b""
-        self._noted, mark, top = struct.unpack(_OUTSIDE, outside) if len(outside) == 12 else (0, 0, 0)
+        if len(outside) != _OUTSIDE_BYTES:
+            outside = bytes(_OUTSIDE_BYTES)
+        self._noted, mark, top, noted_sum = struct.unpack(_OUTSIDE, outside)
         self._behind = max(0, self._updates() - self._noted) if self._outside else 0
+        if not self._behind:
+            self._sum = noted_sum
         gone = not whole and (self._slots.ever_written or self._heard_slots.ever_written)
         self._lost = gone or self._updates() < self._noted
         if self._lost:
@@ -335,7 +351,7 @@ class _List:
     """A list on its way in: which of its records count (L5), and which are held (L7).
 
     ``held``: records, marks, gap and whether it is full, of the ledger. ``retained``: L5 applies. Once it is settled:
-    ``.records .marks .gap .flags .facts``."""
+    ``.records .marks .gap .flags .facts .exact``, and ``.sum``, a checksum of the list."""
 
     def __init__(self, held, retained, heard, latest, bound):
         self._held, marks, self._old_gap, self._was_full = held
@@ -349,6 +365,8 @@ class _List:
         self._out = set()  # 30 bits of the jti of each refusing record that was left out
         self._left_out = 0
         self._undated = self._full = False
+        self._hasher = hashlib.sha256()
+        self.exact = True  # its records are what counts from now on, none is narrowed or dropped by L5
         self._spoken = self._changed = 0
         self.facts = {"others": 0, "unreadable": 0, "dropped": 0}
         self.gap = _NO_GAP
@@ -358,6 +376,7 @@ class _List:
 
     def add(self, parsed):
         """Take one member of the list, as ``parse_records`` gives it."""
+        self._hasher.update(parsed)
         if parsed == tokenlist.UNREADABLE:
             self.facts["unreadable"] += 1
         elif parsed == tokenlist.OTHER_SYSTEM:
@@ -373,12 +392,13 @@ class _List:
 
     def settle(self):
         """The list is whole; after this, no ``add``."""
+        self.sum = self._hasher.digest()[:8]
         mark = max(self._mark, self._heard, self._spoken)
         for at in range(0, len(self._held), RECORD_BYTES):
             record = _record_at(self._held, at)
             # Gone, and L3 would not refuse it: held as a refusal until the marks have passed it.
             if _moment(record) > mark and not _find(self.records, record[:16]):
-                self._take(tokenlist.refusal(record[:16], NEVER, _moment(record)))
+                self._take(_gone(record))
         if self._old_gap[1] > mark:
             self._widen_gap(self._old_gap)
         # Nothing is known of when its token was issued, so L3 cannot be relied on.
@@ -400,7 +420,7 @@ class _List:
         marks: otherwise an old retained list could override it later."""
         least = 0 if record[_FLAGS] & ADMITS else self._bar
         held = _find(self._held, record[:16])
-        # NEVER: held until a live list has it, as this one does.
+        # NEVER: what version 0.1.0 has in place of GONE.
         if held and _field(held, _CHANGED) != NEVER:
             least = max(least, _field(held, _CHANGED))
         return _changed_at(record, max(least, _field(record, _CHANGED)))
@@ -409,15 +429,18 @@ class _List:
         """What of a record in a retained list, which may be old, counts (L5); None for nothing."""
         changed, iat = _field(record, _CHANGED), _field(record, _IAT)
         held = _find(self._held, record[:16])
-        if held:
-            return record if changed > _field(held, _CHANGED) else narrower(held, record)
-        if changed > self._bar and (not iat or iat > self._mark) and _moment(record) < self._old_gap[0]:
+        if held and (changed <= _field(held, _CHANGED) or held[_FLAGS] & GONE):
+            both = held if held[_FLAGS] & GONE else narrower(held, record)
+            self.exact = self.exact and _changed_at(both, changed) == record
+            return both
+        if held or changed > self._bar and (not iat or iat > self._mark) and _moment(record) < self._old_gap[0]:
             return record
         if not record[_FLAGS] & ADMITS:
             return _changed_at(record, max(self._bar, changed))
+        self.exact = False
         # Perhaps it was left out of the list before.
         self._full = self._full or self._was_full
-        return tokenlist.refusal(record[:16], NEVER, iat) if iat > max(self._mark, self._spoken) else None
+        return _gone(record) if _moment(record) > max(self._mark, self._spoken) else None
 
     # The bound (L7)
 
@@ -462,7 +485,7 @@ class _List:
         needed = moment > max(self._mark, self._heard, self._spoken)
         if needed:
             # L3 refuses it only once the marks have passed it, so the lists after this one must not forget it.
-            self._widen_gap((moment, moment))
+            self._widen_gap((_field(record, _IAT), moment))
         self._full = self._full or needed or bool(admits)
         if not admits:
             self._out.add(_short(record))
@@ -482,6 +505,11 @@ def _record_at(records, at):
 def _moment(records, at=0):
     """When the token was issued, as far as that is known: by this L3 will judge it."""
     return _field(records, _IAT, at) or _field(records, _CHANGED, at)
+
+
+def _gone(record):
+    """In place of a record that the list no longer has, until the marks have passed it or a live list has it."""
+    return tokenlist.pack(record[:16], GONE, 0, NEVER, _field(record, _CHANGED), _field(record, _IAT), ())
 
 
 def _changed_at(record, unix_s):

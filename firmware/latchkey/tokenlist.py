@@ -4,9 +4,10 @@ A record is 65 bytes, integers little-endian::
 
     jti(16) flags(1) start(4) end(4) changed(4) iat(4) roles(8 x 4)
 
-``flags``: bit 0 set if it admits, bits 4 to 7 the number of roles; times in Unix seconds, ``start`` 0 and ``end``
-0xFFFFFFFF for none; ``iat`` is the one inside the token, 0 if there is none to be read; roles are the first 4 bytes of
-SHA-256 over the role's UUID, sorted. The token's text never leaves this module.
+``flags``: bit 0 set if it admits, bit 1 if the list no longer has it (latchkey.ledger), bits 4 to 7 the number of
+roles; times in Unix seconds, ``start`` 0 and ``end`` 0xFFFFFFFF for none; ``iat`` is the one inside the token, 0 if
+there is none to be read; roles are the first 4 bytes of SHA-256 over the role's UUID, sorted. The token's text never
+leaves this module.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from latchkey.limits import ROLES_PER_RECORD, const
 RECORD_BYTES = const(65)
 NEVER = const(0xFFFFFFFF)
 ADMITS = const(1)
+GONE = const(2)
 _FORM = "<16sBIIII32s"
 _ROLE_BYTES = const(4)
 
@@ -74,14 +76,6 @@ def narrower(a, b):
     roles = [role for role in a_roles if role in b_roles]
     start, end, changed, iat = max(a_start, b_start), min(a_end, b_end), max(a_changed, b_changed), max(a_iat, b_iat)
     return pack(jti16, a_flags & b_flags, start, end, changed, iat, roles)
-
-
-def find_record(records, jti16, at, end):
-    """Offset of the first record of ``jti16`` among those in ``records[at:end]``, which begin at multiples; or -1."""
-    at = records.find(jti16, at, end)
-    while at > 0 and at % RECORD_BYTES:
-        at = records.find(jti16, at + 1, end)
-    return at
 
 
 class _Peeked:

@@ -74,7 +74,79 @@ class AnOldList(unittest.TestCase):
         self.assertEqual(state(ledger), "revoked")
 
 
+class ALostLedger(unittest.TestCase):
+    """L6: of retained lists only the very one that was lost brings it back, for an older one may be revoked in part."""
+
+    def setUp(self):
+        self.store = RamStore(watched=True)
+        self.ledger = Ledger(self.store, SYSTEM16)
+        send(self.ledger, [OLD, GOOD])
+
+    def lose(self):
+        for name in list(self.store.files):
+            del self.store.files[name]
+        self.ledger = Ledger(self.store, SYSTEM16)
+        self.assertEqual(self.ledger.unknown, "damaged")
+        self.assertEqual(self.ledger.standing(jti16(1), BASE + 86400).state, "unknown")
+        self.assertEqual(state(self.ledger), "revoked")
+
+    def test_takes_the_list_that_was_lost(self):
+        for heard in (HEARD, HEARD + 60):
+            send(self.ledger, [OLD, GOOD], retained=True, heard=heard)
+            self.lose()
+            send(self.ledger, [OLD, GOOD], retained=True, heard=heard)
+            for _ in range(2):
+                self.assertEqual([state(self.ledger, n) for n in (1, 2, 3)], ["listed", "listed", "revoked"])
+                self.assertIsNone(self.ledger.unknown)
+                self.ledger = Ledger(self.store, SYSTEM16)
+
+    def test_takes_no_list_that_was_there_before(self):
+        send(self.ledger, [GOOD])
+        self.lose()
+        send(self.ledger, [OLD, GOOD], retained=True)
+        self.assertEqual(self.ledger.unknown, "damaged")
+        self.assertEqual(state(self.ledger), "revoked")
+        send(self.ledger, [GOOD], retained=True)
+        self.assertEqual([state(self.ledger, n) for n in (1, 2)], ["revoked", "listed"])
+
+    def test_takes_no_list_that_counted_in_part(self):
+        send(self.ledger, [GOOD])
+        send(self.ledger, [OLD], retained=True)
+        self.lose()
+        for records in ([OLD], [GOOD], [OLD, GOOD]):
+            send(self.ledger, records, retained=True)
+            self.assertEqual(self.ledger.unknown, "damaged")
+        send(self.ledger, [GOOD])
+        self.assertEqual([state(self.ledger, n) for n in (1, 2)], ["revoked", "listed"])
+
+    def test_takes_any_live_list(self):
+        self.lose()
+        send(self.ledger, [GOOD])
+        self.assertEqual([state(self.ledger, n) for n in (1, 2)], ["revoked", "listed"])
+        self.assertIsNone(self.ledger.unknown)
+
+    def test_is_noticed_where_an_older_file_is_left(self):
+        files = dict(self.store.files)
+        send(self.ledger, [GOOD])
+        self.store.files = files
+        self.ledger = Ledger(self.store, SYSTEM16)
+        self.assertEqual(self.ledger.unknown, "damaged")
+        self.assertEqual([state(self.ledger, n) for n in (1, 2)], ["unknown", "unknown"])
+        send(self.ledger, [OLD, GOOD], retained=True)
+        self.assertEqual([state(self.ledger, n) for n in (1, 2)], ["unknown", "unknown"])
+
+
 class FarTokens(unittest.TestCase):
+    def test_without_a_readable_iat_that_were_left_out_are_refused_whenever_they_were_issued(self):
+        ledger = Ledger(RamStore(), SYSTEM16)
+        issued = BASE + 500 * 86400
+        far = [record(n, issued + 9 + n, token=None) for n in range(40)]
+        send(ledger, far)
+        for _ in range(3):
+            send(ledger, [])
+            seen = {ledger.standing(jti16(n), issued).state for n in range(40)}
+            self.assertEqual(seen, {"full", "revoked"})
+
     def test_however_many_do_not_return_by_an_old_list(self):
         ledger = Ledger(RamStore(), SYSTEM16)
         far = [record(n, BASE + 500 * 86400, token=None) for n in range(40)]

@@ -141,6 +141,7 @@ class Device:
         data, jtis = self.cloud.lists[number]
         heard = self.floor.heard_unix_s()
         stream = Bytes(data if cut is None else data[: len(data) * cut // 100], 999)
+        lost = self.ledger.unknown == "damaged"
         found = Received(number, self.cloud.now, max(0, self.cloud.now - heard - 120), jtis)
         try:
             self.ledger.ingest(stream, retained, heard, self.floor.latest_unix_s())
@@ -149,8 +150,9 @@ class Device:
             self.received.append(found)
             raise
         if self.ledger.unknown != "damaged":
-            # A ledger that was lost takes live lists alone.
+            # A ledger that was lost takes live lists, and the very list that was lost.
             self.received.append(found)
+            TALLY["recovered by a retained list"] += lost and retained
         self.floor.learn(self.ledger.newest_changed_unix_s)
 
     def admits(self, token):
@@ -294,6 +296,7 @@ def test_no_revoked_token_of_a_received_list_is_ever_admitted():
     for what, count in sorted(TALLY.items()):
         print(f"{count:8d} {what}")
     assert TALLY["revoked refused"] > 100 and TALLY["rightful admitted"] > 100
+    assert TALLY["recovered by a retained list"] > 0
 
 
 def _believe_old_lists(self, retained, *times):
@@ -310,12 +313,23 @@ def _forget_the_far(self):
     self._held = held
 
 
+def _recover_by_any(self, retained, *times):
+    return BEGIN(self, retained and not self._lost, *times)
+
+
+def _nothing(*_args):
+    pass
+
+
 BEGIN = Ledger.begin
 SETTLE = ledger._List.settle
 WEAKER = {
     "old lists have their full say": (Ledger, "begin", _believe_old_lists),
     "what lies after the marks leaves no trace": (ledger._List, "settle", _forget_the_far),
     "heard stands still": (Ledger, "begin", _never_hear),
+    "a ledger that was lost takes any retained list": (Ledger, "begin", _recover_by_any),
+    "nothing is kept outside": (Ledger, "_note", _nothing),
+    "records that were left out leave no trace": (ledger._List, "_widen_gap", _nothing),
 }
 
 

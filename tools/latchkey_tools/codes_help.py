@@ -20,7 +20,7 @@ CODES = {
     "not_yet_valid": "wait; if the date is right, the device's clock is behind: let it reach the network",
     "revoked": "make a new token",
     "unlisted": "let the device reach the broker, then try again",
-    "ledger_unknown": "let the device reach the broker",
+    "ledger_unknown": "let the device reach the broker, then change any token in the cloud: it sends a new list",
     "ledger_full": "delete old tokens in the cloud",
     "clock_unset": "let the device reach the network",
     "no_permission": "ask the owner for a role, or the maker for the table",
