@@ -42,7 +42,10 @@ def check():
     for process in _watched[:]:
         status = _status(process)
         if status is not None:
-            _watched.remove(process)
+            try:
+                _watched.remove(process)
+            except ValueError:  # another signal came in between, and its call took care of this one
+                continue
             if _armed and status not in _EXPECTED:
                 pytest.fail(f"a device's process ended: {_word(status)}: {' '.join(process.args)}")
 
