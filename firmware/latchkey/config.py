@@ -69,7 +69,7 @@ class ConfigStore:
     """The configuration in flash."""
 
     def __init__(self, store):
-        self._slots = Slots(store, "config", b"c")
+        self._slots = Slots(store, "config", b"c", True)
 
     def load(self):
         """The configuration (dict), or None if there is none that is valid."""

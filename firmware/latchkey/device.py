@@ -149,6 +149,7 @@ class Device:
         facts["crashes"] = self._boots.crashes
         facts["safe_boot"] = self._boots.safe
         facts["trust_changes"] = self.installation.changes["trust"]["changes"]
+        facts["stores_behind"] = sorted(self._board.store.behind)
         facts["faults"] = {"count": self.log.faults, "last": self.log.last_fault}
         facts["heap"] = self._board.heap()
         facts["kernels"] = {"power": bignum.kernel, "sha512": sha512.kernel, "threads": self._board.threads}

@@ -28,7 +28,7 @@ class KeyStore:
     """
 
     def __init__(self, store, factory_keys=None, dev=True):
-        self._slots = Slots(store, "keys", b"k")
+        self._slots = Slots(store, "keys", b"k", True)
         self._dirty = False
         self._changed_ms = 0
         self._refused = 0

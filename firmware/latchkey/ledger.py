@@ -292,7 +292,7 @@ class Ledger:
             mark = max(self._marks[:2])
             try:
                 top = max(mark, self._gap[1], *moments)
-                self._outside.write(struct.pack(_OUTSIDE, updates, mark, top, self._sum))
+                self._outside.write("ledger", struct.pack(_OUTSIDE, updates, mark, top, self._sum))
                 self._noted = updates
             except StoreError:
                 pass  # The next update or start notes it.
@@ -313,7 +313,7 @@ class Ledger:
         marks = _read(self._heard_slots, _MARKS_BYTES)
         if marks and len(marks) == _MARKS_BYTES:
             self._take_marks(marks, 0)
-        outside = self._outside.read() if self._outside else b""
+        outside = self._outside.read("ledger") if self._outside else b""
         if len(outside) != _OUTSIDE_BYTES:
             outside = bytes(_OUTSIDE_BYTES)
         self._noted, mark, top, noted_sum = struct.unpack(_OUTSIDE, outside)

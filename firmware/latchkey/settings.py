@@ -159,14 +159,18 @@ def _carry_out(store, parts):
     config_.erase(_journal(store))
 
 
+def _changes(store):
+    return Slots(store, "changes", b"h", True)
+
+
 def _write_changes(store, changes, both=False):
-    Slots(store, "changes", b"h").write(json.dumps(changes).encode(), both)
+    _changes(store).write(json.dumps(changes).encode(), both)
 
 
 def _read_changes(store):
     """The record; a trial that a restart cut off has failed (A6)."""
     try:
-        data = Slots(store, "changes", b"h").read(CHANGES_BYTES)
+        data = _changes(store).read(CHANGES_BYTES)
         changes = json.loads(bytes(data)) if data else None
     except (StoreError, ValueError):
         changes = None

@@ -32,11 +32,15 @@ class Slots:
     """``name``: of the files; ``kind``: one byte, told from other kinds in the header.
 
     ``.slot``: 0 or 1, which counts, None if neither; ``.counter``: of updates; ``.length``: bytes of payload;
-    ``.damaged``: tuple of slots that hold something which cannot be believed.
+    ``.damaged``: tuple of slots that hold something which cannot be believed. ``watched``: the counter is noted in
+    ``store.outside`` too, if the store has one (LittleFS may go back to an older directory, in which both slots are
+    whole); ``store.behind`` then names the slots that are older than what was noted.
     """
 
-    def __init__(self, store, name, kind):
+    def __init__(self, store, name, kind, watched=False):
         self._store = store
+        self._name = name
+        self._outside = watched and getattr(store, "outside", None) or None
         self._paths = (name + ".0", name + ".1")
         self._kind = kind
         # Made once, so that asking allocates little.
@@ -44,6 +48,8 @@ class Slots:
         self._stated = bytearray(4)
         self._sum = bytearray(_SUM_BYTES[_VERSION])
         self.load()
+        if self._outside:
+            self._compare()
 
     def load(self):
         """Look at both slots anew and choose."""
@@ -58,6 +64,21 @@ class Slots:
                 self.slot = slot
                 self.counter, self.length, self._sum_bytes = found  # pyright: ignore[reportGeneralTypeIssues]
         self.damaged = tuple(damaged)
+
+    def _compare(self):
+        """Note that this is older than what was noted; the next update then counts above both."""
+        data = self._outside.read(self._name)
+        noted = struct.unpack("<I", data)[0] if len(data) == 4 else 0
+        if noted > self.counter:
+            self._store.behind.add(self._name)
+            self.counter = noted
+
+    def _note(self):
+        try:
+            self._outside.write(self._name, struct.pack("<I", self.counter))
+        except (StoreError, MemoryError):
+            pass  # The next update notes it.
+        self._store.behind.discard(self._name)
 
     @property
     def ever_written(self):
@@ -148,6 +169,8 @@ class Slots:
         self.slot, self.counter, self.length = slot, counter, length
         self._sum_bytes = _SUM_BYTES[_VERSION]
         self.damaged = tuple([s for s in self.damaged if s != slot])
+        if self._outside:
+            self._note()
 
     def undo(self):
         """Back to the payload before the last update, or to none. StoreError."""

@@ -19,7 +19,7 @@ class TimeFloor:
 
     def __init__(self, store, clock, least_unix_s=YEAR_2020_S):
         self._clock = clock
-        self._slots = Slots(store, "floor", b"t")
+        self._slots = Slots(store, "floor", b"t", True)
         self._saved = self._load()
         self._floor = max(least_unix_s, YEAR_2020_S, self._saved)
         self._ticks = clock.ticks_ms()

@@ -212,3 +212,32 @@ class TestSlots(unittest.TestCase):
         store.failing = True
         slots = _slots(store)
         self.assertEqual(slots.damaged, (0, 1))
+
+    def test_an_older_folder_that_comes_back_is_known_until_the_next_update(self):
+        store = RamStore(watched=True)
+        slots = Slots(store, "thing", b"x", True)
+        slots.write(b"one")
+        slots.write(b"two")
+        before = dict(store.files)
+        slots.write(b"three")
+        store.files = before
+        slots = Slots(store, "thing", b"x", True)
+        self.assertEqual((slots.read(100), store.behind), (b"two", {"thing"}))
+        slots.write(b"four")
+        self.assertEqual(store.behind, set())
+        self.assertEqual(Slots(store, "thing", b"x", True).read(100), b"four")
+        self.assertEqual(store.behind, set())
+
+    def test_a_folder_that_was_lost_whole_is_known_too(self):
+        store = RamStore(watched=True)
+        Slots(store, "thing", b"x", True).write(b"one")
+        store.files.clear()
+        self.assertIsNone(Slots(store, "thing", b"x", True).read(100))
+        self.assertEqual(store.behind, {"thing"})
+
+    def test_an_update_counts_where_its_note_fails(self):
+        store = RamStore(watched=True)
+        store.outside.failing = True
+        slots = Slots(store, "thing", b"x", True)
+        slots.write(b"one")
+        self.assertEqual((slots.read(100), store.behind), (b"one", set()))

@@ -20,6 +20,7 @@ from latchkey import config, keystore, ledger, settings, timefloor
 from latchkey import slots as slots_
 from latchkey.errors import LatchkeyError
 from latchkey.hw.flash import FileStore
+from latchkey.hw.outside import Outside
 
 BLOCKS = 24
 PATH = "/cut"
@@ -148,18 +149,23 @@ def turn_round():
     settings.commit = lambda store, **parts: settings._carry_out(store, parts)
 
 
+def store():
+    """A folder that is watched from another one, as the desk has it."""
+    return FileStore(PATH + "/state", Outside(PATH + "/outside"))
+
+
 def _image(story, steps):
     """Flash after the first ``steps`` updates, each in a boot of its own, and the state it holds."""
     flash = CutFlash(BLOCKS)
     for n in range(steps):
         mount(flash)
-        story(FileStore(PATH)).step(n + 1)
+        story(store()).step(n + 1)
         unmount()
     mount(flash)
     if steps > 1 and hasattr(story, "spoilt"):
-        with open(PATH + "/" + story.spoilt[steps % 2], "wb") as file:
+        with open(PATH + "/state/" + story.spoilt[steps % 2], "wb") as file:
             file.write(b"garbage" * 30)
-    state = story(FileStore(PATH)).state()
+    state = story(store()).state()
     unmount()
     return bytes(flash.data), state
 
@@ -171,7 +177,7 @@ def _cut(story, image, step, at, part):
     flash.operations = 0
     flash.cut_at, flash.part = at, part
     try:
-        story(FileStore(PATH)).step(step)
+        story(store()).step(step)
     except LatchkeyError:
         pass
     unmount()
@@ -183,13 +189,13 @@ def _check(story, flash, step, old, new):
     after = CutFlash(BLOCKS, flash.data)
     mount(after)
     try:
-        kept = story(FileStore(PATH))
+        kept = story(store())
         found = kept.state()
         if found != old and found != new:
             return "neither old nor new"
         kept.step(step)
         wanted = kept.state()
-        if story(FileStore(PATH)).state() != wanted:
+        if story(store()).state() != wanted:
             return "the next update did not work"
     finally:
         unmount()

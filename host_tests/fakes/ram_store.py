@@ -11,19 +11,19 @@ class RamOutside:
     """What is kept outside a store. ``failing``: it cannot be written. ``store``: whose power cuts it shares."""
 
     def __init__(self, store=None):
-        self.data = b""
+        self.kept = {}
         self.failing = False
         self.store = store
 
-    def read(self):
-        return self.data
+    def read(self, name):
+        return self.kept.get(name, b"")
 
-    def write(self, data):
+    def write(self, name, data):
         if self.store:
             self.store.cut()
         if self.failing:
             raise StoreError("store_failed")
-        self.data = bytes(data)
+        self.kept[name] = bytes(data)
 
 
 class RamStore:
@@ -36,6 +36,7 @@ class RamStore:
 
     def __init__(self, files=None, watched=False):
         self.outside = RamOutside(self) if watched else None
+        self.behind = set()
         self.files = dict(files or {})
         self.closes = 0
         self.written = 0

@@ -268,3 +268,9 @@ def test_the_safe_state_is_told_and_local_calls_do_not_work_in_it(tech):
 
 def test_a_device_that_fails_to_answer_is_not_called_whole(tech):
     assert list(broken(examined(tech, device(diagnostics=refusal(500, "server_error")), 1))) == ["application"]
+
+
+def test_an_older_state_that_a_fault_of_the_flash_brought_back_is_said(tech):
+    links = examined(tech, device(diagnostics=healthy(stores_behind=["config"])), 0)
+    link = links["application"]
+    assert link["verdict"] == "weak" and "older state of: config" in link["seen"] and "device config" in link["todo"]

@@ -266,7 +266,7 @@ def spoil(device, name, rest):
     else:
         # One fault at a time: what was lost is still known from outside alone.
         if device.ledger.unknown not in ("damaged", "unstored"):
-            device.store.outside.data = b""
+            device.store.outside.kept.clear()
         device.boot()
 
 

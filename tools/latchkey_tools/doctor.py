@@ -219,6 +219,7 @@ class Examination:
                 return self._unseen_inside(_CAPPED, _OPEN_ACCESS_POINT)
             return self._unseen_inside(f"{refusal.code}: {refusal.todo}")
         self._faults(facts.get("faults") or {})
+        self._stores(facts.get("stores_behind") or [])
         self._clock(facts.get("clock") or {})
         self._keys(facts.get("keys") or {})
         self._cloud(facts.get("cloud") or {}, facts.get("ledger") or {})
@@ -233,6 +234,12 @@ class Examination:
         if faults.get("count") and self.links.get("application", Link(None, OK, None, None)).verdict == OK:
             words = f"runs, with {faults['count']} errors in its program since start, the last: {faults.get('last')}"
             todo = "read the traceback: latchkey board monitor (line numbers: latchkey board deploy --lines)"
+            self.links["application"] = Link("application", WEAK, words, todo)
+
+    def _stores(self, behind):
+        if behind and self.links.get("application", Link(None, OK, None, None)).verdict == OK:
+            words = f"runs; a fault of its flash brought back an older state of: {', '.join(map(str, behind))}"
+            todo = "compare `latchkey device config` with what you set, and set it again"
             self.links["application"] = Link("application", WEAK, words, todo)
 
     def _clock(self, clock):

@@ -41,6 +41,7 @@ DIAGNOSTICS = {
     "ledger": {"heard_unix_s": time},
     "clock": {"floor_unix_s": time},
     "faults": {"count": whole, "last": text},
+    "stores_behind": [text],
 }
 LOG = {"lines": [{"uptime_s": whole, "text": text}]}
 PAIRING = {"state": text, "what": text, "ssid": text, "address": text, "offline": text, "reason": text}

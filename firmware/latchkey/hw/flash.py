@@ -21,10 +21,11 @@ _CODES = {
 
 class FileStore:
     """Files directly inside the folder ``path``, which is made if it is not there. ``outside``: keeps a few bytes
-    elsewhere (``read() write(bytes)``), for the ledger; None for none."""
+    of each name elsewhere (``read(name) write(name, bytes)``), None for none. ``.behind``: see latchkey.slots."""
 
     def __init__(self, path, outside=None):
         self.outside = outside
+        self.behind = set()
         self._folder = path.rstrip("/") + "/"
         try:
             os.mkdir(path)

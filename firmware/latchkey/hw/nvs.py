@@ -1,7 +1,7 @@
-"""What lies in the chip's NVS partition, outside the file system: factory keys, and what the ledger keeps outside.
+"""What lies in the chip's NVS partition, outside the file system: factory keys, and how far its stores had come.
 
-The namespace is ``latchkey``: a blob ``keys``, the JSON of a key set that is read in one piece, and a blob ``ledger``.
-A file system that was lost still leaves the device its cloud, and the knowledge that it had a ledger.
+The namespace is ``latchkey``: a blob ``keys``, the JSON of a key set that is read in one piece, and a blob ``o_NAME``
+for each store that is watched. A file system that was lost still leaves the device its cloud, and the knowledge of it.
 """
 
 import esp32
@@ -34,20 +34,20 @@ def write(data):
 class Outside:
     """A few bytes that no fault of the file system reaches."""
 
-    def read(self):
+    def read(self, name):
         """What was written last, empty if nothing was."""
         buffer = bytearray(_OUTSIDE_BYTES)
         try:
-            length = esp32.NVS("latchkey").get_blob("ledger", buffer)
+            length = esp32.NVS("latchkey").get_blob("o_" + name, buffer)
         except OSError:
             length = 0
         return bytes(buffer[:length])
 
-    def write(self, data):
+    def write(self, name, data):
         """Durable when this returns; StoreError if not."""
         try:
             area = esp32.NVS("latchkey")
-            area.set_blob("ledger", data)
+            area.set_blob("o_" + name, data)
             area.commit()
         except OSError as exc:
             raise StoreError("store_failed", "errno %s" % exc.errno)

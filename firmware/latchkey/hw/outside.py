@@ -15,15 +15,15 @@ class Outside:
     """Kept in the folder ``path``, which is made if it is not there."""
 
     def __init__(self, path):
-        self._slots = Slots(FileStore(path), "outside", b"o")
+        self._store = FileStore(path)
 
-    def read(self):
+    def read(self, name):
         """What was written last; empty if nothing was, or it cannot be read."""
         try:
-            return bytes(self._slots.read(_MOST_BYTES) or b"")
+            return bytes(Slots(self._store, name, b"o").read(_MOST_BYTES) or b"")
         except StoreError:
             return b""
 
-    def write(self, data):
+    def write(self, name, data):
         """Durable when this returns; StoreError if not."""
-        self._slots.write(data)
+        Slots(self._store, name, b"o").write(data)
