@@ -16,7 +16,7 @@ class LatchkeyError(Exception):
 
 
 class TokenError(LatchkeyError):
-    """The token does not open the door. ``retry_after_s``: whole seconds to wait, or None."""
+    """The token is refused. ``retry_after_s``: whole seconds to wait, or None."""
 
     def __init__(self, code, message="", retry_after_s=None):
         super().__init__(code, message)
@@ -28,7 +28,7 @@ class KeySetError(LatchkeyError):
 
 
 class StoreError(LatchkeyError):
-    """Flash refused or lost something; the last good state stands."""
+    """Flash refused or lost something; the last good state stays in force."""
 
 
 # What storing may raise. Made once: an except clause that makes its tuple needs memory, and raises when that is out.

@@ -32,7 +32,8 @@ NAME_CHARS = const(128)
 ROLES_PER_TOKEN = const(32)
 
 # Verified results remembered (V8), and the work strangers may order (V9).
-# A key tried is about 10 million instructions on a chip: two a second are a tenth of its time.
+# A key tried costs a chip 11 million instructions by pow, an eighth of it by the kernel: two a second are a tenth of
+# its time at most.
 REMEMBERED = const(4)
 REMEMBERED_PER_SUB = const(2)
 BUDGET_UNITS = const(16)

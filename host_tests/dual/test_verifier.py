@@ -5,7 +5,7 @@ import unittest
 
 from tables import load
 
-from latchkey import jwk
+from latchkey import b64url, jwk, strictjson
 from latchkey.budget import Budget
 from latchkey.errors import TokenError
 from latchkey.limits import BUDGET_UNITS, REMEMBERED
@@ -253,6 +253,31 @@ class WhatIsRemembered(Case):
             self.settle()
             self.assertEqual(self.code(ROWS[name][0]), "")
         self.assertLessEqual(len(self.verifier._memory), min(2, REMEMBERED))
+
+
+class Once(Case):
+    """Each segment of a new token is decoded once, header and payload are parsed once; of a remembered one, nothing."""
+
+    def counted(self, module, name):
+        real = getattr(module, name)
+
+        def call(*args):
+            self.calls.append(name)
+            return real(*args)
+
+        setattr(module, name, call)
+        return lambda: setattr(module, name, real)
+
+    def test_a_token_is_decoded_and_parsed_once(self):
+        self.calls = []
+        undo = [self.counted(b64url, "decode_into"), self.counted(strictjson, "parse")]
+        try:
+            self.assertEqual(self.code(GOOD), "")
+            self.assertEqual(self.code(GOOD), "")
+        finally:
+            for one in undo:
+                one()
+        self.assertEqual(sorted(self.calls), ["decode_into"] * 3 + ["parse"] * 2)
 
 
 class AnotherPolicy(Case):
