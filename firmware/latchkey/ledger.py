@@ -287,7 +287,7 @@ class Ledger:
 
     def _note(self, updates):
         """Keep outside the store's folder what must be known if that is lost."""
-        if self._outside and updates > self._noted:
+        if self._outside and updates >= self._noted:
             moments = [_moment(self._records, at) for at in range(0, len(self._records), RECORD_BYTES)]
             mark = max(self._marks[:2])
             try:
@@ -318,8 +318,6 @@ class Ledger:
             outside = bytes(_OUTSIDE_BYTES)
         self._noted, mark, top, noted_sum = struct.unpack(_OUTSIDE, outside)
         self._behind = max(0, self._updates() - self._noted) if self._outside else 0
-        if not self._behind:
-            self._sum = noted_sum
         gone = not whole and (self._slots.ever_written or self._heard_slots.ever_written)
         self._lost = gone or self._updates() < self._noted
         if self._lost:
@@ -327,8 +325,11 @@ class Ledger:
             self._flags = 0
             self._marks = (max(mark, self._marks[0]),) + self._marks[1:]
             self._gap = (0, top)
-        # The power may have gone between an update and its note.
-        self._note(self._updates())
+        if self._behind:
+            # The power went between an update and its note: of which list the checksum is, is not known.
+            self._note(self._updates())
+        else:
+            self._sum = noted_sum
 
     def _take_marks(self, payload, at):
         found = struct.unpack_from(_MARKS, payload, at)

@@ -6,6 +6,7 @@ import unittest
 from lists import BASE, SYSTEM16, jti16, record, text
 from ram_store import RamStore
 
+from latchkey.errors import StoreError
 from latchkey.ledger import Ledger
 
 HEARD = BASE + 1000
@@ -118,6 +119,18 @@ class ALostLedger(unittest.TestCase):
             self.assertEqual(self.ledger.unknown, "damaged")
         send(self.ledger, [GOOD])
         self.assertEqual([state(self.ledger, n) for n in (1, 2)], ["revoked", "listed"])
+
+    def test_takes_no_list_that_flash_refused_before_another(self):
+        store = RamStore(watched=True)
+        store.readonly = True
+        ledger = Ledger(store, SYSTEM16)
+        self.assertRaises(StoreError, send, ledger, [OLD, GOOD])
+        store.readonly = False
+        send(ledger, [GOOD])
+        store.files.clear()
+        ledger = Ledger(store, SYSTEM16)
+        send(ledger, [OLD, GOOD], retained=True)
+        self.assertEqual((ledger.unknown, state(ledger)), ("damaged", "revoked"))
 
     def test_takes_any_live_list(self):
         self.lose()
