@@ -5,6 +5,7 @@ unknown member is refused. Trust settings are here too: who may change which is 
 """
 
 import json
+import struct
 
 from latchkey import strictjson, uuids
 from latchkey.errors import ConfigError, FormatError, StoreError
@@ -101,8 +102,7 @@ class CredentialStore:
         "ca_der",
         "cert_der",
         "key_der",
-        "new_cert_der",
-        "new_key_der",
+        "new_pair",
         "https_cert_der",
         "https_key_der",
         "wifi_passphrase",
@@ -114,21 +114,25 @@ class CredentialStore:
 
     def load(self):
         """Every secret by name; None for one that is not there."""
-        return {name: self._read(name) for name in self.NAMES}
+        found = {name: self._read(name) for name in self.NAMES}
+        pair = found.pop("new_pair")
+        end = 2 + struct.unpack("<H", pair[:2])[0] if pair else 0
+        found["new_cert_der"], found["new_key_der"] = (pair[2:end], pair[end:]) if pair else (None, None)
+        return found
 
     def save(self, secrets, alone=False):
         """Keep what is given and not None. ``alone``: neither slot holds another afterwards; else what did not change
-        is not written."""
+        is not written. A new certificate and its key share a slot, so that neither is ever kept without the other."""
+        secrets = dict(secrets)
+        cert, key = secrets.pop("new_cert_der", None), secrets.pop("new_key_der", None)
+        if cert and key:
+            secrets["new_pair"] = struct.pack("<H", len(cert)) + cert + key
         for name, value in secrets.items():
             if value is not None and (alone or value != self._read(name)):
                 data = value.encode() if isinstance(value, str) else value
-                if name not in self.NAMES or len(data) > CREDENTIAL_BYTES:
+                if name not in self.NAMES or len(data) > _most(name):
                     raise ConfigError("invalid_field", name)
                 self._slots(name).write(data, alone)
-
-    def undo(self, name):
-        """Take back the last ``save`` of a secret. StoreError."""
-        self._slots(name).undo()
 
     def erase(self, name):
         """Forget one secret; neither slot holds it afterwards."""
@@ -139,12 +143,16 @@ class CredentialStore:
 
     def _read(self, name):
         try:
-            data = self._slots(name).read(CREDENTIAL_BYTES)
+            data = self._slots(name).read(_most(name))
         except StoreError:
             return None
         if not data:
             return None
         return str(data, "utf-8") if name.endswith("passphrase") else bytes(data)
+
+
+def _most(name):
+    return 2 * CREDENTIAL_BYTES + 2 if name == "new_pair" else CREDENTIAL_BYTES
 
 
 def erase(slots):

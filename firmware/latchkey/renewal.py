@@ -4,8 +4,7 @@ The pair is in force only when it stands in the old one's place, and leaves its 
 moment leaves a pair that works: the old one, or the new one to be tried again.
 """
 
-from latchkey.errors import NOT_STORED, ConfigError
-from latchkey.limits import ROOM_BYTES
+from latchkey.errors import ConfigError
 
 
 def begin(store, pair):
@@ -21,16 +20,7 @@ def begin(store, pair):
         # Half of it is in the old one's place: the other half follows.
         settle(store, False)
         held = store.load()
-    store.save({"new_cert_der": pair["new_cert_der"]})
-    room = bytearray(ROOM_BYTES)
-    try:
-        store.save({"new_key_der": pair["new_key_der"]})
-    except NOT_STORED:
-        room = None  # noqa: F841
-        # An earlier pair that waits is whole again.
-        if held["new_cert_der"] != pair["new_cert_der"]:
-            store.undo("new_cert_der")
-        raise
+    store.save(pair)
     held.update(pair)
     return held
 
@@ -61,5 +51,4 @@ def settle(store, kept):
 
 def drop(store):
     """Forget the pair on trial, whatever became of it. StoreError."""
-    store.erase("new_key_der")
-    store.erase("new_cert_der")
+    store.erase("new_pair")

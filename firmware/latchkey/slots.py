@@ -172,11 +172,6 @@ class Slots:
         if self._outside:
             self._note()
 
-    def undo(self):
-        """Back to the payload before the last update, or to none. StoreError."""
-        self._store.remove(self._paths[self.slot])  # pyright: ignore
-        self.load()
-
     def disown(self):
         """Remove what was just written: an update that was told to have failed must not count at the next start."""
         try:

@@ -106,7 +106,7 @@ class TestCredentials(unittest.TestCase):
         "ca_der": b"\x30ca",
         "cert_der": b"\x30c",
         "key_der": b"\x30k",
-        "new_cert_der": None,
+        "new_cert_der": b"\x30new",
         "new_key_der": b"\x30n",
         "https_cert_der": b"\x30h",
         "https_key_der": None,
