@@ -7,6 +7,7 @@ signature, and a token that the cloud has revoked passes until it expires.
 from latchkey import jws
 from latchkey.claims import Claims, check_end, check_start, parse
 from latchkey.errors import TokenError
+from latchkey.limits import YEAR_2020_S
 from latchkey.policy import Policy
 
 
@@ -15,12 +16,15 @@ def check(token, keys, audience, now_unix_s, issuer=None, roles=None):
 
     ``token``: bytes or str, with ``CLOUD-``. ``keys``: what ``jwk.parse_key_set`` gives. ``audience``: text of the
     System UUID that ``aud`` has to name. ``now_unix_s``: the time, from a clock that you trust; ``exp`` and ``nbf``
-    count with 60 s of tolerance, and a token without ``exp`` has no end. ``issuer``: exact text of ``iss``, or None for
-    any. ``roles``: role name or role UUID to "read", "control" or "configure"; then the dict
-    has "permission", the highest that the token's roles give, and a token without one is refused ("no_permission").
-    ValueError for an ``audience`` or ``roles`` that is not one.
+    count with 60 s of tolerance, and a token without ``exp`` has no end. A time before 2020 is refused ("clock_unset"):
+    a chip without a clock believes in 2000, and an ESP32 counts from 2000; either would let expired tokens in.
+    ``issuer``: exact text of ``iss``, or None for any. ``roles``: role name or role UUID to "read", "control" or
+    "configure"; then the dict has "permission", the highest that the token's roles give, and a token without one is
+    refused ("no_permission"). ValueError for an ``audience`` or ``roles`` that is not one.
     """
     policy = Policy(audience, issuer, roles=roles)
+    if now_unix_s < YEAR_2020_S:
+        raise TokenError("clock_unset")
     if isinstance(token, str):
         token = token.encode()
     payload = jws.verify_compact(jws.of_token(token), keys)[1]

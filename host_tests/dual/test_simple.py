@@ -66,6 +66,13 @@ class TestSimple(unittest.TestCase):
     def test_a_token_without_an_end_is_good_at_any_time(self):
         self.assertEqual(code(ROWS["permanent, exp absent"][0], now=NOW + (1 << 40)), "")
 
+    def test_a_clock_that_is_not_set_lets_no_expired_token_in(self):
+        expired = ROWS["expired, unsigned"][0], ROWS["expired"][0], GOOD
+        for now in (0, 60, 946684800, NOW - 946684800, NOW - 946684800.5, 1577836799):
+            for token in expired:
+                self.assertEqual(code(token, now=now), "clock_unset")
+        self.assertEqual(code(GOOD, now=1577836800), "not_yet_valid")
+
     def test_a_wrong_call_is_a_value_error(self):
         self.assertRaises(ValueError, check, GOOD, "not a UUID")
         self.assertRaises(ValueError, check, GOOD, roles={"Domain Owner": "everything"})
