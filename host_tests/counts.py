@@ -16,6 +16,7 @@ COUNTS = {
     "mutated_tokens": (2000, 20000),
     "histories": (200, 2000),
     "power_cut_updates": (2, 12),
+    "bit_flip_step": (61, 1),
     "reconnects": (100, 1000),
     "damaged_sessions": (10000, 200000),
     "openapi_examples": (50, 1000),
