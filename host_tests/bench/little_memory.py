@@ -141,11 +141,11 @@ def tried(method, path, body, free_bytes):
     fill(free_bytes)
     try:
         response = device.api.answer(exchange, data)
+        status = response.status
         if response.after:
             response.after()
-        status = response.status
     except MemoryError:  # A tuple of both would take memory.
-        status = 500
+        status = status or 500
     except LatchkeyError:
         status = 500
     give_back()

@@ -21,6 +21,14 @@ class TheRing(unittest.TestCase):
         self.assertEqual([line["n"] for line in self.ring.lines()], [2, 3, 4])
         self.assertEqual(self.ring.lines()[0], {"n": 2, "uptime_s": 2, "text": "line 2"})
 
+    def test_what_failed_is_counted_even_if_no_memory_is_left_to_say_what(self):
+        def trace(_exc):
+            raise MemoryError()
+
+        ring = LogRing(lambda: 0, trace=trace)
+        ring.failed("task", ValueError())
+        self.assertEqual(ring.faults, 1)
+
     def test_a_token_is_cut_off(self):
         self.ring.add("odd token CLOUD-eyJhbGciOi.x.y from 10.0.0.2")
         self.assertEqual(self.ring.lines()[0]["text"], "odd token CLOUD-...")

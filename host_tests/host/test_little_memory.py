@@ -34,6 +34,10 @@ def test_a_change_is_answered_as_what_became_of_it():
         assert route["wrong"] == []
 
 
+def test_letting_connections_go_allocates_nothing():
+    assert on_port.run("let_go_locked.py") == "1 2 1 None\nclosed\nclosed\n"
+
+
 def test_micropython_s_poller_does_not_survive_a_registration_halfway():
     """So server.ready makes sure of memory first. When this fails, the port has mended it."""
     with pytest.raises(AssertionError) as found:
