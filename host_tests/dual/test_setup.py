@@ -320,6 +320,27 @@ class TestCertificate(unittest.TestCase):
         self.assertEqual(device.links, [])
 
 
+class TestRestart(unittest.TestCase):
+    def test_a_restart_that_was_answered_happens_whatever_cannot_be_saved(self):
+        from latchkey.device import Device
+
+        class Short:
+            restart = Device.restart
+            restarts = 0
+
+            def save(self):
+                raise MemoryError()
+
+        class Board:
+            def restart(self):
+                short.restarts += 1
+
+        short = Short()
+        short._board = Board()
+        self.assertRaises(MemoryError, short.restart)
+        self.assertEqual(short.restarts, 1)
+
+
 class TestWired(unittest.TestCase):
     def test_a_wired_device_has_nothing_to_join_and_is_not_present_by_itself(self):
         from fake_radio import FakeRadio
