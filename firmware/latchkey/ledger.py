@@ -42,7 +42,6 @@ _NO_GAP = (NEVER, 0)
 _OUTSIDE = "<III8s"
 _OUTSIDE_BYTES = const(20)
 _NO_SUM = bytes(8)
-_NO_SYSTEM = bytes(16)
 _MORE = const(8)
 
 
@@ -65,7 +64,7 @@ class Standing:
 
 
 class Ledger:
-    """``store``: see latchkey.slots; its ``outside`` (``read() write(bytes)``), if it has one, lies elsewhere (L6).
+    """``store``: see latchkey.slots; its ``outside`` (``read(name) write(name, bytes)``), if any, lies elsewhere (L6).
     ``system_uuid``: 16 bytes, or text. ``tokens``: how many admitting records are held at most (L7).
     ``.generation``: int, rises with every change."""
 
@@ -200,12 +199,12 @@ class Ledger:
         self._missed = False
         self._marks = marks
         if stored:
-            self._store(self._heard_slots, self._pack(self._system16))
+            self._store(self._heard_slots, self._pack())
             return
         if self._before is None:
             self._before = self._records
         self._records, self._gap, self._flags = new.records, new.gap, new.flags
-        self._write(self._system16)
+        self._write()
 
     def abort(self):
         """The list broke off: it changes nothing and moves no mark. Allowed at any time."""
@@ -235,30 +234,28 @@ class Ledger:
     def save(self):
         """Try again what flash refused, as before a planned restart."""
         if self._before is not None:
-            self._write(self._system16)
+            self._write()
 
     def set_over_wire(self, unix_s):
         """Set marks that lie after ``unix_s`` back to it. A ledger that was lost is forgotten: the device is as new."""
         self.abort()
-        system16 = self._system16
         if self._lost:
-            system16, self._records, self._flags, self._sum = _NO_SYSTEM, bytearray(), 0, _NO_SUM
+            unix_s, self._records, self._flags, self._sum = 0, bytearray(), 0, _NO_SUM
         self._marks = tuple([min(mark, unix_s) for mark in self._marks])
         self._gap = _NO_GAP
         if self._ever:
-            self._write(system16)
+            self._write()
         if self._heard_slots.ever_written:
-            self._store(self._heard_slots, self._pack(system16))
-        if system16 == _NO_SYSTEM:
-            self._ever, self._marks = False, (0, 0, 0)
+            self._store(self._heard_slots, self._pack())
+        self._ever = self._ever and unix_s > 0
 
-    def _write(self, system16):
+    def _write(self):
         """Records and marks in one commit."""
         if self._lost:
             # Above what was lost, or the next start would take this one for lost too.
             self._slots.counter = max(self._slots.counter, self._noted - self._heard_slots.counter)
         rest = struct.pack(_REST, self._gap[0], self._gap[1], self._flags | _HAS_GAP)
-        self._store(self._slots, self._records, self._pack(system16), rest)
+        self._store(self._slots, self._records, self._pack(), rest)
         self._before = None
         self._lost = False
         self._ever = True
@@ -297,8 +294,8 @@ class Ledger:
             except StoreError:
                 pass  # The next update or start notes it.
 
-    def _pack(self, system16):
-        return struct.pack(_MARKS, system16, *self._marks)
+    def _pack(self):
+        return struct.pack(_MARKS, self._system16, *self._marks)
 
     # Loading
 
@@ -307,9 +304,10 @@ class Ledger:
         whole = payload is not None and len(payload) % RECORD_BYTES == _TAIL_BYTES
         end = len(payload) - _TAIL_BYTES if whole else 0
         # The ledger of another System, from before the device was provisioned again, does not count.
-        self._ever = whole and self._take_marks(payload, end)
-        if self._ever:
+        if whole and self._take_marks(payload, end):
             self._take_records(payload, end)
+            # Without records and marks it was forgotten: see set_over_wire.
+            self._ever = bool(end or any(self._marks))
         marks = _read(self._heard_slots, _MARKS_BYTES)
         if marks and len(marks) == _MARKS_BYTES:
             self._take_marks(marks, 0)

@@ -138,6 +138,15 @@ class ALostLedger(unittest.TestCase):
         self.assertEqual([state(self.ledger, n) for n in (1, 2)], ["revoked", "listed"])
         self.assertIsNone(self.ledger.unknown)
 
+    def test_is_forgotten_over_the_wire_and_the_next_list_is_the_first(self):
+        self.lose()
+        self.ledger.set_over_wire(HEARD)
+        for _ in range(2):
+            self.assertEqual((self.ledger.unknown, state(self.ledger)), (None, "unlisted"))
+            self.ledger = Ledger(self.store, SYSTEM16)
+        send(self.ledger, [dict(GOOD, createdAt=None, updatedAt=None), OLD], retained=True)
+        self.assertEqual([state(self.ledger, n) for n in (1, 2, 3)], ["listed", "listed", "revoked"])
+
     def test_is_noticed_where_an_older_file_is_left(self):
         files = dict(self.store.files)
         send(self.ledger, [GOOD])
