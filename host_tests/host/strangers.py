@@ -21,7 +21,7 @@ from pathlib import Path
 
 HOST = b"Host: 127.0.0.1\r\n"
 INFO = b"GET /v1/info HTTP/1.1\r\n" + HOST + b"\r\n"
-EVENTS = b"GET /v1/events HTTP/1.1\r\n" + HOST + b"Authorization: Bearer CLOUD-read\r\n\r\n"
+EVENTS = b"GET /v1/events HTTP/1.1\r\n" + HOST + b"Authorization: Bearer CLOUD-read\r\n\r\nG"
 BODY = b"PATCH /v1/state HTTP/1.1\r\n" + HOST + b"Content-Length: 900\r\nContent-Type: application/json\r\n\r\n"
 FIRST = {"info": INFO, "half": INFO[:20], "events": EVENTS, "body": BODY, "deaf": INFO}
 AGAIN_S = {"info": 1, "slow": 0.015, "deaf": 0.01, "forged": 0.2}

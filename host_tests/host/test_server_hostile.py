@@ -294,6 +294,15 @@ def test_one_place_is_left_to_whoever_comes_next():
         still_serves(device)
 
 
+def test_streams_hold_no_buffer_whatever_came_behind_their_request():
+    with api_process.running(connections=4) as device, contextlib.ExitStack() as stack:
+        for _ in range(2):
+            listener = stack.enter_context(device.connect())
+            listener.sendall(get(b"/v1/events", CONTROL[:-2]) + b"G")
+            assert listener.recv(1000).startswith(b"HTTP/1.1 200 ")
+        still_serves(device)
+
+
 def test_who_shows_no_token_gets_four_answers_on_one_connection(device):
     with device.connect() as guest:
         assert [asked(guest) for _ in range(4)] == [200] * 4

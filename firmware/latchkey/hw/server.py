@@ -263,8 +263,8 @@ class Server:
             response = self._api.refusal(LatchkeyError("full_house"))
         lost = request is None or place.owed > 0  # where the next request would begin
         close = lost or request.close or response.body is None or not stays
-        if not (lost or place.reader.held):
-            self._take_back(place)
+        if not lost and (close or not place.reader.held):
+            self._take_back(place)  # A stream would keep it for ever, with what nobody will read in it.
         await self._give(place, response, close, request is not None and request.method == "HEAD")
         if lost:
             await place.linger()
