@@ -8,10 +8,19 @@ end or bytes after the end raise ``FormatError``.
 
 from latchkey import limits, strictjson
 from latchkey.errors import FormatError
+from latchkey.limits import const
 
 _SPACE = b" \t\r\n"
+_END = const(-1)
+_QUOTE = const(0x22)
+_COMMA = const(0x2C)
+_COLON = const(0x3A)
+_ARRAY = const(0x5B)
+_ARRAY_END = const(0x5D)
+_OBJECT = const(0x7B)
+_OBJECT_END = const(0x7D)
 # Of the first buffer: records of DRIVR with 2,048-bit signatures take 1.3 to 1.6 KB.
-_FIRST_BYTES = limits.const(2048)
+_FIRST_BYTES = const(2048)
 _SCALAR_ENDS = b",]} \t\r\n:"
 
 
@@ -35,7 +44,7 @@ def items(stream, member=None, item_limit=limits.LIST_ITEM_BYTES, total_limit=li
         yield from window.array()
     else:
         yield from _member(window, member)
-    if window.peek() != -1:
+    if window.peek() != _END:
         _refuse("trailing bytes")
 
 
@@ -51,13 +60,12 @@ def _refuse(why):
 
 
 def _member(window, member):
-    if window.peek() != 0x7B:
-        _refuse("not an object")
-    window.at += 1
+    window.expect(_OBJECT, "not an object")
     found = False
-    comma = window.peek() != 0x7D
-    window.at += not comma
-    while comma:
+    more = window.peek() != _OBJECT_END
+    if not more:
+        window.at += 1
+    while more:
         if _name(window) != member:
             value = window.value()
             if isinstance(value, bytes):
@@ -67,18 +75,16 @@ def _member(window, member):
         else:
             found = True
             yield from window.array()
-        comma = window.separator(0x7D)
+        more = window.separator(_OBJECT_END)
     if not found:
         _refuse("no such member")
 
 
 def _name(window):
-    if window.peek() != 0x22:
+    if window.peek() != _QUOTE:
         _refuse("syntax")
     name = window.value()
-    if window.peek() != 0x3A:
-        _refuse("syntax")
-    window.at += 1
+    window.expect(_COLON, "syntax")
     return strictjson.parse(name) if isinstance(name, bytes) else None
 
 
@@ -130,30 +136,28 @@ class _Window:
             if not self.more():
                 return -1
 
+    def expect(self, byte, why):
+        """Pass ``byte``, which comes next."""
+        found = self.peek()
+        if found == _END:
+            raise FormatError("truncated")
+        if found != byte:
+            _refuse(why)
+        self.at += 1
+
     def separator(self, closing):
         """True after a comma, False after ``closing``."""
-        byte = self.peek()
-        self.at += 1
-        if byte == closing:
-            return False
-        if byte != 0x2C:
-            if byte == -1:
-                raise FormatError("truncated")
-            _refuse("syntax")
-        return True
+        more = self.peek() != closing
+        self.expect(_COMMA if more else closing, "syntax")
+        return more
 
     def array(self):
-        byte = self.peek()
-        if byte != 0x5B:
-            if byte == -1:
-                raise FormatError("truncated")
-            _refuse("not an array")
-        self.at += 1
-        if self.peek() == 0x5D:
+        self.expect(_ARRAY, "not an array")
+        if self.peek() == _ARRAY_END:
             self.at += 1
             return
         yield self.value()
-        while self.separator(0x5D):
+        while self.separator(_ARRAY_END):
             yield self.value()
 
     def value(self):
@@ -177,11 +181,11 @@ class _Window:
 
     def _scan(self, first):
         """Go on to the end of the value; False when that lies beyond the window."""
-        if first == 0x7B:
+        if first == _OBJECT:
             return self._scan_nested(b"{", b"}")
-        if first == 0x5B:
+        if first == _ARRAY:
             return self._scan_nested(b"[", b"]")
-        if first == 0x22:
+        if first == _QUOTE:
             return self._scan_string()
         while self.at < self.end:
             if self.buf[self.at] in _SCALAR_ENDS:

@@ -36,12 +36,10 @@ def parse_records(stream, system_uuid16):
     the stream raises it. One member is in memory at a time; touches no store, so any thread may run it.
     """
     system_text = uuids.to_text(system_uuid16).encode()
-    found = []
     for item in jsonstream.items(_Peeked(stream)):
-        # So that the text is not kept while the record is made of it.
-        found.append(item)
-        item = None
-        yield _record(found, system_text)
+        members = _members(item)
+        item = None  # free the text before the token in it is decoded
+        yield _record(members, system_text) if isinstance(members, dict) else members
 
 
 def role_hash(role_uuid16):
@@ -94,10 +92,7 @@ class _Peeked:
         return count
 
 
-def _record(found, system_text):
-    members = _members(found.pop())
-    if not isinstance(members, dict):
-        return members
+def _record(members, system_text):
     system = members.get(b"systemUuid")
     if system != system_text:
         system = _uuid_or_none(system)
@@ -111,9 +106,7 @@ def _record(found, system_text):
     facts = _admitting(members) if usable else None
     if changed is None:
         changed = _changed(members, True)
-    token = members.get(b"token")
-    members = None
-    iat = _iat(token)
+    iat = _iat(members.get(b"token"))
     return pack(jti16, ADMITS, facts[0], facts[1], changed, iat, facts[2]) if facts else refusal(jti16, changed, iat)
 
 

@@ -2,12 +2,13 @@
 
 import on_port
 
-# 5.6 measured; a reader that calls a function for every byte it looks at took 10.2 in the same run.
-MOST = 7
+# 4.5 to 4.9 measured; a reader that calls a function for every byte it looks at
+# took 10.2 or more in the same run, and the bound is half of it.
+MOST = 5.1
 RUNS = 5
 
 
-def test_a_record_costs_at_most_seven_times_json_loads():
+def test_a_record_costs_at_most_half_of_what_it_did():
     """Until a run shows it: other work on the machine can slow down either side."""
     ratios = []
     while len(ratios) < RUNS and min(ratios, default=MOST + 1) > MOST:
