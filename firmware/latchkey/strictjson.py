@@ -27,7 +27,6 @@ _ESCAPES = b'"\\/bfnrt'
 _MEANINGS = '"\\/\b\f\n\r\t'
 _HEX = b"0123456789abcdefABCDEF"
 _PIECE = const(128)
-_HIGHEST = int.from_bytes(b"\x80" * _PIECE, "big")
 # What may follow a lead byte, where that is less than every continuation byte.
 _SECOND = {0xE0: (0xA0, 0xBF), 0xED: (0x80, 0x9F), 0xF0: (0x90, 0xBF), 0xF4: (0x80, 0x8F)}
 
@@ -239,11 +238,12 @@ def _is_printable(data):
     last = len(view) - _PIECE
     if last < 0:
         return False
-    sixties = _HIGHEST - (_HIGHEST >> 2)
+    highest = int.from_bytes(b"\x80" * _PIECE, "big")
+    sixties = highest - (highest >> 2)
     for at in range(0, len(view), _PIECE):
         at = min(at, last)  # the last piece begins within the one before it
         number = int.from_bytes(view[at : at + _PIECE], "big")
-        if number & _HIGHEST or (number + sixties) & _HIGHEST != _HIGHEST:
+        if number & highest or (number + sixties) & highest != highest:
             return False
     return True
 
