@@ -40,8 +40,8 @@ test-host: $(READY) ## the tests on CPython only
 test-mpy: $(READY) ## the dual tests on MicroPython only, with words of 64 and 32 bits
 	$(BIN)/python host_tests/run_mpy.py
 
-soak: $(READY) ## the tests that repeat themselves or take long, with full counts
-	LATCHKEY_SOAK=1 $(BIN)/python -m pytest $(TWO_AT_A_TIME) --timeout=7200 $(or $(TESTS),$(LONG))
+soak: $(READY) ## the tests that repeat themselves or take long, with full counts (hours); SOAK=short: some of it
+	LATCHKEY_SOAK=$(or $(SOAK),1) $(BIN)/python -m pytest $(TWO_AT_A_TIME) --timeout=7200 $(or $(TESTS),$(LONG))
 
 lint: $(READY) ## ruff over everything
 	$(BIN)/ruff check .
