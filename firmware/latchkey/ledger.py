@@ -302,7 +302,7 @@ class Ledger:
     def _load(self):
         payload = _read(self._slots, (self._bound + LEDGER_REFUSALS) * RECORD_BYTES + _TAIL_BYTES)
         whole = payload is not None and len(payload) % RECORD_BYTES == _TAIL_BYTES
-        end = len(payload) - _TAIL_BYTES if whole else 0
+        end = len(payload) - _TAIL_BYTES if whole else 0  # pyright: ignore[reportArgumentType]
         # The ledger of another System, from before the device was provisioned again, does not count.
         if whole and self._take_marks(payload, end):
             self._take_records(payload, end)
