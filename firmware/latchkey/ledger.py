@@ -12,6 +12,13 @@ The later mark counts. A third moment, the greatest ``changed``, serves retained
 
 The records (see latchkey.tokenlist) lie in one block, sorted by jti. On flash (``ledger.0``, ``ledger.1``) the marks
 follow them. A list that moves nothing but ``heard`` writes only the marks (``heard.0``, ``heard.1``).
+
+A record that leaves the list while its token was issued after both marks (the device's clock is behind, or the cloud's
+ahead) becomes a refusal (GONE) until the marks have passed it. Where there is no place for it (L7), the gap remembers
+the first and the last moment of such tokens: what was issued between them is refused as "full".
+
+Outside of the files' folder lies how many updates the files have seen. Files that have seen fewer are not the newest
+(L6): the ledger is lost. It admits nothing until a live list comes, or the very list that was lost.
 """
 
 import hashlib

@@ -155,6 +155,15 @@ class TheCloud(_Case):
                         self.start(BASE)
 
 
+    def test_refuses_and_admits_one_token_in_one_list(self):
+        # The refusal of token 0 is the first to leave its place to others.
+        refusals = [record(n, created=BASE - 500 + n, status="DEACTIVATED") for n in range(40)]
+        for records in (refusals + [record(0)], [record(0)] + refusals):
+            self.hear(records)
+            self.assertTrue(self.state(0, BASE - 500) in ("revoked", "full"))
+            self.assertFalse(self.ledger.admits(jti16(0)))
+
+
 class ALookUp(_Case):
     def test_of_what_the_budget_asks_allocates_nothing(self):
         self.hear([record(n) for n in range(128)])
