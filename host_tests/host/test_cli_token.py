@@ -85,9 +85,9 @@ def test_a_permanent_token_and_seconds_are_asked_for_as_the_page_does(tech):
         ((200, {"errors": [{"message": f"who is {API_KEY[3:14].upper()}"}]}, {}), "its words repeat a secret"),
         ((500, {"errors": [{"message": f"for {make_token()}"}]}, {}), "its words repeat a secret"),
         ((200, {"data": None}, {}), "without a token"),
-        ((200, [], {}), "no JSON; is it DRIVR's"),
-        ((200, b"[" * 60_000, {}), "no JSON; is it DRIVR's"),
-        ((502, b"<html>", {}), "answered 502, and no JSON"),
+        ((200, [], {}), "answered 200, not as GraphQL does; is it DRIVR's"),
+        ((200, b"[" * 60_000, {}), "not as GraphQL does; is it DRIVR's"),
+        ((502, b"<html>", {}), "answered 502, not as GraphQL does"),
         ((200, b"x" * 100_000, {}), "far too much"),
         ((302, b"", {"Location": "https://elsewhere.example/"}), "answered 302"),
         (made("createLocalApiToken", make_token(OTHER_SYSTEM)), "no token for this System; nothing was kept"),
@@ -364,6 +364,9 @@ BAD_ANSWERS = {
     "errors beside": (200, data_of("M", None, LOST) | {"errors": WRONG}, {}),
     "status 500": (500, data_of("M", None, LOST), {}),
     "status 401": (401, data_of("M", None, LOST), {}),
+    "errors of another shape": (200, data_of("M", make_token(jti=LOST)) | {"errors": "slow"}, {}),
+    "uuid in braces": (200, data_of("M", None, f"{{{LOST}}}"), {}),
+    "uuid as a URN": (200, data_of("M", None, f"urn:uuid:{LOST.upper()}"), {}),
     "cut off": (200, json.dumps(data_of("M", "x", LOST)).encode()[:-3], {}),
     "broken off": (200, data_of("M", "x", LOST), {"Content-Length": "9999", "Connection": "close"}),
     "far too much": (200, json.dumps(data_of("M", "x", LOST)).encode() + b" " * 70_000, {}),
@@ -413,7 +416,8 @@ def test_a_token_that_cannot_be_kept_for_any_reason_is_named(tech, monkeypatch, 
 
 
 def test_an_answer_that_was_lost_leaves_the_question_whether_a_token_was_made(tech, monkeypatch):
-    for answer in ((200, b"", {"Content-Length": "50", "Connection": "close"}), (504, b"<html>", {})):
+    cut_off = (200, b'{"data": {"createLocal', {})
+    for answer in ((200, b"", {"Content-Length": "50", "Connection": "close"}), (504, b"<html>", {}), cut_off):
         with cloud(answer) as stub:
             done = create(tech, stub)
         assert done.status == 1 and "a token may have been made all the same" in done.err
@@ -421,7 +425,7 @@ def test_an_answer_that_was_lost_leaves_the_question_whether_a_token_was_made(te
     assert "does not answer (ConnectError); is this machine online?" in done.err and "may have" not in done.err
 
 
-NO_TIMES = [1.5, "soon", True, -5, 1_800_000_000_000, {}, [], 10**30, float("nan")]
+NO_TIMES = [1.5, "soon", True, -5, 1_800_000_000_000, {}, [], 10**30, float("nan"), float("inf")]
 
 
 @pytest.mark.parametrize("end", NO_TIMES)
@@ -431,6 +435,8 @@ def test_an_end_that_cannot_be_read_is_not_said_to_be_none(tech, end):
     assert done.status == 0 and "has an unreadable end" in done.err
     assert "has an unreadable end" in tech.ok("token", "list")
     assert tech.data("token", "list")[0]["exp_unix_s"] is not None
+    for words in (tech.ok("token", "list", "--json"), tech.run("token", "inspect", "odd", "--json").out):
+        json.loads(words, parse_constant=pytest.fail)  # RFC 8259 has neither NaN nor Infinity
     for words in (tech.ok("token", "show", "odd"), tech.run("token", "inspect", "odd").out):
         assert re.search("ends +not a time", words) and "never" not in words
     assert "has an unreadable end" in pairing.checked_here(token)
@@ -523,6 +529,7 @@ PASTED = {
     "header": lambda t: f"authorization:Bearer {t}",
     "quotes": lambda t: f'"{t}"',
     "typographic quotes": lambda t: f"\u201c{t}\u201d",
+    "no-break spaces": lambda t: f"\u00a0{t}\u00a0",
     "header in quotes": lambda t: f"'Authorization: Bearer {t}'",
     "zero-width spaces": lambda t: f"\u200b{t[:300]}\u200b{t[300:]}\u200b",
     "wrapped": wrapped,

@@ -139,8 +139,8 @@ class Cloud:
             answer = json.loads(bytes(self._said))
             return answer, [str(e.get("message", "an error")) for e in answer.get("errors") or ()]
         except (ValueError, AttributeError, TypeError, RecursionError):
-            todo = _PERHAPS if status >= 500 else "is it DRIVR's GraphQL API?"
-            raise CloudRefusal(f"{self.url} answered {status}, and no JSON; {todo}") from None
+            todo = _PERHAPS if status >= 500 else f"is it DRIVR's GraphQL API? If it is, {_PERHAPS}"
+            raise CloudRefusal(f"{self.url} answered {status}, not as GraphQL does; {todo}") from None
 
     def _without_token(self, status, errors):
         if not errors and status == 200:

@@ -17,7 +17,7 @@ _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM
 # Soft hyphen, zero-width space and joiners, byte order mark.
 _UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
-_AROUND = _QUOTES + " \t\r\n"
+_AROUND = _QUOTES + " \t\r\n\u00a0"
 _LEAD = re.compile(r"(authorization\s*:\s*)?bearer\s+", re.I)
 _TOKEN = re.compile(rf"CLOUD-[\w.-]+(?=[{_QUOTES},;)}}\]>\s]|$)", re.A)
 _CONTINUED = re.compile(rf"([\w.-]+)[{_QUOTES}]?", re.A)

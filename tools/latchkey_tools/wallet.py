@@ -8,6 +8,7 @@ import base64
 import contextlib
 import fcntl
 import json
+import math
 import os
 import re
 import time
@@ -24,7 +25,7 @@ PREFIX = "CLOUD-"
 _FORM = re.compile(r"CLOUD-[\w-]+\.[\w-]+\.[\w-]*", re.A)
 # Every place where a token's header may begin: base64url of `{` and what JSON has after it.
 _HEADER = re.compile(r"(?=(e[yw][\w-]{6,700})\.[\w-])", re.A)
-_NAMED = re.compile(r'"uuid"\s*:\s*"([0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12})"', re.A | re.I)
+_NAMED = re.compile(r'"uuid"\s*:\s*"(?:urn:uuid:)?\{?([0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12})\}?"', re.A | re.I)
 _BEGINNING = re.compile(r"CLOUD-ey[\w-]{6}", re.A | re.I)
 _EMPTY = {"version": 1, "tokens": [], "key_sets": {}}
 
@@ -205,8 +206,14 @@ def uuid_in(answer):
 
 
 def _decoded(segment):
-    """The JSON in a base64url segment; ValueError or RecursionError."""
-    return json.loads(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+    """The JSON in a base64url segment; ValueError or RecursionError. What JSON cannot say again becomes a text."""
+    text = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+    return json.loads(text, parse_constant=str, parse_float=_finite)
+
+
+def _finite(text):
+    """The float in a JSON number, or ``text`` where it is beyond all floats."""
+    return float(text) if math.isfinite(float(text)) else text
 
 
 def _is_header(segment):
