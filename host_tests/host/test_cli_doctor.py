@@ -274,3 +274,24 @@ def test_an_older_state_that_a_fault_of_the_flash_brought_back_is_said(tech):
     links = examined(tech, device(diagnostics=healthy(stores_behind=["config"])), 0)
     link = links["application"]
     assert link["verdict"] == "weak" and "older state of: config" in link["seen"] and "device config" in link["todo"]
+
+
+@pytest.mark.parametrize(
+    "ledger, verdict, words, todo",
+    [
+        ({"full": True}, "weak", "longer than the device can hold", "delete old tokens in the cloud"),
+        ({"unknown": "damaged"}, "broken", "was lost", "change any token in the cloud"),
+        ({"unknown": "unstored", "saved": False}, "broken", "could not be stored", "its flash is worn"),
+        ({"saved": False}, "broken", "could not be stored", "its flash is worn"),
+        ({"unknown": "unreadable_uuid"}, "broken", "without a readable uuid", "change any token in the cloud"),
+        ({"damaged_slots": [1]}, "weak", "copy of the token list is damaged", "its flash is worn"),
+        ({"damaged_heard_slots": [0]}, "weak", "copy of the token list is damaged", "its flash is worn"),
+        ({"outside_behind": 2}, "weak", "lacks 2 updates", "its flash is worn"),
+        ({"outside_behind": 1, "saved": True, "full": False, "unknown": None}, "ok", "online", None),
+    ],
+)
+def test_what_is_wrong_with_the_token_list_is_said(tech, ledger, verdict, words, todo):
+    facts = healthy(ledger=ledger, cloud={"state": "online", "reason": None})
+    link = examined(tech, device(diagnostics=facts), int(verdict == "broken"))["cloud link"]
+    assert link["verdict"] == verdict and words in link["seen"], link
+    assert todo in link["todo"] if todo else link["todo"] is None

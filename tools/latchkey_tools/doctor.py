@@ -25,6 +25,14 @@ _CLOCKS = "check the clock of this machine; if that is right, set the device's t
 # The mark lies so long before the receipt (docs/security.md, L).
 HEARD_MARGIN_S = 120
 
+_WORN = "if this is still so after the next restart, its flash is worn: replace the device"
+# Why tokens are refused as ledger_unknown (docs/security.md, L6): (what was seen, what else to do).
+_UNKNOWN = {
+    "damaged": ("the token list was lost: the device admits no token of it", ""),
+    "unstored": ("the newest token list could not be stored", f"; {_WORN}"),
+    "unreadable_uuid": ("the token list has a record without a readable uuid", ""),
+}
+
 # name: of LINKS; verdict; seen: what was found; todo: what the person can do, or None
 Link = namedtuple("Link", "name verdict seen todo")
 
@@ -33,7 +41,12 @@ _LINK_OF = {"unprovisioned": "provisioned", "no_keys": "keys", "clock_unset": "c
 _LINK_OF |= {"insufficient_scope": "roles", "plain_http": "TLS", "tls_required": "TLS", "wrong_host": "reachable"}
 # Codes of a state that say that the application does not run.
 _FAULTS = ("safe_boot", "server_error")
-_LINK_OF |= {"full_house": "reachable", "ledger_unknown": "cloud link", "unlisted": "cloud link"}
+_LINK_OF |= {
+    "full_house": "reachable",
+    "ledger_unknown": "cloud link",
+    "ledger_full": "cloud link",
+    "unlisted": "cloud link",
+}
 
 
 class Examination:
@@ -263,16 +276,28 @@ class Examination:
         self._note("keys", OK if held else BROKEN, words, None if held else advice("no_keys"))
 
     def _cloud(self, link, ledger):
-        if ledger.get("unknown"):
-            self._note("cloud link", BROKEN, "the token list could not be read or stored", advice("ledger_unknown"))
+        if ledger.get("unknown") or ledger.get("saved") is False:
+            words, more = _UNKNOWN.get(ledger.get("unknown") or "unstored", ("the token list is not known", ""))
+            self._note("cloud link", BROKEN, words, advice("ledger_unknown") + more)
         elif link.get("state") == "online":
             heard = ledger.get("heard_unix_s")
             words = f", the list was heard {show.when(heard + HEARD_MARGIN_S, self._now)}" if heard else ""
-            self._note("cloud link", OK, "online" + words)
+            self._online("online" + words, ledger)
         else:
             happened, todo = link_advice(link.get("reason") or "nothing")
             since = f" since {show.span(self._now - link['since'])}" if link.get("since") is not None else ""
             self._note("cloud link", BROKEN, f"{link.get('state')}{since}: {happened}", todo)
+
+    def _online(self, words, ledger):
+        todo = advice("ledger_full") if ledger.get("full") else None
+        faults = ["the token list is longer than the device can hold"] if todo else []
+        if ledger.get("damaged_slots") or ledger.get("damaged_heard_slots"):
+            faults.append("a copy of the token list is damaged")
+        # One is what a power cut leaves.
+        if (ledger.get("outside_behind") or 0) > 1:
+            faults.append(f"the note of the token list's age lacks {ledger['outside_behind']} updates")
+        todo = todo or (faults and _WORN) or None
+        self._note("cloud link", WEAK if faults else OK, "; ".join([words, *faults]), todo)
 
 
 def examine(host, ca=None, token_file=None, token=None):

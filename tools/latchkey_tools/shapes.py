@@ -38,7 +38,7 @@ GRANT = {"permissions": [text], "exp_unix_s": time}
 DIAGNOSTICS = {
     "cloud": {"state": text, "reason": text, "since": time, "trial": text},
     "keys": {"keys": [{"kid": text, "bits": whole, "alg": text}], "source": text, "sets_refused": whole},
-    "ledger": {"heard_unix_s": time},
+    "ledger": {"heard_unix_s": time, "outside_behind": whole},
     "clock": {"floor_unix_s": time},
     "faults": {"count": whole, "last": text},
     "stores_behind": [text],
