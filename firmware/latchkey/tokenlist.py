@@ -39,7 +39,9 @@ def parse_records(stream, system_uuid16):
     for item in jsonstream.items(_Peeked(stream)):
         members = _members(item)
         item = None  # free the text before the token in it is decoded
-        yield _record(members, system_text) if isinstance(members, dict) else members
+        record = _record(members, system_text) if isinstance(members, dict) else members
+        members = None  # and the token before the next item is read
+        yield record
 
 
 def role_hash(role_uuid16):

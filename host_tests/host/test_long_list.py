@@ -36,7 +36,7 @@ def _write(path, records):
     return str(path)
 
 
-def _run(tmp_path, feed, asked=(), free_kb=15, heap="64wK"):
+def _run(tmp_path, feed, asked=(), free_kb=17, heap="64wK"):
     asked = tuple(_jti(n).bytes for n in asked)
     image = str(tmp_path / "flash.img")
     # Imports leave holes in the heap unless garbage goes as it comes.
