@@ -6,7 +6,7 @@ import counts
 
 
 def test_no_flipped_bit_admits_a_revoked_token_and_every_loss_is_reported():
-    found = stories(f"import bit_flips; bit_flips.main({counts.get('bit_flip_step')})", timeout_s=3600)
+    found = stories(f"import bit_flips; bit_flips.main({counts.get('bit_flip_step')})", timeout_s=7200)
     for facts in found:
         print(facts)
         assert facts["whole"] and facts["flips"] > 500 and facts["lost"] > 0, facts
