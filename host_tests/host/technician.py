@@ -80,6 +80,15 @@ class Keyboard:
             screen.close()
             self.seen.append(screen.logfile_read.getvalue().decode())
 
+    @staticmethod
+    def interrupt(screen):
+        """Ctrl-C at a question, until the command ends. CPython does not see one that comes in the moment before the
+        question begins to wait for a key, until the next key."""
+        for _ in range(8):
+            screen.sendintr()
+            if screen.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=5) == 0:
+                return
+
     def spilt(self):
         """Planted secrets (their beginnings) that were seen where nobody should."""
         return [s[:12] for s in self.secrets if any(s in text for text in self.seen)]

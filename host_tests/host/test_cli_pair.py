@@ -436,7 +436,7 @@ def test_ctrl_c_at_a_question_ends_it_with_nothing_asked_for(tech):
         ):
             with tech.terminal("pair", stub.url, *words) as screen:
                 screen.expect(question)
-                screen.sendintr()
+                tech.interrupt(screen)
             assert screen.exitstatus == 130 and not sent(stub) and not sent_deletes(stub)
             assert tech.seen[-1].endswith("\n")
 

@@ -220,7 +220,7 @@ def test_removing_asks_and_a_no_keeps_the_token(tech):
     assert screen.exitstatus == 1 and len(tech.data("token", "list")) == 1
     with tech.terminal("token", "remove", "keller") as screen:
         screen.expect("Remove keller")
-        screen.sendintr()
+        tech.interrupt(screen)
     assert screen.exitstatus == 130
     done = tech.run("token", "remove", "keller", given="y\n")
     assert done.status == 2 and "give --yes" in done.err and len(tech.data("token", "list")) == 1
