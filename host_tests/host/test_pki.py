@@ -2,6 +2,7 @@
 
 import base64
 import datetime
+import os
 import stat
 
 import pytest
@@ -205,3 +206,10 @@ def test_each_wrong_certificate_has_its_own_flaw(desk):
         foreign.verify_directly_issued_by(loaded(desk.ca))
     with pytest.raises(ValueError, match="no such flaw"):
         pki.wrong(desk, "blue")
+
+
+def test_a_full_disk_names_the_file_that_could_not_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(pki.os, "fdopen", lambda number, mode: open(os.close(number) or "/dev/full", mode))
+    with pytest.raises(OSError, match="No space left on device") as found:
+        pki.write_private(tmp_path / "wallet.json", b"x")
+    assert found.value.filename == str(tmp_path / "wallet.json")

@@ -140,8 +140,12 @@ def write_private(path, content, replace=True):
     path = Path(path)
     if replace and (path.is_file() or path.is_symlink()):
         path.unlink()
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+    except OSError as e:
+        e.filename = str(path)  # A full disk does not name it.
+        raise
 
 
 def _key_bytes(key, encoding):
