@@ -60,7 +60,9 @@ def _refuse(why):
 
 
 def _member(window, member):
-    window.expect(_OBJECT, "not an object")
+    if window.peek() != _OBJECT:
+        _refuse("not an object")
+    window.at += 1
     found = False
     more = window.peek() != _OBJECT_END
     if not more:
@@ -84,7 +86,9 @@ def _name(window):
     if window.peek() != _QUOTE:
         _refuse("syntax")
     name = window.value()
-    window.expect(_COLON, "syntax")
+    if window.peek() != _COLON:
+        _refuse("syntax")
+    window.at += 1
     return strictjson.parse(name) if isinstance(name, bytes) else None
 
 
