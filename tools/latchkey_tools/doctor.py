@@ -244,15 +244,19 @@ class Examination:
             self._note(name, UNSEEN, why, todo)
 
     def _faults(self, faults):
-        if faults.get("count") and self.links.get("application", Link(None, OK, None, None)).verdict == OK:
+        if faults.get("count"):
             words = f"runs, with {faults['count']} errors in its program since start, the last: {faults.get('last')}"
             todo = "read the traceback: latchkey board monitor (line numbers: latchkey board deploy --lines)"
-            self.links["application"] = Link("application", WEAK, words, todo)
+            self._weaken(words, todo)
 
     def _stores(self, behind):
-        if behind and self.links.get("application", Link(None, OK, None, None)).verdict == OK:
+        if behind:
             words = f"runs; a fault of its flash brought back an older state of: {', '.join(map(str, behind))}"
-            todo = "compare `latchkey device config` with what you set, and set it again"
+            self._weaken(words, "compare `latchkey device config` with what you set, and set it again")
+
+    def _weaken(self, words, todo):
+        """The application runs, but not as it should; what was found to be worse stays."""
+        if self.links.get("application", Link(None, OK, None, None)).verdict == OK:
             self.links["application"] = Link("application", WEAK, words, todo)
 
     def _clock(self, clock):
