@@ -39,9 +39,12 @@ def test_a_token_of_2000_bytes_is_verified_in_a_small_heap(bits, limit, alg, cas
 
 @pytest.mark.parametrize("alg", ["RS256", "RS512"])
 def test_claims_and_roles_of_such_a_token_fit_beside_4096_bits(alg, cases, tmp_path):
-    """The same allocations are two thirds of this in words of 32 bits, so about 6 KB (docs/measurements.md)."""
+    """From 8.8 KB most heaps are enough, from 9.4 all: what is free lies in pieces, and their sizes follow from the
+    lengths of the paths on the heap. The same allocations are two thirds of this in words of 32 bits, so about 6 KB
+    (docs/measurements.md).
+    """
     for above in ABOVE:
-        assert free_before(cases[4096, alg], 9 * KB + above, "verifier", tmp_path) > 9 * KB + above - 64
+        assert free_before(cases[4096, alg], 10 * KB + above, "verifier", tmp_path) > 10 * KB + above - 64
 
 
 def test_a_heap_too_small_for_the_numbers_fails_cleanly(cases, tmp_path):
