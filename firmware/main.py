@@ -13,22 +13,24 @@ import sys
 
 from board_config import Board
 
-from latchkey import jwk, ledger, limits, policy, renewal, routes, uuids
-from latchkey.api import Api
-from latchkey.awake import Awake
-from latchkey.boots import Boots
-from latchkey.button import Button
-from latchkey.device import Device, Uptime
+from latchkey import jwk, ledger, limits, policy, uuids
+from latchkey.api import routes
+from latchkey.api.handlers import Api
+from latchkey.cloud.link import Link
+from latchkey.cloud.messages import Updates
+from latchkey.device import certificate
+from latchkey.device.app import Device, Uptime
+from latchkey.device.button import Button
+from latchkey.device.installation import Installation
+from latchkey.device.lazy import Rarely
+from latchkey.device.log import LogRing
+from latchkey.device.pairing import Pairing
+from latchkey.device.sleep import Awake
+from latchkey.device.start import Boots
 from latchkey.errors import StoreError
-from latchkey.hw.cloud import Link
-from latchkey.hw.rarely import Rarely
-from latchkey.hw.server import Server, tls_context
-from latchkey.installation import Installation
 from latchkey.keystore import KeyStore
-from latchkey.logring import LogRing
-from latchkey.pairing import Pairing
-from latchkey.timefloor import TimeFloor
-from latchkey.updates import Updates
+from latchkey.net.server import Server, tls_context
+from latchkey.stores.timefloor import TimeFloor
 from latchkey.verifier import Verifier
 
 _RARELY = Rarely("setup", "settings", "config", "provision")
@@ -37,19 +39,19 @@ _KEPT = ("keys", "keys_refused", "list_begin", "list_records", "list_commit", "l
 
 
 def _setup():
-    from latchkey import setup
+    from latchkey.api import setup
 
     return setup
 
 
 def _settings():
-    from latchkey import settings
+    from latchkey.device import settings
 
     return settings
 
 
 class Parts:
-    """What this board runs: built once, from what its flash holds. ``boots``: latchkey.boots.Boots."""
+    """What this board runs: built once, from what its flash holds. ``boots``: latchkey.device.start.Boots."""
 
     def __init__(self, board, boots):
         self._board = board
@@ -119,7 +121,7 @@ class Parts:
             self.device.floor.floor_unix_s,
             use_thread=board.threads,
             log=self.device.log.add,
-            trial=renewal.trial(credentials),
+            trial=certificate.trial(credentials),
         )
 
     def _relink(self, config, credentials):

@@ -11,14 +11,15 @@ import os
 
 from board_config import Board
 
-from latchkey import jwk, renewal, settings
-from latchkey import provision as provision_
-from latchkey.config import ConfigStore, CredentialStore
+from latchkey import jwk
+from latchkey.device import certificate, settings
+from latchkey.device import provision as provision_
+from latchkey.device.config import ConfigStore, CredentialStore
 from latchkey.errors import LatchkeyError
 from latchkey.keystore import KeyStore
 from latchkey.ledger import Ledger
 from latchkey.limits import PROVISION_BYTES
-from latchkey.timefloor import TimeFloor
+from latchkey.stores.timefloor import TimeFloor
 
 
 def provision(path):
@@ -56,7 +57,7 @@ def _provision(data):
     settings.note(board.store, dict(changes, trial=settings.idle()))
     kept = CredentialStore(board.store)
     kept.save(credentials, alone=True)
-    renewal.drop(kept)
+    certificate.drop(kept)
     if keys is not None:
         KeyStore(board.store).replace(keys)
     TimeFloor(board.store, board.clock).set_over_wire(unix_s)

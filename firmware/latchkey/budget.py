@@ -7,7 +7,14 @@ unknown token, longer each time, and whoever was told to wait is not looked at b
 """
 
 from latchkey.errors import TokenError
-from latchkey.limits import BUDGET_CALLERS, BUDGET_FORGET_MS, BUDGET_REFILL_MS, BUDGET_UNITS, PENALTY_MAX_MS, PENALTY_MS
+from latchkey.limits import (
+    BUDGET_CALLERS,
+    BUDGET_FORGET_MS,
+    BUDGET_REFILL_MS,
+    BUDGET_UNITS,
+    PENALTY_MAX_MS,
+    PENALTY_MS,
+)
 
 
 class Budget:

@@ -10,7 +10,7 @@ from latchkey.errors import KeySetError, StoreError
 from latchkey.jwk import Key, admitted
 from latchkey.limits import KEYS_HELD, KEYS_PAUSE_MS, KID_CHARS, RSA_MAX_BITS, const
 from latchkey.rsa import PublicKey
-from latchkey.slots import Slots
+from latchkey.stores.slots import Slots
 
 _ALGS = (None, "RS256", "RS512")
 _HEAD = "<HBIH"  # bytes of kid (0xFFFF: none), alg, e, bytes of n

@@ -10,8 +10,8 @@ A token that the list does not have is judged by when it was issued (``iat``) an
 
 The later mark counts. A third moment, the greatest ``changed``, serves retained lists alone (L5).
 
-The records (see latchkey.tokenlist) lie in one block, sorted by jti. On flash (``ledger.0``, ``ledger.1``) the marks
-follow them. A list that moves nothing but ``heard`` writes only the marks (``heard.0``, ``heard.1``).
+The records (see latchkey.stores.tokenlist) lie in one block, sorted by jti. On flash (``ledger.0``, ``ledger.1``)
+the marks follow them. A list that moves nothing but ``heard`` writes only the marks (``heard.0``, ``heard.1``).
 
 A record that leaves the list while its token was issued after both marks (the device's clock is behind, or the cloud's
 ahead) becomes a refusal (GONE) until the marks have passed it. Where there is no place for it (L7), the gap remembers
@@ -24,11 +24,12 @@ Outside of the files' folder lies how many updates the files have seen. Files th
 import hashlib
 import struct
 
-from latchkey import tokenlist, uuids
+from latchkey import uuids
 from latchkey.errors import NOT_STORED, StoreError
 from latchkey.limits import FLOOR_AHEAD_S, HEARD_MARGIN_S, LEDGER_REFUSALS, LEDGER_TOKENS, YEAR_2020_S, const
-from latchkey.slots import Slots
-from latchkey.tokenlist import ADMITS, GONE, NEVER, RECORD_BYTES, narrower, parse_records, role_hash
+from latchkey.stores import tokenlist
+from latchkey.stores.slots import Slots
+from latchkey.stores.tokenlist import ADMITS, GONE, NEVER, RECORD_BYTES, narrower, parse_records, role_hash
 
 _WHOLE = "65s"
 # Offsets in a record
@@ -71,7 +72,8 @@ class Standing:
 
 
 class Ledger:
-    """``store``: see latchkey.slots; its ``outside`` (``read(name) write(name, bytes)``), if any, lies elsewhere (L6).
+    """``store``: see latchkey.stores.slots; its ``outside`` (``read(name) write(name, bytes)``), if any, lies
+    elsewhere (L6).
     ``system_uuid``: 16 bytes, or text. ``tokens``: how many admitting records are held at most (L7).
     ``.generation``: int, rises with every change."""
 

@@ -45,7 +45,7 @@ class Policy:
 
 
 def from_config(config):
-    """The Policy of a validated configuration document (``latchkey.config``)."""
+    """The Policy of a validated configuration document (``latchkey.device.config``)."""
     p = config["policy"]
     return Policy(
         config["system_uuid"],

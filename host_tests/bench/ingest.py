@@ -10,7 +10,7 @@ import time
 
 import lists
 
-from latchkey.tokenlist import parse_records
+from latchkey.stores.tokenlist import parse_records
 
 COUNT = 20
 

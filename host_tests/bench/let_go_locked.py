@@ -5,7 +5,7 @@ import socket
 
 import micropython
 
-from latchkey.hw import server
+from latchkey.net import server
 
 
 class Api:

@@ -10,9 +10,9 @@ import sys
 
 import setting_up
 
-from latchkey import config, settings
-from latchkey.boots import Boots
-from latchkey.device import Device as RealDevice
+from latchkey.device import config, settings
+from latchkey.device.app import Device as RealDevice
+from latchkey.device.start import Boots
 from latchkey.errors import LatchkeyError
 
 DER = "MIIB" + "A" * 40

@@ -17,7 +17,7 @@ import vfs
 
 from latchkey import limits
 from latchkey.hw.flash import FileStore
-from latchkey.hw.server import Server, tls_context
+from latchkey.net.server import Server, tls_context
 
 FULL = b"full\n"
 SWEPT_MS = 300

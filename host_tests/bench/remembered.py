@@ -16,7 +16,7 @@ from latchkey.hw.flash import FileStore
 from latchkey.keystore import KeyStore
 from latchkey.ledger import Ledger
 from latchkey.policy import Policy
-from latchkey.timefloor import TimeFloor
+from latchkey.stores.timefloor import TimeFloor
 from latchkey.verifier import Verifier
 
 with open("vectors/verifier.json") as file:

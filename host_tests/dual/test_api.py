@@ -5,8 +5,8 @@ import unittest
 
 from fake_device import FakeDevice, FakeVerifier
 
-from latchkey import api as api_
-from latchkey import http
+from latchkey.api import handlers as api_
+from latchkey.api import request
 from latchkey.codes import look_up
 from latchkey.errors import LatchkeyError, TokenError
 from latchkey.products import bulb
@@ -37,7 +37,7 @@ class ApiCase(unittest.TestCase):
         if token:
             out.append("Authorization: Bearer CLOUD-" + token)
         head = ("\r\n".join(out + list(lines)) + "\r\n").encode()
-        return http.parse_head(memoryview(head), len(head), head)
+        return request.parse_head(memoryview(head), len(head), head)
 
     def response(self, line, token=None, body=b"", lines=(), channel="loopback", tls_serves=False):
         if body:

@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from latchkey import events
+from latchkey.api import events
 from latchkey.errors import TokenError
 
 

@@ -2,7 +2,7 @@
 
 import unittest
 
-from latchkey.backoff import Backoff
+from latchkey.cloud.backoff import Backoff
 
 
 def pauses(count, byte, jitter=50):

@@ -4,7 +4,7 @@ import unittest
 
 from ram_store import RamStore
 
-from latchkey.boots import Boots
+from latchkey.device.start import Boots
 
 
 class Note:

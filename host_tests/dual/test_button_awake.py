@@ -4,8 +4,8 @@ import unittest
 
 from fake_clock import FakeClock
 
-from latchkey.awake import Awake
-from latchkey.button import Button
+from latchkey.device.button import Button
+from latchkey.device.sleep import Awake
 
 
 class TestButton(unittest.TestCase):

@@ -5,7 +5,8 @@ import unittest
 
 from ram_store import PowerCut, RamStore
 
-from latchkey import config, limits
+from latchkey import limits
+from latchkey.device import config
 from latchkey.errors import ConfigError, StoreError
 
 

@@ -3,7 +3,8 @@
 import json
 import unittest
 
-from latchkey import http, limits
+from latchkey import limits
+from latchkey.api import request
 from latchkey.errors import FormatError
 
 
@@ -45,18 +46,18 @@ class TheTable(unittest.TestCase):
             if case["code"]:
                 self.assertEqual(result, case["code"], case["name"])
                 return
-            self.assertIsInstance(result, http.Request, case["name"])
+            self.assertIsInstance(result, request.Request, case["name"])
             for field, value in case["want"].items():
                 self.assertEqual(seen(result, field), value, case["name"] + " " + field)
 
     def test_every_head_gives_what_the_table_says(self):
         for case in table("http_heads.json"):
             head = raw(case["head"])
-            self.check(case, outcome(lambda head=head: http.parse_head(memoryview(head), len(head), head)))
+            self.check(case, outcome(lambda head=head: request.parse_head(memoryview(head), len(head), head)))
 
     def test_byte_by_byte_gives_the_same(self):
         buffer = bytearray(limits.HEAD_BYTES)
-        reader = http.Reader(buffer)
+        reader = request.Reader(buffer)
         for case in table("http_heads.json"):
             if case["head"] == "\r\n":
                 continue  # empty lines before a request are let pass
@@ -76,7 +77,7 @@ class TheTable(unittest.TestCase):
 
 class TheReader(unittest.TestCase):
     def setUp(self):
-        self.reader = http.Reader(bytearray(256))
+        self.reader = request.Reader(bytearray(256))
 
     def test_pipelined_requests_come_out_one_by_one(self):
         feed(self.reader, b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\nGET /3")
@@ -106,7 +107,7 @@ class TheReader(unittest.TestCase):
         self.assertEqual(self.reader.request().path, "/")
 
     def test_an_endless_request_line_is_refused_before_its_end(self):
-        reader = http.Reader(bytearray(limits.HEAD_BYTES))
+        reader = request.Reader(bytearray(limits.HEAD_BYTES))
         feed(reader, b"GET /" + b"a" * 1100)
         self.assertEqual(outcome(reader.request), "uri_too_long")
 
@@ -126,7 +127,7 @@ class TheReader(unittest.TestCase):
 
 class TheAnswer(unittest.TestCase):
     def test_a_head_is_framed(self):
-        head = http.response_head(429, "verify_busy", 5, ("Retry-After: 3",), True)
+        head = request.response_head(429, "verify_busy", 5, ("Retry-After: 3",), True)
         want = (
             b"HTTP/1.1 429 verify_busy\r\nContent-Type: application/json\r\nContent-Length: 5\r\n"
             b"Cache-Control: no-store\r\nRetry-After: 3\r\nConnection: close\r\n\r\n"
@@ -134,7 +135,7 @@ class TheAnswer(unittest.TestCase):
         self.assertEqual(head, want)
 
     def test_a_stream_has_no_length(self):
-        self.assertTrue(b"Content-Length" not in http.response_head(200, "OK", None, media="text/event-stream"))
+        self.assertTrue(b"Content-Length" not in request.response_head(200, "OK", None, media="text/event-stream"))
 
 
 if __name__ == "__main__":

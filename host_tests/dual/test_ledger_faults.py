@@ -8,12 +8,12 @@ from lists import BASE, SYSTEM16, jti16, record
 from ram_store import RamStore
 from streams import Bytes
 
+from latchkey.cloud.messages import Updates
 from latchkey.errors import StoreError
 from latchkey.keystore import KeyStore
 from latchkey.ledger import Ledger
-from latchkey.timefloor import TimeFloor
-from latchkey.tokenlist import parse_records
-from latchkey.updates import Updates
+from latchkey.stores.timefloor import TimeFloor
+from latchkey.stores.tokenlist import parse_records
 
 DAY = 86400
 YEAR_2099_S = 4070908800

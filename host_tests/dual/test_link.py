@@ -6,7 +6,9 @@ import unittest
 
 from fake_link import FakePayload
 
-from latchkey import certdates, intake, limits, link
+from latchkey import limits
+from latchkey.cloud import decode, reasons
+from latchkey.device import certdates
 from latchkey.errors import FormatError
 
 SYSTEM = "792B6149-1daa-488f-b07a-f684503b0586"
@@ -32,7 +34,7 @@ def settings(held=DER, trial=None, **more):
         "dev": False,
     }
     config.update(more)
-    return link.Settings(config, held, 5, trial)
+    return reasons.Settings(config, held, 5, trial)
 
 
 class TestSettings(unittest.TestCase):
@@ -65,10 +67,10 @@ class TestSettings(unittest.TestCase):
 
 class TestReasons(unittest.TestCase):
     def test_a_failed_connect_is_told_apart(self):
-        self.assertEqual(link.connect_reason(errno.ECONNREFUSED), "refused")
-        self.assertEqual(link.connect_reason(errno.ECONNRESET), "refused")
-        self.assertEqual(link.connect_reason(errno.ETIMEDOUT), "no_answer")
-        self.assertEqual(link.connect_reason(errno.EHOSTUNREACH), "no_route")
+        self.assertEqual(reasons.connect_reason(errno.ECONNREFUSED), "refused")
+        self.assertEqual(reasons.connect_reason(errno.ECONNRESET), "refused")
+        self.assertEqual(reasons.connect_reason(errno.ETIMEDOUT), "no_answer")
+        self.assertEqual(reasons.connect_reason(errno.EHOSTUNREACH), "no_route")
 
     def test_certificate_flaws_are_told_apart_in_the_words_of_mbedtls(self):
         for words, reason in (
@@ -77,26 +79,26 @@ class TestReasons(unittest.TestCase):
             ("The certificate validity has expired\n", "cert_expired"),
             ("The certificate validity starts in the future\n", "cert_not_yet_valid"),
         ):
-            self.assertEqual(link.tls_reason((words,)), reason, words)
+            self.assertEqual(reasons.tls_reason((words,)), reason, words)
 
     def test_numbers_are_told_apart_with_and_without_their_words(self):
-        self.assertEqual(link.tls_reason((-0x7780,)), "cert_refused")
-        self.assertEqual(link.tls_reason((-0x7780, "MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE")), "cert_refused")
-        self.assertEqual(link.tls_reason((-0x7100, "MBEDTLS_ERR_SSL_BAD_INPUT_DATA")), "tls_failed")
-        self.assertEqual(link.tls_reason((104, "Connection reset by peer")), "closed")
-        self.assertEqual(link.tls_reason((32,)), "closed")
-        self.assertEqual(link.tls_reason(()), "tls_failed")
+        self.assertEqual(reasons.tls_reason((-0x7780,)), "cert_refused")
+        self.assertEqual(reasons.tls_reason((-0x7780, "MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE")), "cert_refused")
+        self.assertEqual(reasons.tls_reason((-0x7100, "MBEDTLS_ERR_SSL_BAD_INPUT_DATA")), "tls_failed")
+        self.assertEqual(reasons.tls_reason((104, "Connection reset by peer")), "closed")
+        self.assertEqual(reasons.tls_reason((32,)), "closed")
+        self.assertEqual(reasons.tls_reason(()), "tls_failed")
 
     def test_of_several_flaws_the_foreign_authority_comes_first(self):
         words = "The certificate validity has expired\nThe certificate is not correctly signed by the trusted CA\n"
-        self.assertEqual(link.tls_reason((words,)), "cert_wrong_ca")
+        self.assertEqual(reasons.tls_reason((words,)), "cert_wrong_ca")
 
 
 class TestStatus(unittest.TestCase):
     def setUp(self):
         self.now = 1000
         self.lines = []
-        self.status = link.Status(lambda: self.now, self.lines.append)
+        self.status = reasons.Status(lambda: self.now, self.lines.append)
 
     def change(self, *args):
         self.now += 10
@@ -128,7 +130,7 @@ class TestStatus(unittest.TestCase):
 class TestIntake(unittest.TestCase):
     def setUp(self):
         self.put = []
-        self.intake = intake.Intake(b"\x11" * 16, self.put.append)
+        self.intake = decode.Intake(b"\x11" * 16, self.put.append)
 
     def test_a_broken_key_set_is_refused_and_no_more(self):
         for data in (b"", b"[]", b'{"keys":[]}', b'{"keys":[{"n":"1","kid":"1"}]}', b"\xff\xfe", b'{"keys":[' * 50):
@@ -142,7 +144,7 @@ class TestIntake(unittest.TestCase):
         data = json.dumps({"keys": [key]}).encode()
         for dev, kind in ((True, "keys"), (False, "keys_refused")):
             self.put.clear()
-            intake.Intake(b"\x11" * 16, self.put.append, dev).serve(0, True, FakePayload(data))
+            decode.Intake(b"\x11" * 16, self.put.append, dev).serve(0, True, FakePayload(data))
             self.assertEqual(self.put[0][0], kind)
 
     def test_a_key_set_that_is_too_long_is_refused_unread(self):
@@ -165,15 +167,15 @@ class TestIntake(unittest.TestCase):
             self.assertEqual(self.put, [("list_begin", True), ("list_commit",)], data)
 
     def test_a_connection_that_fails_aborts_the_list_and_is_passed_on(self):
-        failing = FakePayload(b"[" + b" " * 500, fail_at=128, error=link.LinkError("stalled"))
-        with self.assertRaises(link.LinkError) as caught:
+        failing = FakePayload(b"[" + b" " * 500, fail_at=128, error=reasons.LinkError("stalled"))
+        with self.assertRaises(reasons.LinkError) as caught:
             self.intake.serve(1, True, failing)
         self.assertEqual(caught.exception.code, "stalled")
         self.assertEqual(self.put[-1], ("list_abort", "stalled"))
 
     def test_a_connection_that_fails_in_a_key_set_refuses_nothing(self):
-        failing = FakePayload(b'{"keys":[' + b" " * 500, fail_at=128, error=link.LinkError("closed"))
-        self.assertRaises(link.LinkError, self.intake.serve, 0, True, failing)
+        failing = FakePayload(b'{"keys":[' + b" " * 500, fail_at=128, error=reasons.LinkError("closed"))
+        self.assertRaises(reasons.LinkError, self.intake.serve, 0, True, failing)
         self.assertEqual(self.put, [])
 
     def test_any_other_failure_costs_only_the_message(self):
@@ -185,7 +187,7 @@ class TestIntake(unittest.TestCase):
     def test_short_memory_ends_the_connection_so_that_retained_messages_come_again(self):
         for index, put in ((0, []), (1, [("list_begin", True), ("list_abort", "no_memory")])):
             self.put.clear()
-            with self.assertRaises(link.LinkError) as caught:
+            with self.assertRaises(reasons.LinkError) as caught:
                 self.intake.serve(index, True, FakePayload(b" " * 200, fail_at=128, error=MemoryError()))
             self.assertEqual((caught.exception.code, self.put), ("no_memory", put))
 

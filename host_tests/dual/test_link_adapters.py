@@ -3,10 +3,10 @@
 import os
 import unittest
 
-from latchkey.hw import ntp
+from latchkey.cloud.inbox import Inbox
 from latchkey.hw.clock import BoardClock, DeskClock
-from latchkey.hw.inbox import Inbox
 from latchkey.hw.radio import DeskRadio
+from latchkey.net import ntp
 
 STAMP = b"12345678"
 

@@ -5,9 +5,9 @@ import unittest
 from fake_clock import FakeClock
 from fake_link import Noting
 
-from latchkey.hw import ntp
-from latchkey.hw.keeper import Keeper
-from latchkey.link import LinkError, Timing
+from latchkey.cloud.reasons import LinkError, Timing
+from latchkey.cloud.session import Keeper
+from latchkey.net import ntp
 
 DAY_S = 86400
 NOW = 1800000000

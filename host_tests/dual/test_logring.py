@@ -2,7 +2,7 @@
 
 import unittest
 
-from latchkey.logring import LogRing
+from latchkey.device.log import LogRing
 
 
 class TheRing(unittest.TestCase):

@@ -5,8 +5,8 @@ import unittest
 from ram_store import PowerCut, RamStore
 from setting_up import Device
 
-from latchkey import renewal, settings
-from latchkey.installation import Installation
+from latchkey.device import certificate, settings
+from latchkey.device.installation import Installation
 
 HOME = {"wifi": {"ssid": "Home", "passphrase": "new secret"}}
 
@@ -356,7 +356,7 @@ class TestPowerCuts(unittest.TestCase):
                 device.installation.renew(pair)
 
         def found(device):
-            tried = renewal.trial(device.installation.credentials)
+            tried = certificate.trial(device.installation.credentials)
             return tried and {"new_" + name: tried[name] for name in ("cert_der", "key_der")}
 
         self.survive(renew, [None] + pairs, found)

@@ -6,7 +6,7 @@ import unittest
 
 from test_verifier import TABLE
 
-from latchkey import provision
+from latchkey.device import provision
 from latchkey.errors import ConfigError, FormatError, KeySetError
 
 DER = binascii.b2a_base64(b"\x30\x03\x02\x01\x05").decode().strip()

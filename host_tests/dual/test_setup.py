@@ -6,7 +6,7 @@ import unittest
 from ram_store import PowerCut
 from setting_up import ISSUER, OWNER, Device
 
-from latchkey import config
+from latchkey.device import config
 
 BROKER = {"broker": {"host": "mqtt.else.example"}}
 TRUST = (
@@ -322,7 +322,7 @@ class TestCertificate(unittest.TestCase):
 
 class TestRestart(unittest.TestCase):
     def test_a_restart_that_was_answered_happens_whatever_cannot_be_saved(self):
-        from latchkey.device import Device
+        from latchkey.device.app import Device
 
         class Short:
             restart = Device.restart

@@ -5,7 +5,7 @@ import unittest
 from ram_store import PowerCut, RamStore
 
 from latchkey.errors import StoreError
-from latchkey.slots import Slots
+from latchkey.stores.slots import Slots
 
 # "hello" as counter 7, written by format version 1 (SHA-256 cut to 8 bytes).
 VERSION_1 = b"LKx\x01\x07\x00\x00\x00hello\x05\x00\x00\x00"

@@ -7,7 +7,7 @@ from ram_store import PowerCut, RamStore
 
 from latchkey.errors import StoreError
 from latchkey.limits import YEAR_2020_S
-from latchkey.timefloor import TimeFloor
+from latchkey.stores.timefloor import TimeFloor
 
 NOW = 1747061946
 DAY = 86400

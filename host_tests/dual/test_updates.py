@@ -4,10 +4,10 @@ import unittest
 
 from fake_link import Noting
 
+from latchkey.cloud.messages import Updates
 from latchkey.errors import StoreError
 from latchkey.jwk import Key
 from latchkey.rsa import PublicKey
-from latchkey.updates import Updates
 
 # 2048 bits: the shape is all that counts here
 MODULUS = b"\xc3" + b"\x55" * 255

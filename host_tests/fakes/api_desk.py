@@ -16,10 +16,10 @@ import time
 from fake_device import FakeDevice, FakeVerifier
 
 from latchkey import limits
-from latchkey.api import Api
+from latchkey.api.handlers import Api
 from latchkey.hw.light import DeskLight
 from latchkey.hw.sensor import DeskSensor
-from latchkey.hw.server import Server, tls_context
+from latchkey.net.server import Server, tls_context
 
 
 class DeskRelay:
@@ -68,9 +68,10 @@ def furnish(api, device, verifier):
     from ram_store import RamStore
     from setting_up import DOCUMENT, FakeUpdates, Floor
 
-    from latchkey import config, routes, settings, setup
-    from latchkey.installation import Installation
-    from latchkey.pairing import Pairing
+    from latchkey.api import routes, setup
+    from latchkey.device import config, settings
+    from latchkey.device.installation import Installation
+    from latchkey.device.pairing import Pairing
 
     class QuickRadio(FakeRadio):
         def use(self, ssid, passphrase):

@@ -15,7 +15,7 @@ from lists import BASE, record
 from ram_store import RamOutside
 from streams import Bytes
 
-from latchkey.config import ConfigStore
+from latchkey.device.config import ConfigStore
 from latchkey.errors import LatchkeyError
 from latchkey.hw.flash import FileStore
 from latchkey.hw.outside import Outside

@@ -1,7 +1,7 @@
 """A device and a verifier for tests of the API, on both interpreters: facts as given, tokens by name."""
 
+from latchkey.device.log import LogRing
 from latchkey.errors import TokenError
-from latchkey.logring import LogRing
 
 SYSTEM_UUID = "792b6149-1daa-488f-b07a-f684503b0586"
 PERMISSIONS = ("read", "control", "configure")

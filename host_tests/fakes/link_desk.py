@@ -15,17 +15,18 @@ import sys
 
 from fake_device import SYSTEM_UUID, FakeDevice, FakeVerifier
 
-from latchkey import api, uuids
-from latchkey.hw import server
+from latchkey import uuids
+from latchkey.api import handlers
+from latchkey.cloud.link import Link
+from latchkey.cloud.messages import Updates
+from latchkey.cloud.reasons import Timing
 from latchkey.hw.clock import DeskClock
-from latchkey.hw.cloud import Link
 from latchkey.hw.flash import FileStore
 from latchkey.hw.radio import DeskRadio
 from latchkey.keystore import KeyStore
 from latchkey.ledger import Ledger
-from latchkey.link import Timing
-from latchkey.timefloor import TimeFloor
-from latchkey.updates import Updates
+from latchkey.net import server
+from latchkey.stores.timefloor import TimeFloor
 
 
 class Product:
@@ -61,9 +62,9 @@ class Desk:
         self.trials = []
         self._options = options
         self.link = self._link(options)
-        self.api = api.Api(FakeDevice(), FakeVerifier(), Product())
-        self.api.add("/test", "GET", api.Route(api.OPEN, self._tell))
-        self.api.add("/test/again", "GET", api.Route(api.OPEN, self._again))
+        self.api = handlers.Api(FakeDevice(), FakeVerifier(), Product())
+        self.api.add("/test", "GET", handlers.Route(handlers.OPEN, self._tell))
+        self.api.add("/test/again", "GET", handlers.Route(handlers.OPEN, self._again))
 
     def _link(self, options):
         timing = Timing()

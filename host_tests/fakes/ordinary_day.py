@@ -19,7 +19,7 @@ from streams import Bytes
 from latchkey.hw.flash import FileStore
 from latchkey.keystore import KeyStore
 from latchkey.ledger import Ledger
-from latchkey.timefloor import TimeFloor
+from latchkey.stores.timefloor import TimeFloor
 
 BLOCKS = 64
 MINUTE = 60

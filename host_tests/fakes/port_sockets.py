@@ -63,7 +63,7 @@ async def ready(port_socket, write=False):
 
 
 def install(server):
-    """``server``: the module latchkey.hw.server."""
+    """``server``: the module latchkey.net.server."""
     names = {name: getattr(socket, name) for name in ("getaddrinfo", "SOL_SOCKET", "SO_REUSEADDR")}
     server.socket = types.SimpleNamespace(socket=PortSocket, **names)
     server.ready = ready

@@ -16,11 +16,13 @@ from keys import key
 from lists import BASE, record
 from streams import Bytes
 
-from latchkey import config, keystore, ledger, settings, timefloor
-from latchkey import slots as slots_
+from latchkey import keystore, ledger
+from latchkey.device import config, settings
 from latchkey.errors import LatchkeyError
 from latchkey.hw.flash import FileStore
 from latchkey.hw.outside import Outside
+from latchkey.stores import slots as slots_
+from latchkey.stores import timefloor
 
 BLOCKS = 24
 PATH = "/cut"

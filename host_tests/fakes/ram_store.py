@@ -1,4 +1,4 @@
-"""The store of latchkey.slots in RAM, which fills up, turns read-only, fails and loses power on demand."""
+"""The store of latchkey.stores.slots in RAM, which fills up, turns read-only, fails and loses power on demand."""
 
 from latchkey.errors import StoreError
 

@@ -6,12 +6,14 @@ from fake_device import SYSTEM_UUID, FakeGrant
 from fake_radio import FakeRadio
 from ram_store import RamStore
 
-from latchkey import api, config, policy, routes, settings, setup
+from latchkey import policy
+from latchkey.api import handlers, routes, setup
+from latchkey.api.request import parse_head
+from latchkey.device import config, settings
+from latchkey.device.installation import Installation
+from latchkey.device.log import LogRing
+from latchkey.device.pairing import Pairing
 from latchkey.errors import LatchkeyError, TokenError
-from latchkey.http import parse_head
-from latchkey.installation import Installation
-from latchkey.logring import LogRing
-from latchkey.pairing import Pairing
 from latchkey.products import bulb
 
 ISSUER = "https://company-example.api.drivr.cloud"
@@ -92,7 +94,7 @@ class Device:
         self.installation.relink = self._relink
         self.installation.link = FakeCloudLink(self.config)
         self.pairing = Pairing(self.radio, self.uptime_s, self.installation, self.log.add)
-        self.api = api.Api(self, self.installation.verifier, bulb.Product(Light()))
+        self.api = handlers.Api(self, self.installation.verifier, bulb.Product(Light()))
         routes.add(self.api, self, lambda use: use(setup), self.radio.wants_network)
 
     @property

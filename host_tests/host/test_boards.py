@@ -15,8 +15,9 @@ import on_board
 import pytest
 import radio_desk
 
-from latchkey.hw import battery, fade, room, sht3x
+from latchkey.hw import battery, room, sht3x
 from latchkey.hw.watchdog import Watchdog
+from latchkey.products import fade
 from latchkey_tools import boards, build
 
 CHIPS = [name for name in boards.names() if name != "desk"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from test_docs import table_rows
 
-from latchkey import link
+from latchkey.cloud import reasons
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRMWARE = ROOT / "firmware/latchkey"
@@ -19,6 +19,6 @@ def test_every_reason_is_in_the_table_and_every_row_is_a_reason():
     assert all(len(row) == 3 and all(row) for row in rows)
     documented = {row[0].strip("`") for row in rows}
     text = "\n".join(path.read_text() for path in SOURCES)
-    raised = set(re.findall(r'LinkError\("(\w+)"', text)) | {reason for _, reason in link._TLS_WORDS}
+    raised = set(re.findall(r'LinkError\("(\w+)"', text)) | {reason for _, reason in reasons._TLS_WORDS}
     assert raised - NO_REASON <= documented
     assert documented <= set(re.findall(r'"(\w+)"', text))

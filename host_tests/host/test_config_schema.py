@@ -6,7 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from latchkey import config
+from latchkey.device import config
 from latchkey.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -95,7 +95,7 @@ def test_a_new_release_goes_into_the_idle_folder_and_only_what_changed_travels(d
         extra, uuids = tmp_path / "extra.mpy", tmp_path / "uuids.mpy"
         for path in (extra, uuids):
             path.write_bytes(files["latchkey/uuids.mpy"].read_bytes() + path.stem.encode())
-        del files["latchkey/backoff.mpy"]
+        del files["latchkey/cloud/backoff.mpy"]
         return files | {"latchkey/extra.mpy": extra, "latchkey/uuids.mpy": uuids}
 
     monkeypatch.setattr(deploy, "release", newer)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from latchkey import provision as firmware
+from latchkey.device import provision as firmware
 from latchkey.errors import ConfigError
 from latchkey_tools import pki, provision
 from latchkey_tools.sim.signing import jwk, new_key

@@ -20,7 +20,7 @@ import counts
 from latchkey import ledger
 from latchkey.errors import FormatError, StoreError
 from latchkey.ledger import Ledger
-from latchkey.timefloor import TimeFloor
+from latchkey.stores.timefloor import TimeFloor
 
 DAY = 86400
 ROLES = [lists.uuid(900 + n) for n in range(3)]

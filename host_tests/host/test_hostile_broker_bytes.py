@@ -8,10 +8,10 @@ from cloud_rig import CONNACK, KEYS_TOPIC, LIST_TOPIC, PINGRESP, SYSTEM_UUID, ke
 
 import counts
 from latchkey import keystore
+from latchkey.cloud.decode import Intake
+from latchkey.cloud.mqtt import Client
+from latchkey.cloud.reasons import LinkError, Timing
 from latchkey.hw.clock import DeskClock
-from latchkey.hw.mqtt import Client
-from latchkey.intake import Intake
-from latchkey.link import LinkError, Timing
 
 MESSAGES = {"keys", "keys_refused", "list_begin", "list_records", "list_commit", "list_abort"}
 

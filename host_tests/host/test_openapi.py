@@ -10,8 +10,9 @@ import yaml
 from hypothesis import HealthCheck, settings
 
 import counts
-from latchkey import codes, routes
-from latchkey.api import ANY, OPEN, Api
+from latchkey import codes
+from latchkey.api import routes
+from latchkey.api.handlers import ANY, OPEN, Api
 from latchkey.products import bulb
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "openapi.yaml"

@@ -15,13 +15,13 @@ class desk_options:
     threads, hurry, battery, reset = True, 1, False, None
 sys.modules["desk_options"] = desk_options
 import main
-from latchkey.hw.rarely import Rarely
+from latchkey.device.lazy import Rarely
 def used():
     gc.collect(); gc.collect()
     return gc.mem_alloc()
 def load():
-    import latchkey.%(module)s
-    return getattr(latchkey, "%(module)s")
+    __import__("latchkey.%(module)s")
+    return sys.modules["latchkey.%(module)s"]
 rarely = next(v for v in [getattr(main, n) for n in dir(main)] if isinstance(v, Rarely))
 lend = rarely.loader(load)
 lend(lambda module: None)  # names stay in RAM once met
@@ -31,7 +31,7 @@ print(held - before, used() - before)
 """
 
 
-@pytest.mark.parametrize("module", ["settings", "setup"])
+@pytest.mark.parametrize("module", ["device.settings", "api.setup"])
 def test_what_a_rare_request_borrows_it_gives_back(module):
     deploy.release(boards.board("desk"), "x64")
     folders = (".frozen", build.BUILD / "board" / "x64", build.BUILD / "board" / "x64-desk")

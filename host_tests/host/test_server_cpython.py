@@ -12,9 +12,9 @@ import pytest
 import test_server_hostile as hostile
 from fake_device import FakeDevice, FakeVerifier
 
-from latchkey.api import Api
-from latchkey.hw import server
+from latchkey.api.handlers import Api
 from latchkey.hw.light import DeskLight
+from latchkey.net import server
 from latchkey.products import bulb
 from latchkey_tools import pki
 from latchkey_tools.broker import free_port

@@ -10,7 +10,9 @@ import pytest
 from fake_clock import FakeClock
 from ram_store import RamStore
 
-from latchkey import config, keystore, limits, timefloor
+from latchkey import keystore, limits
+from latchkey.device import config
+from latchkey.stores import timefloor
 from latchkey_tools import build
 
 NOW = 1800000000

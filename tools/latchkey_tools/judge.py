@@ -82,12 +82,12 @@ def _firmware():
     if str(build.FIRMWARE) not in sys.path:
         sys.path.append(str(build.FIRMWARE))
     import latchkey.claims
+    import latchkey.device.provision
     import latchkey.errors
     import latchkey.jwk
     import latchkey.jws
     import latchkey.limits
     import latchkey.policy
-    import latchkey.provision
 
     return latchkey
 

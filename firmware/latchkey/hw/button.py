@@ -1,4 +1,4 @@
-"""A button that pulls its pin low. What a press means is latchkey.button's."""
+"""A button that pulls its pin low. What a press means is latchkey.device.button's."""
 
 
 class Button:

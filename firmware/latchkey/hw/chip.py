@@ -8,12 +8,12 @@ import gc
 import esp32
 import machine
 
-from .. import limits
-from . import nvs
-from .button import Button
-from .clock import BoardClock
-from .flash import FileStore
-from .wifi import Wifi
+from latchkey import limits
+from latchkey.hw import nvs
+from latchkey.hw.button import Button
+from latchkey.hw.clock import BoardClock
+from latchkey.hw.flash import FileStore
+from latchkey.hw.wifi import Wifi
 
 # A panic reads as "reset", as machine.reset() does; a brown-out as "power" (ports/esp32/modmachine.c).
 _CAUSES = {
@@ -86,7 +86,7 @@ class Chip:
 
     def watchdog(self):
         """Start the chip's watchdog, which cannot be stopped again, and return what feeds it."""
-        from .watchdog import Watchdog
+        from latchkey.hw.watchdog import Watchdog
 
         return Watchdog(machine.WDT(timeout=limits.WATCHDOG_MS))
 

@@ -1,4 +1,4 @@
-"""The store of latchkey.slots as files in a folder of a mounted file system.
+"""The store of latchkey.stores.slots as files in a folder of a mounted file system.
 
 On LittleFS ``close`` commits a file's new content in one step; on other systems it may not, and slots do not
 rely on it. Every OSError becomes a StoreError: "store_full", "store_readonly" or "store_failed".
@@ -20,8 +20,8 @@ _CODES = {
 
 
 class FileStore:
-    """Files directly inside the folder ``path``, which is made if it is not there. ``outside``: keeps a few bytes
-    of each name elsewhere (``read(name) write(name, bytes)``), None for none. ``.behind``: see latchkey.slots."""
+    """Files directly inside the folder ``path``, which is made if it is not there. ``outside``: keeps a few
+    bytes of each name elsewhere (``read(name) write(name, bytes)``), None for none. ``.behind``: see latchkey.stores.slots."""
 
     def __init__(self, path, outside=None):
         self.outside = outside

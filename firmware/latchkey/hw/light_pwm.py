@@ -4,7 +4,7 @@ Together the two never get more than one alone would at full: drivers are built 
 square; colour temperature mixes evenly in mireds (a million over kelvin).
 """
 
-from .fade import Fade
+from latchkey.products.fade import Fade
 
 _FULL = 65535
 

@@ -1,6 +1,6 @@
 """A bulb of addressable RGB pixels that all show one colour. The eye sees brightness by its square."""
 
-from .fade import Fade
+from latchkey.products.fade import Fade
 
 
 class RgbLight:

@@ -6,8 +6,8 @@ for each store that is watched. A file system that was lost still leaves the dev
 
 import esp32
 
-from .. import limits
-from ..errors import StoreError
+from latchkey import limits
+from latchkey.errors import StoreError
 
 _OUTSIDE_BYTES = 64
 

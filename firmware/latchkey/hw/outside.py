@@ -6,7 +6,7 @@ together with what they tell of.
 
 from latchkey.errors import StoreError
 from latchkey.hw.flash import FileStore
-from latchkey.slots import Slots
+from latchkey.stores.slots import Slots
 
 _MOST_BYTES = 64
 

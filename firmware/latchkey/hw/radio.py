@@ -6,7 +6,7 @@ nothing to do here, since nobody joins a desk to its network and it opens no acc
 
 import time
 
-from .server import plain_channel
+from latchkey.net.server import plain_channel
 
 _LOOK_EVERY_S = 0.1
 

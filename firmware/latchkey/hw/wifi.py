@@ -10,10 +10,10 @@ import os
 
 import network
 
-from .. import limits, strictjson
-from ..backoff import Backoff
-from ..errors import FormatError
-from ..logring import shown
+from latchkey import limits, strictjson
+from latchkey.cloud.backoff import Backoff
+from latchkey.device.log import shown
+from latchkey.errors import FormatError
 
 _LOOK_MS = 100
 # With a hurry too: less, and the next try cuts off a slow association.

@@ -7,8 +7,9 @@ A reason is a stable short word; docs/cloud.md has the table. Does not touch a s
 
 import errno
 
-from . import certdates, limits, uuids
-from .errors import LatchkeyError
+from latchkey import limits, uuids
+from latchkey.device import certdates
+from latchkey.errors import LatchkeyError
 
 _NO_END = limits.const(0xFFFFFFFF)
 

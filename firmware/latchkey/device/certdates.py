@@ -3,7 +3,7 @@
 Checks no signature and trusts nothing: TLS does that. For diagnostics and for the bound on forged time.
 """
 
-from . import times
+from latchkey import times
 
 _SEQUENCE = 0x30
 _UTC_TIME = 0x17

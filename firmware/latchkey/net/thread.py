@@ -7,7 +7,7 @@ A job has ``.turn()``, ``.stopping`` and ``.close()``, and comes and goes throug
 import _thread
 import sys
 
-from .. import limits
+from latchkey import limits
 
 # Enough for strict JSON at full depth under a TLS read on a 32-bit chip; frames of 64-bit words take twice as much.
 _STACK_BYTES = 16 * 1024 if sys.maxsize < 1 << 32 else 32 * 1024

@@ -8,11 +8,11 @@ import json
 import struct
 
 from latchkey import strictjson, uuids
+from latchkey.device.log import shown
 from latchkey.errors import ConfigError, FormatError, StoreError
 from latchkey.limits import CONFIG_BYTES, CREDENTIAL_BYTES
-from latchkey.logring import shown
 from latchkey.policy import DEFAULT_ROLES, PERMISSIONS
-from latchkey.slots import Slots
+from latchkey.stores.slots import Slots
 
 _LOWER = "abcdefghijklmnopqrstuvwxyz0123456789"
 _NAME = _LOWER + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -95,8 +95,8 @@ class ConfigStore:
 
 class CredentialStore:
     """Secrets in slots of their own: ``ca_der cert_der key_der`` for the broker, ``new_cert_der new_key_der`` on trial
-    (latchkey.renewal), ``https_cert_der https_key_der`` for the local API (bytes), ``wifi_passphrase ap_passphrase``
-    (str)."""
+    (latchkey.device.certificate), ``https_cert_der https_key_der`` for the local API (bytes), ``wifi_passphrase
+    ap_passphrase`` (str)."""
 
     NAMES = (
         "ca_der",

@@ -9,12 +9,12 @@ docs/openapi.yaml.
 
 import json
 
-from latchkey import config as config_
-from latchkey import renewal
-from latchkey.config import ConfigStore, CredentialStore
+from latchkey.device import certificate
+from latchkey.device import config as config_
+from latchkey.device.config import ConfigStore, CredentialStore
 from latchkey.errors import NOT_STORED, ConfigError, LatchkeyError, StoreError
 from latchkey.limits import CHANGES_BYTES, CONFIG_BYTES, TRUST_CHANGES
-from latchkey.slots import Slots
+from latchkey.stores.slots import Slots
 
 # A3: who may change what over the local API. The System is the wire's, Wi-Fi goes by a trial of its own.
 _WIRE = ("system_uuid", "dev", "model")
@@ -60,12 +60,12 @@ def note(store, changes):
 def renew(store, pair):
     """Keep a new client certificate to be tried (``new_cert_der new_key_der``); the credentials. ConfigError,
     StoreError."""
-    return renewal.begin(CredentialStore(store), pair)
+    return certificate.begin(CredentialStore(store), pair)
 
 
 def settle(store, kept):
     """The broker has taken the new client certificate (``kept``), or refused it; the credentials. StoreError."""
-    renewal.settle(CredentialStore(store), kept)
+    certificate.settle(CredentialStore(store), kept)
     return CredentialStore(store).load()
 
 

@@ -10,7 +10,7 @@ import struct
 
 from latchkey import limits
 from latchkey.errors import StoreError
-from latchkey.slots import Slots
+from latchkey.stores.slots import Slots
 
 _NOTE = "<2sBBHIQ"  # magic, running, crashes, wakes, ms of sleep, floor
 _MAGIC = b"LN"

@@ -1,10 +1,10 @@
 """What the cloud's messages do to what is kept. Runs on the loop, which alone writes stores.
 
-Messages are those of ``latchkey.intake`` and of the link (``tls``, ``time``, others pass unnoticed). A message that
-cannot be stored leaves what was in force in force; it is counted, shown by ``status()`` and logged.
+Messages are those of ``latchkey.cloud.decode`` and of the link (``tls``, ``time``, others pass unnoticed). A message
+that cannot be stored leaves what was in force in force; it is counted, shown by ``status()`` and logged.
 """
 
-from .errors import LatchkeyError
+from latchkey.errors import LatchkeyError
 
 # Made once: an except clause that makes its tuple needs memory, and raises when that is out.
 _REFUSED = (LatchkeyError, MemoryError)

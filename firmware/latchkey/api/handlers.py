@@ -12,10 +12,11 @@ then the body. Whoever serves calls, per request:
 
 import json
 
-from latchkey import events, limits, strictjson
+from latchkey import limits, strictjson
+from latchkey.api import events
+from latchkey.api.request import unescaped
 from latchkey.codes import look_up
 from latchkey.errors import ConfigError, LatchkeyError, TokenError
-from latchkey.http import unescaped
 
 ANY = ""  # any valid token, whatever it permits
 OPEN = None  # no token

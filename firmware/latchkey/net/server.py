@@ -3,7 +3,7 @@
 A place belongs to who shows a valid token (A11). When all are taken, a connection that has shown none gives way: of
 the peer that has most of them, the oldest. One place is always left for whoever comes next. A buffer is lent only while
 a request arrives. A sweeper task lets go whoever is late, because a task per timeout would cost more than the request.
-Decides nothing about requests: that is latchkey.api's.
+Decides nothing about requests: that is latchkey.api.handlers's.
 """
 
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportAssignmentType=false
@@ -12,7 +12,8 @@ import asyncio
 import socket
 import time
 
-from latchkey import http, limits
+from latchkey import limits
+from latchkey.api import request
 from latchkey.errors import LatchkeyError
 
 if hasattr(time, "ticks_ms"):
@@ -63,7 +64,8 @@ def tls_context(cert_der, key_der):
 
 
 class Server:
-    """Serves ``api`` (latchkey.api.Api) on ``host``:``port`` and, with ``tls`` (an SSLContext), HTTPS on ``tls_port``.
+    """Serves ``api`` (latchkey.api.handlers.Api) on ``host``:``port`` and, with ``tls`` (an SSLContext), HTTPS on
+    ``tls_port``.
 
     With ``tls`` the plain port answers only what is open and 426 (A2). ``channel``: callable from a plain peer's
     address (text) to "loopback", "ap" or "lan", or None for one who cannot be there and is not answered; the default
@@ -77,7 +79,7 @@ class Server:
         self._tls = tls
         self._channel = channel
         self._places = connections - limits.TLS_SESSIONS if tls else connections
-        self._readers = [http.Reader(bytearray(limits.HEAD_BYTES)) for _ in range(limits.READERS)]
+        self._readers = [request.Reader(bytearray(limits.HEAD_BYTES)) for _ in range(limits.READERS)]
         self._open = []  # _Connection, the oldest first
         self._listeners = []
         self._tasks = []
@@ -271,7 +273,7 @@ class Server:
         return not close
 
     async def _request(self, place):
-        """The next http.Request; FormatError; _Gone."""
+        """The next request.Request; FormatError; _Gone."""
         while True:
             if place.reader is None:
                 await ready(place.socket)
@@ -291,7 +293,7 @@ class Server:
             place.granted = True
             self.granted = (self.granted + 1) & 0x3FFF
         if request.wants_continue and place.owed:
-            await place.write(http.CONTINUE)
+            await place.write(request.CONTINUE)
         body = await place.body()
         try:
             return self._api.answer(exchange, body)
@@ -328,7 +330,7 @@ class Server:
         body = response.body
         reason = response.code or ("Accepted" if response.status == 202 else "OK")
         length = None if body is None else len(body)
-        head = http.response_head(response.status, reason, length, response.lines, close, response.media)
+        head = request.response_head(response.status, reason, length, response.lines, close, response.media)
         if head_only or not body:
             return await place.write(head)
         if length > limits.JOINED_BYTES:
@@ -358,7 +360,7 @@ class Server:
 
 
 class _Connection:
-    """One place: its socket, peer and deadline. ``reader``: an http.Reader while a request arrives, else None."""
+    """One place: its socket, peer and deadline. ``reader``: an request.Reader while a request arrives, else None."""
 
     def __init__(self, sock, tls, peer, channel):
         # The handshake runs with the first read: nobody waits for it.

@@ -1,10 +1,10 @@
 """The routes of pairing and configuration; all need `configure`.
 
-Their handlers are in latchkey.setup, whose code is loaded for one request and let go: a tenth of a small heap.
+Their handlers are in latchkey.api.setup, whose code is loaded for one request and let go: a tenth of a small heap.
 """
 
 from latchkey import limits
-from latchkey.api import Route
+from latchkey.api.handlers import Route
 
 # path, method, handler in setup.py, body bytes, whether a body must come
 _SETUP = (
@@ -20,7 +20,7 @@ _RADIO = (
 
 
 def add(api, device, load, radio):
-    """Give ``api`` the routes of ``device``. ``load``: called with a function, gives it latchkey.setup for that one
+    """Give ``api`` the routes of ``device``. ``load``: called with a function, gives it latchkey.api.setup for that one
     call. ``radio``: whether the device joins networks itself."""
     api.add("/v1/pairing", "GET", Route("configure", lambda _exchange: device.pairing.status()))
     for path, method, name, body_bytes, body_needed in _SETUP + (_RADIO if radio else ()):

@@ -3,7 +3,7 @@
 A trial runs in RAM: flash learns of new settings once they have worked, so after a power cut the last good ones are
 back. What was tried and what came of it is kept for whoever asks later. The loop calls ``tick`` at every turn.
 
-``radio``: see hw/wifi.py. ``owner``: whose settings these are, latchkey.installation. Times are whole seconds of
+``radio``: see hw/wifi.py. ``owner``: whose settings these are, latchkey.device.installation. Times are whole seconds of
 ``uptime_s``; ``hurry`` divides every window (tests).
 """
 

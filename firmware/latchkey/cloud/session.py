@@ -7,13 +7,14 @@ None), ``("time", unix_s, source)``, ``("trial", kept, reason)``, and those of t
 
 import os
 
-from .. import certdates, limits
-from ..backoff import Backoff
-from ..intake import Intake
-from ..link import LinkError
-from . import ntp
-from .mqtt import Client
-from .transport import Transport, context
+from latchkey import limits
+from latchkey.cloud.backoff import Backoff
+from latchkey.cloud.decode import Intake
+from latchkey.cloud.mqtt import Client
+from latchkey.cloud.reasons import LinkError
+from latchkey.device import certdates
+from latchkey.net import ntp
+from latchkey.net.transport import Transport, context
 
 _TOPIC_WORDS = ("jwks", "localApiTokens")
 _NTP_AGAIN_MS = 6 * 3600 * 1000

@@ -2,15 +2,17 @@
 
 With ``use_thread`` (and a port that has threads) everything that may wait runs in one thread, and the loop polls a
 bounded queue of messages. Without, ``pump`` does one turn of the link on the loop itself: waits are then short but
-real, and ``status()["threaded"]`` says so. What the messages do is ``latchkey.updates``.
+real, and ``status()["threaded"]`` says so. What the messages do is ``latchkey.cloud.messages``.
 """
 
-from .. import certdates, limits
-from ..link import LinkError, Settings, Status, Timing
-from .keeper import Keeper
+from latchkey import limits
+from latchkey.cloud.reasons import LinkError, Settings, Status, Timing
+from latchkey.cloud.session import Keeper
+from latchkey.device import certdates
 
 try:
-    from . import inbox, worker
+    from latchkey.cloud import inbox
+    from latchkey.net import thread
 except ImportError:  # a port without _thread
     inbox = worker = None
 
@@ -46,7 +48,7 @@ class Link:
 
     def start(self):
         if self.threaded:
-            worker.run(self, self._clock.sleep_ms)
+            thread.run(self, self._clock.sleep_ms)
 
     def stop(self):
         """Tell the link to end; it closes its connection within a slice (a name look-up may take longer)."""

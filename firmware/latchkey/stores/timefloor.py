@@ -11,7 +11,7 @@ import struct
 
 from latchkey.errors import StoreError
 from latchkey.limits import CLOCK_AHEAD_S, FLOOR_AHEAD_S, FLOOR_SAVE_S, HEARD_MARGIN_S, YEAR_2020_S
-from latchkey.slots import Slots
+from latchkey.stores.slots import Slots
 
 
 class TimeFloor:

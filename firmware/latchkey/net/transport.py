@@ -13,7 +13,7 @@ import socket
 
 import tls
 
-from ..link import LinkError, connect_reason, tls_reason
+from latchkey.cloud.reasons import LinkError, connect_reason, tls_reason
 
 _ADDRESSES = 3
 

@@ -7,9 +7,10 @@ A connection that fails meanwhile, or memory that is short, aborts the list and 
 this one message.
 """
 
-from . import jwk, limits, tokenlist
-from .errors import LatchkeyError
-from .link import LinkError
+from latchkey import jwk, limits
+from latchkey.cloud.reasons import LinkError
+from latchkey.errors import LatchkeyError
+from latchkey.stores import tokenlist
 
 
 class Intake:

@@ -29,8 +29,8 @@ class Uptime:
 
 class Device:
     """``board``: the adapters of one board (see boards/desk/board_config.py). ``installation``: what it is set to
-    (latchkey.installation), ``boots``: why it started (latchkey.boots). ``keystore ledger floor updates server pairing
-    awake`` are set by ``main`` once they exist; None before."""
+    (latchkey.device.installation), ``boots``: why it started (latchkey.device.start). ``keystore ledger floor updates
+    server pairing awake`` are set by ``main`` once they exist; None before."""
 
     def __init__(self, board, installation, boots, uptime_s, log):
         self._board = board
@@ -72,7 +72,7 @@ class Device:
 
     @property
     def gesture(self):
-        """What power cycles said, see latchkey.boots."""
+        """What power cycles said, see latchkey.device.start."""
         return self._boots.gesture
 
     def busy(self):

@@ -1,13 +1,14 @@
 """Requests that set a device up: pairing and configuration. Judges them; carrying out is the installation's.
 
-Loaded for one such request and let go again (latchkey.routes). Each handler takes ``device`` (latchkey.device.Device)
-and the admitted exchange, whose token may configure. A3's line between settings and trust settings is drawn here.
+Loaded for one such request and let go again (latchkey.api.routes). Each handler takes ``device``
+(latchkey.device.app.Device) and the admitted exchange, whose token may configure. A3's line between settings and trust settings is drawn here.
 """
 
-from latchkey import policy, provision, settings
-from latchkey.api import as_json
+from latchkey import policy
+from latchkey.api.handlers import as_json
+from latchkey.device import provision, settings
+from latchkey.device.pairing import Trial
 from latchkey.errors import ConfigError, LatchkeyError, StoreError, TokenError
-from latchkey.pairing import Trial
 
 _PAIRING = ("wifi", "name", "broker")
 _WIFI = ("ssid", "passphrase")

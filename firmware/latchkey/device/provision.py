@@ -9,8 +9,8 @@ The configuration is stored last: a device with a configuration has everything e
 import binascii
 import json
 
-from latchkey import config as config_
 from latchkey import jwk, strictjson
+from latchkey.device import config as config_
 from latchkey.errors import ConfigError
 from latchkey.limits import DER_BYTES, PASSPHRASE_CHARS, PROVISION_DEPTH, const
 

@@ -8,8 +8,8 @@ Does not reconnect.
 
 from umqtt import simple
 
-from .. import limits
-from ..link import LinkError
+from latchkey import limits
+from latchkey.cloud.reasons import LinkError
 
 _PUBLISH = 0x30
 _SUBACK = 0x90
