@@ -22,8 +22,8 @@ $(READY): pyproject.toml constraints.txt $(wildcard tools/node/*.json)
 	@echo "Installing pinned packages into $(VENV), once; it takes about a minute."
 	@$(PYTHON) -m venv $(VENV) || { echo "This needs Python's venv module (Debian: python3-venv)."; exit 2; }
 	@$(BIN)/pip $(INSTALL) > $(VENV)/pip.log 2>&1 || { echo "Packages were not installed. $(NEED_NETWORK)"; exit 2; }
-	@$(BIN)/python -m latchkey_tools.umqtt
-	@$(BIN)/python -m latchkey_tools.wasm
+	@$(BIN)/python -m latchkey_tools.boards.umqtt
+	@$(BIN)/python -m latchkey_tools.dev.wasm
 	@touch $@
 
 setup: $(READY) ## make .venv with everything pinned
@@ -65,13 +65,13 @@ firmware: kernel ## a frozen image with your own MicroPython and ESP-IDF: BOARD=
 	@echo "image: build/firmware/$(BOARD)/firmware.bin"
 
 size: $(READY) ## bytes per module and chip, RAM after import, against budgets
-	$(BIN)/python -m latchkey_tools.size
+	$(BIN)/python -m latchkey_tools.dev.size
 
 types: $(READY) ## what touches a chip, against the stubs of its port (pyright fetches itself once)
 	$(BIN)/pyright --typeshedpath "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 bench: $(READY) ## measure the verifier on both interpreters, and the local API
-	$(BIN)/python -m latchkey_tools.bench
+	$(BIN)/python -m latchkey_tools.dev.bench
 	$(BIN)/python host_tests/bench/api_rates.py
 
 clean: ## remove what was built

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from latchkey_tools import umqtt
+from latchkey_tools.boards import umqtt
 
 HERE = Path(__file__).resolve().parent
 STANDINS = HERE.parent / "boards" / "desk" / "standins"

@@ -9,7 +9,8 @@ import signal
 
 import pytest
 
-from latchkey_tools import build, children
+from latchkey_tools.boards import build
+from latchkey_tools.desk import children
 
 # A soft reset, an own reset or a power cut, and how rigs end a process in order.
 _EXPECTED = (0, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)

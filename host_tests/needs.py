@@ -11,7 +11,7 @@ import os
 
 import pytest
 
-from latchkey_tools import broker
+from latchkey_tools.sim import broker
 
 # Program: Debian's package that brings it.
 PACKAGES = {

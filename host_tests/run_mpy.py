@@ -11,7 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from latchkey_tools import build, umqtt, wasm
+from latchkey_tools.boards import build, umqtt
+from latchkey_tools.dev import wasm
 
 HERE = Path(__file__).resolve().parent
 STANDINS = HERE.parent / "boards" / "desk" / "standins"

@@ -19,8 +19,8 @@ sys.path[:0] = [str(HERE.parent / "host")]
 import api_process  # noqa: E402
 import test_server_flood as flood  # noqa: E402
 
-from latchkey_tools import build  # noqa: E402
-from latchkey_tools.broker import free_port  # noqa: E402
+from latchkey_tools.boards import build  # noqa: E402
+from latchkey_tools.sim.broker import free_port  # noqa: E402
 
 LISTED = "530886ea-da07-4927-ade0-b49c05d655f4"
 

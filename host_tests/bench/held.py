@@ -50,7 +50,7 @@ class Clock:
 
 
 def load(case):
-    """(keys, verifier, token) of one case of latchkey_tools.bench."""
+    """(keys, verifier, token) of one case of latchkey_tools.dev.bench."""
     keys = jwk.parse_key_set(json.dumps(case["jwks"]).encode())
     verifier = Verifier(Keys(keys), Ledger(), Clock(case["now_unix_s"]), Policy(case["system_uuid"]))
     return keys, verifier, case["token"].encode()

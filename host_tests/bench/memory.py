@@ -1,8 +1,8 @@
 """Runs on the unix port: one whole verification on a fresh heap of which only so much is left.
 
 In the place of the bignum's kernel is one that knows the result and, as the real one, needs no heap; the buffer of the
-key is made before. argv: file of one case of latchkey_tools.bench, free bytes, "verifier" or "jws". Prints what is free
-at the start.
+key is made before. argv: file of one case of latchkey_tools.dev.bench, free bytes, "verifier" or "jws". Prints what is
+free at the start.
 """
 
 import gc

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from latchkey_tools import build
+from latchkey_tools.boards import build
 from latchkey_tools.image import bytecode
 
 PAGE = 0x10000

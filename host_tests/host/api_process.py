@@ -6,8 +6,9 @@ import socket
 import subprocess
 from pathlib import Path
 
-from latchkey_tools import build, children
-from latchkey_tools.broker import free_port
+from latchkey_tools.boards import build
+from latchkey_tools.desk import children
+from latchkey_tools.sim.broker import free_port
 
 FAKES = Path(__file__).resolve().parent.parent / "fakes"
 

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from latchkey_tools import build, children, umqtt
-from latchkey_tools.broker import free_port
+from latchkey_tools.boards import build, umqtt
+from latchkey_tools.desk import children
+from latchkey_tools.sim.broker import free_port
 
 HERE = Path(__file__).resolve().parent.parent
 SYSTEM_UUID = "792b6149-1daa-488f-b07a-f684503b0586"

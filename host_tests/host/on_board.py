@@ -6,12 +6,12 @@ import esp32
 import machine
 import network
 
-from latchkey_tools import boards
+from latchkey_tools.boards import catalog
 
 
 def load(name):
     """A fresh module of boards/NAME/board_config.py."""
-    path = boards.folder(name) / "board_config.py"
+    path = catalog.folder(name) / "board_config.py"
     spec = importlib.util.spec_from_file_location("board_config_" + name.replace("-", "_"), path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from latchkey_tools import build
+from latchkey_tools.boards import build
 
 HERE = Path(__file__).resolve().parent.parent
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import typer
 
-from latchkey_tools import cli
+from latchkey_tools.cli import main
 
 
 def run(case, folder):
@@ -42,7 +42,7 @@ def child(case, paths):
     sys.stdin, sys.stdout, sys.stderr = map(stream, range(3), ("r", "w", "w"))
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
     try:
-        cli.main()
+        main.main()
     except SystemExit as end:
         return end.code or 0
     return 0
@@ -81,7 +81,7 @@ def flushed(status):
 
 if __name__ == "__main__":
     out = os.fdopen(os.dup(1), "w")
-    cli.app = typer.main.get_command(cli.app)  # once, instead of at every call
+    main.app = typer.main.get_command(main.app)  # once, instead of at every call
     found = [run(case, Path(sys.argv[2])) for case in json.loads(Path(sys.argv[1]).read_text())]
     out.write(json.dumps(found))
     out.close()

@@ -20,10 +20,10 @@ from collections import namedtuple
 
 import pexpect
 
-from latchkey_tools import cli
+from latchkey_tools.cli import main
 from latchkey_tools.sim import signing
 
-LATCHKEY = [sys.executable, "-m", "latchkey_tools.cli"]
+LATCHKEY = [sys.executable, "-m", "latchkey_tools.cli.main"]
 SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
 OTHER_SYSTEM = "11111111-2222-4333-8444-555555555555"
 MAINTAINER = {"uuid": "2faa6870-91b0-4b3a-84e8-8bbbd8becbd0", "name": "System Maintainer"}
@@ -114,7 +114,7 @@ def _here(words, given, env):
         os.environ.update(env)
         sys.argv, sys.stdin = ["latchkey", *words], _as_input(given or "")
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            cli.main()
+            main.main()
     except SystemExit as end:
         status = end.code or 0
     finally:

@@ -18,9 +18,9 @@ import radio_desk
 from latchkey.hw import battery, room, sht3x
 from latchkey.hw.watchdog import Watchdog
 from latchkey.products import fade
-from latchkey_tools import boards, build
+from latchkey_tools.boards import build, catalog
 
-CHIPS = [name for name in boards.names() if name != "desk"]
+CHIPS = [name for name in catalog.names() if name != "desk"]
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ def test_a_chip_has_every_name_that_the_firmware_asks_of_a_board(name):
 
 
 def test_the_desk_has_every_name_that_the_firmware_asks_of_a_board():
-    text = (boards.FOLDER / "desk" / "board_config.py").read_text()
+    text = (catalog.FOLDER / "desk" / "board_config.py").read_text()
     missing = [n for n in names_used_of_a_board() if not re.search(rf"(self\.{n} =|def {n}\(|^    {n} =)", text, re.M)]
     assert missing == []
 
@@ -310,22 +310,22 @@ def test_the_watchdog_is_fed_only_while_loop_and_link_make_progress():
 
 def test_every_board_has_its_files():
     files = ("board.json", "mpconfigboard.h", "mpconfigboard.cmake", "manifest.py")
-    for name in boards.names():
+    for name in catalog.names():
         wanted = ("board_config.py", "board.md") + (files if name != "desk" else ("start.py",))
-        assert [f for f in wanted if not (boards.folder(name) / f).exists()] == [], name
-        assert set(json.loads((boards.folder(name) / "board.json").read_text())) >= {"mcu", "product", "features"}
+        assert [f for f in wanted if not (catalog.folder(name) / f).exists()] == [], name
+        assert set(json.loads((catalog.folder(name) / "board.json").read_text())) >= {"mcu", "product", "features"}
 
 
 @pytest.mark.parametrize("name", CHIPS)
 def test_a_partition_table_fills_the_flash_without_gap_or_overlap(name):
-    text = read(boards.folder(name) / "partitions.csv") or read(boards.COMMON / "partitions.csv")
+    text = read(catalog.folder(name) / "partitions.csv") or read(catalog.COMMON / "partitions.csv")
     rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines() if line and line[0] != "#"]
     at = 0x9000
     for _label, _kind, _sub, offset, size, *_ in rows:
         assert int(offset, 0) == at
         at += int(size, 0)
     # The board's own settings come last, and the last one counts.
-    settings = read(boards.COMMON / "sdkconfig.latchkey") + read(boards.folder(name) / "sdkconfig.board")
+    settings = read(catalog.COMMON / "sdkconfig.latchkey") + read(catalog.folder(name) / "sdkconfig.board")
     assert at == int(re.findall(r"FLASHSIZE_(\d+)MB=y", settings)[-1]) << 20
     assert rows[-1][0] == "vfs"
 
@@ -338,29 +338,29 @@ def test_what_all_boards_share_stands_once():
     """Two may be alike: a board of one's own begins as a copy."""
 
     def by_all(file):
-        return set.intersection(*(set(read(boards.folder(name) / file).splitlines()) for name in CHIPS))
+        return set.intersection(*(set(read(catalog.folder(name) / file).splitlines()) for name in CHIPS))
 
-    shared = "".join(read(boards.COMMON / file) for file in ("sdkconfig.latchkey", "partitions.csv", "latchkey.h"))
-    lines = [line for name in CHIPS for line in read(boards.folder(name) / "sdkconfig.board").splitlines()]
+    shared = "".join(read(catalog.COMMON / file) for file in ("sdkconfig.latchkey", "partitions.csv", "latchkey.h"))
+    lines = [line for name in CHIPS for line in read(catalog.folder(name) / "sdkconfig.board").splitlines()]
     assert [line for line in lines if line.startswith("CONFIG_") and line in shared.splitlines()] == []
     assert [line for line in by_all("mpconfigboard.h") if line.startswith("#define") and "_NAME" not in line] == []
-    tables = [path.read_bytes() for path in boards.FOLDER.glob("*/partitions.csv") if path.parent != boards.COMMON]
-    assert (boards.COMMON / "partitions.csv").read_bytes() not in tables
+    tables = [path.read_bytes() for path in catalog.FOLDER.glob("*/partitions.csv") if path.parent != catalog.COMMON]
+    assert (catalog.COMMON / "partitions.csv").read_bytes() not in tables
 
 
 def test_the_board_headers_define_nothing_that_the_port_defines_anyway():
     """Each of these is guarded by #ifndef, or not there at all, in MicroPython 1.29's ports/esp32/mpconfigport.h."""
     guarded = {"MICROPY_PY_ESPNOW", "MICROPY_PY_BLUETOOTH", "MICROPY_HW_ENABLE_UART_REPL"}
     guarded |= {"MICROPY_HW_BOARD_NAME", "MICROPY_HW_MCU_NAME"}
-    defined = {name for path in boards.FOLDER.glob("*/*.h") for name in re.findall(r"#define (\w+)", path.read_text())}
+    defined = {name for path in catalog.FOLDER.glob("*/*.h") for name in re.findall(r"#define (\w+)", path.read_text())}
     assert defined == guarded
 
 
 def test_a_copy_of_a_board_passes_the_tests_of_boards_as_it_is(tmp_path):
     """As boards/README.md promises; every name is found by glob."""
-    shutil.copytree(boards.FOLDER, tmp_path / "boards")
+    shutil.copytree(catalog.FOLDER, tmp_path / "boards")
     for name in CHIPS:
-        shutil.copytree(boards.folder(name), tmp_path / "boards" / f"a-{name[5:]}")
+        shutil.copytree(catalog.folder(name), tmp_path / "boards" / f"a-{name[5:]}")
     (tmp_path / "firmware").symlink_to(build.FIRMWARE)
     (tmp_path / "build").symlink_to(build.BUILD)
     files = [f"host_tests/host/test_{name}.py" for name in ("boards", "manifests", "chip_names")]
@@ -370,8 +370,8 @@ def test_a_copy_of_a_board_passes_the_tests_of_boards_as_it_is(tmp_path):
 import sys, pytest
 from pathlib import Path
 from latchkey_tools import boards
-boards.FOLDER = Path({str(tmp_path / "boards")!r})
-boards.COMMON = boards.FOLDER / "common"
+catalog.FOLDER = Path({str(tmp_path / "boards")!r})
+catalog.COMMON = catalog.FOLDER / "common"
 sys.exit(pytest.main({[*options, *files]!r}))
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=build.ROOT, capture_output=True, text=True, timeout=180)

@@ -10,7 +10,7 @@ import time
 import pytest
 from brokers import KINDS
 
-from latchkey_tools import broker, pki
+from latchkey_tools.sim import broker, pki
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from latchkey_tools import build, inline, parameters, shorten
+from latchkey_tools.boards import build, inline, parameters, shorten
 
 LIMITS = {"A_MS": 5, "PREFIX": b"x"}
 

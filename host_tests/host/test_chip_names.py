@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from latchkey_tools import boards, build, umqtt
+from latchkey_tools.boards import build, catalog, umqtt
 
 STUBS = Path(sysconfig.get_path("purelib"))
 SHIMS = Path(__file__).resolve().parents[1] / "shims"
@@ -15,7 +15,7 @@ CHIP_MODULES = ("machine", "network", "esp32", "neopixel")
 
 def shim(module):
     """The desk's stand-ins serve these tests too."""
-    path = boards.folder("desk") / "standins" / f"{module}.py"
+    path = catalog.folder("desk") / "standins" / f"{module}.py"
     return path if path.exists() else SHIMS / f"{module}.py"
 
 
@@ -26,8 +26,8 @@ def test_every_file_compiles_for_every_architecture(arch):
     # Byte 2 of an .mpy with native code names the architecture: only viper has any.
     native = {p.stem for p in out.rglob("*.mpy") if p.read_bytes()[2] >> 2}
     assert native == {"sha512_viper"}
-    for name in boards.names():
-        config = boards.folder(name) / "board_config.py"
+    for name in catalog.names():
+        config = catalog.folder(name) / "board_config.py"
         build.compile_file(config, build.BUILD / "check" / arch / f"{name}.mpy", arch, config.name)
 
 
@@ -64,7 +64,7 @@ def used_by(path):
 def test_every_name_that_the_firmware_uses_is_in_the_stubs_and_in_the_shims():
     stubs = {module: names_of(STUBS / f"{module}.pyi") for module in CHIP_MODULES}
     shims = {module: names_of(shim(module)) for module in CHIP_MODULES}
-    configs = [boards.folder(name) / "board_config.py" for name in boards.names() if name != "desk"]
+    configs = [catalog.folder(name) / "board_config.py" for name in catalog.names() if name != "desk"]
     used = {pair for path in [p for p, _ in build.sources()] + configs for pair in used_by(path)}
     assert len(used) > 12
     assert [pair for pair in sorted(used) if pair[1] not in stubs[pair[0]]] == []
@@ -91,7 +91,7 @@ def test_constants_of_the_shims_are_the_chip_s():
 
 
 def test_the_desk_s_simulated_pins_have_the_chip_s_names():
-    pins = names_of(boards.folder("desk") / "standins" / "pins.py")
+    pins = names_of(catalog.folder("desk") / "standins" / "pins.py")
     stubs = names_of(STUBS / "machine.pyi")
     for name in ("Pin", "PWM"):
         assert pins[name] - {"number"} <= stubs[name]

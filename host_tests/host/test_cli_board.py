@@ -15,11 +15,13 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from latchkey_tools import boards, desk, flash, overwire, pki
+from latchkey_tools.boards import catalog, flash, mpremote
+from latchkey_tools.desk import unix_board
+from latchkey_tools.sim import pki
 from latchkey_tools.sim.signing import jwk, new_key
 
 SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
-LATCHKEY = [sys.executable, "-m", "latchkey_tools.cli", "board"]
+LATCHKEY = [sys.executable, "-m", "latchkey_tools.cli.main", "board"]
 WIFI = "open sesame, cellar"
 
 
@@ -33,7 +35,7 @@ def board(tmp_path_factory):
     """Flashed, not yet deployed; the tests of this file go on with it in their order or from any point."""
     folder = tmp_path_factory.mktemp("board")
     (folder / "tree").mkdir()
-    with desk.Desk(folder / "desk", tree=folder / "tree") as board:
+    with unix_board.Desk(folder / "desk", tree=folder / "tree") as board:
         yield board.power_on(wait=False)
 
 
@@ -62,16 +64,16 @@ def files(tmp_path_factory):
 
 def in_use(port):
     try:
-        with overwire.sole_use(port):
+        with mpremote.sole_use(port):
             return False
-    except overwire.WireError:
+    except mpremote.WireError:
         return True
 
 
 def test_the_list_names_every_board():
     done = latchkey("list", "--json")
     found = json.loads(done.stdout)
-    assert [one["name"] for one in found["boards"]] == boards.names()
+    assert [one["name"] for one in found["boards"]] == catalog.names()
     assert {"desk x64", "esp32-bulb xtensawin"} <= {f"{one['name']} {one['arch']}" for one in found["boards"]}
     assert "esp32c3-bulb-rgb" in latchkey("list").stdout
 
@@ -154,7 +156,7 @@ def test_a_board_is_restarted_and_its_program_said_to_run_or_not(deployed, tmp_p
     for code, status, words in (("", 0, "has no program: put one"), ("import nothing", 1, "named 'nothing'\n")):
         (tmp_path / f"tree{status}").mkdir()
         (tmp_path / f"tree{status}" / "main.py").write_text(code)
-        with desk.Desk(tmp_path / f"desk{status}", tree=tmp_path / f"tree{status}") as board:
+        with unix_board.Desk(tmp_path / f"desk{status}", tree=tmp_path / f"tree{status}") as board:
             board.power_on(wait=False)
             done = latchkey("restart", "--port", board.serial)
             assert done.returncode == status and words in done.stdout + done.stderr, done
@@ -304,7 +306,7 @@ def test_an_image_goes_only_onto_the_chip_it_is_for(tmp_path):
     with pytest.raises(flash.FlashError, match="a program without bootloader.*not its .app-bin"):
         flash.plan("esp32-bulb", port, image(0, tmp_path), erase=False)
     good = whole_image(0, 0x1000, tmp_path)
-    with pytest.raises(overwire.WireError, match="there is no /dev/nowhere"):
+    with pytest.raises(mpremote.WireError, match="there is no /dev/nowhere"):
         flash.plan("esp32-bulb", "/dev/nowhere", good, erase=False)
     with pytest.raises(flash.FlashError, match="there is no COM99; `latchkey board list`"):
         flash.plan("esp32-bulb", "COM99", good, erase=False)

@@ -8,8 +8,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from technician import INFO, SYSTEM, Keyboard, Stub, device, make_token, refusal
 
-from latchkey_tools import cli_config, codes_help, device_api, pairing, pki, settings, wallet
-from latchkey_tools.device_api import local_name
+from latchkey_tools.cli import advice, config_commands
+from latchkey_tools.device import local_api, pairing, settings, wallet
+from latchkey_tools.device.local_api import local_name
+from latchkey_tools.sim import pki
 
 CONFIG = {
     "system_uuid": SYSTEM,
@@ -53,7 +55,7 @@ def tried(*states, now=None):
 def tech(tmp_path, monkeypatch):
     monkeypatch.setattr(pairing, "EVERY_S", 0.05)
     monkeypatch.setattr(pairing, "local_name", lambda _system: "127.0.0.2")
-    monkeypatch.setattr(cli_config, "_POLL_S", 0.05)
+    monkeypatch.setattr(config_commands, "_POLL_S", 0.05)
     keyboard = Keyboard(tmp_path)
     token = make_token()
     keyboard.secrets.append(token.split(".")[2])
@@ -159,7 +161,7 @@ def test_words_that_are_none_are_refused_before_they_are_sent(tech, word):
 def test_what_the_device_will_not_change_is_told_with_what_to_do(tech, status, code):
     with Stub(configured(refusal(status, code))) as stub:
         done = change(tech, stub, "slug=other")
-        assert done.status == 1 and f"{status} {code}" in done.err and device_api.todo_of(code) in done.err
+        assert done.status == 1 and f"{status} {code}" in done.err and local_api.todo_of(code) in done.err
     wrong = 422, {"code": "invalid_field", "message": "not an integer", "field": "policy.skew_s"}, {}
     with Stub(configured(wrong)) as stub:
         told = change(tech, stub, "policy.skew_s=x").err
@@ -179,7 +181,7 @@ def test_a_broker_is_followed_until_it_is_kept(tech):
 
 @pytest.mark.parametrize("reason", ["dns", "cert_wrong_ca", "power_cut", "not_stored"])
 def test_a_broker_that_is_not_kept_is_told_why(tech, reason):
-    happened, todo = codes_help.pairing_advice(reason)
+    happened, todo = advice.pairing_advice(reason)
     with Stub(tried({}, {"state": "failed", "reason": reason})) as stub:
         done = change(tech, stub, "broker.host=b.example")
         assert done.status == 1 and f"no: {happened}. What to do: {todo}." in done.err and not done.out
@@ -229,12 +231,12 @@ def test_a_certificate_that_the_broker_refuses_is_told_and_the_old_one_is_back(t
     with Stub(renewing("running", "cert_refused")) as stub:
         done = give(tech, stub, authority.device)
         assert done.status == 1 and "the old certificate is back" in done.err
-        assert codes_help.link_advice("cert_refused")[1] in done.err
+        assert advice.link_advice("cert_refused")[1] in done.err
     with Stub(renewing("running")) as stub:
         done = give(tech, stub, authority.device)
         assert done.status == 1 and "still being tried" in done.err
     with Stub(renewing() | {("PUT", "/v1/config/certificate"): refusal(507, "not_stored")}) as stub:
-        assert codes_help.advice("not_stored") in give(tech, stub, authority.device).err
+        assert advice.advice("not_stored") in give(tech, stub, authority.device).err
 
 
 def test_a_device_that_is_away_while_it_tries_is_waited_for(tech, authority):
@@ -271,6 +273,6 @@ def test_files_that_are_no_pair_are_refused_without_their_content(tech, authorit
 
 def test_a_device_in_another_state_says_so(tech):
     with Stub(device(info=(200, INFO | {"state": "unprovisioned", "system_uuid": None}, {}))) as stub:
-        assert codes_help.advice("unprovisioned") in change(tech, stub).err
+        assert advice.advice("unprovisioned") in change(tech, stub).err
     with Stub(configured() | {("GET", "/v1/config"): refusal(403, "plain_http")}) as stub:
-        assert device_api.todo_of("plain_http") in change(tech, stub).err
+        assert local_api.todo_of("plain_http") in change(tech, stub).err

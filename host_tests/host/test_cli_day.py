@@ -11,7 +11,9 @@ import time
 
 from technician import OTHER_SYSTEM, SYSTEM, Keyboard
 
-from latchkey_tools import codes_help, demo, pki
+from latchkey_tools.cli import advice
+from latchkey_tools.desk import demo
+from latchkey_tools.sim import pki
 
 
 class Day:
@@ -79,8 +81,8 @@ def cellar(day):
     """In the cellar the token of the morning works and the cloud link is to blame."""
     day.story.broker.stop()
     day.story.desk.cut_uplink()
-    advice = codes_help.link_advice("no_wifi")[1]
-    broken = day.until("doctor", day.url, status=1, telling=f"cloud link: {advice}.", within_s=40)
+    remedy = advice.link_advice("no_wifi")[1]
+    broken = day.until("doctor", day.url, status=1, telling=f"cloud link: {remedy}.", within_s=40)
     assert "Local calls work. Broken: cloud link." in broken.out
     assert day.tech.data("device", "set", day.url, "off")["on"] is False
     day.tech.ok("device", "identify", day.url)
@@ -110,7 +112,7 @@ def refused(day):
     refusals = day.tech.data("device", "diagnostics", day.url)["refusals"]
     for token, code in ((elsewhere, "wrong_system"), (expired, "expired"), (forged, "bad_signature")):
         done = day.tech.run("device", "state", day.url, LATCHKEY_TOKEN=token)
-        assert done.status == 1 and f"{code}: " in done.err and codes_help.advice(code) in done.err, done
+        assert done.status == 1 and f"{code}: " in done.err and advice.advice(code) in done.err, done
     after = day.tech.data("device", "diagnostics", day.url)["refusals"]
     new = {code: count - refusals.get(code, 0) for code, count in after.items() if code != "token_missing"}
     assert {code: count for code, count in new.items() if count} == {"expired": 1, "bad_signature": 1}

@@ -12,8 +12,10 @@ import pytest
 import technician
 from technician import INFO, OTHER_SYSTEM, SYSTEM, Keyboard, Stub, device, make_token, refusal
 
-from latchkey_tools import cli_device, codes_help, device_api, pki, show
-from latchkey_tools.device_api import Device, Unreachable
+from latchkey_tools.cli import advice, device_commands, show
+from latchkey_tools.device import local_api
+from latchkey_tools.device.local_api import Device, Unreachable
+from latchkey_tools.sim import pki
 
 NAME = f"latchkey-{SYSTEM[:8]}.local"
 
@@ -96,7 +98,7 @@ def test_a_token_for_another_system_is_not_even_sent(tech):
     with Stub(device()) as stub:
         done = tech.run("device", "state", stub.url, LATCHKEY_TOKEN=make_token(OTHER_SYSTEM))
         assert done.status == 1 and stub.tokens() == []
-        for part in ("wrong_system", OTHER_SYSTEM, SYSTEM, "not sent", codes_help.advice("wrong_system")):
+        for part in ("wrong_system", OTHER_SYSTEM, SYSTEM, "not sent", advice.advice("wrong_system")):
             assert part in done.err
         done = tech.run("device", "state", stub.url, LATCHKEY_TOKEN="hunter2")
         assert "token_malformed" in done.err and "hunter2" not in done.err and stub.tokens() == []
@@ -235,13 +237,13 @@ def test_an_answer_of_another_shape_is_one_line(tech, command, path, answer):
     assert command == ["doctor"] or done.err.splitlines()[-1].startswith("latchkey: http://127.0.0.1")
 
 
-@pytest.mark.parametrize("code", list(codes_help.CODES))
+@pytest.mark.parametrize("code", list(advice.CODES))
 def test_every_code_is_explained_in_one_line(tech, code):
     keep(tech)
     with Stub(device(state=refusal(401, code, "It said\x1b[2J so."))) as stub:
         done = tech.run("device", "state", stub.url)
     assert done.status == 1 and done.err.count("\n") == 1
-    assert f"401 {code}: It said?[2J so. What to do: {device_api.todo_of(code)}." in done.err
+    assert f"401 {code}: It said?[2J so. What to do: {local_api.todo_of(code)}." in done.err
 
 
 def test_a_refused_token_gives_way_to_the_next_that_fits(tech):
@@ -337,14 +339,14 @@ def test_a_sensor_that_sleeps_is_thought_of_where_nobody_answers(tech):
 
 
 def test_what_to_do_is_told_in_words_of_commands():
-    assert "latchkey pair --status" in device_api.todo_of("trial_running")
-    assert "GET" not in device_api.todo_of("trial_running")
-    assert "HTTP from the network" not in device_api.todo_of("plain_http")
-    assert device_api.todo_of("revoked") == codes_help.advice("revoked")
+    assert "latchkey pair --status" in local_api.todo_of("trial_running")
+    assert "GET" not in local_api.todo_of("trial_running")
+    assert "HTTP from the network" not in local_api.todo_of("plain_http")
+    assert local_api.todo_of("revoked") == advice.advice("revoked")
 
 
 def test_a_host_is_a_name_an_address_a_url_or_a_system_uuid():
-    parse = device_api.parse_host
+    parse = local_api.parse_host
     assert parse("192.168.4.1") == (False, "192.168.4.1", 80)
     assert parse("cellar.local:8080") == (False, "cellar.local", 8080)
     assert parse("https://cellar.local") == (True, "cellar.local", 443)
@@ -356,9 +358,9 @@ def test_a_host_is_a_name_an_address_a_url_or_a_system_uuid():
 def test_find_tries_the_wallet_s_names_the_access_point_and_hosts_given(tech, monkeypatch):
     keep(tech)
     tried = []
-    ask = cli_device._ask_one
-    monkeypatch.setattr(cli_device, "_ask_one", lambda place, answers: tried.append(place) or ask(place, answers))
-    monkeypatch.setattr(cli_device, "ACCESS_POINT", "access-point.invalid")
+    ask = device_commands._ask_one
+    monkeypatch.setattr(device_commands, "_ask_one", lambda place, answers: tried.append(place) or ask(place, answers))
+    monkeypatch.setattr(device_commands, "ACCESS_POINT", "access-point.invalid")
     with Stub(device()) as stub:
         table = tech.ok("device", "find", "--host", stub.url)
         assert stub.url in table and "Cellar light" in table and "mine" in table
@@ -389,7 +391,7 @@ def test_events_are_printed_until_the_device_ends_them(tech):
     with Stub(device(events=(200, stream + end, {"Content-Type": "text/event-stream"}))) as stub:
         done = tech.run("device", "events", stub.url, "--json")
         assert done.out == '{"on": true}\n{"on": false}\n'
-        assert done.status == 1 and "expired" in done.err and codes_help.advice("expired") in done.err
+        assert done.status == 1 and "expired" in done.err and advice.advice("expired") in done.err
         assert tech.ok("device", "events", stub.url, "--count", "1").endswith("on yes\n")
     with Stub(device(events=(200, stream, {}))) as stub:
         done = tech.run("device", "events", stub.url)
@@ -539,7 +541,7 @@ def test_colour_is_for_terminals_alone(tech):
 
 def test_where_it_is_narrow_each_row_gets_a_block_that_loses_no_ends(tech, monkeypatch):
     keep(tech)
-    monkeypatch.setattr(cli_device, "ACCESS_POINT", "access-point.invalid")
+    monkeypatch.setattr(device_commands, "ACCESS_POINT", "access-point.invalid")
     with Stub(device()) as stub:
         find = ["device", "find", "--host", stub.url]
         assert re.search(r"^ ?host .* token *$", tech.ok(*find), re.MULTILINE)

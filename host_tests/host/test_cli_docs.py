@@ -8,34 +8,35 @@ from pathlib import Path
 import pytest
 from test_docs import ROOT, table_rows
 
-from latchkey_tools import clidocs, codes_help
-from latchkey_tools.wallet import Wallet
+from latchkey_tools.cli import advice
+from latchkey_tools.dev import clidocs
+from latchkey_tools.device.wallet import Wallet
 
 LATCHKEY = Path(sys.executable).parent / "latchkey"
 
 
 def test_what_the_person_can_do_is_told_as_in_security_md():
     rows = table_rows((ROOT / "docs/security.md").read_text(), "| code | status |")
-    assert codes_help.CODES == {row[0].strip("`"): row[3] for row in rows}
+    assert advice.CODES == {row[0].strip("`"): row[3] for row in rows}
 
 
 def test_reasons_of_the_cloud_link_are_told_as_in_cloud_md():
     rows = table_rows((ROOT / "docs/cloud.md").read_text(), "| reason | what happened |")
-    assert codes_help.REASONS == {row[0].strip("`"): (row[1], row[2]) for row in rows}
-    for reason in codes_help.REASONS:
-        assert "`" not in "".join(codes_help.link_advice(reason))
-        assert not codes_help.link_advice(reason)[1].startswith("as for")
+    assert advice.REASONS == {row[0].strip("`"): (row[1], row[2]) for row in rows}
+    for reason in advice.REASONS:
+        assert "`" not in "".join(advice.link_advice(reason))
+        assert not advice.link_advice(reason)[1].startswith("as for")
 
 
 def test_reasons_of_pairing_are_told_as_in_pairing_md():
     rows = table_rows((ROOT / "docs/pairing.md").read_text(), "| reason | what happened |")
     assert rows[-1] == ["another", "of the broker, where one was tried", "[cloud.md](cloud.md)"]
-    assert codes_help.PAIRING_REASONS == {row[0].strip("`"): (row[1], row[2]) for row in rows[:-1]}
-    assert codes_help.pairing_advice("dns") == codes_help.link_advice("dns")
+    assert advice.PAIRING_REASONS == {row[0].strip("`"): (row[1], row[2]) for row in rows[:-1]}
+    assert advice.pairing_advice("dns") == advice.link_advice("dns")
 
 
 def test_cli_md_is_what_the_help_makes_of_it():
-    assert clidocs.TARGET.read_text() == clidocs.text(), "run python -m latchkey_tools.clidocs"
+    assert clidocs.TARGET.read_text() == clidocs.text(), "run python -m latchkey_tools.dev.clidocs"
 
 
 def test_every_command_and_option_says_what_it_is():

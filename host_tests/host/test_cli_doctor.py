@@ -6,7 +6,8 @@ import pytest
 import technician
 from technician import DIAGNOSTICS, INFO, SYSTEM, Keyboard, Stub, device, key_set, make_token, refusal
 
-from latchkey_tools import codes_help, device_api, doctor
+from latchkey_tools.cli import advice
+from latchkey_tools.device import doctor, local_api
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_nobody_there_breaks_the_first_link_and_hides_the_others(tech):
 )
 def test_a_broken_link_is_named_with_what_to_do(tech, answers, link, advice):
     found = broken(examined(tech, device(**({"diagnostics": healthy()} | answers)), 1))
-    assert list(found) == [link] and found[link]["todo"] == device_api.todo_of(advice)
+    assert list(found) == [link] and found[link]["todo"] == local_api.todo_of(advice)
 
 
 def test_the_cloud_link_is_broken_while_local_calls_work(tech):
@@ -261,7 +262,7 @@ def test_the_network_is_told_and_how_the_newest_trial_ended(tech, answers, verdi
 def test_the_safe_state_is_told_and_local_calls_do_not_work_in_it(tech):
     answers = device(state=refusal(503, "safe_boot"), diagnostics=healthy())
     link = broken(examined(tech, answers, 1))["application"]
-    assert link["todo"] == codes_help.advice("safe_boot")
+    assert link["todo"] == advice.advice("safe_boot")
     with Stub(answers) as stub:
         assert "Local calls do not work. Broken: application." in tech.run("doctor", stub.url).out
 

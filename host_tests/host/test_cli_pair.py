@@ -9,7 +9,8 @@ import time
 import pytest
 from technician import INFO, OTHER_SYSTEM, SYSTEM, Keyboard, Stub, device, key_set, make_token, refusal
 
-from latchkey_tools import cli_pair, codes_help, device_api, pairing
+from latchkey_tools.cli import advice, pair_commands
+from latchkey_tools.device import local_api, pairing
 
 NAME = f"latchkey-{SYSTEM[:8]}.local"
 PASSPHRASE = "correct horse planted"
@@ -92,12 +93,12 @@ def test_for_scripts_the_end_is_data(tech):
     assert told == expected | {"address": "127.0.0.9", "seen_at": stub.url, "system_uuid": SYSTEM}
 
 
-REASONS = [*codes_help.PAIRING_REASONS, "dns", "cert_wrong_ca", "broker_refused", "from_next_year"]
+REASONS = [*advice.PAIRING_REASONS, "dns", "cert_wrong_ca", "broker_refused", "from_next_year"]
 
 
 @pytest.mark.parametrize("reason", REASONS)
 def test_every_reason_is_told_with_what_to_do(tech, reason):
-    happened, todo = codes_help.pairing_advice(reason)
+    happened, todo = advice.pairing_advice(reason)
     with Stub(boxed(JOINING, failed(reason))) as stub:
         done = pair(tech, stub)
         assert done.status == 1 and not done.out
@@ -260,7 +261,7 @@ def test_the_next_token_that_fits_is_tried(tech):
 def test_the_cap_on_plain_http_is_told_before_anything_is_asked(tech):
     with Stub(boxed(pairing=refusal(403, "plain_http"))) as stub:
         done = pair(tech, stub)
-    assert done.status == 1 and "plain_http" in done.err and device_api.todo_of("plain_http") in done.err
+    assert done.status == 1 and "plain_http" in done.err and local_api.todo_of("plain_http") in done.err
     assert not sent(stub)
 
 
@@ -281,7 +282,7 @@ def test_codes_of_pairing_are_told_with_what_to_do(tech):
     for status, code in ((403, "presence_needed"), (409, "trial_running"), (507, "not_stored"), (403, "wire_only")):
         with Stub(boxed() | {("POST", "/v1/pairing"): refusal(status, code)}) as stub:
             done = pair(tech, stub)
-            assert done.status == 1 and f"{status} {code}" in done.err and device_api.todo_of(code) in done.err
+            assert done.status == 1 and f"{status} {code}" in done.err and local_api.todo_of(code) in done.err
 
 
 def test_a_wired_board_is_told_to_be_one(tech):
@@ -385,7 +386,7 @@ def test_at_a_terminal_network_and_passphrase_are_asked_for(tech):
 
 def test_a_network_whose_name_is_a_number_is_not_another_s_row(tech):
     networks = [NETWORKS[0], NETWORKS[0] | {"ssid": "1"}, NETWORKS[0] | {"ssid": "3"}, NETWORKS[1]]
-    rows = {number: network["ssid"] for number, network in cli_pair._numbered(networks).items()}
+    rows = {number: network["ssid"] for number, network in pair_commands._numbered(networks).items()}
     assert rows == {"2": "Home", "4": "1", "5": "3", "6": "Guests"}
     for typed, ssid in (("1", "1"), ("2", "Home"), ("4", "1")):
         answers = boxed(JOINED | {"ssid": ssid})
@@ -469,7 +470,7 @@ def test_status_tells_how_it_ended(tech):
             assert tech.data(*ask)["state"] == answer["state"]
         stub.answers[("GET", "/v1/pairing")] = (200, failed("dns", "cloud"), {})
         done = tech.run(*ask)
-        assert done.status == 1 and "the broker failed" in done.out and codes_help.pairing_advice("dns")[1] in done.err
+        assert done.status == 1 and "the broker failed" in done.out and advice.pairing_advice("dns")[1] in done.err
 
 
 def test_status_over_plain_http_from_the_network_tells_what_can_be_seen(tech):
@@ -487,7 +488,7 @@ def test_leaving_is_asked_for_and_told(tech):
         assert done.status == 0 and "opens its access point" in done.err and sent_deletes(stub) == 1
         stub.answers[("DELETE", "/v1/pairing")] = refusal(409, "no_access_point")
         done = tech.run("pair", stub.url, "--leave", "--yes")
-        assert done.status == 1 and codes_help.advice("no_access_point") in done.err
+        assert done.status == 1 and advice.advice("no_access_point") in done.err
 
 
 def sent_deletes(stub):
@@ -506,7 +507,7 @@ def test_calls_come_from_the_address_that_is_chosen(tech):
 
 
 def test_the_access_point_is_asked_if_no_host_is_given():
-    assert device_api.ACCESS_POINT == cli_pair.pair.__defaults__[0] == "192.168.4.1"
+    assert local_api.ACCESS_POINT == pair_commands.pair.__defaults__[0] == "192.168.4.1"
 
 
 def test_nothing_of_it_is_left_in_files(tech):

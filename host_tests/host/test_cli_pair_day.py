@@ -10,7 +10,9 @@ import pytest
 from technician import Keyboard
 from test_commissioning import CABLE, LAPTOP, PHONE, Cellar, with_button
 
-from latchkey_tools import codes_help, pairing, pki
+from latchkey_tools.cli import advice
+from latchkey_tools.device import pairing
+from latchkey_tools.sim import pki
 
 PASSPHRASE = "secret of the house"
 BOTH = f"{PHONE},{LAPTOP}"
@@ -43,11 +45,11 @@ def tech(cellar, tmp_path, monkeypatch):
 def test_from_the_box_to_the_network_by_the_command(cellar, tech):
     url = cellar.desk.url
     wrong = tech.run("pair", url, "--ssid", "Home", LATCHKEY_WIFI_PASSPHRASE="wrong secret")
-    assert wrong.status == 1 and codes_help.pairing_advice("wifi_wrong_passphrase")[0] in wrong.err
+    assert wrong.status == 1 and advice.pairing_advice("wifi_wrong_passphrase")[0] in wrong.err
     assert tech.run("pair", url, "--status").status == 1
     none = tech.run("pair", url, "--ssid", "Nowhere")
     assert none.status == 1 and "did not see Nowhere" in none.err
-    assert codes_help.pairing_advice("wifi_not_found")[1] in none.err
+    assert advice.pairing_advice("wifi_not_found")[1] in none.err
     done = tech.run("pair", url, "--ssid", "Home", "--name", "Hall")
     assert done.status == 0 and "Yes: it is in the network Home." in done.out and "127.7.0.7" in done.out
     assert "its signature is good by the key set default" in done.err
@@ -84,13 +86,13 @@ def test_configuration_changes_by_the_command_and_trust_only_with_somebody_there
     config = ["device", "config", cellar.desk.url]
     assert re.search(r"hosts +- +a\.example", tech.ok(*config, "hosts=a.example"))
     absent = tech.run(*config, "policy.plain_http=read")
-    assert absent.status == 1 and codes_help.advice("presence_needed") in absent.err
+    assert absent.status == 1 and advice.advice("presence_needed") in absent.err
     cellar.desk.press(0.3)
     assert re.search(r"policy.plain_http +control +read", tech.ok(*config, "policy.plain_http=read"))
     out = tech.run(*config, "roles={}")
-    assert out.status == 1 and codes_help.advice("locks_out") in out.err
+    assert out.status == 1 and advice.advice("locks_out") in out.err
     away = tech.run(*config, "broker.port=9")
-    assert away.status == 1 and codes_help.pairing_advice("refused")[0] in away.err
+    assert away.status == 1 and advice.pairing_advice("refused")[0] in away.err
     told = tech.ok(*config)
     assert str(cellar.broker.port) in told and "by the token owner" in told
 

@@ -14,11 +14,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from technician import Keyboard
 
-from latchkey_tools import broker, pki
-from latchkey_tools.sim import publisher, signing
+from latchkey_tools.sim import broker, pki, publisher, signing
 from latchkey_tools.sim.client import Client
 
-LATCHKEY = [sys.executable, "-m", "latchkey_tools.cli"]
+LATCHKEY = [sys.executable, "-m", "latchkey_tools.cli.main"]
 KEY_TOPIC = "drivr/v1/company-example/jwks"
 PASSWORD = "planted-broker-password"
 

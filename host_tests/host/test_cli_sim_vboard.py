@@ -14,10 +14,10 @@ import httpx
 import pytest
 from technician import Keyboard
 
-from latchkey_tools.broker import free_port
+from latchkey_tools.sim.broker import free_port
 
 SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
-LATCHKEY = [sys.executable, "-m", "latchkey_tools.cli"]
+LATCHKEY = [sys.executable, "-m", "latchkey_tools.cli.main"]
 
 
 def latchkey(*arguments, folder=None):

@@ -9,7 +9,9 @@ import pytest
 import typer
 from technician import DIAGNOSTICS, LATCHKEY, SYSTEM, Keyboard, Stub, device, key_set, make_token
 
-from latchkey_tools import clidocs, problems, wallet
+from latchkey_tools import problems
+from latchkey_tools.dev import clidocs
+from latchkey_tools.device import wallet
 from latchkey_tools.sim.cloud import Cloud
 
 RIG = Path(__file__).parent / "streams_rig.py"
@@ -153,6 +155,6 @@ CLOSED = {
 
 @pytest.mark.parametrize("line", CLOSED)
 def test_the_installed_command_says_what_is_closed(desk, line):
-    shell = ["sh", "-c", f'exec "$0" -m latchkey_tools.cli {line}', LATCHKEY[0]]
+    shell = ["sh", "-c", f'exec "$0" -m latchkey_tools.cli.main {line}', LATCHKEY[0]]
     done = subprocess.run(shell, env=desk.tech.env, capture_output=True, text=True, timeout=60)
     assert done.stderr == CLOSED[line] and done.returncode == bool(CLOSED[line])

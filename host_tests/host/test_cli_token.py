@@ -14,7 +14,8 @@ import pytest
 import technician
 from technician import OTHER_SYSTEM, SYSTEM, Keyboard, Stub, device, key_set, make_token
 
-from latchkey_tools import cloud_api, device_api, judge, pairing, pasted, show, wallet
+from latchkey_tools.cli import show
+from latchkey_tools.device import cloud_api, local_api, offline_check, pairing, pasted, wallet
 
 API_KEY = "planted-cloud-key-0123456789abcdef"
 SHORT = re.compile(
@@ -486,7 +487,7 @@ def test_a_system_is_the_same_however_its_uuid_is_written(tech, system):
         assert tech.run(*words, LATCHKEY_CLOUD_KEY=API_KEY).status == 0
         assert SHORT.fullmatch(json.loads(stub.requests[0][3])["query"])
     assert len(tech.data("token", "list", "--system", system)) == 1
-    assert device_api.parse_host(system)[1] == f"latchkey-{SYSTEM[:8]}.local"
+    assert local_api.parse_host(system)[1] == f"latchkey-{SYSTEM[:8]}.local"
 
 
 NO_UUIDS = ["0x" + BARE[2:], BARE[:-1], f"{{{SYSTEM}", SYSTEM[:8] + SYSTEM[9:], BARE[:-1] + "\u0661", "1_" + BARE[2:]]
@@ -640,10 +641,10 @@ def test_times_are_told_in_words():
 def test_a_verdict_does_not_depend_on_who_asks_in_which_order():
     other = {"keys": [technician.signing.jwk(*technician.signing.new_key())]}
     token = make_token()
-    assert judge.judge(token, {"other": other, "home": key_set()}).key[0] == "home"
-    assert judge.judge(token, {"home": key_set(), "other": other}).signature == "good"
-    assert judge.judge(token, {"other": other}).signature == "bad"
-    assert judge.judge(token, {"broken": {"keys": []}}).signature == "unchecked"
+    assert offline_check.judge(token, {"other": other, "home": key_set()}).key[0] == "home"
+    assert offline_check.judge(token, {"home": key_set(), "other": other}).signature == "good"
+    assert offline_check.judge(token, {"other": other}).signature == "bad"
+    assert offline_check.judge(token, {"broken": {"keys": []}}).signature == "unchecked"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="argv is looked up in /proc")
@@ -660,12 +661,12 @@ def test_while_a_token_is_made_no_secret_is_in_argv(tech):
 
     with cloud(look) as stub:
         assert create(tech, stub, apart=True).status == 0
-    assert any(b"latchkey_tools.cli" in line for line in seen)
+    assert any(b"latchkey_tools.cli.main" in line for line in seen)
     assert not any(API_KEY.encode() in line for line in seen)
 
 
 def test_without_the_firmware_beside_it_the_command_says_that_it_cannot_check(tech, tmp_path, monkeypatch):
-    monkeypatch.setattr(judge.build, "FIRMWARE", tmp_path / "nowhere")
+    monkeypatch.setattr(offline_check.build, "FIRMWARE", tmp_path / "nowhere")
     done = tech.run("token", "inspect", "-", given=make_token())
     assert done.status == 1 and "needs a checkout" in done.err
     assert tech.run("token", "import", "-", given=make_token()).status == 0

@@ -20,8 +20,8 @@ from cloud_rig import (
 )
 from cryptography import x509
 
-from latchkey_tools import pki
-from latchkey_tools.broker import Broker
+from latchkey_tools.sim import pki
+from latchkey_tools.sim.broker import Broker
 
 
 @pytest.fixture(scope="module")

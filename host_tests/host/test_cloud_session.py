@@ -19,7 +19,7 @@ from cloud_rig import (
     until,
 )
 
-from latchkey_tools import pki
+from latchkey_tools.sim import pki
 
 
 @pytest.fixture(scope="module")

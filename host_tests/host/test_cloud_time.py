@@ -10,7 +10,7 @@ import time
 import pytest
 from cloud_rig import INTERPRETERS, SYSTEM_UUID, device, hostile, until
 
-from latchkey_tools import pki
+from latchkey_tools.sim import pki
 
 UNIX_TO_NTP = 2208988800
 

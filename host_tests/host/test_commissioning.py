@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from latchkey_tools import demo, pki
-from latchkey_tools.broker import Broker
-from latchkey_tools.desk import DOCUMENT, Desk
-from latchkey_tools.sim import Simulator
+from latchkey_tools.desk import demo
+from latchkey_tools.desk.unix_board import DOCUMENT, Desk
+from latchkey_tools.sim import Simulator, pki
+from latchkey_tools.sim.broker import Broker
 
 HURRY = 30
 PHONE, LAPTOP, CABLE = "127.4.0.2", "127.7.0.20", "127.0.0.1"

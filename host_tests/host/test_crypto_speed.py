@@ -7,7 +7,7 @@ import json
 
 import on_port
 
-from latchkey_tools import bench
+from latchkey_tools.dev import bench
 
 MOST = 1.05
 MOST_TOKEN = 1.3

@@ -8,7 +8,8 @@ import time
 import pytest
 
 import deaths
-from latchkey_tools import build, children
+from latchkey_tools.boards import build
+from latchkey_tools.desk import children
 
 WAITS = [build.micropython(), "-c", "import time; time.sleep(60)"]
 

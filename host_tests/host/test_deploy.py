@@ -10,8 +10,9 @@ import serial
 import terminals
 
 import counts
-from latchkey_tools import boards, build, deploy, desk, flash, overwire
-from latchkey_tools.overwire import Wire, WireError
+from latchkey_tools.boards import build, catalog, deploy, flash, mpremote
+from latchkey_tools.boards.mpremote import Wire, WireError
+from latchkey_tools.desk import unix_board
 
 STOCK_BOOT = deploy.STOCK_BOOT
 
@@ -28,7 +29,7 @@ def one_release(tmp_path_factory):
     """The release as it was at the start: sources may be edited while these tests run."""
     folder = tmp_path_factory.mktemp("release")
     files = {}
-    for name, path in deploy.release(boards.board("desk"), "x64").items():
+    for name, path in deploy.release(catalog.board("desk"), "x64").items():
         files[name] = folder / name
         files[name].parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, files[name])
@@ -50,7 +51,7 @@ def image(tmp_path_factory, one_release):
 def deployed(image, tmp_path):
     (tmp_path / "desk").mkdir()
     shutil.copy(image, tmp_path / "desk" / "flash.img")
-    with desk.Desk(tmp_path / "desk") as board:
+    with unix_board.Desk(tmp_path / "desk") as board:
         yield board.power_on()
 
 
@@ -61,7 +62,7 @@ def board_with(folder, files, **options):
     for name, text in files.items():
         (tree / name).parent.mkdir(exist_ok=True)
         (tree / name).write_bytes(text if isinstance(text, bytes) else text.encode())
-    with desk.Desk(folder / "desk", tree=tree, **options) as board:
+    with unix_board.Desk(folder / "desk", tree=tree, **options) as board:
         yield board.power_on(wait=False)
 
 
@@ -166,7 +167,7 @@ def test_a_file_that_did_not_arrive_whole_is_told(name):
             return [{"file": name, "sha256": digest} for name, digest in self._there.items()]
 
     facts = {"a": None, "b": None, "files": {}}
-    plan = deploy.Plan(boards.board("desk"), facts, deploy.release(boards.board("desk"), "x64"))
+    plan = deploy.Plan(catalog.board("desk"), facts, deploy.release(catalog.board("desk"), "x64"))
     whole = {"a/" + n: digest for n, digest in plan._hashes().items()} | plan._starter
     plan._verify(Read(whole))
     step = plan._commit if name == "a/release" else plan._verify
@@ -188,7 +189,7 @@ def test_power_lost_in_the_very_first_deploy_leaves_words_and_a_second_puts_it_r
 def test_a_board_of_another_architecture_is_refused_untouched(empty):
     with pytest.raises(deploy.DeployError, match="(?s)x64.*esp32-bulb is esp32 .xtensawin.*wrong --board"):
         deploy.deploy("esp32-bulb", empty.serial)
-    with pytest.raises(boards.BoardError, match="there are: desk, esp32-bulb"):
+    with pytest.raises(catalog.BoardError, match="there are: desk, esp32-bulb"):
         deploy.deploy("esp8266-bulb", empty.serial)
     assert empty.mpremote("fs", "ls").split() == ["ls", ":", str(len(STOCK_BOOT)), "boot.py"]
 
@@ -208,7 +209,7 @@ def test_a_board_of_another_architecture_is_refused_untouched(empty):
 def test_a_board_that_does_not_fit_is_refused_in_clear_words(facts, words):
     good = {"mpy": 10 << 10 | 0x306, "machine": "Generic ESP32 module with ESP32", "version": "1.29.0", "frozen": False}
     good |= {"a": None, "b": None, "files": {"boot.py": sha256(STOCK_BOOT)}}
-    board = boards.board("esp32-bulb")
+    board = catalog.board("esp32-bulb")
     assert deploy.check(board, "P", good, False) == "xtensawin"
     with pytest.raises(deploy.DeployError, match=words):
         deploy.check(board, "P", good | facts, False)
@@ -259,7 +260,7 @@ def test_somebody_else_s_files_stay_and_what_is_in_the_way_goes_only_when_told(t
 
 
 def test_the_desk_s_own_image_takes_one_release_after_another(tmp_path, monkeypatch):
-    with desk.Desk(tmp_path) as board:
+    with unix_board.Desk(tmp_path) as board:
         board.power_on()
         assert deploy.deploy("desk", board.serial).number == 1
         monkeypatch.setattr(deploy, "release", with_one_more_file(deploy.release, tmp_path))
@@ -310,7 +311,7 @@ def test_a_stopped_board_is_restarted_whatever_ends_it(tmp_path, monkeypatch, en
         with Wire(str(tmp_path / "port")).stopped(deploy.DeployError):
             raise end
     answers = isinstance(end, deploy.DeployError | KeyboardInterrupt)
-    assert restarts == [overwire.QUIET_S if answers else 5]
+    assert restarts == [mpremote.QUIET_S if answers else 5]
 
 
 def test_docs_name_the_oldest_micropython_that_is_accepted():
@@ -321,7 +322,7 @@ def test_who_looks_at_the_console_and_who_deploys_keep_each_other_out():
     ours, theirs = os.openpty()
     try:
         port = os.ttyname(theirs)
-        with overwire.sole_use(port):
+        with mpremote.sole_use(port):
             with pytest.raises(WireError, match="in use by another program") as caught:
                 list(flash.console_lines(port, 0))
             assert caught.value.kind == "busy"

@@ -13,7 +13,8 @@ import pytest
 import terminals
 from processes import processes_that_name
 
-from latchkey_tools import build, desk, serialport
+from latchkey_tools.boards import build
+from latchkey_tools.desk import serialport, unix_board
 
 MAIN = """
 import asyncio, json, sys
@@ -62,7 +63,7 @@ def tree(tmp_path_factory):
 
 @pytest.fixture
 def board(tree, tmp_path):
-    with desk.Desk(tmp_path / "desk", tree=tree) as board:
+    with unix_board.Desk(tmp_path / "desk", tree=tree) as board:
         yield board.power_on()
 
 
@@ -85,7 +86,7 @@ def has_ended(pid):
 def answers(board, cause):
     try:
         return board.info()["cause"] == cause
-    except desk.httpx.HTTPError:
+    except unix_board.httpx.HTTPError:
         return False
 
 
@@ -95,7 +96,7 @@ def test_it_runs_main_from_flash_and_answers_on_its_url(board):
 
 
 def test_options_reach_the_firmware(tree, tmp_path):
-    with desk.Desk(tmp_path / "d", clock="unset", threads=False, tree=tree) as board:
+    with unix_board.Desk(tmp_path / "d", clock="unset", threads=False, tree=tree) as board:
         assert board.power_on().info() == {"cause": "power", "clock": "unset", "threads": False}
 
 
@@ -112,7 +113,7 @@ def test_flash_survives_a_power_cut_and_the_address_stays(board):
 def test_mpremote_interrupts_main_works_and_reset_runs_main_again(board):
     assert board.mpremote("exec", "print(6 * 7)").strip() == "42"
     assert "wire.py" in board.mpremote("fs", "ls", ":/flash")
-    with pytest.raises(desk.httpx.HTTPError):
+    with pytest.raises(unix_board.httpx.HTTPError):
         board.info()
     board.mpremote("reset")
     wait_until(lambda: answers(board, "reset"))
@@ -155,7 +156,7 @@ def test_provisioning_commits_deletes_the_document_and_restarts(board):
 
 
 def test_a_refused_document_is_an_error_with_its_code_and_field(board):
-    with pytest.raises(desk.DeskError, match="invalid_field name"):
+    with pytest.raises(unix_board.DeskError, match="invalid_field name"):
         board.provision({"config": {"name": "bad"}})
 
 
@@ -191,9 +192,9 @@ def test_the_uplink_file_follows_the_switch(board):
 def test_a_device_that_never_answers_is_an_error_with_its_last_words(tmp_path):
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "main.py").write_text("def run():\n    print('no server today')\n")
-    with desk.Desk(tmp_path / "d", tree=tmp_path / "tree") as board:
+    with unix_board.Desk(tmp_path / "d", tree=tmp_path / "tree") as board:
         board.power_on(wait=False)
-        with pytest.raises(desk.DeskError, match="no server today"):
+        with pytest.raises(unix_board.DeskError, match="no server today"):
             board.wait_ready(within_s=0.5)
 
 
@@ -202,7 +203,7 @@ def test_block_device_calls_allocate_nothing(tmp_path):
     image.write_bytes(b"\xff" * 8192)
     code = textwrap.dedent(f"""
         import sys
-        sys.path.append({str(desk.BOARD)!r})
+        sys.path.append({str(unix_board.BOARD)!r})
         import fileblocks, micropython
         blocks = fileblocks.FileBlocks({str(image)!r})
         buffer = bytearray(64)
@@ -220,7 +221,7 @@ def test_block_device_calls_allocate_nothing(tmp_path):
 
 
 def test_closing_leaves_no_process_and_no_serial_port(tree, tmp_path):
-    board = desk.Desk(tmp_path / "d", tree=tree).power_on()
+    board = unix_board.Desk(tmp_path / "d", tree=tree).power_on()
     pid, serial = board.pid, board.serial
     assert serial in terminals.held()
     board.close()
@@ -242,23 +243,23 @@ def test_the_device_dies_with_its_owner(tree, tmp_path, number):
 OWNER = textwrap.dedent("""
     import sys, time
     from latchkey_tools import desk
-    print(desk.Desk(sys.argv[1], tree=sys.argv[2]).power_on().pid, flush=True)
+    print(unix_board.Desk(sys.argv[1], tree=sys.argv[2]).power_on().pid, flush=True)
     time.sleep(60)
 """)
 
 
 def test_a_flash_image_holds_the_firmware_umqtt_and_this_board_s_configuration(tmp_path):
-    tree = desk.firmware_tree(tmp_path / "tree")
+    tree = unix_board.firmware_tree(tmp_path / "tree")
     names = {str(p.relative_to(tree)) for p in tree.rglob("*.mpy")}
     assert {"main.mpy", "wire.mpy", "board_config.mpy", "lib/umqtt/simple.mpy", "lib/latchkey/verifier.mpy"} <= names
     assert not [n for n in names if re.search("manifest|package", n)]
-    with desk.Desk(tmp_path / "d", tree=tree) as board:
+    with unix_board.Desk(tmp_path / "d", tree=tree) as board:
         board.power_on(wait=False)
         assert "verifier.mpy" in board.mpremote("fs", "ls", ":/flash/lib/latchkey")
 
 
 def test_an_interpreter_that_cannot_start_is_told_to_who_pressed_the_switch(tree, tmp_path, monkeypatch):
-    with desk.Desk(tmp_path / "d", tree=tree) as board:
+    with unix_board.Desk(tmp_path / "d", tree=tree) as board:
         monkeypatch.setattr(board._bridge, "_command", lambda cause, run_main: ["/nowhere/micropython"])
         with pytest.raises(OSError):
             board.power_on()
@@ -308,10 +309,10 @@ def run():
 
 def test_ctrl_c_leaves_the_heap_unlocked_wherever_it_comes(tmp_path):
     """B13: the port's own handler cuts off a collection, which then keeps the heap locked."""
-    made = desk.firmware_tree(tmp_path / "tree")
+    made = unix_board.firmware_tree(tmp_path / "tree")
     (made / "main.mpy").unlink()
     (made / "main.py").write_text(COLLECTS)
-    with desk.Desk(tmp_path / "desk", tree=made, heapsize="1M") as board:
+    with unix_board.Desk(tmp_path / "desk", tree=made, heapsize="1M") as board:
         board.power_on(wait=False)
         for times in range(1, 4):
             wait_until(lambda times=times: board.log_text().count("collecting") == times)

@@ -6,7 +6,8 @@ import pytest
 
 from latchkey.device import provision as firmware
 from latchkey.errors import ConfigError
-from latchkey_tools import pki, provision
+from latchkey_tools.boards import provision
+from latchkey_tools.sim import pki
 from latchkey_tools.sim.signing import jwk, new_key
 
 SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"

@@ -7,8 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from latchkey_tools import demo, pki
-from latchkey_tools.desk import Desk
+from latchkey_tools.desk import demo
+from latchkey_tools.desk.unix_board import Desk
+from latchkey_tools.sim import pki
 
 TABLE = json.loads((Path(__file__).resolve().parents[1] / "vectors" / "verifier.json").read_text())
 LOSE_KEYS = """import os

@@ -6,7 +6,8 @@ import ssl
 import httpx
 import pytest
 
-from latchkey_tools import demo, pki
+from latchkey_tools.desk import demo
+from latchkey_tools.sim import pki
 
 NAME = f"latchkey-{demo.SYSTEM[:8]}.local"
 

@@ -11,8 +11,8 @@ from synthetic_image import FROZEN, Image, compiled, partition_table
 from typer.testing import CliRunner
 
 import counts
-from latchkey_tools import boards, build
-from latchkey_tools.cli import app as cli
+from latchkey_tools.boards import build, catalog
+from latchkey_tools.cli.main import app as cli
 from latchkey_tools.image import Refused, bytecode, freezing, recipe
 from latchkey_tools.image.container import Download
 from latchkey_tools.image.references import OF_CPU, registers
@@ -400,7 +400,7 @@ def any_board(monkeypatch, tmp_path):
     (folder / "board.json").write_text(json.dumps(facts))
     (folder / "main.py").write_text("print('main')\n")
     (folder / "manifest.py").write_text("require('umqtt.simple')\nrequire('ssl')\nmodule('main.py')\n")
-    monkeypatch.setattr(boards, "FOLDER", tmp_path / "boards")
+    monkeypatch.setattr(catalog, "FOLDER", tmp_path / "boards")
     image = Image("xtensa")
     image.drom.data += b"MicroPython v1.26.1 on 2025-09-11\0" + bytes(2)
     image.poke("map_init 1", 0, struct.pack("<I", image.drom.base + len(image.drom.data)))

@@ -10,8 +10,8 @@ import technician
 from technician import MAINTAINER, OTHER_SYSTEM, SYSTEM, key_set, make_token, signing, signing_key
 
 from latchkey.errors import TokenError
-from latchkey_tools import judge
-from latchkey_tools.wallet import WalletError
+from latchkey_tools.device import offline_check
+from latchkey_tools.device.wallet import WalletError
 
 NOW = int(time.time())
 CLAIMS = {"jti": OTHER_SYSTEM, "sub": "s", "aud": SYSTEM, "iat": NOW - 100, "nbf": NOW - 160, "exp": NOW + 3600}
@@ -68,23 +68,23 @@ def answered(token, monkeypatch, tmp_path):
 def test_a_verdict_is_the_device_s(name, monkeypatch, tmp_path):
     token = signing.token(PAYLOADS[name], signing_key()[1])
     code = answered(token, monkeypatch, tmp_path)
-    assert judge.judge(token, {"home": key_set()}, NOW).problems == ([code] if code else [])
+    assert offline_check.judge(token, {"home": key_set()}, NOW).problems == ([code] if code else [])
 
 
 def test_the_simulator_s_keys_are_said_to_be_that(tmp_path):
     data = json.dumps(key_set()).encode()
-    assert judge.usable_keys(data) == 1
-    for check in (judge.usable_keys, judge.check_factory_keys):
+    assert offline_check.usable_keys(data) == 1
+    for check in (offline_check.usable_keys, offline_check.check_factory_keys):
         with pytest.raises(WalletError, match='the simulator\'s, .* set "dev": true in the configuration, or'):
             check(data, False)
     with pytest.raises(WalletError, match="not a key set with a usable RSA key"):
-        judge.usable_keys(b'{"keys": []}', False)
+        offline_check.usable_keys(b'{"keys": []}', False)
 
 
 def test_other_key_sets_cannot_tell_and_do_not_refuse(tmp_path):
     tech = technician.Keyboard(tmp_path)
     other = {"keys": [signing.jwk(*signing.new_key())]}
-    verdict = judge.judge(make_token(), {"other": other})
+    verdict = offline_check.judge(make_token(), {"other": other})
     assert (verdict.signature, verdict.problems) == ("bad", [])
     tech.ok("token", "import", "-", given=json.dumps(other))
     done = tech.run("token", "inspect", "-", given=make_token())

@@ -10,7 +10,8 @@ import pytest
 from machine_code import REFUSED, Machine
 
 import counts
-from latchkey_tools import build, kernel, umqtt
+from latchkey_tools import kernel
+from latchkey_tools.boards import build, umqtt
 from latchkey_tools.kernel import assembler, montgomery_rv32, montgomery_xtensa, mpy, rv32, xtensa
 from needs import needs
 

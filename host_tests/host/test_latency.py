@@ -11,7 +11,7 @@ import time
 import pytest
 from cloud_rig import KEYS_TOPIC, LIST_TOPIC, SYSTEM_UUID, device, free_port, hostile, key_set, publish, token_list
 
-from latchkey_tools import pki
+from latchkey_tools.sim import pki
 
 REQUESTS = 200
 ROUNDS = 3

@@ -23,8 +23,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from typer.testing import CliRunner
 
 import counts
-from latchkey_tools import build, cli_board, desk, line, pki
-from latchkey_tools.overwire import Wire, WireError
+from latchkey_tools.boards import build, production
+from latchkey_tools.boards.mpremote import Wire, WireError
+from latchkey_tools.cli import board_commands
+from latchkey_tools.desk import unix_board
+from latchkey_tools.sim import pki
 from latchkey_tools.sim.signing import jwk, new_key
 
 SYSTEMS = [f"792b614{n}-1daa-488f-b07a-f684503b0586" for n in range(9)]
@@ -54,7 +57,7 @@ def files(tmp_path_factory):
 @pytest.fixture(scope="module")
 def image(tmp_path_factory):
     folder = tmp_path_factory.mktemp("image")
-    with desk.Desk(folder) as board:
+    with unix_board.Desk(folder) as board:
         return board.image
 
 
@@ -68,7 +71,7 @@ def boards(image, tmp_path):
             folder = tmp_path / f"desk{len(made)}"
             folder.mkdir()
             shutil.copy(image, folder / "flash.img")
-            made.append(desk.Desk(folder).power_on())
+            made.append(unix_board.Desk(folder).power_on())
         return made
 
     yield make
@@ -79,12 +82,12 @@ def boards(image, tmp_path):
 def device(files, number=0, **others):
     path = files / f"device{number}.json"
     path.write_text(json.dumps([{"system_uuid": SYSTEMS[number], "name": f"lamp {number}", **others}]))
-    return line.read_devices(path, files / "common.json")[0]
+    return production.read_devices(path, files / "common.json")[0]
 
 
 def test_a_board_becomes_a_system_with_factory_keys_and_a_label(boards, files):
     (board,) = boards(1)
-    label = line.provision_one(device(files, ap_passphrase=SECRETS[1]), board.serial)
+    label = production.provision_one(device(files, ap_passphrase=SECRETS[1]), board.serial)
     assert board.info()["system_uuid"] == SYSTEMS[0] and board.info()["name"] == "lamp 0"
     assert label["ap_passphrase"] == SECRETS[1] and label["host"] == "latchkey-792b6140.local"
     assert (board.folder / "nvs.json").read_bytes() == (files / "jwks.json").read_bytes()
@@ -100,7 +103,7 @@ def test_a_board_with_a_certificate_of_its_own_serves_https(boards, files, tmp_p
     name = f"latchkey-{SYSTEMS[1][:8]}.local"
     api = pki.server(tmp_path / "pki", certs.ca, "api", [name])
     (made,) = boards(1)
-    line.provision_one(device(files, 1, https_cert=str(api.cert_pem), https_key=str(api.key_pem)), made.serial)
+    production.provision_one(device(files, 1, https_cert=str(api.cert_pem), https_key=str(api.key_pem)), made.serial)
     made.restart()
     answer = httpx.get(made.url + "/v1/state", trust_env=False)
     assert (answer.status_code, answer.json()["code"]) == (426, "tls_required")
@@ -120,7 +123,7 @@ def test_a_board_with_a_certificate_of_its_own_serves_https(boards, files, tmp_p
 )
 def test_https_takes_only_a_pair_on_p_256(files, changes, words):
     rsa_pair(files)
-    with pytest.raises((line.LineError, ValueError), match=words):
+    with pytest.raises((production.LineError, ValueError), match=words):
         device(files, 1, **changes)
 
 
@@ -138,23 +141,23 @@ def rsa_pair(folder):
 
 def test_a_board_that_is_another_system_stays_it_unless_told(boards, files):
     (board,) = boards(1)
-    line.provision_one(device(files), board.serial)
-    with pytest.raises(line.LineError, match=f"is System {SYSTEMS[0]} already"):
-        line.provision_one(device(files, 1), board.serial)
+    production.provision_one(device(files), board.serial)
+    with pytest.raises(production.LineError, match=f"is System {SYSTEMS[0]} already"):
+        production.provision_one(device(files, 1), board.serial)
     assert board.wait_ready()["system_uuid"] == SYSTEMS[0]
-    line.provision_one(device(files, 1), board.serial, replace=True)
+    production.provision_one(device(files, 1), board.serial, replace=True)
     assert board.wait_ready()["system_uuid"] == SYSTEMS[1]
 
 
 def test_a_board_provisioned_again_keeps_the_passphrase_on_its_label_unless_a_new_one_is_asked_for(boards, files):
     (board,) = boards(1)
-    first = line.provision_one(device(files), board.serial)
-    again = line.provision_one(device(files, name="another name"), board.serial)
+    first = production.provision_one(device(files), board.serial)
+    again = production.provision_one(device(files, name="another name"), board.serial)
     assert again == first | {"name": "another name"} and board.info()["name"] == "another name"
-    new = line.provision_one(device(files), board.serial, new_passphrase=True)
+    new = production.provision_one(device(files), board.serial, new_passphrase=True)
     assert new["ap_passphrase"] != first["ap_passphrase"]
-    assert line.provision_one(device(files), board.serial) == new
-    other = line.provision_one(device(files, 1), board.serial, replace=True)
+    assert production.provision_one(device(files), board.serial) == new
+    other = production.provision_one(device(files, 1), board.serial, replace=True)
     assert other["ap_passphrase"] != new["ap_passphrase"]
     made = [label["ap_passphrase"] for label in (first, new, other)]
     assert not any(passphrase in board.log_text() for passphrase in made)
@@ -166,21 +169,21 @@ def test_power_lost_in_the_middle_and_a_second_run_puts_it_right(boards, files, 
     real = Wire.json_lines
 
     def cutting(wire, script):
-        if script == line._COMMIT:
+        if script == production._COMMIT:
             threading.Timer(0 if cut == "copied" else 0.5 + cut, board.power_cut).start()
             time.sleep(0.1 if cut == "copied" else 0)
         return real(wire, script)
 
     monkeypatch.setattr(Wire, "json_lines", cutting)
     try:
-        line.provision_one(device(files), board.serial, quiet_s=2)
+        production.provision_one(device(files), board.serial, quiet_s=2)
     except WireError:
         pass
     monkeypatch.undo()
     time.sleep(0.7)
     board.power_on()
     assert board.info()["state"] in ("unprovisioned", "ready")
-    line.provision_one(device(files), board.serial)
+    production.provision_one(device(files), board.serial)
     assert board.wait_ready()["system_uuid"] == SYSTEMS[0]
     assert "provision.json" not in board.mpremote("fs", "ls")
 
@@ -191,11 +194,11 @@ def test_a_line_goes_on_past_a_failing_board_and_a_second_run_does_only_what_is_
     names = [[system, f"lamp {n}", "cellar"] for n, system in enumerate(SYSTEMS[: len(row) + 1])]
     with open(files / "line.csv", "w", newline="") as file:
         csv.writer(file).writerows([["system_uuid", "name", "wifi_ssid"], *names])
-    devices = line.read_devices(files / "line.csv", files / "common.json")
+    devices = production.read_devices(files / "line.csv", files / "common.json")
     paths = (tmp_path / "report.json", tmp_path / "labels.csv")
     bad.power_cut()
     heard = []
-    run = line.Line(devices, [board.serial for board in row], *paths, quiet_s=3 if len(row) < 4 else 20)
+    run = production.Line(devices, [board.serial for board in row], *paths, quiet_s=3 if len(row) < 4 else 20)
     run.round(lambda device, result: heard.append(device["system_uuid"]))
     assert sorted(heard) == SYSTEMS[: len(row)] and len(run.left) == 1
     report = json.loads(paths[0].read_text())["devices"]
@@ -205,7 +208,7 @@ def test_a_line_goes_on_past_a_failing_board_and_a_second_run_does_only_what_is_
     assert [board.wait_ready()["name"] for board in (row[0], row[-1])] == ["lamp 0", f"lamp {len(row) - 1}"]
 
     bad.power_on()
-    again = line.Line(devices, [bad.serial], *paths)
+    again = production.Line(devices, [bad.serial], *paths)
     assert [d["system_uuid"] for d in again.left] == [SYSTEMS[1], SYSTEMS[len(row)]]
     again.round(lambda device, result: heard.append(result["state"]))
     assert heard[-1] == "done" and not again.failed() and bad.wait_ready()["name"] == "lamp 1"
@@ -220,15 +223,15 @@ def test_a_line_goes_on_past_a_failing_board_and_a_second_run_does_only_what_is_
 def test_a_refused_document_and_a_board_without_firmware_are_told(boards, files, tmp_path, monkeypatch):
     (board,) = boards(1)
     lamp = device(files)
-    monkeypatch.setattr(line.judge, "check_document", lambda document: None)
-    with pytest.raises(line.LineError, match="the board refused: invalid_field ap_passphrase"):
-        line.provision_one(lamp | {"ap_passphrase": "short"}, board.serial)
+    monkeypatch.setattr(production.judge, "check_document", lambda document: None)
+    with pytest.raises(production.LineError, match="the board refused: invalid_field ap_passphrase"):
+        production.provision_one(lamp | {"ap_passphrase": "short"}, board.serial)
     tree = tmp_path / "bare"
     tree.mkdir()
-    with desk.Desk(tmp_path / "empty", tree=tree) as bare:
+    with unix_board.Desk(tmp_path / "empty", tree=tree) as bare:
         bare.power_on(wait=False)
         with pytest.raises(WireError, match="latchkey board deploy"):
-            line.provision_one(device(files), bare.serial)
+            production.provision_one(device(files), bare.serial)
 
 
 def test_of_what_broke_off_nothing_stays_on_the_board(boards, files, monkeypatch):
@@ -236,14 +239,14 @@ def test_of_what_broke_off_nothing_stays_on_the_board(boards, files, monkeypatch
     real = Wire.json_lines
 
     def breaking(wire, script):
-        if script == line._COMMIT:
+        if script == production._COMMIT:
             assert "provision.json" in wire.run("fs", "ls")
             raise KeyboardInterrupt
         return real(wire, script)
 
     monkeypatch.setattr(Wire, "json_lines", breaking)
     with pytest.raises(KeyboardInterrupt):
-        line.provision_one(device(files), board.serial)
+        production.provision_one(device(files), board.serial)
     assert board.wait_ready()["state"] == "unprovisioned"
     assert "provision.json" not in board.mpremote("fs", "ls")
 
@@ -253,7 +256,7 @@ def test_factory_keys_that_a_board_does_not_take_leave_no_copy(tmp_path, monkeyp
     monkeypatch.setitem(sys.modules, "board_config", SimpleNamespace(Board=dict))
     (tmp_path / "factory.json").write_bytes(b"{}")
     with pytest.raises(AttributeError):
-        exec(line._FACTORY)
+        exec(production._FACTORY)
     assert not (tmp_path / "factory.json").exists()
 
 
@@ -276,7 +279,7 @@ class Bench:
             self.document = json.loads(arguments[-2].read_text())
 
     def json_lines(self, script):
-        if script != line._COMMIT:
+        if script != production._COMMIT:
             return [{"now": None, "masked": []}]
         self.boards[self.port](self.document["ap_passphrase"])
         return [{"ok": True}]
@@ -291,11 +294,11 @@ def three(files, tmp_path, monkeypatch):
     """Begins a line of three devices at ports a, b, c, whose boards are functions."""
     monkeypatch.chdir(tmp_path)
     (files / "three.json").write_text(json.dumps([{"system_uuid": system} for system in SYSTEMS[:3]]))
-    devices = line.read_devices(files / "three.json", files / "common.json")
+    devices = production.read_devices(files / "three.json", files / "common.json")
 
     def begin(**boards):
-        monkeypatch.setattr(line, "Wire", Bench(**boards))
-        return line.Line(devices, list(boards), "report.json", "labels.csv")
+        monkeypatch.setattr(production, "Wire", Bench(**boards))
+        return production.Line(devices, list(boards), "report.json", "labels.csv")
 
     return begin
 
@@ -368,22 +371,23 @@ def test_a_report_or_labels_that_cannot_be_used_are_told_before_any_board_is_tou
         (tmp_path / name).mkdir()
     else:
         (tmp_path / name).write_text(content)
-    with pytest.raises((line.LineError, OSError), match=words):
+    with pytest.raises((production.LineError, OSError), match=words):
         three(a=str)
 
 
 def test_labels_go_into_a_folder_that_is_there(files, tmp_path):
-    with pytest.raises(line.LineError, match="l.csv cannot be written: No such file"):
-        line.Line([device(files)], ["a"], tmp_path / "report.json", tmp_path / "nowhere" / "l.csv")
+    with pytest.raises(production.LineError, match="l.csv cannot be written: No such file"):
+        production.Line([device(files)], ["a"], tmp_path / "report.json", tmp_path / "nowhere" / "l.csv")
 
 
 def csv_of(files, content):
     (files / "rows.csv").write_bytes(content)
-    return line.read_devices(files / "rows.csv", files / "common.json")
+    return production.read_devices(files / "rows.csv", files / "common.json")
 
 
 def test_a_csv_without_names_is_told_without_its_values(files):
-    with pytest.raises(line.LineError, match="name the columns.*column 1, 2, 3; known: .*wifi_passphrase") as refusal:
+    words = "name the columns.*column 1, 2, 3; known: .*wifi_passphrase"
+    with pytest.raises(production.LineError, match=words) as refusal:
         csv_of(files, f"{SYSTEMS[0]},SECRETAP1234,lamp\n".encode())
     assert "SECRETAP" not in str(refusal.value) and SYSTEMS[0] not in str(refusal.value)
 
@@ -405,7 +409,7 @@ def test_a_csv_of_excel_is_read(files):
     ],
 )
 def test_a_csv_that_is_wrong_is_told_in_words(files, content, words):
-    with pytest.raises(line.LineError, match=words) as refusal:
+    with pytest.raises(production.LineError, match=words) as refusal:
         csv_of(files, content)
     assert "SECRETAP" not in str(refusal.value)
 
@@ -425,17 +429,17 @@ def test_a_csv_that_is_wrong_is_told_in_words(files, content, words):
     ],
 )
 def test_an_option_that_would_be_ignored_is_refused(options, words):
-    done = CliRunner().invoke(cli_board.app, ["provision", "--port", "a", *options])
+    done = CliRunner().invoke(board_commands.app, ["provision", "--port", "a", *options])
     assert done.exit_code == 2 and words in " ".join(done.output.replace("│", " ").split()), done.output
 
 
 def test_of_a_passphrase_file_only_the_end_of_its_line_is_left_out(tmp_path, monkeypatch):
     given = []
-    monkeypatch.setattr(line, "check", lambda device: given.append(device) or {})
-    monkeypatch.setattr(line, "provision_one", lambda *_, **__: {})
+    monkeypatch.setattr(production, "check", lambda device: given.append(device) or {})
+    monkeypatch.setattr(production, "provision_one", lambda *_, **__: {})
     (tmp_path / "wifi.txt").write_text(" open sesame \r\n")
     options = ["--port", "a", *NEEDED, "--wifi-passphrase-file", str(tmp_path / "wifi.txt")]
-    assert CliRunner().invoke(cli_board.app, ["provision", *options]).exit_code == 0
+    assert CliRunner().invoke(board_commands.app, ["provision", *options]).exit_code == 0
     assert given[0]["wifi_passphrase"] == " open sesame "
 
 
@@ -444,14 +448,14 @@ def test_the_next_boards_are_begun_at_enter_and_not_at_ctrl_d(monkeypatch, typed
     keys = io.StringIO(typed)
     keys.isatty = lambda: True
     monkeypatch.setattr(sys, "stdin", keys)
-    assert cli_board._next_round(3) is goes_on
+    assert board_commands._next_round(3) is goes_on
 
 
 def test_a_passphrase_file_in_another_encoding_is_told(tmp_path):
     (tmp_path / "wifi.txt").write_bytes("Käfer im Keller".encode("latin-1"))
     options = ["--port", "a", *NEEDED, "--wifi-passphrase-file", str(tmp_path / "wifi.txt")]
-    problem = CliRunner().invoke(cli_board.app, ["provision", *options]).exception
-    assert isinstance(problem, line.LineError) and "wifi.txt is not UTF-8" in str(problem)
+    problem = CliRunner().invoke(board_commands.app, ["provision", *options]).exception
+    assert isinstance(problem, production.LineError) and "wifi.txt is not UTF-8" in str(problem)
 
 
 def test_a_passphrase_for_no_network_is_refused(files):
@@ -460,17 +464,17 @@ def test_a_passphrase_for_no_network_is_refused(files):
     common = json.loads((files / "common.json").read_text())
     del common["wifi_ssid"]
     (files / "no_ssid.json").write_text(json.dumps(common))
-    with pytest.raises(line.LineError, match="a Wi-Fi passphrase, and no network: give --wifi-ssid"):
-        line.read_devices(files / "lonely.json", files / "no_ssid.json")
+    with pytest.raises(production.LineError, match="a Wi-Fi passphrase, and no network: give --wifi-ssid"):
+        production.read_devices(files / "lonely.json", files / "no_ssid.json")
     (files / "settings.json").write_text(json.dumps({"wifi": {"ssid": "cellar"}}))
     (files / "no_ssid.json").write_text(json.dumps(common | {"config": "settings.json"}))
-    assert line.read_devices(files / "lonely.json", files / "no_ssid.json")
+    assert production.read_devices(files / "lonely.json", files / "no_ssid.json")
 
 
 def test_a_system_may_be_written_in_any_form_of_a_uuid(files):
     for text in (SYSTEMS[0].upper(), SYSTEMS[0].replace("-", ""), f"{{{SYSTEMS[0]}}}", f"urn:uuid:{SYSTEMS[0]}"):
         (files / "forms.json").write_text(json.dumps([{"system_uuid": text}]))
-        assert line.read_devices(files / "forms.json", files / "common.json")[0]["system_uuid"] == SYSTEMS[0]
+        assert production.read_devices(files / "forms.json", files / "common.json")[0]["system_uuid"] == SYSTEMS[0]
 
 
 @pytest.mark.parametrize("field", ["key_set", "factory_keys"])
@@ -478,9 +482,9 @@ def test_a_key_set_of_an_editor_that_marks_its_files_is_read(files, field, monke
     (files / "marked.json").write_bytes(b"\xef\xbb\xbf" + (files / "jwks.json").read_bytes())
     sent = []
     monkeypatch.setattr(Bench, "run", lambda _, *words: sent.extend(Path(w).read_bytes() for w in words if is_file(w)))
-    monkeypatch.setattr(line, "Wire", Bench(a=str))
+    monkeypatch.setattr(production, "Wire", Bench(a=str))
     monkeypatch.setattr(Bench, "document", {"ap_passphrase": ""}, raising=False)
-    line.provision_one(device(files, **{field: "marked.json"}), "a")
+    production.provision_one(device(files, **{field: "marked.json"}), "a")
     assert b"\xef\xbb\xbf" not in b"".join(sent) and b'"n": ' in sent[0]
 
 
@@ -495,7 +499,7 @@ def test_what_the_schema_lets_a_device_do_without_need_not_be_given(files, capsy
     settings = {"slug", "issuer", "dev"}
     least = {name: value for name, value in common.items() if name not in settings or name in required}
     (files / "least.json").write_text(json.dumps(least | {"dev": True}))
-    assert line.read_devices(files / "free.json", files / "least.json")
+    assert production.read_devices(files / "free.json", files / "least.json")
     assert "1 without an issuer take tokens of any issuer" in capsys.readouterr().err
 
 
@@ -504,9 +508,10 @@ def test_two_systems_of_one_name_are_refused_over_several_runs_too(three, tmp_pa
     run.round(lambda *_: None)
     namesake = dict(device(files), system_uuid=NAMESAKE)
     for state in ("report.json", "labels.csv"):
-        with pytest.raises(line.LineError, match=f"{NAMESAKE} and System {SYSTEMS[0]} .*{state}. begin alike"):
-            line.Line([namesake], ["a"], *(tmp_path / n if n == state else tmp_path / f"other_{n}" for n in STATE))
-    assert line.Line([device(files)], ["a"], *STATE).left == []
+        with pytest.raises(production.LineError, match=f"{NAMESAKE} and System {SYSTEMS[0]} .*{state}. begin alike"):
+            state_files = [tmp_path / n if n == state else tmp_path / f"other_{n}" for n in STATE]
+            production.Line([namesake], ["a"], *state_files)
+    assert production.Line([device(files)], ["a"], *STATE).left == []
 
 
 @pytest.mark.parametrize(
@@ -548,5 +553,5 @@ def test_a_file_of_devices_that_is_wrong_is_told_before_any_board_is_touched(fil
     (files / "seven.json").write_text(json.dumps({"system_uuid": 7}))
     key_set = json.loads((files / "jwks.json").read_text())
     (files / "big.json").write_text(json.dumps(key_set | {"x": "x" * 16384}))
-    with pytest.raises((line.LineError, ValueError), match=words):
-        line.read_devices(files / "bad.json", files / "common.json")
+    with pytest.raises((production.LineError, ValueError), match=words):
+        production.read_devices(files / "bad.json", files / "common.json")

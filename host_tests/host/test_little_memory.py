@@ -14,8 +14,10 @@ import on_port
 import pytest
 
 import counts
-from latchkey_tools import build, children, pki
-from latchkey_tools.broker import free_port
+from latchkey_tools.boards import build
+from latchkey_tools.desk import children
+from latchkey_tools.sim import pki
+from latchkey_tools.sim.broker import free_port
 
 HERE = Path(__file__).resolve().parent.parent
 STEP = counts.get("memory_step_bytes"), counts.get("served_step_bytes")

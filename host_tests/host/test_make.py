@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from latchkey_tools import build
+from latchkey_tools.boards import build
 
 OLD = """#!/bin/sh
 exec {python} -c "import sys; sys.version_info = (3, 10, 12, 'final', 0); exec(sys.argv[1])" "$2"

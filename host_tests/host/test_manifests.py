@@ -7,9 +7,11 @@ import shutil
 import pytest
 
 import latchkey
-from latchkey_tools import boards, build, closure, deploy, desk, kernel, manifest, umqtt
+from latchkey_tools import kernel
+from latchkey_tools.boards import build, catalog, closure, deploy, manifest, umqtt
+from latchkey_tools.desk import unix_board
 
-FROZEN = [name for name in boards.names() if name != "desk"]
+FROZEN = [name for name in catalog.names() if name != "desk"]
 
 
 # Modules in C of MicroPython 1.29 on ESP32, and what its manifest brings as Python: asyncio and the port's modules.
@@ -29,13 +31,13 @@ def outside(files):
 
 @pytest.mark.parametrize("name", FROZEN)
 def test_a_board_s_manifest_freezes_the_whole_firmware_and_what_it_imports(name):
-    found = boards.frozen(name)
+    found = catalog.frozen(name)
     assert {"main.py", "boot.py", "wire.py", "board_config.py", "firmware/main.py"} <= found.files.keys()
     package = {n.as_posix() for _, n in build.sources() if n.parts[0] == "latchkey"}
     missing = package - found.files.keys()
     assert missing == {"latchkey/sha512_plain.py"}, "of the package only SHA-512's specification is for no board"
-    assert found.files[kernel.NAME].parent.parent.name == boards.board(name).arch
-    config = (boards.folder(name) / "board_config.py").read_text()
+    assert found.files[kernel.NAME].parent.parent.name == catalog.board(name).arch
+    config = (catalog.folder(name) / "board_config.py").read_text()
     assert found.required == {"ssl", "umqtt.simple"} | ({"neopixel"} if "neopixel" in config else set())
     assert outside(found.files) <= BUILT_IN | {name.partition(".")[0] for name in found.required}
     assert found.elsewhere == {"$(PORT_DIR)/modules", "$(MPY_DIR)/extmod/asyncio"}
@@ -45,39 +47,39 @@ def test_a_board_s_manifest_freezes_the_whole_firmware_and_what_it_imports(name)
 
 def test_what_a_manifest_freezes_starts_as_it_lies_there(tmp_path):
     """As sources on the unix port, with the desk's board_config: names and the way in are those of a frozen image."""
-    files = boards.frozen("esp32-bulb").files
-    files["board_config.py"] = boards.folder("desk") / "board_config.py"
+    files = catalog.frozen("esp32-bulb").files
+    files["board_config.py"] = catalog.folder("desk") / "board_config.py"
     files["umqtt/simple.py"] = umqtt.fetch() / "umqtt" / "simple.py"
     for name, path in files.items():
         (tmp_path / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, tmp_path / "tree" / name)
-    with desk.Desk(tmp_path / "desk", tree=tmp_path / "tree", heapsize="2M") as board:
+    with unix_board.Desk(tmp_path / "desk", tree=tmp_path / "tree", heapsize="2M") as board:
         assert board.power_on().info()["state"] == "unprovisioned"
 
 
 def test_no_manifest_is_left_out():
-    every = set(boards.FOLDER.glob("**/manifest.py")) | {build.FIRMWARE / "manifest.py"}
+    every = set(catalog.FOLDER.glob("**/manifest.py")) | {build.FIRMWARE / "manifest.py"}
     assert len(every) == len(FROZEN) + 2
     for name in FROZEN:
-        boards.frozen(name)
+        catalog.frozen(name)
     for path in every:
         manifest.read(path)
 
 
 def test_a_board_may_leave_the_kernel_out(tmp_path, monkeypatch):
     board = tmp_path / "plain-bulb"
-    shutil.copytree(boards.folder("esp32-bulb"), board)
-    text = (board / "manifest.py").read_text().replace('"../common', f'"{boards.COMMON}')
-    assert "latchkey/montgomery.mpy" in manifest.read(boards.folder("esp32-bulb") / "manifest.py").files
+    shutil.copytree(catalog.folder("esp32-bulb"), board)
+    text = (board / "manifest.py").read_text().replace('"../common', f'"{catalog.COMMON}')
+    assert "latchkey/montgomery.mpy" in manifest.read(catalog.folder("esp32-bulb") / "manifest.py").files
     (board / "manifest.py").write_text(text.replace('kernel="xtensawin"', "kernel=False"))
     assert "latchkey/montgomery.mpy" not in manifest.read(board / "manifest.py").files
-    monkeypatch.setattr(boards, "FOLDER", tmp_path)
-    assert "latchkey/montgomery.mpy" not in deploy.release(boards.board("plain-bulb"), "xtensawin")
+    monkeypatch.setattr(catalog, "FOLDER", tmp_path)
+    assert "latchkey/montgomery.mpy" not in deploy.release(catalog.board("plain-bulb"), "xtensawin")
 
 
 @pytest.mark.parametrize("name", FROZEN)
 def test_a_deploy_carries_the_kernel_and_no_specification(name):
-    files = deploy.release(boards.board(name), boards.board(name).arch)
+    files = deploy.release(catalog.board(name), catalog.board(name).arch)
     assert files["latchkey/montgomery.mpy"].read_bytes()[:2] == b"M\x06"
     assert "latchkey/sha512_viper.mpy" in files and "latchkey/sha512_plain.mpy" not in files
 
@@ -86,7 +88,7 @@ def test_a_deploy_carries_the_kernel_and_no_specification(name):
 def test_mpremote_installs_the_kernel_as_a_package_of_its_own(arch, tmp_path):
     folder = kernel.write(arch)
     (tmp_path / "tree" / "lib").mkdir(parents=True)
-    with desk.Desk(tmp_path / "desk", tree=tmp_path / "tree") as board:
+    with unix_board.Desk(tmp_path / "desk", tree=tmp_path / "tree") as board:
         board.power_on(wait=False)
         board.mpremote("mip", "install", "--target", "lib", folder / "package.json")
         code = "with open('lib/latchkey/montgomery.mpy', 'rb') as f: print(len(f.read()))"

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
 
-from latchkey_tools import certificate, pki
+from latchkey_tools.boards import certificate
+from latchkey_tools.sim import pki
 
 USAGES = "digital_signature content_commitment key_encipherment data_encipherment key_agreement key_cert_sign crl_sign"
 USAGES = (*USAGES.split(), "encipher_only", "decipher_only")

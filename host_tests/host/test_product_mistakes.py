@@ -10,7 +10,9 @@ import pytest
 from technician import SYSTEM, key_set, make_token
 from test_deploy import STOCK_BOOT, board_with
 
-from latchkey_tools import build, deploy, doctor, pki, provision
+from latchkey_tools.boards import build, deploy, provision
+from latchkey_tools.device import doctor
+from latchkey_tools.sim import pki
 
 MISTAKEN = """
 import asyncio

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from latchkey_tools import boards, build, deploy
+from latchkey_tools.boards import build, catalog, deploy
 
 SCRIPT = """
 import gc, sys
@@ -33,7 +33,7 @@ print(held - before, used() - before)
 
 @pytest.mark.parametrize("module", ["device.settings", "api.setup"])
 def test_what_a_rare_request_borrows_it_gives_back(module):
-    deploy.release(boards.board("desk"), "x64")
+    deploy.release(catalog.board("desk"), "x64")
     folders = (".frozen", build.BUILD / "board" / "x64", build.BUILD / "board" / "x64-desk")
     done = subprocess.run(
         [str(build.micropython()), "-X", "heapsize=2M", "-c", SCRIPT % {"module": module}],

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from latchkey_tools import bench, build
+from latchkey_tools.boards import build
+from latchkey_tools.dev import bench
 
 EXAMPLE = re.search(r"```python\n(.*?)```", (build.ROOT / "README.md").read_text(), re.DOTALL)[1]
 INTERPRETERS = {"cpython": (sys.executable, "PYTHONPATH"), "micropython": (build.micropython(), "MICROPYPATH")}

@@ -4,7 +4,7 @@ import pytest
 from cloud_rig import KEYS_TOPIC, LIST_TOPIC, SYSTEM_UUID, device, hostile, key_set, publish, token_list, until
 
 import counts
-from latchkey_tools import pki
+from latchkey_tools.sim import pki
 
 
 @pytest.fixture(scope="module")

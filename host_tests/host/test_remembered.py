@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from latchkey import limits
-from latchkey_tools import build
+from latchkey_tools.boards import build
 
 HERE = Path(__file__).resolve().parents[1]
 

@@ -5,7 +5,8 @@ import base64
 import pytest
 from brokers import KINDS
 
-from latchkey_tools import demo, pki
+from latchkey_tools.desk import demo
+from latchkey_tools.sim import pki
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -16,8 +16,8 @@ from latchkey.api.handlers import Api
 from latchkey.hw.light import DeskLight
 from latchkey.net import server
 from latchkey.products import bulb
-from latchkey_tools import pki
-from latchkey_tools.broker import free_port
+from latchkey_tools.sim import pki
+from latchkey_tools.sim.broker import free_port
 
 port_sockets.install(server)
 READ = {"Authorization": "Bearer CLOUD-read"}

@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from hypothesis import HealthCheck, settings
 
-from latchkey_tools import pki, provision
-from latchkey_tools.desk import Desk
+from latchkey_tools.boards import provision
+from latchkey_tools.desk.unix_board import Desk
+from latchkey_tools.sim import pki
 
 ISSUER = "https://company-example.api.drivr.cloud"
 ROLES = {"Reader": "read", "Operator": "control", "Domain Owner": "configure"}

@@ -17,7 +17,7 @@ import test_server_flood as flood
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 import counts
-from latchkey_tools import pki
+from latchkey_tools.sim import pki
 
 STRANGERS = Path(__file__).with_name("strangers.py")
 REQUEST = b"GET /v1/state HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer CLOUD-control\r\n\r\n"

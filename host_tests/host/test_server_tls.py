@@ -10,7 +10,7 @@ import api_process
 import httpx
 import pytest
 
-from latchkey_tools import pki
+from latchkey_tools.sim import pki
 
 READ = {"Authorization": "Bearer CLOUD-read"}
 CONFIGURE = {"Authorization": "Bearer CLOUD-configure"}

@@ -7,7 +7,7 @@ import yaml
 from technician import DIAGNOSTICS, INFO, SYSTEM
 from test_docs import ROOT
 
-from latchkey_tools import shapes
+from latchkey_tools.device import answer_shapes
 
 DOCUMENT = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text())
 LAST = {"unix_s": 1700000000, "jti": SYSTEM, "fields": ["slug"]}
@@ -24,12 +24,12 @@ WRONG = [5, 1.5, "text", ["x"], [5], {"a": 1}, [None]]
 
 
 def answer(path, value, status=200):
-    return shapes.answer(path, status, json.dumps(value).encode())
+    return answer_shapes.answer(path, status, json.dumps(value).encode())
 
 
 def wrong_ones(shape, value):
     """Copies of ``value`` with something of another type in one place, down to what has no shape."""
-    yield from (one for one in WRONG if not shapes.fits(one, shape))
+    yield from (one for one in WRONG if not answer_shapes.fits(one, shape))
     if isinstance(shape, list):
         yield from ([one] for one in wrong_ones(shape[0], value[0]))
     if isinstance(shape, dict):
@@ -37,10 +37,10 @@ def wrong_ones(shape, value):
             yield from (value | {name: one} for one in wrong_ones(shape[name], value[name]))
 
 
-@pytest.mark.parametrize("path", shapes.OF_PATHS)
+@pytest.mark.parametrize("path", answer_shapes.OF_PATHS)
 def test_an_answer_with_something_of_another_type_in_it_is_none(path):
     assert answer(path, WHOLE[path]) == WHOLE[path]
-    wrong = list(wrong_ones(shapes.OF_PATHS[path], WHOLE[path]))
+    wrong = list(wrong_ones(answer_shapes.OF_PATHS[path], WHOLE[path]))
     assert len(wrong) > 5
     assert [one for one in wrong if answer(path, one) is not None] == []
 
@@ -63,7 +63,7 @@ def test_a_system_is_a_uuid_as_devices_write_it(system):
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "9" * 21, "9" * 5000])
 def test_numbers_that_mean_nothing_are_none(number):
-    assert shapes.answer("/v1/state", 200, f'{{"brightness_pct": {number}}}'.encode()) is None
+    assert answer_shapes.answer("/v1/state", 200, f'{{"brightness_pct": {number}}}'.encode()) is None
 
 
 @pytest.mark.parametrize("end", [-1, 253402300800, 10**18, 5.0, True])
@@ -77,7 +77,7 @@ def test_a_refusal_has_a_code_and_nothing_but_success_and_refusals_is_an_answer(
     for status, value in ((401, {}), (401, {"code": 5}), (401, refusal | {"message": []}), (302, refusal), (302, {})):
         assert answer("/v1/state", value, status) is None
     for body in (b"", b"[]", b"null", b"{", b"\xff", b"[" * 100_000):
-        assert shapes.answer("/v1/state", 200, body) is None
+        assert answer_shapes.answer("/v1/state", 200, body) is None
 
 
 def resolved(schema):
@@ -104,16 +104,16 @@ def strays(shape, schema, at):
         return found
     if isinstance(shape, list):
         return strays(shape[0], schema["items"], at + "[]") if "array" in kinds else [at]
-    wanted = "integer" if shape in (shapes.whole, shapes.time) else "string"
+    wanted = "integer" if shape in (answer_shapes.whole, answer_shapes.time) else "string"
     return [] if wanted in kinds or "enum" in schema else [at]
 
 
-@pytest.mark.parametrize("path", shapes.OF_PATHS)
+@pytest.mark.parametrize("path", answer_shapes.OF_PATHS)
 def test_shapes_are_those_of_the_document(path):
     operation = DOCUMENT["paths"][path]["get"]["responses"]["200"]
     schema = operation["content"]["application/json"]["schema"]
-    shape = shapes.OF_PATHS[path]
+    shape = answer_shapes.OF_PATHS[path]
     if path == "/v1/config":  # of a change that is tried first
-        assert strays(shapes.PAIRING, DOCUMENT["components"]["schemas"]["Pairing"], path) == []
-        shape = shapes.CONFIG
+        assert strays(answer_shapes.PAIRING, DOCUMENT["components"]["schemas"]["Pairing"], path) == []
+        shape = answer_shapes.CONFIG
     assert shape and strays(shape, schema, path) == []

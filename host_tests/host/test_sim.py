@@ -16,8 +16,8 @@ import httpx
 import pytest
 from technician import Keyboard
 
-from latchkey_tools import broker, pki, sim
-from latchkey_tools.sim import publisher, signing, timespan
+from latchkey_tools import sim
+from latchkey_tools.sim import broker, pki, publisher, signing, timespan
 from latchkey_tools.sim.cloud import Cloud, CloudError
 from latchkey_tools.sim.publisher import Refused, parse_broker
 

@@ -2,7 +2,9 @@
 
 import json
 
-from latchkey_tools import build, desk, size
+from latchkey_tools.boards import build
+from latchkey_tools.desk import unix_board
+from latchkey_tools.dev import size
 
 MIP = """
 import json
@@ -43,7 +45,7 @@ def test_mpremote_installs_the_mip_package_and_it_verifies_a_token_on_a_board(tm
     key = next(r for r in rows if r["op"] == "key" and r["name"] == good["keys"].split()[0])
     (tmp_path / "tree" / "lib").mkdir(parents=True)
     (tmp_path / "tree" / "rows.json").write_text(json.dumps(key) + "\n" + json.dumps(good) + "\n")
-    with desk.Desk(tmp_path / "desk", tree=tmp_path / "tree") as board:
+    with unix_board.Desk(tmp_path / "desk", tree=tmp_path / "tree") as board:
         board.power_on(wait=False)
         board.mpremote("mip", "install", "--target", "lib", build.FIRMWARE / "package.json")
         alg, length = board.mpremote("exec", MIP).split()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from latchkey_tools import demo
+from latchkey_tools.desk import demo
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from ram_store import RamStore
 from latchkey import keystore, limits
 from latchkey.device import config
 from latchkey.stores import timefloor
-from latchkey_tools import build
+from latchkey_tools.boards import build
 
 NOW = 1800000000
 KEYS = json.loads((build.ROOT / "host_tests" / "vectors" / "verifier.json").read_text())

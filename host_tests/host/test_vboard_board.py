@@ -8,7 +8,7 @@ import httpx
 import pytest
 from test_desk import wait_until
 
-from latchkey_tools import desk
+from latchkey_tools.desk import unix_board
 
 # Says what board_config gives, and does what a path asks for.
 MAIN = """
@@ -72,7 +72,7 @@ HOME = {"ssid": "home", "passphrase": "open sesame", "channel": 11}
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    folder = desk.firmware_tree(tmp_path_factory.mktemp("tree"))
+    folder = unix_board.firmware_tree(tmp_path_factory.mktemp("tree"))
     (folder / "main.mpy").unlink()
     (folder / "main.py").write_text(MAIN)
     return folder
@@ -84,7 +84,7 @@ def boards(tree, tmp_path):
     made = []
 
     def make(**how):
-        made.append(desk.Desk(tmp_path / f"desk{len(made)}", tree=tree, **how))
+        made.append(unix_board.Desk(tmp_path / f"desk{len(made)}", tree=tree, **how))
         return made[-1].power_on()
 
     yield make
@@ -119,7 +119,7 @@ def test_the_button_is_down_while_it_is_pressed(boards):
     wait_until(lambda: ask(board)["down"] is False)
     bulb = boards(air={"networks": []})
     assert ask(bulb)["down"] is None
-    with pytest.raises(desk.DeskError, match="no button"):
+    with pytest.raises(unix_board.DeskError, match="no button"):
         bulb.press()
     assert ask(boards(air={"networks": []}, button=True))["down"] is False
 
@@ -231,6 +231,6 @@ def test_what_is_on_air_may_stand_in_a_file_of_one_s_own(boards, tmp_path):
 def test_a_wired_desk_has_no_air(boards):
     board = boards()
     for what in (board.on_air, lambda: board.set_air({"networks": []})):
-        with pytest.raises(desk.DeskError, match="no Wi-Fi"):
+        with pytest.raises(unix_board.DeskError, match="no Wi-Fi"):
             what()
     assert board.radio_state() is None

@@ -9,9 +9,9 @@ import sys
 
 from technician import Keyboard
 
-from latchkey_tools.desk import Desk
+from latchkey_tools.desk.unix_board import Desk
 
-LATCHKEY = [sys.executable, "-m", "latchkey_tools.cli"]
+LATCHKEY = [sys.executable, "-m", "latchkey_tools.cli.main"]
 AIR = {"networks": [{"ssid": "home", "passphrase": "open sesame"}, {"ssid": "lobby", "rssi": -80, "fault": "no_route"}]}
 
 

@@ -2,23 +2,23 @@
 
 import errno
 
-from latchkey_tools import show
-from latchkey_tools.boards import BoardError
-from latchkey_tools.broker import BrokerError
-from latchkey_tools.build import BuildError
-from latchkey_tools.cloud_api import CloudRefusal
-from latchkey_tools.deploy import DeployError
-from latchkey_tools.desk import DeskError
-from latchkey_tools.device_api import Refusal, Unreachable
-from latchkey_tools.flash import FlashError
+from latchkey_tools.boards.build import BuildError
+from latchkey_tools.boards.catalog import BoardError
+from latchkey_tools.boards.deploy import DeployError
+from latchkey_tools.boards.flash import FlashError
+from latchkey_tools.boards.mpremote import WireError
+from latchkey_tools.boards.production import LineError
+from latchkey_tools.boards.selftest import SelftestError
+from latchkey_tools.cli import show
+from latchkey_tools.desk.unix_board import DeskError
+from latchkey_tools.device.cloud_api import CloudRefusal
+from latchkey_tools.device.local_api import Refusal, Unreachable
+from latchkey_tools.device.wallet import Unsafe, WalletError
 from latchkey_tools.image import Refused as ImageRefused
-from latchkey_tools.line import LineError
-from latchkey_tools.overwire import WireError
-from latchkey_tools.selftest import SelftestError
+from latchkey_tools.sim.broker import BrokerError
 from latchkey_tools.sim.client import SimulatorError
 from latchkey_tools.sim.cloud import CloudError
 from latchkey_tools.sim.publisher import Refused
-from latchkey_tools.wallet import Unsafe, WalletError
 
 REFUSALS = (Refused, Unsafe)
 PROBLEMS = (BrokerError, BuildError, DeskError, SimulatorError, CloudError, ValueError, OSError)

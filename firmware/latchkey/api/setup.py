@@ -1,7 +1,8 @@
 """Requests that set a device up: pairing and configuration. Judges them; carrying out is the installation's.
 
 Loaded for one such request and let go again (latchkey.api.routes). Each handler takes ``device``
-(latchkey.device.app.Device) and the admitted exchange, whose token may configure. A3's line between settings and trust settings is drawn here.
+(latchkey.device.app.Device) and the admitted exchange, whose token may configure. A3's line between settings and
+trust settings is drawn here.
 """
 
 from latchkey import policy

@@ -1,8 +1,8 @@
 """What the device is set to: in force in RAM, kept in flash, changed while it runs.
 
 ``settings``: called with a function, gives it the module latchkey.device.settings for that one call, which is too
-large to stay in RAM. ``wireless``: whether the device joins networks itself. Who may change what, and whether it works, is
-decided elsewhere (setup.py, pairing.py).
+large to stay in RAM. ``wireless``: whether the device joins networks itself. Who may change what, and whether it
+works, is decided elsewhere (setup.py, pairing.py).
 """
 
 # pyright: reportAttributeAccessIssue=false

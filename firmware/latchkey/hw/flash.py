@@ -21,7 +21,8 @@ _CODES = {
 
 class FileStore:
     """Files directly inside the folder ``path``, which is made if it is not there. ``outside``: keeps a few
-    bytes of each name elsewhere (``read(name) write(name, bytes)``), None for none. ``.behind``: see latchkey.stores.slots."""
+    bytes of each name elsewhere (``read(name) write(name, bytes)``), None for none. ``.behind``: see
+    latchkey.stores.slots."""
 
     def __init__(self, path, outside=None):
         self.outside = outside

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from latchkey_tools import show
+from latchkey_tools.cli import show
 from latchkey_tools.image import recipe
 
 

@@ -5,7 +5,8 @@ import re
 import tempfile
 from pathlib import Path
 
-from latchkey_tools import __version__, boards, build
+from latchkey_tools import __version__
+from latchkey_tools.boards import build, catalog
 from latchkey_tools.image import need
 from latchkey_tools.image.container import Download
 from latchkey_tools.image.freezing import freeze
@@ -28,7 +29,7 @@ def make(board_name, image, own=None, heap=None, unlisted=False):
     ``image``: path of MicroPython's download; ``own``: sources (path as frozen -> path) in addition to the board's, or
     instead of them; ``heap``: bytes of the first heap; ``unlisted``: also an image that was never tried.
     """
-    board = boards.board(board_name)
+    board = catalog.board(board_name)
     raw = Path(image).read_bytes()
     digest = hashlib.sha256(raw).hexdigest()
     listed = f"this image was never tried (SHA-256 {digest}): see docs/image.md, or give --unlisted"
@@ -42,7 +43,7 @@ def make(board_name, image, own=None, heap=None, unlisted=False):
 
 def _sources(board, app):
     """Path as frozen -> source or .mpy. What the manifest requires of MicroPython's library must be in the image."""
-    found = boards.frozen(board.name)
+    found = catalog.frozen(board.name)
     there = {name.decode() for name in Tables(app).names}
     for name in sorted(found.required):
         path = name.replace(".", "/")

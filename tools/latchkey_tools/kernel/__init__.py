@@ -8,7 +8,8 @@
 
 import json
 
-from latchkey_tools import __version__, build
+from latchkey_tools import __version__
+from latchkey_tools.boards import build
 from latchkey_tools.kernel import montgomery_rv32, montgomery_xtensa, mpy
 from latchkey_tools.kernel.assembler import assemble
 

@@ -8,7 +8,7 @@ replaced by native code of the kind that ``@micropython.viper`` makes. MicroPyth
 import tempfile
 from pathlib import Path
 
-from latchkey_tools import build, mpyparts
+from latchkey_tools.boards import build, mpyparts
 
 # What a loader compares: .mpy version 6, native sub-version 3 (MicroPython 1.23 and later), and the architecture.
 _VERSION, _SUB_VERSION = 6, 3

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from latchkey_tools import children
+from latchkey_tools.desk import children
 from latchkey_tools.sim import server, signing
 from latchkey_tools.sim.cloud import Cloud
 

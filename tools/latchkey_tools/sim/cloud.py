@@ -12,8 +12,8 @@ from pathlib import Path
 
 import rsa
 
-from latchkey_tools import pki, uuids
-from latchkey_tools.sim import signing
+from latchkey_tools import uuids
+from latchkey_tools.sim import pki, signing
 
 ACTIVATED = "ACTIVATED"
 MAINTAINER = {"uuid": "2faa6870-91b0-4b3a-84e8-8bbbd8becbd0", "name": "System Maintainer"}

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import uvicorn
 
-from latchkey_tools import children, pki, sole, uuids
+from latchkey_tools import filelock, uuids
+from latchkey_tools.desk import children
+from latchkey_tools.sim import pki
 from latchkey_tools.sim.cloud import Cloud, CloudError
 from latchkey_tools.sim.publisher import Publisher, Refused, parse_broker
 
@@ -38,7 +40,7 @@ def sole_user(folder):
     folder = Path(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     refusal = CloudError(f"a simulator runs over {folder} already; stop it, or give another --folder")
-    return sole.user(folder / "lock", refusal)
+    return filelock.user(folder / "lock", refusal)
 
 
 async def serve(folder, slug, targets, systems=(), issuer=None, port=0, settings=None, on_ready=print, say=None):

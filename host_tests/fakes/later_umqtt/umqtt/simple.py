@@ -6,7 +6,7 @@ take an SSLContext. Runs on CPython alone.
 
 from pathlib import Path
 
-from latchkey_tools import umqtt
+from latchkey_tools.boards import umqtt
 
 _text = (umqtt.fetch() / "umqtt" / "simple.py").read_text()
 for _old in ("usocket as socket", "ustruct as struct"):

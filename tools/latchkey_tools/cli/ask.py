@@ -1,0 +1,51 @@
+"""Questions to whoever sits at the terminal; data and answers stay apart, so they go to standard error."""
+
+import contextlib
+import getpass
+import sys
+
+import typer
+
+from latchkey_tools.cli import show
+
+
+def require_yes(question, yes):
+    """Go on only with the option --yes or a yes at the terminal; else the command ends here."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        show.say("there is no terminal to ask at: give --yes")
+        raise typer.Exit(2)
+    with ends():
+        if not typer.confirm(question, err=True):
+            raise typer.Exit(1)
+
+
+def word(question):
+    """What is typed, without blanks around it."""
+    with ends():
+        return typer.prompt(question, err=True).strip()
+
+
+def secret(question, without):
+    """What is typed and not shown; ValueError(``without``) where there is no terminal, or nothing is typed."""
+    typed = ""
+    if sys.stdin.isatty():
+        with ends():
+            typed = getpass.getpass(f"{question} (not shown): ")
+    if not typed:
+        raise ValueError(without)
+    return typed
+
+
+@contextlib.contextmanager
+def ends():
+    """Ctrl-C at a question ends as it does everywhere; click makes exit status 1 of it. Ctrl-D is no answer."""
+    try:
+        yield
+    except (typer.Abort, EOFError, KeyboardInterrupt) as end:
+        print(file=sys.stderr)
+        if isinstance(end, KeyboardInterrupt) or isinstance(end.__context__, KeyboardInterrupt):
+            raise typer.Exit(130) from None
+        show.say("there was no answer, so nothing was changed")
+        raise typer.Exit(1) from None

@@ -1,0 +1,288 @@
+"""`latchkey board`: what is done with a board on a serial port."""
+
+import itertools
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from latchkey_tools.boards import catalog, deploy, flash, mpremote, production, selftest
+from latchkey_tools.cli import ask, options, show
+from latchkey_tools.image import command
+
+app = typer.Typer(no_args_is_help=True, help="Boards on a serial port: flash, deploy, provision, look at.")
+
+Port = Annotated[str, typer.Option(help="Serial port, as mpremote takes it.")]
+Board = Annotated[str, typer.Option(help="A folder of boards/.")]
+Json = Annotated[bool, typer.Option("--json", help="Data for programs.")]
+
+_OF_A_LINE = {"line_file", "common", "report", "labels"}
+_OF_BOTH = {"port", "replace", "as_json"}
+_STARTS = {
+    "started: ": ", and its program runs",
+    ">>> ": ", and has no program: put one onto it with `latchkey board deploy`",
+    None: "; it has said nothing yet: see `latchkey board logs`",
+}
+# Of one board.
+_NEEDED = ("config", "ca", "cert", "key")
+
+
+@app.command("list")
+def list_(as_json: Json = False):
+    """The boards there are, and the serial ports of this machine."""
+    found = [catalog.board(name) for name in catalog.names()]
+    ports = flash.serial_ports()
+    if as_json:
+        show.data({"boards": [vars(b) | {"arch": b.arch} for b in found], "ports": ports})
+        return
+    table = show.table("board", "chip", "code", "product")
+    for b in found:
+        table.add_row(b.name, b.mcu, b.arch, b.product)
+    show.console().print(table)
+    for port in ports:
+        print(f"{port['port']}  {show.plain(port['description'])}")
+    if not ports:
+        show.say("no serial port is there: plug a board in, or run `latchkey vboard`")
+
+
+@app.command("deploy")
+def deploy_(
+    board: Board,
+    port: Port,
+    replace: Annotated[bool, typer.Option(help="Over files in its way that are not Latchkey's.")] = False,
+    lines: Annotated[bool, typer.Option(help="Tracebacks tell line numbers; takes more RAM.")] = False,
+    as_json: Json = False,
+):
+    """Put the firmware onto a board with an official MicroPython image; power may fail at any moment."""
+    with _bar() as bar:
+        task = bar.add_task("deploy", total=None)
+
+        def step(done, total, words):
+            bar.update(task, completed=done, total=total, description=f"{words:16.16}")
+
+        try:
+            report = deploy.deploy(board, port, replace, on_step=step, lines=lines)
+        except KeyboardInterrupt:
+            show.say("broken off: the board runs the newest release that is whole; run the same again")
+            raise
+    if as_json:
+        show.data(report.as_dict())
+    elif not report.changed:
+        print(f"{board} on {port} runs this release already (number {report.number} in folder {report.folder})")
+    else:
+        sent = f"{report.sent} of {report.files} files sent"
+        print(f"{board} on {port}: release {report.number} in folder {report.folder}, {sent}")
+
+
+app.command("image")(command.image)
+
+
+@app.command()
+def provision(
+    context: typer.Context,
+    port: Annotated[list[str], typer.Option(help="Serial port; again for more of a line's.")],
+    config: Annotated[Path | None, typer.Option(help="JSON with system_uuid, slug, issuer and more.")] = None,
+    ca: Annotated[Path | None, typer.Option(help="The broker's CA, PEM or DER.")] = None,
+    cert: Annotated[Path | None, typer.Option(help="The device's certificate, PEM or DER.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Its private key, PEM or DER.")] = None,
+    https_cert: Annotated[Path | None, typer.Option(help="Certificate of its local API, PEM or DER.")] = None,
+    https_key: Annotated[Path | None, typer.Option(help="Its private key, ECDSA on P-256.")] = None,
+    key_set: Annotated[Path | None, typer.Option(help="JSON Web Key Set to begin with.")] = None,
+    factory_keys: Annotated[Path | None, typer.Option(help="The same, outside the file system, for good.")] = None,
+    wifi_ssid: Annotated[str | None, typer.Option(help="Network to join.")] = None,
+    wifi_passphrase_file: Annotated[Path | None, typer.Option(help="File with its passphrase.")] = None,
+    line_file: Annotated[Path | None, typer.Option("--line", help="CSV or JSON: a whole line of devices.")] = None,
+    common: Annotated[Path | None, typer.Option(help="JSON: what the devices of a line share.")] = None,
+    report: Annotated[Path, typer.Option(help="Of a line: what is done, for the next run.")] = Path("report.json"),
+    labels: Annotated[Path, typer.Option(help="Of a line: its labels, with passphrases.")] = Path("labels.csv"),
+    replace: Annotated[bool, typer.Option(help="Also a board that is another System already.")] = False,
+    new_ap_passphrase: Annotated[
+        bool, typer.Option("--new-ap-passphrase", help="Of its access point: a new one, also if the board has one.")
+    ] = False,
+    as_json: Json = False,
+):
+    """Give a board its System, certificates, keys and access point; or a line of boards theirs."""
+    _refuse_ignored(context, port)
+    if line_file:
+        devices = production.read_devices(line_file, common)
+        return _line(production.Line(devices, port, report, labels, replace), as_json)
+    given = {"config": config, "ca": ca, "cert": cert, "key": key, "key_set": key_set, "factory_keys": factory_keys}
+    given |= {"https_cert": https_cert, "https_key": https_key}
+    device = {name: str(path) for name, path in given.items() if path}
+    if wifi_ssid:
+        device["wifi_ssid"] = wifi_ssid
+    if wifi_passphrase_file:
+        device["wifi_passphrase"] = production.text_of(wifi_passphrase_file).rstrip("\r\n")
+    if production.check(device).get("issuer") is None:
+        show.say(f"{config} has no issuer: the device takes tokens of any issuer whose key it has")
+    try:
+        with show_wait(f"provisioning the board on {port[0]}"):
+            label = production.provision_one(device, port[0], replace, new_passphrase=new_ap_passphrase)
+    except KeyboardInterrupt:
+        show.say("broken off: nobody has seen the board's label; run the same again")
+        raise
+    if as_json:
+        show.data(label)
+    else:
+        show.facts((name.replace("_", " "), value) for name, value in label.items())
+
+
+def _refuse_ignored(context, ports):
+    """A line's file has all of its devices, and one board has one port."""
+    given = options.given(context)
+    if "line_file" in given:
+        ignored, why = given - _OF_A_LINE - _OF_BOTH, "is for one board: a line's file, or --common, says it by a field"
+    else:
+        ignored, why = given & _OF_A_LINE, "is for a line: give --line"
+    if ignored:
+        raise typer.BadParameter(f"--{min(ignored).replace('_', '-')} {why}")
+    if len(ports) > 1 and "line_file" not in given or len(set(ports)) < len(ports):
+        raise typer.BadParameter("one board has one port; a line has several, each once")
+    missing = [name for name in _NEEDED if name not in given]
+    if missing and "line_file" not in given:
+        raise typer.BadParameter(f"give --{', --'.join(missing)} too; or --line for a line of boards")
+    options.check_company(context, needs=(("https_cert", "https_key"), ("https_key", "https_cert")))
+
+
+def _line(run, as_json):
+    """Rounds until nothing is left, or nobody is there to change the boards."""
+    total = len(run.left)
+    with _bar() as bar:
+        task = bar.add_task("provision", total=total)
+
+        def heard(device, result):
+            bar.advance(task)
+            words = (result["port"], device["system_uuid"], result["state"], result.get("reason", ""))
+            show.say("  ".join(words).rstrip())
+
+        try:
+            while run.left:
+                run.round(heard)
+                if run.left and not _next_round(len(run.left)):
+                    break
+        except KeyboardInterrupt:
+            show.say(f"broken off, {len(run.left)} not begun; the same command goes on from here")
+            raise
+    if as_json:
+        show.data({"devices": run.results, "left": len(run.left)})
+    if run.left or run.failed():
+        counts = f"{len(run.failed())} failed, {len(run.left)} not begun"
+        raise production.LineError(f"{counts}; the same command goes on from here")
+    show.say(f"all {len(run.results)} are done")
+
+
+def _next_round(left):
+    if not sys.stdin.isatty():
+        return False
+    show.say(f"{left} left: connect the next boards and press Enter (Ctrl-C to stop; the next run goes on from here)")
+    return bool(sys.stdin.readline())  # Ctrl-D is no Enter
+
+
+@app.command("selftest")
+def selftest_(port: Port, as_json: Json = False):
+    """Walk the table of attacks and vectors on the board; exit status 1 if a row differs."""
+    with _bar() as bar:
+        task = bar.add_task("", total=None)
+
+        def on_row(done, total):
+            words = "walking" if done else "copying"
+            bar.update(task, completed=done, total=total, description=f"{words} the table")
+
+        found = selftest.run(port, on_row)
+    if as_json:
+        show.data(found)
+    else:
+        for row in found["differ"]:
+            print(show.plain(f"DIFFERS {row['name']} {row['got']}"))
+        kernels = show.plain(f"power {found['power']}, sha512 {found['sha512']}")
+        print(f"self-test: {found['rows']} rows, {len(found['differ'])} differ, {kernels}")
+    raise typer.Exit(1 if found["differ"] else 0)
+
+
+@app.command()
+def logs(
+    port: Port,
+    seconds: Annotated[float | None, typer.Option(help="Stop after this long; else at Ctrl-C.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Data for programs: an object per line.")] = False,
+):
+    """Show what the console says, with the time; the program is not disturbed."""
+    end = time.monotonic() + seconds if seconds is not None else None
+    for text in flash.console_lines(port, end):
+        if as_json:
+            print(json.dumps({"unix_s": int(time.time()), "text": text}), flush=True)
+        else:
+            print(time.strftime("%H:%M:%S"), show.plain(text), flush=True)
+
+
+@app.command()
+def restart(port: Port, as_json: Json = False):
+    """Restart the board, and say whether its program starts."""
+    with mpremote.sole_use(port), show_wait(f"restarting the board on {port}"):
+        heard = mpremote.Wire(port).restart()
+    sign = _sign_of_start(port, heard)
+    if as_json:
+        return show.data({"port": port, "started": sign == "started: "})
+    print(f"the board on {port} has restarted{_STARTS[sign]}")
+
+
+def _sign_of_start(port, heard):
+    """A key of _STARTS; WireError if an exception ended the program."""
+    sign = mpremote.started(heard)
+    if sign == "Traceback":
+        raise mpremote.WireError("failed", f"the program on {port} does not start:\n{_traceback(heard)}")
+    return sign
+
+
+def _traceback(heard):
+    """The first traceback in what a board said: its head, its indented lines, and the line of the exception."""
+    head, *lines = heard[heard.index("Traceback") :].splitlines()
+    inner = list(itertools.takewhile(lambda line: production.startswith("  "), lines))
+    return "\n".join([head, *lines[: len(inner) + 1]])
+
+
+@app.command()
+def monitor(port: Port):
+    """The console with a keyboard (mpremote's REPL); Ctrl-C stops the program, Ctrl-] leaves and starts it again."""
+    if not sys.stdin.isatty():
+        raise ValueError("there is no terminal to type at; `latchkey board logs` only shows the console")
+    status, heard = mpremote.Wire(port).interact(_say_restart)
+    if heard is not None:
+        show.say(f"the board on {port} has restarted{_STARTS[_sign_of_start(port, heard)]}")
+    raise typer.Exit(status)
+
+
+def _say_restart():
+    print(file=sys.stderr)  # what was typed has no end of line
+    words = "the board was left at its prompt, so its program does not run: restarting it"
+    show.say(f"{words} (as `latchkey board restart` does)")
+
+
+@app.command("flash")
+def flash_(
+    board: Board,
+    port: Port,
+    image: Annotated[Path, typer.Option(help="MicroPython's image for the chip, a .bin that you downloaded.")],
+    erase: Annotated[bool, typer.Option(help="Erase the chip first: System, keys and all files are gone.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+):
+    """Write a MicroPython image with esptool, after checking that it is one for this chip."""
+    plan = flash.plan(board, port, image, erase)
+    show.say(f"{image.name}: for {plan.chip}, at {plan.offset}")
+    ask.require_yes("Everything on the chip will be lost. Go on?" if erase else "Write it?", yes)
+    flash.write(plan)
+
+
+def _bar():
+    """A bar on a terminal; nothing in a file."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+
+
+def show_wait(words):
+    """A spinner on a terminal; nothing in a file."""
+    return Console(stderr=True, quiet=not sys.stderr.isatty()).status(words)

@@ -1,0 +1,194 @@
+"""`latchkey device config` and `latchkey device certificate`: what a device is set to, and its client certificate."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from latchkey_tools import uuids
+from latchkey_tools.boards import certificate
+from latchkey_tools.cli import show
+from latchkey_tools.cli.advice import link_advice
+from latchkey_tools.cli.device_commands import Ca, Host, HostFirst, TokenFile, TokenName
+from latchkey_tools.cli.options import AsJson
+from latchkey_tools.cli.pair_commands import WAIT_S, Wait, as_data, say_why
+from latchkey_tools.device import access, pairing
+from latchkey_tools.device.local_api import Device, Refusal, Unreachable
+from latchkey_tools.device.settings import SETTABLE, body_of, changes_between, flat
+from latchkey_tools.device.wallet import Wallet
+
+_POLL_S = 2
+_ORDER = ("system_uuid", "name", "model", "dev", "slug", "issuer", "broker", "policy", "roles", "wifi", "pins", "hosts")
+_OVER_THE_WIRE = ("system_uuid", "model", "dev")
+_WITH_PRESENCE = ("slug", "issuer", "broker", "policy", "roles", "ntp")
+
+CHANGES_HELP = "Such as name=Cellar, policy.plain_http=read, roles.Installer=control, hosts=a.example,b.example."
+
+
+def names(incomplete: str):
+    """For completion: what can be set."""
+    return [f"{name}=" for name in SETTABLE if name.startswith(incomplete)]
+
+
+Changes = Annotated[list[str] | None, typer.Argument(metavar="NAME=VALUE", help=CHANGES_HELP, autocompletion=names)]
+
+
+def config(
+    host: HostFirst,
+    changes: Changes = None,
+    wait: Wait = WAIT_S,
+    token_file: TokenFile = None,
+    token: TokenName = None,
+    ca: Ca = None,
+    as_json: AsJson = False,
+):
+    """What the device is set to; with NAME=VALUE, change it.
+
+    Values are texts and numbers as they are, lists with commas, roles and pins as JSON or one by one
+    (`roles.Installer=` takes one out), `issuer=` for any. Wi-Fi changes by `latchkey pair`. Broker and slug are
+    tried before they are kept.
+    """
+    with Device(host, ca) as device:
+        before, here = access.call(device, "GET", "/v1/config", None, token_file, token)
+        if not changes:
+            return show.data(before) if as_json else _print_config(before)
+        with show.usage():
+            body = body_of(changes, before.get("config") or {})
+        answer = device.call("PATCH", "/v1/config", here.token, body)
+        if "config" not in answer:
+            _follow(host, ca, here, wait, as_json)
+            answer = device.call("GET", "/v1/config", here.token)
+    changed = changes_between(before.get("config") or {}, answer.get("config") or {})
+    if as_json:
+        return show.data(answer | {"changed": [{"name": n, "before": b, "now": v} for n, b, v in changed]})
+    _print_changes(changed)
+
+
+def put_certificate(
+    host: Host,
+    cert: Annotated[Path, typer.Option(metavar="FILE", help="The new client certificate, PEM or DER.")],
+    key: Annotated[Path, typer.Option(metavar="FILE", help="Its private key, PEM or DER, not encrypted.")],
+    wait: Wait = WAIT_S,
+    token_file: TokenFile = None,
+    token: TokenName = None,
+    ca: Ca = None,
+    as_json: AsJson = False,
+):
+    """Give the device a new client certificate; it is kept if the broker takes it, else the old one comes back.
+
+    Over plain HTTP others on that network could read the key: use HTTPS or the access point.
+    """
+    body = certificate.body(cert, key)
+    with Device(host, ca) as device:
+        here = access.call(device, "PUT", "/v1/config/certificate", body, token_file, token)[1]
+        with show.progress() as tell:
+            tell("the device is trying the new certificate on its broker")
+            trial = _await_certificate(device, here.token, wait)
+    if as_json:
+        show.data({"trial": trial})
+    elif trial == "kept":
+        show.say("yes: the broker has taken the new certificate, and it is kept")
+    else:
+        _say_refused(trial)
+    if trial != "kept":
+        raise typer.Exit(1)
+
+
+def _follow(host, ca, here, wait_s, as_json):
+    """To the end of a trial; Exit if what was tried is not kept."""
+    with pairing.Search(host, here, ca) as search, show.progress() as tell:
+        outcome = pairing.Following(search, None, False, tell).follow(wait_s)
+    if outcome.state == pairing.JOINED:
+        return
+    if as_json:
+        show.data(as_data(outcome, here.system))
+    else:
+        say_why(outcome)
+    raise typer.Exit(1)
+
+
+def _await_certificate(device, token, wait_s):
+    """What became of the trial: "kept", a reason of the cloud link, or "running" if it is still not known."""
+    deadline_s = time.monotonic() + wait_s
+    trial = "running"
+    while trial == "running" and time.monotonic() < deadline_s:
+        time.sleep(min(_POLL_S, wait_s))
+        try:
+            cloud = device.call("GET", "/v1/diagnostics", token, patient=False).get("cloud") or {}
+        except Unreachable:
+            continue
+        except Refusal as refusal:
+            if access.is_of_one_token(refusal):
+                raise
+            continue
+        trial = cloud.get("trial") or trial
+    return trial
+
+
+def _say_refused(trial):
+    if trial == "running":
+        return show.say("not known: it is still being tried; `latchkey device diagnostics` tells later, as cloud.trial")
+    happened, todo = link_advice(trial)
+    show.say(f"no: {happened}; the old certificate is back. What to do: {todo}.")
+
+
+def _print_config(answer):
+    settings, trust = answer.get("config") or {}, answer.get("trust") or {}
+    table = show.table("setting", "value", "changes")
+    for name, value in sorted(flat(settings).items(), key=lambda item: _place(item[0])):
+        table.add_row(show.clean(name), show.clean(_words(value)), _who(name))
+    show.console().print(table)
+    _print_trust(trust)
+
+
+def _place(name):
+    """Where a setting stands in the table: a device sends its members in any order."""
+    top = name.split(".")[0]
+    return _ORDER.index(top) if top in _ORDER else len(_ORDER), name
+
+
+def _who(name):
+    """How a setting changes."""
+    top = name.split(".")[0]
+    if top in _OVER_THE_WIRE:
+        return "over the wire"
+    if top == "wifi":
+        return "by latchkey pair"
+    return "at the device" if top in _WITH_PRESENCE else "here"
+
+
+def _print_trust(trust):
+    out, now = show.console(), time.time()
+    count = trust.get("changes") or 0
+    out.print(f"Trust settings were changed {count} time{'s' * (count != 1)} over this API.")
+    names = _token_names()
+    for change in trust.get("last") or []:
+        fields, jti = ", ".join(change.get("fields") or []), uuids.folded(change.get("jti") or "nobody")
+        whose = f"{names[jti]} ({jti})" if jti in names else jti
+        out.print(show.clean(f"  {show.moment(change.get('unix_s') or 0, now)}: {fields}, by the token {whose}"))
+
+
+def _token_names():
+    """{jti: name in the wallet}."""
+    return {entry.uuid: entry.name for entry in Wallet().entries()}
+
+
+def _print_changes(changed):
+    if not changed:
+        return show.say("nothing has changed: it was set so before")
+    table = show.table("setting", "before", "now")
+    for name, before, now in changed:
+        table.add_row(*map(show.clean, (name, _words(before), _words(now))))
+    show.console().print(table)
+
+
+def _words(value):
+    if value is None or value == "" or value == [] or value == {}:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,96 @@
+"""The command `latchkey`: devices, their tokens and boards, the DRIVR simulator, and the demo.
+
+Data goes to standard output, everything else to standard error. Exit status: 0 done, 1 it did not work (the last line
+says what to do), 2 wrong usage, 3 refused for safety, 130 interrupted. With --json, too, an error is text on standard
+error, and the exit status tells it.
+"""
+
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+from latchkey_tools import __version__
+from latchkey_tools.cli import (
+    board_commands,
+    config_commands,
+    device_commands,
+    doctor_commands,
+    pair_commands,
+    sim_commands,
+    streams,
+    token_commands,
+    vboard_commands,
+)
+from latchkey_tools.device.wallet import Unsafe, holds_token
+from latchkey_tools.problems import PROBLEMS, REFUSALS, words
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Tools for Latchkey devices.")
+app.add_typer(board_commands.app, name="board")
+app.add_typer(sim_commands.app, name="sim")
+app.add_typer(token_commands.app, name="token")
+app.add_typer(device_commands.app, name="device")
+device_commands.app.command("config")(config_commands.config)
+device_commands.app.command("certificate")(config_commands.put_certificate)
+app.command("pair")(pair_commands.pair)
+app.command("doctor")(doctor_commands.run)
+app.command("vboard")(vboard_commands.vboard)
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running and print lines to try.")] = False,
+    broker: Annotated[
+        Literal["mosquitto", "amqtt"] | None, typer.Option(help="The first that is there by default.")
+    ] = None,
+):
+    """Run the main job from end to end: broker, simulator, and the firmware on real MicroPython."""
+    from latchkey_tools.desk import demo as story
+
+    raise typer.Exit(story.main(keep=keep, broker_kind=broker))
+
+
+@app.callback(invoke_without_command=True)
+def version(show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False):
+    if show:
+        print(__version__)
+        raise typer.Exit
+
+
+def main():
+    """Entry point: every failure that is foreseen is one line on standard error."""
+    streams.make_ready()
+    sys.exit(streams.finish(_status(), _say))
+
+
+def _status():
+    """Exit status of the command."""
+    try:
+        refuse_tokens(sys.argv[1:])
+        app()
+    except SystemExit as end:
+        return end.code
+    except REFUSALS as problem:
+        _say(problem)
+        return 3
+    except BrokenPipeError:
+        return 1
+    except PROBLEMS as problem:
+        _say(problem)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def refuse_tokens(arguments):
+    """Raises Unsafe for a token on the command line, before any command could repeat it."""
+    if any(map(holds_token, arguments)):
+        raise Unsafe("a token on the command line is seen by others; give a file, or - for standard input")
+
+
+def _say(problem):
+    print(f"latchkey: {words(problem)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,326 @@
+"""`latchkey token`: make tokens, keep them in the wallet, and say what they are."""
+
+import contextlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from latchkey_tools import problems
+from latchkey_tools.cli import ask, options, show
+from latchkey_tools.cli.advice import advice
+from latchkey_tools.cli.sim_commands import HOME as SIMULATOR_HOME
+from latchkey_tools.device import access, answer_shapes, cloud_api, offline_check, pasted
+from latchkey_tools.device.wallet import (
+    PREFIX,
+    Wallet,
+    WalletError,
+    claims_of,
+    end_words,
+    is_for,
+    lives,
+    roles_of,
+    systems_of,
+)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""Make tokens, keep them in a wallet, and say what they are.
+
+    The wallet is a file of mode 0600 in the user's data folder, or in the folder that LATCHKEY_WALLET names.
+    """,
+)
+
+
+def names(incomplete: str):
+    """For completion: what the wallet's tokens are called."""
+    try:
+        return [e.name for e in Wallet().entries() if e.name.startswith(incomplete)]
+    except Exception:
+        return []
+
+
+NAME_HELP = "The token's name in the wallet, or the beginning of its uuid."
+Name = Annotated[str, typer.Argument(metavar="NAME", help=NAME_HELP, autocompletion=names)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print data for scripts; never with the token itself.")]
+SLUG_HELP = "The Domain at DRIVR."
+Slug = Annotated[
+    str | None,
+    typer.Option(envvar="LATCHKEY_SLUG", help=SLUG_HELP, callback=options.checked(cloud_api.checked_slug)),
+]
+URL_HELP = "GraphQL endpoint, instead of --slug."
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint",
+        envvar="LATCHKEY_ENDPOINT",
+        help=URL_HELP,
+        callback=options.read_by(cloud_api.checked_endpoint),
+    ),
+]
+REMEMBER_HELP = "Keep a typed API key in the keyring once the cloud has taken it."
+
+
+@app.command()
+def create(
+    system: options.System,
+    duration: options.Duration = "1D",
+    permanent: Annotated[str | None, typer.Option(metavar="NAME", help="Make a permanent token of this name.")] = None,
+    device: Annotated[str, typer.Option(help="requestedDevice, as the mutation wants it.")] = "smart-bulb",
+    name: Annotated[str | None, typer.Option(help="What to call it in the wallet.")] = None,
+    slug: Slug = None,
+    url: Url = None,
+    sim: Annotated[bool, typer.Option("--sim", help="Ask the simulator that runs here (LATCHKEY_SIM).")] = False,
+    remember: Annotated[bool, typer.Option("--remember", help=REMEMBER_HELP)] = False,
+    as_json: AsJson = False,
+):
+    """Make a token in the cloud and keep it in the wallet.
+
+    The cloud's API key comes from LATCHKEY_CLOUD_KEY, from the keyring (if the Python package of that name is
+    installed and works), or is asked for.
+    """
+    Wallet().check_writable()  # what could not be kept is not made
+    with show.usage():
+        cloud = _cloud(slug, url, sim, remember)
+    with _named_if_lost(cloud):
+        token = cloud.create_permanent(system, permanent) if permanent else cloud.create(system, duration, device)
+        entry = Wallet().add(token, name or permanent or device)
+    cloud.remember_key()
+    if as_json:
+        return show.data(_summary(entry))
+    show.say(f"{entry.name} is in the wallet: {_ends(entry)}")
+    if len(token) > 2048:
+        show.say("it is over 2,048 bytes, which devices refuse; fewer roles make it shorter")
+
+
+@app.command("list")
+def list_(
+    system: Annotated[
+        str | None, typer.Option(help="Only tokens for this System UUID.", callback=options.read_by(options.a_system))
+    ] = None,
+    as_json: AsJson = False,
+):
+    """The wallet's tokens, the newest last."""
+    entries = [e for e in Wallet().entries() if not system or is_for(claims_of(e.token) or {}, system)]
+    if as_json:
+        return show.data([_summary(e) for e in entries])
+    if not entries:
+        return show.say("no tokens; `latchkey token create` makes one, `latchkey token import` takes one in")
+    whole, now = ("System", "ends", "uuid"), time.time()
+    table = show.table("name", "System", "roles", "ends", "uuid", whole=whole)
+    for e in entries:
+        claims = claims_of(e.token) or {}
+        systems, roles = show.lines(systems_of(claims)), ", ".join(roles_of(claims))
+        name, roles, end = map(show.clean, (e.name, roles, end_words(claims, now)))
+        table.add_row(name, systems, roles, end, show.clean(e.uuid[:8]), style=None if lives(claims, now) else "dim")
+    show.console().print(table)
+
+
+@app.command("show")
+def show_(
+    name: Name,
+    out: options.Out = None,
+    as_json: AsJson = False,
+):
+    """One token: whose, for what, how long; and, if asked for with --out, itself."""
+    options.refuse_both(out, as_json)
+    entry = Wallet().find(name)
+    if out:
+        return _hand_out(entry, out)
+    _explain(entry.token, Wallet().key_sets(), as_json, entry.name)
+
+
+@app.command()
+def inspect(
+    token: Annotated[
+        str | None, typer.Argument(metavar="NAME|FILE", help="- for standard input; asked for if left out.")
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(help="A key set (JWKS) to check with, instead of those that were imported.")
+    ] = None,
+    as_json: AsJson = False,
+):
+    """Explain a token, offline: what it claims, when it ends, whether a stored key set verifies it.
+
+    The exit status is 1 if a device would refuse it for what can be seen here, or if there are key sets and none of
+    them verifies it. Revocation cannot be seen: only the device and the cloud know the list.
+    """
+    text = access.read_token(token) if token else pasted.token(_ask_for_token())
+    key_sets = {str(keys): _key_set(pasted.read(keys))} if keys else Wallet().key_sets()
+    if not _explain(text, key_sets, as_json):
+        raise typer.Exit(1)
+
+
+@app.command()
+def remove(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+):
+    """Remove a token from the wallet; in the cloud it stays what it is."""
+    entry = Wallet().find(name)
+    ask.require_yes(f"Remove {show.plain(entry.name)} ({entry.uuid}) from the wallet?", yes)
+    Wallet().remove(entry)
+    if as_json:
+        return show.data(_summary(entry))
+    show.say(f"{entry.name} is removed")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="- for standard input; asked for if left out.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="What to call it in the wallet.")] = None,
+    as_json: AsJson = False,
+):
+    """Take a token into the wallet, or a key set (JWKS) that `inspect` checks tokens with."""
+    text = pasted.read(file) if file else _ask_for_token()
+    token = pasted.token(text)
+    if token.startswith(PREFIX):
+        entry = Wallet().add(token, name)
+        if as_json:
+            return show.data(_summary(entry))
+        return show.say(f"{entry.name} is in the wallet: {_ends(entry)}")
+    name, key_set = name or "default", _key_set(text)
+    usable = offline_check.usable_keys(json.dumps(key_set).encode())
+    Wallet().keep_keys(name, key_set)
+    if as_json:
+        return show.data({"key_set": name, "usable_keys": usable})
+    show.say(f"the key set {name} is kept: {usable} usable key{'s' * (usable != 1)}")
+
+
+def _cloud(slug, url, sim, remember):
+    if sim:
+        from latchkey_tools.sim import Client
+
+        client = Client(os.environ.get("LATCHKEY_SIM") or SIMULATOR_HOME)
+        return cloud_api.Cloud(client.url, cloud_api.Key(client.bearer, "of the simulator"))
+    if not slug and not url:
+        raise ValueError("say which cloud: --slug DOMAIN, --endpoint URL, or --sim for the simulator")
+    url = url or cloud_api.endpoint(slug)
+    return cloud_api.Cloud(url, cloud_api.find_key(url, remember))
+
+
+@contextlib.contextmanager
+def _named_if_lost(cloud):
+    """Whatever ends the block, a token that the cloud made in it is named: somebody has to revoke it."""
+    try:
+        yield
+    except Exception as problem:
+        if cloud.made() is None:
+            raise
+        words = f"the token {cloud.made()} was made and is lost ({problems.words(problem)}); revoke it in the cloud"
+        raise WalletError(words) from None
+    except BaseException:
+        if cloud.made() is not None:
+            show.say(f"the token {cloud.made()} was made; if it is not in the wallet, revoke it in the cloud")
+        raise
+
+
+def _ask_for_token():
+    if not sys.stdin.isatty():
+        return pasted.read("-")
+    return ask.secret("Token", "no token was given; type one, or name a file")
+
+
+def _key_set(text):
+    try:
+        key_set = json.loads(pasted.bare(text))
+    except (ValueError, RecursionError):
+        key_set = None
+    if not isinstance(key_set, dict) or "keys" not in key_set:
+        raise ValueError("this is neither a CLOUD- token nor a key set (JWKS)")
+    return key_set
+
+
+def _hand_out(entry, out):
+    if options.deliver(entry.token, out):
+        show.say(f"{entry.name} is in {out}")
+
+
+def _ends(entry):
+    return end_words(claims_of(entry.token), time.time())
+
+
+def _summary(entry):
+    """What a script may know of an entry; not the token."""
+    claims = claims_of(entry.token) or {}
+    return {
+        "uuid": entry.uuid,
+        "name": entry.name,
+        "systems": systems_of(claims),
+        "roles": roles_of(claims),
+        "exp_unix_s": claims.get("exp"),  # as the token has it: null is without an end
+        "added_unix_s": entry.added_unix_s,
+    }
+
+
+def _explain(token, key_sets, as_json, name=None):
+    """Print what a token is; True if nothing speaks against it."""
+    verdict, now = offline_check.judge(token, key_sets), int(time.time())
+    if as_json:
+        show.data(_as_data(verdict, name))
+    else:
+        show.facts([("name", name), *_fact_rows(verdict, token, now)])
+        _print_verdict(verdict, key_sets)
+    return not verdict.problems and verdict.signature != "bad"
+
+
+def _as_data(verdict, name):
+    return {
+        "name": name,
+        "header": verdict.header,
+        "claims": verdict.claims,
+        "signature": verdict.signature,
+        "key": verdict.key and {"key_set": verdict.key[0], "kid": verdict.key[1]},
+        "problems": verdict.problems,
+    }
+
+
+def _fact_rows(verdict, token, now):
+    claims = verdict.claims
+    if claims is None:
+        return [("what it is", "not a local API token: those begin with CLOUD- and have three parts")]
+    algorithm = f"signed with {verdict.header['alg']}" if verdict.header else "with a header that devices refuse"
+    return [
+        ("what it is", f"a local API token of {len(token):,} bytes, {algorithm}"),
+        ("opens", ", ".join(f"the System {system}" for system in systems_of(claims)) or "nothing"),
+        ("whose", _subject(claims)),
+        ("roles", ", ".join(roles_of(claims)) or "none"),
+        ("made", _time_words(claims.get("iat"), now)),
+        ("begins", _time_words(claims.get("nbf"), now)),
+        ("ends", "never" if claims.get("exp") is None else _time_words(claims["exp"], now)),
+        ("issuer", claims.get("iss")),
+        ("uuid", claims.get("jti")),
+    ]
+
+
+def _subject(claims):
+    known = [claims.get(part) for part in ("name", "typename", "sub")]
+    return ", ".join(str(part) for part in known if part) or "nobody's"
+
+
+def _time_words(value, now):
+    if value is None:
+        return None
+    return show.moment(value, now) if answer_shapes.time(value) else "not a time"
+
+
+def _print_verdict(verdict, key_sets):
+    out = show.console()
+    if verdict.signature == "good":
+        name, kid = map(show.clean, (verdict.key[0], verdict.key[1] or "without kid"))
+        out.print(f"[green]The signature is good[/green]: key {kid} of the key set {name}.")
+    elif verdict.signature == "bad":
+        out.print("[yellow]No key set at hand verifies it[/yellow]: they are old or another Domain's, or it is forged.")
+    elif not key_sets and verdict.header:
+        out.print("The signature is unchecked: no key set is at hand (`latchkey token import` takes one in).")
+    for code in verdict.problems:
+        out.print(f"[red]A device refuses it[/red]: {code}. What to do: {show.clean(advice(code))}.")
+    if not verdict.problems and verdict.signature != "bad":
+        out.print("Nothing seen here speaks against it. Whether it was revoked, only the device and the cloud know.")

@@ -1,0 +1,197 @@
+"""`latchkey vboard`: the desk board in the foreground, as a board on a serial port."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from latchkey_tools import filelock, problems
+from latchkey_tools.boards.mpremote import LINK, LOCK
+from latchkey_tools.cli import options
+from latchkey_tools.desk import children
+from latchkey_tools.desk.unix_board import Desk, DeskError
+from latchkey_tools.device.wallet import Unsafe
+from latchkey_tools.sim import broker
+
+HELP = "commands: cut, on, reset, press [SECONDS], air, pins, offline, online, log, quit"
+
+
+def _check_air(air):
+    """ValueError unless the file says what is on air."""
+    try:
+        [one["ssid"] for one in json.loads(air.read_text())["networks"]]
+    except OSError as e:
+        raise ValueError(f"{air}: {e.strerror}") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError(f'{air} is not of the form {{"networks": [{{"ssid": ...}}]}}') from None
+
+
+def _check_heapsize(text):
+    if not re.fullmatch(r"[1-9]\d*w?[KkMm]?", text):
+        raise ValueError("write a number of bytes, with K or M behind it")
+
+
+HEAP_HELP = "As MicroPython takes it; by default 352K."
+HeapSize = Annotated[str | None, typer.Option(help=HEAP_HELP, callback=options.checked(_check_heapsize))]
+AIR_HELP = "JSON file that says which Wi-Fi networks there are."
+Air = Annotated[Path | None, typer.Option(help=AIR_HELP, callback=options.checked(_check_air))]
+
+
+def vboard(
+    context: typer.Context,
+    folder: Annotated[Path | None, typer.Option(help="Keeps flash, with its firmware, and log.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of its local API; 0: its last, or a free one.")] = 0,
+    clock: Annotated[
+        Literal["host", "unset"], typer.Option(help="This machine's, or unset: it starts in 2000 at every power-on.")
+    ] = "host",
+    threads: Annotated[bool, typer.Option(help="Whether the port has threads.")] = True,
+    heapsize: HeapSize = None,
+    air: Air = None,
+    hurry: Annotated[int, typer.Option(min=1, help="By which pauses and time windows are divided.")] = 1,
+    product: Annotated[Literal["bulb", "sensor"], typer.Option(help="What it is.")] = "bulb",
+    battery: Annotated[bool, typer.Option("--battery", help="A sensor that sleeps between measurements.")] = False,
+    button: Annotated[bool | None, typer.Option(help="By default all have one but a bulb with Wi-Fi.")] = None,
+):
+    """Run the firmware on the unix port behind a pseudo-terminal, until Ctrl-C.
+
+    With --air it has Wi-Fi: the file is {"networks": [{"ssid", "passphrase", "channel", "rssi", "fault"}]}, of which
+    only ssid must be there, and is read again and again. A fault is no_address, no_route, or the code of a failed join.
+
+    What is typed while it runs: `cut` and `on` are its power, `reset` both; `press 6` holds its button for six seconds;
+    `offline` and `online` are its uplink; `air`, `pins` and `log` show what it does; `quit` ends it.
+    """
+    if battery and product == "bulb" and "product" in options.given(context):
+        raise typer.BadParameter("--battery is for a sensor: give --product sensor, or leave one of them out")
+    air = air and air.resolve()
+    os.umask(0o077)  # flash, NVS and log hold keys and passphrases
+    children.stop_on_any_signal()
+    with contextlib.ExitStack() as stack:
+        if folder is None:
+            folder = Path(tempfile.mkdtemp(prefix="latchkey-vboard-"))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        stack.enter_context(_sole_user(folder))
+        port = _its_port(folder, port, "" if air else "127.0.0.1")
+        more = {"air": air, "hurry": hurry, "product": product, "battery": battery, "button": button}
+        board = stack.enter_context(Desk(folder, port, clock, threads, heapsize, pins=True, **more))
+        serial = stack.enter_context(_link(board.folder / LINK, board.serial))
+        board.power_on()
+        print(f"serial port: {serial}\nlocal API:   {board.url}\nconsole log: {board.log_path}", flush=True)
+        if air:
+            print(f"on Wi-Fi:    {board.ap_url} (access point), {board.lan_url} (joined)", flush=True)
+        _follow_commands(board)
+
+
+def _sole_user(folder):
+    """Two boards over one flash image would ruin it, and others must not read it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_mode & 0o077:
+        raise Unsafe(f"others can read {folder}, where keys and passphrases will be; `chmod 700` it, or name another")
+    refusal = DeskError(f"a vboard runs in {folder} already; stop it, or give another --folder")
+    return filelock.user(folder / LOCK, refusal)
+
+
+def _its_port(folder, port, host):
+    """Of the local API: ``port``, else the folder's, which stays over all runs; DeskError if somebody else has it."""
+    kept = folder / "port"
+    port = port or broker.kept_port(kept) or broker.free_port()
+    if broker.taken(port, host):
+        raise DeskError(f"port {port} is in use by another program: end that, or give another --port")
+    kept.write_text(f"{port}\n")
+    return port
+
+
+@contextlib.contextmanager
+def _link(path, port):
+    """``path`` leads to the serial port ``port`` meanwhile, whose number changes with every run."""
+    part = path.with_name(f"{LINK}.part")
+    part.unlink(missing_ok=True)
+    part.symlink_to(port)
+    part.replace(path)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _follow_commands(board):
+    """Until `quit`. At the end of standard input (a script, no terminal) the board goes on until it is killed."""
+    print(HELP, flush=True)
+    actions = {
+        "press": lambda *seconds: _press(board, *seconds),
+        "air": lambda: _print_air(board),
+        "pins": lambda: print(_pins(board)),
+        "cut": board.power_cut,
+        "on": lambda: board.power_on(wait=False),
+        "reset": lambda: board.restart(wait=False),
+        "offline": board.cut_uplink,
+        "online": board.restore_uplink,
+        "log": lambda: print(board.log_text()),
+    }
+    for line in sys.stdin:
+        word, *arguments = line.split() or [""]
+        if word == "quit":
+            return
+        if word not in actions:
+            print(HELP, flush=True)
+            continue
+        try:
+            _refuse_words(word, arguments)
+            actions[word](*arguments)
+        except (DeskError, ValueError, OSError) as problem:
+            print(problems.words(problem))
+        print(f"{word}: {_power(board)}", flush=True)
+    _wait_for_signal()
+
+
+def _refuse_words(command, words):
+    if len(words) > (command == "press"):
+        raise ValueError(f"write `{'press 3' if command == 'press' else command}`, and nothing after it")
+
+
+def _press(board, seconds="0.3"):
+    try:
+        seconds = float(seconds)
+    except ValueError:
+        raise ValueError("a button is held for a number of seconds: write `press 3`") from None
+    board.press(seconds)
+
+
+def _power(board):
+    if board.asleep:
+        return "it sleeps"
+    return "power is on" if board.running else "power is off"
+
+
+def _print_air(board):
+    """Never a passphrase."""
+    if board.air:
+        _check_air(board.air)
+    for one in board.on_air():
+        words = [f"channel {one.get('channel', 6)}", f"{one.get('rssi', -50)} dBm"]
+        words += [] if one.get("passphrase") else ["open"]
+        words += [f"fault {one['fault']}"] if one.get("fault") else []
+        print(f"on air:       {one['ssid']}: {', '.join(words)}")
+    state = board.radio_state() or {}
+    address = "" if state.get("address") else ", no address" if state.get("joined") else ""
+    print(f"joined:       {state.get('joined') or '-'}{address}")
+    print(f"access point: {state.get('access_point') or '-'}, channel {state.get('channel', '-')}")
+
+
+def _pins(board):
+    levels = sorted(board.pin_levels().items(), key=lambda pin: int(pin[0]))
+    shown = [f"GPIO {number}: {level / 65535:.0%}" for number, level in levels]
+    return ", ".join(shown + [f"button: {board.button_state()}"])
+
+
+def _wait_for_signal():
+    import signal
+
+    with contextlib.suppress(AttributeError):
+        signal.pause()

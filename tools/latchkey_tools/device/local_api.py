@@ -1,0 +1,361 @@
+"""A device's local API, as a person at a laptop calls it: one device, one connection, clear failures.
+
+``Device(host)`` finds out by /v1/info who answers and whether it serves HTTPS. A token goes only to the System it is
+for, and where the device serves HTTPS only over a connection that was verified for that System's name: the name comes
+from the token, not from whoever answers, nor from how it was called. Answers have the shapes of ``shapes``.
+"""
+
+import contextlib
+import ipaddress
+import os
+import queue
+import ssl
+import threading
+import time
+
+import httpx
+
+from latchkey_tools import uuids
+from latchkey_tools.cli import show
+from latchkey_tools.cli.advice import advice
+from latchkey_tools.device import answer_shapes
+from latchkey_tools.device.wallet import claims_of, systems_of
+
+ACCESS_POINT = "192.168.4.1"
+# The device's own network, of a chip and of a desk board.
+ACCESS_POINTS = (ACCESS_POINT, "127.4.0.1")
+SOURCE_VARIABLE = "LATCHKEY_SOURCE"
+# Where who uses a command has another way than who writes a client.
+_TODO = {
+    "token_missing": "make a token: latchkey token create; without internet take one in: latchkey token import FILE",
+    "trial_running": "wait for its end, and ask for it: latchkey pair --status",
+    "plain_http": "join its access point with this machine; for HTTPS it needs a certificate, given over the wire",
+}
+_ASLEEP = "a sensor on battery may be asleep: press its button"
+_LOOK = "check the address, or `latchkey device find`"
+_MAX_ANSWER = 256 * 1024
+_MAX_WAIT_S = 30
+
+
+class Unreachable(Exception):
+    """Nobody there, or not a Latchkey device; ``link`` says where it broke: "reach" or "tls". ``may_have_arrived``: the
+    request was on its way, only the answer is missing."""
+
+    def __init__(self, text, link="reach"):
+        super().__init__(show.plain(text))
+        self.link = link
+        self.may_have_arrived = False
+
+
+class Refusal(Exception):
+    """The device's answer is an error: ``code`` is its stable word, ``status`` its number (0: not asked).
+
+    ``todo``: what the person can do, by default what ``todo_of`` knows.
+    """
+
+    def __init__(self, status, code, message, field=None, retry_after_s=None, todo=None):
+        self.status, self.retry_after_s = status, retry_after_s
+        self.code, self.field = show.plain(code)[:40], show.plain(field or "")[:40]
+        self.words = show.plain(message)[:300]
+        self.todo = show.plain(todo or todo_of(self.code))
+        said = f"{status} {self.code}" if status else self.code
+        said += f" ({self.field})" if self.field else ""
+        stop = "" if self.words.endswith((".", "?", "!")) else "."
+        super().__init__(f"{said}: {self.words}{stop} What to do: {self.todo}.")
+
+
+class Device:
+    """``host``: name, address, with or without port or scheme, or a System UUID. ``ca``: PEM file that vouches for its
+    HTTPS certificate; this machine's own store by default. ``timeout_s``: for the next byte, and with ``connect_s`` for
+    a whole call. ``source``: the address of this machine to call from, by default the first of LATCHKEY_SOURCE.
+    ``call`` and ``events`` take a token's text or None."""
+
+    def __init__(self, host, ca=None, timeout_s=15, connect_s=5, source=None):
+        self.secure, self.host, self.port = parse_host(host)
+        self._ca = ca
+        self._source = source or sources()[0]
+        self._timeout = httpx.Timeout(timeout_s, connect=connect_s)
+        self._within_s = timeout_s + connect_s
+        self._clients = {}
+        self._probed = self.secure
+        self._system = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        for client in self._clients.values():
+            client.close()
+        self._clients = {}
+
+    @property
+    def url(self):
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http{'s' * self.secure}://{host}:{self.port}"
+
+    def info(self):
+        """The dict of /v1/info; Unreachable if this is no Latchkey device."""
+        status, answer, _headers = self._exchange("GET", "/v1/info", None, None)
+        if status >= 400:
+            raise _refusal(status, answer, None)
+        if answer["system_uuid"]:
+            answer["system_uuid"] = uuids.canonical(answer["system_uuid"])
+        self._system = answer["system_uuid"]
+        return answer
+
+    def call(self, method, path, token, body=None, patient=True):
+        """The answer's dict; Refusal or Unreachable. Told to wait, the ``patient`` wait, try once more, say so."""
+        self.choose_channel()
+        status, answer, headers = self._exchange(method, path, token, body)
+        wait_s = _seconds(headers.get("retry-after"))
+        if patient and status in (429, 503) and wait_s is not None and wait_s <= _MAX_WAIT_S:
+            show.say(f"the device asks to wait {show.span(wait_s)} ({answer['code']}); trying once more then")
+            time.sleep(wait_s)
+            status, answer, headers = self._exchange(method, path, token, body)
+        if status >= 400:
+            raise _refusal(status, answer, _seconds(headers.get("retry-after")))
+        return answer
+
+    def choose_channel(self):
+        """Change to HTTPS where the device serves it, before any token is on its way."""
+        if self._probed:
+            return
+        _status, _answer, headers = self._exchange("GET", "/v1/info", None, None)
+        if "tls" in headers.get("upgrade", "").lower():
+            if self.port != 80:
+                raise Refusal(426, "tls_required", f"This device serves HTTPS, and {self.url} is not that.")
+            self.secure, self.port = True, 443
+        self._probed = True
+
+    def events(self, token):
+        """Yields (event, dict) of the stream of server-sent events until the device ends it."""
+        self.choose_channel()
+        client, extensions = self._client(token)
+        headers = _headers(token) | {"Accept": "text/event-stream"}
+        timeout = httpx.Timeout(40, connect=5)  # the heartbeat comes every 15 s
+        url = self.url + "/v1/events"
+        request = client.build_request("GET", url, headers=headers, extensions=extensions, timeout=timeout)
+        try:
+            response = _within(self._within_s, lambda: client.send(request, stream=True))
+            with contextlib.closing(response):
+                if response.status_code != 200:
+                    raise self._no_stream(response)
+                yield from _events(response.iter_raw())
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from None
+
+    def _no_stream(self, response):
+        body = _within(self._within_s, lambda: _body(self.url, response))
+        answer = self._answer("/v1/events", response.status_code, body)
+        if response.status_code < 400:
+            return Unreachable(_strange(self.url))
+        return _refusal(response.status_code, answer, _seconds(response.headers.get("retry-after")))
+
+    def _exchange(self, method, path, token, body):
+        """(status, dict, headers) of an answer as devices give them."""
+        client, extensions = self._client(token)
+        headers = _headers(token)
+
+        def exchange():
+            with client.stream(method, self.url + path, json=body, headers=headers, extensions=extensions) as response:
+                return response.status_code, _body(self.url, response), response.headers
+
+        try:
+            status, raw, headers = _within(self._within_s, exchange)
+        except httpx.HTTPError as error:
+            failure = self._unreachable(error)
+            failure.may_have_arrived = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            raise failure from None
+        return status, self._answer(path, status, raw), headers
+
+    def _answer(self, path, status, body):
+        answer = answer_shapes.answer(path, status, body)
+        if answer is None:
+            raise Unreachable(_strange(self.url))
+        return answer
+
+    def _client(self, token):
+        """The connection for a token, and whose name the device's certificate must carry on it."""
+        name = self._certificate_name(token) if self.secure else None
+        if name not in self._clients:
+            # Plain HTTP needs none, and one with this machine's CAs takes 50 ms: this one trusts nobody.
+            verify = self._context(name) if self.secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            limits = httpx.Limits(max_connections=1, keepalive_expiry=5)
+            way = httpx.HTTPTransport(verify=verify, trust_env=False, limits=limits, local_address=self._source)
+            self._clients[name] = httpx.Client(transport=way, trust_env=False, timeout=self._timeout)
+        return self._clients[name], {"sni_hostname": name} if name else {}
+
+    def _certificate_name(self, token):
+        """With a token the name of the System that it is for; of several, the one that the device says it is.
+
+        None where only the chain can be verified: an address, and nothing secret to send.
+        """
+        if token:
+            systems = systems_of(claims_of(token) or {})
+            if not systems:
+                raise _malformed()
+            return local_name(self._system if self._system in systems else systems[0])
+        return None if _is_address(self.host) else self.host
+
+    def _context(self, name):
+        try:
+            context = ssl.create_default_context(cafile=self._ca and str(self._ca))
+        except OSError as error:
+            raise ValueError(f"the CA file {self._ca} cannot be used: {error.strerror or error}") from None
+        context.check_hostname = name is not None
+        return context
+
+    def _unreachable(self, error):
+        text = f"{type(error).__name__} {error}"
+        if "CERTIFICATE_VERIFY_FAILED" in text:
+            reason = text.split("certificate verify failed: ")[-1].split(" (_ssl")[0].rstrip(".")
+            words = f"the certificate of {self.url} is not to be trusted: {reason}"
+            if "mismatch" in reason:
+                todo = "call the device that is meant, or give this one a certificate for that name"
+                return Unreachable(f"{words}; {todo}", "tls")
+            return Unreachable(f"{words}; give the CA that signed it with --ca, and check the clock here", "tls")
+        if "SSL" in text or "TLS" in text:
+            return Unreachable(f"{self.url} does not speak HTTPS; try http://", "tls")
+        if isinstance(error, httpx.TimeoutException):
+            words = f"{self.host} does not answer in time; is it powered, and on the same network as this machine?"
+            return Unreachable(f"{words} {_ASLEEP.capitalize()}")
+        if "Name or service" in text or "not known" in text or "resolution" in text or "getaddrinfo" in text:
+            return Unreachable(f"the name {self.host} is not known here; give the device's IP address instead")
+        if "assign requested address" in text:
+            return Unreachable(f"this machine has no address {self._source}, which {SOURCE_VARIABLE} names; correct it")
+        if isinstance(error, httpx.ConnectError):
+            words = f"nothing answers at {self.url}; check address and port, or `latchkey device find`"
+            return Unreachable(f"{words}; {_ASLEEP}")
+        return Unreachable(f"{self.url} broke off ({type(error).__name__}); it may be restarting: try again")
+
+
+def todo_of(code):
+    """What can be done about a device's code by who uses a command."""
+    return _TODO.get(code) or advice(code)
+
+
+def parse_host(text):
+    """(secure, host, port) of what a person writes; ValueError."""
+    text = text.strip()
+    with contextlib.suppress(ValueError):
+        return False, local_name(uuids.canonical(text)), 80
+    try:
+        url = httpx.URL(_written_out(text))
+        url.host.encode("idna")  # as the name look-up will
+    except (ValueError, httpx.InvalidURL):
+        url = httpx.URL()
+    # httpx would look up a blank as %20.
+    wrong = len(text.split()) > 1 or url.path.strip("/") or url.query or url.fragment or url.userinfo
+    wrong = wrong or (url.port is not None and not 0 < url.port < 65536)
+    if wrong or not url.host or url.scheme not in ("http", "https"):
+        raise ValueError(f'"{show.plain(text)[:80]}" is no address of a device; write a name or IP address')
+    secure = url.scheme == "https"
+    return secure, url.host, url.port or (443 if secure else 80)
+
+
+def _written_out(text):
+    """A URL of what may be a name or an address alone."""
+    if "://" in text:
+        return text
+    return f"http://[{text}]" if text.count(":") > 1 and "[" not in text else f"http://{text}"
+
+
+def sources():
+    """Addresses of this machine to call from, best first; (None,) leaves the choice to the system. ValueError."""
+    texts = [text.strip() for text in os.environ.get(SOURCE_VARIABLE, "").split(",") if text.strip()]
+    try:
+        return tuple(str(ipaddress.ip_address(text)) for text in texts) or (None,)
+    except ValueError:
+        words = f"{SOURCE_VARIABLE} is no IP address of this machine, nor several with commas"
+        raise ValueError(f"{words}; correct it") from None
+
+
+def local_name(system_uuid):
+    """The name by which a device announces itself."""
+    return f"latchkey-{uuids.folded(system_uuid)[:8]}.local"
+
+
+def _is_address(host):
+    try:
+        ipaddress.ip_address(host)
+        return True
+    except ValueError:
+        return host == "localhost"
+
+
+def _headers(token):
+    if not (token or "").isascii():
+        raise _malformed()
+    headers = {"Accept-Encoding": "identity"}
+    return headers | {"Authorization": f"Bearer {token}"} if token else headers
+
+
+def _within(seconds, work):
+    """What ``work()`` gives; httpx.ReadTimeout if that takes longer, however busy it is: bytes may come one by one, and
+    a name look-up cannot be interrupted, so the thread is left to itself."""
+    ended = queue.Queue()
+
+    def run():
+        try:
+            ended.put((work(), None))
+        except Exception as error:
+            ended.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        value, error = ended.get(timeout=seconds)
+    except queue.Empty:
+        raise httpx.ReadTimeout("not in time") from None
+    if error:
+        raise error
+    return value
+
+
+def _body(url, response):
+    body = b""
+    for chunk in response.iter_raw():
+        body += chunk
+        if len(body) > _MAX_ANSWER:
+            raise Unreachable(f"{url} answers far too much for a Latchkey device; {_LOOK}")
+    return body
+
+
+def _strange(what):
+    return f"{what} answers, but not as a Latchkey device does; {_LOOK}"
+
+
+def _malformed():
+    return Refusal(0, "token_malformed", "This is not a CLOUD- token.")
+
+
+def _refusal(status, answer, retry_after_s):
+    return Refusal(status, answer["code"], answer.get("message") or "", answer.get("field"), retry_after_s)
+
+
+def _seconds(text):
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 6 else None
+
+
+def _events(chunks):
+    """(event, dict) of server-sent events (WHATWG HTML 9.2.6), as far as a device uses them."""
+    event, data, line = "message", "", b""
+    for chunk in chunks:
+        line += chunk
+        if len(line) > _MAX_ANSWER:
+            raise Unreachable(_strange("the stream"))
+        while b"\n" in line:
+            text, _, line = line.partition(b"\n")
+            name, _, value = text.decode("utf-8", "replace").rstrip("\r").partition(":")
+            if name == "event":
+                event = value.strip()
+            elif name == "data":
+                data = value.strip()
+            elif not name and not value and data:
+                answer = answer_shapes.parse(data)
+                if not answer_shapes.fits(answer, answer_shapes.ERROR if event == "end" else {}):
+                    raise Unreachable(_strange("the stream"))
+                yield event, answer
+                event, data = "message", ""

@@ -1,0 +1,258 @@
+"""The technician's wallet: tokens, and key sets to check them with, in one file of this user's alone.
+
+The folder is LATCHKEY_WALLET, or ``latchkey`` in the user's data folder; mode 0700, its file 0600. A wallet that others
+can read is not used. Every change is written beside the old file and renamed over it, under a lock.
+"""
+
+import base64
+import contextlib
+import fcntl
+import json
+import math
+import os
+import re
+import time
+from collections import namedtuple
+from pathlib import Path
+
+import platformdirs
+
+from latchkey_tools import uuids
+from latchkey_tools.cli import show
+from latchkey_tools.device import answer_shapes
+from latchkey_tools.sim.pki import write_private
+
+FILE_NAME = "wallet.json"
+PREFIX = "CLOUD-"
+_FORM = re.compile(r"CLOUD-[\w-]+\.[\w-]+\.[\w-]*", re.A)
+# Every place where a token's header may begin: base64url of `{` and what JSON has after it.
+_HEADER = re.compile(r"(?=(e[yw][\w-]{6,700})\.[\w-])", re.A)
+_NAMED = re.compile(r'"uuid"\s*:\s*"(?:urn:uuid:)?\{?([0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12})\}?"', re.A | re.I)
+_BEGINNING = re.compile(r"CLOUD-ey[\w-]{6}", re.A | re.I)
+_EMPTY = {"version": 1, "tokens": [], "key_sets": {}}
+
+Entry = namedtuple("Entry", "uuid name token added_unix_s")
+
+
+class WalletError(Exception):
+    """The wallet cannot do that; the text says what to do and holds no token."""
+
+
+class Unsafe(Exception):
+    """Refused, since a secret would be seen by others; the text says what to do."""
+
+
+def default_folder():
+    named = os.environ.get("LATCHKEY_WALLET")
+    return Path(named) if named else platformdirs.user_data_path("latchkey", appauthor=False)
+
+
+class Wallet:
+    """``entries()`` and ``key_sets()`` read it as it is now; ``add``, ``remove``, ``keep_keys`` change it."""
+
+    def __init__(self, folder=None):
+        self.folder = Path(folder or default_folder())
+        self.path = self.folder / FILE_NAME
+
+    def entries(self):
+        """Every token, the newest addition last."""
+        return [Entry(**(kept | {"uuid": uuids.folded(kept["uuid"])})) for kept in self._read()["tokens"]]
+
+    def key_sets(self):
+        """{name: JWKS dict}."""
+        return self._read()["key_sets"]
+
+    def add(self, token, name=None):
+        """Keep a token under a name nobody else has; returns its Entry. One with the same uuid is replaced."""
+        claims = claims_of(token)
+        if claims is None:
+            raise WalletError("this is not a token: it begins with CLOUD- and has three parts")
+        with self._changing() as content:
+            jti = uuids.canonical(claims["jti"])
+            others = [kept for kept in content["tokens"] if uuids.folded(kept["uuid"]) != jti]
+            entry = Entry(jti, _free_name(name or jti[:8], others), token, int(time.time()))
+            content["tokens"] = [*others, entry._asdict()]
+        return entry
+
+    def check_writable(self):
+        """Raises what ``add`` would raise: the wallet is written as it is, on the way that a change takes."""
+        with self._changing():
+            pass
+
+    def find(self, word):
+        """The Entry of that name, uuid, or beginning of a uuid; WalletError if there is not exactly one."""
+        entries = self.entries()
+        exact = [e for e in entries if word == e.name or uuids.folded(word) == e.uuid]
+        found = exact or [e for e in entries if uuids.begins(e.uuid, word)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise WalletError(f"{len(found)} tokens begin with {word}; write more of the uuid")
+        raise WalletError(f"no token is called {word}; `latchkey token list` shows them")
+
+    def remove(self, entry):
+        with self._changing() as content:
+            content["tokens"] = [kept for kept in content["tokens"] if uuids.folded(kept["uuid"]) != entry.uuid]
+
+    def keep_keys(self, name, key_set):
+        """Keep a JWKS (dict) under ``name``, in place of what had that name."""
+        with self._changing() as content:
+            content["key_sets"][name] = key_set
+
+    def fitting(self, system_uuid):
+        """Entries for a System, the best to try first: not expired, then the one made last."""
+        now = time.time()
+        found = [(claims_of(e.token) or {}, e) for e in self.entries()]
+        fits = [(_rank(claims, now), e) for claims, e in found if is_for(claims, system_uuid)]
+        return [e for _, e in sorted(fits, key=lambda pair: pair[0], reverse=True)]
+
+    def systems(self):
+        """System UUIDs that some token here is for, in the order of the wallet."""
+        seen = {system: None for e in self.entries() for system in systems_of(claims_of(e.token) or {})}
+        return list(seen)
+
+    def _read(self):
+        try:
+            _refuse_if_open(self.folder, 0o700)
+            _refuse_if_open(self.path, 0o600)
+            content = json.loads(self.path.read_bytes())
+        except FileNotFoundError:
+            return json.loads(json.dumps(_EMPTY))
+        except (ValueError, RecursionError):
+            content = None
+        if isinstance(content, dict) and content.get("version") not in (None, _EMPTY["version"]):
+            raise WalletError(f"{self.path} was written by another version of this command; update this one")
+        if not _is_sound(content):
+            raise WalletError(f"{self.path} is damaged; move it away to start with an empty wallet")
+        return content
+
+    @contextlib.contextmanager
+    def _changing(self):
+        """The content, written back whole if the block ends well; one change at a time on this machine."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _refuse_if_open(self.folder, 0o700)
+        with open(os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o600), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            content = self._read()
+            yield content
+            self._write(json.dumps(content, indent=1).encode())
+
+    def _write(self, data):
+        """All or nothing, a power cut included: the new file is on the disk before it takes the old one's name."""
+        part = self.path.with_suffix(".part")
+        write_private(part, data)
+        with open(part, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(part, self.path)
+
+
+def holds_token(text):
+    """Whether a token stands in ``text``, with its CLOUD- or without; or the beginning of one."""
+    return bool(_BEGINNING.search(text)) or any(_is_header(found[1]) for found in _HEADER.finditer(text))
+
+
+def claims_of(token):
+    """The claims a token makes (dict), unverified; None if it does not even look like one."""
+    if not _FORM.fullmatch(token):
+        return None
+    try:
+        claims = _decoded(token.split(".")[1])
+        uuids.canonical(claims["jti"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return claims
+
+
+def systems_of(claims):
+    """The System UUIDs that ``aud`` names, in the form in which they are compared."""
+    aud = claims.get("aud")
+    return [uuids.folded(a) for a in (aud if isinstance(aud, list) else [aud]) if isinstance(a, str)]
+
+
+def is_for(claims, system_uuid):
+    return isinstance(system_uuid, str) and uuids.folded(system_uuid) in systems_of(claims)
+
+
+def roles_of(claims):
+    """Names of the roles; a role without one by its UUID."""
+    roles = claims.get("roles")
+    named = [r for r in roles if isinstance(r, dict)] if isinstance(roles, list) else []
+    return [str(r.get("name") or r.get("uuid")) for r in named]
+
+
+def lives(claims, now_unix_s):
+    """Whether a token has not ended; one whose end is not a time is refused by devices."""
+    end = claims.get("exp")
+    return end is None or answer_shapes.time(end) and end > now_unix_s
+
+
+def end_words(claims, now_unix_s):
+    """ "ends in 3 hours", "ended 2 days ago"; "never ends" only of a token that says so."""
+    end = claims.get("exp")
+    if end is None:
+        return "never ends"
+    if not answer_shapes.time(end):
+        return "has an unreadable end"
+    return f"{'ends' if end > now_unix_s else 'ended'} {show.when(end, now_unix_s)}"
+
+
+def uuid_in(answer):
+    """The uuid of the token in a GraphQL answer (bytes), also in one that is cut off or has errors beside it; or None.
+    """
+    text = answer.decode("utf-8", "replace")
+    with contextlib.suppress(ValueError, AttributeError, RecursionError):
+        text = json.dumps(json.loads(text).get("data"))
+    made = [claims_of(token) for token in _FORM.findall(text)]
+    named = [claims["jti"] for claims in made if claims] + _NAMED.findall(text)
+    return uuids.canonical(named[0]) if named else None
+
+
+def _decoded(segment):
+    """The JSON in a base64url segment; ValueError or RecursionError. What JSON cannot say again becomes a text."""
+    text = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+    return json.loads(text, parse_constant=str, parse_float=_finite)
+
+
+def _finite(text):
+    """The float in a JSON number, or ``text`` where it is beyond all floats."""
+    return float(text) if math.isfinite(float(text)) else text
+
+
+def _is_header(segment):
+    try:
+        return isinstance(_decoded(segment), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_sound(content):
+    """Whether the wallet's file holds what this module writes."""
+    if not isinstance(content, dict) or content.keys() != _EMPTY.keys():
+        return False
+    tokens, key_sets = content["tokens"], content["key_sets"]
+    if not isinstance(tokens, list) or not isinstance(key_sets, dict):
+        return False
+    return all(map(_is_entry, tokens)) and all(isinstance(key_set, dict) for key_set in key_sets.values())
+
+
+def _is_entry(kept):
+    texts = ("uuid", "name", "token")
+    if not isinstance(kept, dict) or kept.keys() != set(Entry._fields):
+        return False
+    return all(isinstance(kept[part], str) for part in texts) and type(kept["added_unix_s"]) is int
+
+
+def _rank(claims, now_unix_s):
+    made = claims.get("iat")
+    return lives(claims, now_unix_s), made if type(made) is int else 0
+
+
+def _free_name(name, others):
+    taken = {kept["name"] for kept in others}
+    numbered = (f"{name}-{n}" for n in range(2, len(taken) + 3))
+    return name if name not in taken else next(n for n in numbered if n not in taken)
+
+
+def _refuse_if_open(path, mode):
+    if path.stat().st_mode & 0o077:
+        raise Unsafe(f"others can read {path}; if that is no harm done, `chmod {mode:o} {path}`")
