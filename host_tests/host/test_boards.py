@@ -369,7 +369,7 @@ def test_a_copy_of_a_board_passes_the_tests_of_boards_as_it_is(tmp_path):
     script = f"""
 import sys, pytest
 from pathlib import Path
-from latchkey_tools import boards
+from latchkey_tools.boards import catalog
 catalog.FOLDER = Path({str(tmp_path / "boards")!r})
 catalog.COMMON = catalog.FOLDER / "common"
 sys.exit(pytest.main({[*options, *files]!r}))

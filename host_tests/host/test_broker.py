@@ -63,7 +63,7 @@ def test_the_broker_dies_with_a_parent_that_was_killed(certs, kind):
 
 PARENT = textwrap.dedent("""
     import sys, time
-    from latchkey_tools import broker
+    from latchkey_tools.sim import broker
     print(broker.Broker(sys.argv[1], sys.argv[2]).start().port, flush=True)
     time.sleep(60)
 """)

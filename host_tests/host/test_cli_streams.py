@@ -22,7 +22,7 @@ FEW = [(1, "broken"), (2, "full"), (2, "broken")]
 
 
 def commands():
-    root = typer.main.get_command(clidocs.cli.app)
+    root = typer.main.get_command(clidocs.main.app)
     return [words[1:] for command, words in clidocs._commands(root, ["latchkey"]) if not hasattr(command, "commands")]
 
 

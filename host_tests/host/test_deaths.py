@@ -42,7 +42,7 @@ def test_power_cuts_ends_in_order_and_resets_are_no_deaths():
 IGNORED = """
 import signal, subprocess, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
-from latchkey_tools import children
+from latchkey_tools.desk import children
 with children.spawn([sys.executable, "-c", "import signal; print(signal.getsignal(signal.SIGINT))"]) as process:
     pass
 """

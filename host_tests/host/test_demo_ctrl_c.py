@@ -37,7 +37,7 @@ def test_stopping_the_demo_leaves_nothing(tmp_path, moment, number):
     log = tmp_path / "out"
     with open(log, "wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-u", "-c", "import sys; from latchkey_tools import demo; sys.exit(demo.main())"],
+            [sys.executable, "-u", "-c", "import sys; from latchkey_tools.desk import demo; sys.exit(demo.main())"],
             env={**os.environ, "TMPDIR": str(scratch), "PYTHONUNBUFFERED": "1"},
             stdout=out,
             stderr=subprocess.STDOUT,

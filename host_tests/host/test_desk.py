@@ -242,7 +242,7 @@ def test_the_device_dies_with_its_owner(tree, tmp_path, number):
 
 OWNER = textwrap.dedent("""
     import sys, time
-    from latchkey_tools import desk
+    from latchkey_tools.desk import unix_board
     print(unix_board.Desk(sys.argv[1], tree=sys.argv[2]).power_on().pid, flush=True)
     time.sleep(60)
 """)

@@ -419,7 +419,8 @@ def has_ended(pid):
 
 PARENT = textwrap.dedent("""
     import sys, time
-    from latchkey_tools import broker, sim
+    from latchkey_tools import sim
+    from latchkey_tools.sim import broker
     mqtt = broker.Broker(sys.argv[1], port=int(sys.argv[2]))
     simulator = sim.Simulator(sys.argv[3], "another-company", mqtt).start()
     print(simulator._process.pid, flush=True)

@@ -14,7 +14,7 @@ try:
     from latchkey.cloud import inbox
     from latchkey.net import thread
 except ImportError:  # a port without _thread
-    inbox = worker = None
+    inbox = thread = None
 
 # Without a thread a turn holds local requests: this long for a connection or a packet, and for a list a
 # second per this many bytes more.
@@ -29,7 +29,7 @@ class Link:
     def __init__(
         self, config, credentials, radio, clock, floor_unix_s, use_thread=True, log=None, timing=None, trial=None
     ):
-        self.threaded = use_thread and worker is not None
+        self.threaded = use_thread and thread is not None
         self.stopping = False
         self.turns = 0  # changes as long as the link goes round; for the watchdog
         settings = Settings(config, credentials, floor_unix_s, trial)

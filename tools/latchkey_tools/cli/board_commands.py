@@ -241,7 +241,7 @@ def _sign_of_start(port, heard):
 def _traceback(heard):
     """The first traceback in what a board said: its head, its indented lines, and the line of the exception."""
     head, *lines = heard[heard.index("Traceback") :].splitlines()
-    inner = list(itertools.takewhile(lambda line: production.startswith("  "), lines))
+    inner = list(itertools.takewhile(lambda line: line.startswith("  "), lines))
     return "\n".join([head, *lines[: len(inner) + 1]])
 
 

@@ -70,7 +70,7 @@ def check_document(document_bytes):
     if len(document_bytes) > most:
         raise WalletError(f"{len(document_bytes)} bytes in all, and a device takes {most} for its provisioning")
     try:
-        firmware.provision.read(document_bytes)
+        firmware.device.provision.read(document_bytes)
     except firmware.errors.LatchkeyError as refusal:
         words = (refusal.code, getattr(refusal, "field", ""), f"({refusal.message})" if refusal.message else "")
         raise WalletError(f"the firmware would refuse this: {' '.join(filter(None, words))}") from None
