@@ -35,7 +35,7 @@ from latchkey.verifier import Verifier
 
 _RARELY = Rarely("setup", "settings", "config", "provision")
 # What of the broker's messages changes what is kept.
-_KEPT = ("keys", "keys_refused", "list_begin", "list_records", "list_commit", "list_abort", "trial")
+_KEPT = ("keys", "keys_refused", "list_begin", "list_records", "list_commit", "list_abort", "attempt")
 
 
 def _setup():
@@ -121,7 +121,7 @@ class Parts:
             self.device.floor.floor_unix_s,
             use_thread=board.threads,
             log=self.device.log.add,
-            trial=certificate.trial(credentials),
+            attempt=certificate.attempt(credentials),
         )
 
     def _relink(self, config, credentials):
@@ -134,8 +134,8 @@ class Parts:
         """Do what one message of the link says; False if memory was too short for it."""
         if message[0] in _KEPT and self.device.pairing.distrusts_broker:
             return True
-        if message[0] == "trial":
-            self.device.settle_trial(message[1])
+        if message[0] == "attempt":
+            self.device.settle_attempt(message[1])
         return self.device.updates.apply(message)
 
     def turn(self):

@@ -54,7 +54,7 @@ def _provision(data):
     board = Board()
     # Whatever the API began is over, or it would be finished over what is written now.
     changes = settings.load(board.store)[2]
-    settings.note(board.store, dict(changes, trial=settings.idle()))
+    settings.note(board.store, dict(changes, attempt=settings.idle()))
     kept = CredentialStore(board.store)
     kept.save(credentials, alone=True)
     certificate.drop(kept)

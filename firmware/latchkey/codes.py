@@ -32,12 +32,12 @@ token_in_url 400 A token must not stand in a URL.
 plain_http 403 Not over plain HTTP from the network: use the access point or HTTPS.
 origin_refused 403 Requests from other web pages are refused.
 presence_needed 403 This needs somebody at the device.
-wire_only 403 This changes over the wire only.
+serial_only 403 This changes over the wire only.
 not_found 404 There is nothing here.
 method_not_allowed 405 This method is not allowed here.
 timeout 408 The request took too long.
 locks_out 409 This would shut out the token that asks for it.
-trial_running 409 Another change is being tried.
+attempt_running 409 Another change is being tried.
 no_access_point 409 There would be no way back in.
 length_required 411 The body needs a Content-Length.
 too_large 413 The body is too large.

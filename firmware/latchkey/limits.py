@@ -87,7 +87,7 @@ CLOUD_JITTER_PERCENT = const(50)
 CLOUD_STABLE_MS = const(60000)  # online this long, and the pauses start over
 CLOUD_SLICE_MS = const(200)  # how late a stop or a lost Wi-Fi may be noticed
 CLOUD_HANDOVER_MS = const(30000)
-CLOUD_TRIAL_MS = const(120000)
+CLOUD_ATTEMPT_MS = const(120000)
 NTP_MS = const(3000)
 
 # Key sets
@@ -118,8 +118,8 @@ CONFIG_BODY_BYTES = const(2048)
 CERTIFICATE_BODY_BYTES = const(6144)
 CHANGES_BYTES = const(2048)
 TRUST_CHANGES = const(4)
-TRIAL_S = const(120)
-TRIAL_PAUSE_S = const(1)  # the answer to the request that began it leaves first
+ATTEMPT_S = const(120)
+ATTEMPT_PAUSE_S = const(1)  # the answer to the request that began it leaves first
 JOIN_TRIES = const(3)  # a wrong key shows at the first, and at times by mistake
 AP_OPEN_S = const(900)
 AP_AFTER_S = const(120)

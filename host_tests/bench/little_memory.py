@@ -111,10 +111,10 @@ def give_back():
 def facts(device):
     """What RAM holds, what flash holds, and what was done."""
     ours = device.installation
-    # A trial's record may stand in RAM alone, and what flash has of it counts only there.
+    # An attempt's record may stand in RAM alone, and what flash has of it counts only there.
     ram = kept_of(ours.config, ours.credentials, ours.changes)
     flash = kept_of(*settings.load(device.store))
-    started = device.pairing._trial is not None
+    started = device.pairing._attempt is not None
     return ram, flash, [device.api.product.state()["on"], started, ours.stale, device.blinks, device.restarts]
 
 

@@ -26,7 +26,7 @@ def der_until(text):
     return b"\x30" + bytes((len(body),)) + body
 
 
-def settings(held=DER, trial=None, **more):
+def settings(held=DER, attempt=None, **more):
     config = {
         "system_uuid": SYSTEM,
         "slug": "company-example",
@@ -34,14 +34,14 @@ def settings(held=DER, trial=None, **more):
         "dev": False,
     }
     config.update(more)
-    return reasons.Settings(config, held, 5, trial)
+    return reasons.Settings(config, held, 5, attempt)
 
 
 class TestSettings(unittest.TestCase):
     def test_no_time_after_the_end_of_the_first_certificate_is_believed(self):
         self.assertEqual(settings().latest_unix_s, 0xFFFFFFFF)
         soon, later = der_until("270101000000Z"), der_until("470101000000Z")
-        for ca, own, trial, end in (
+        for ca, own, attempt, end in (
             (soon, later, None, SOON),
             (later, soon, None, SOON),
             (later, soon, later, LATER),
@@ -49,7 +49,7 @@ class TestSettings(unittest.TestCase):
             (b"?", soon, None, SOON),
         ):
             held = {"ca_der": ca, "cert_der": own, "key_der": b""}
-            tried = trial and dict(held, cert_der=trial)
+            tried = attempt and dict(held, cert_der=attempt)
             self.assertEqual(settings(held, tried).latest_unix_s, end)
 
     def test_topics_and_client_id_hold_the_system_in_lower_case(self):
@@ -62,7 +62,7 @@ class TestSettings(unittest.TestCase):
 
     def test_credentials_come_in_the_order_that_tls_wants(self):
         self.assertEqual(settings().credentials, (b"1", b"2", b"3"))
-        self.assertTrue(settings().trial_credentials is None)
+        self.assertTrue(settings().attempt_credentials is None)
 
 
 class TestReasons(unittest.TestCase):

@@ -35,7 +35,7 @@ class Radio:
 
 
 class Settings:
-    trial_credentials = None
+    attempt_credentials = None
     credentials = (b"", b"", b"")
     system_uuid16 = bytes(16)
     floor_unix_s, latest_unix_s = NOW, NOW + 400 * DAY_S

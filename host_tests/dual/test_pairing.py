@@ -1,4 +1,4 @@
-"""Trials, access point and presence, as a client of the API sees them."""
+"""Attempts, access point and presence, as a client of the API sees them."""
 
 import unittest
 
@@ -50,17 +50,17 @@ class TestPairing(unittest.TestCase):
         device.pass_s(1)
         self.assertTrue(device.radio.ap_open)
 
-    def test_it_tells_where_it_is_now_whatever_came_of_the_trial(self):
+    def test_it_tells_where_it_is_now_whatever_came_of_the_attempt(self):
         device = Device(ssid="Old")
         device.call("POST", "/v1/pairing", HOME)
         device.pass_s(2)
         device.radio.fail("wifi_wrong_passphrase", 4)
         device.pass_s(1)
         device.radio.join("192.0.2.8")
-        answer = device.trial()
+        answer = device.attempt()
         self.assertEqual((answer["state"], answer["address"], answer["offline"]), ("failed", "192.0.2.8", ""))
         device.radio.fail("wifi_not_found", 9)
-        answer = device.trial()
+        answer = device.attempt()
         self.assertEqual((answer["address"], answer["offline"]), (None, "wifi_not_found"))
 
     def test_a_network_is_joined_kept_and_told(self):
@@ -75,12 +75,12 @@ class TestPairing(unittest.TestCase):
         self.assertEqual(device.restart().config["wifi"]["ssid"], "")
         device.radio.join()
         device.pass_s(1)
-        answer = device.trial()
+        answer = device.attempt()
         self.assertEqual((answer["state"], answer["address"], answer["reason"]), ("joined", "192.0.2.7", ""))
         self.assertEqual((device.config["wifi"]["ssid"], device.config["name"]), ("Home", "Hall"))
         again = device.restart()
         self.assertEqual((again.installation.network(), again.config["name"]), (("Home", "new secret"), "Hall"))
-        self.assertEqual(again.installation.changes["trial"]["state"], "joined")
+        self.assertEqual(again.installation.changes["attempt"]["state"], "joined")
 
     def test_the_access_point_stays_two_minutes_after_the_join(self):
         device = Device()
@@ -89,11 +89,11 @@ class TestPairing(unittest.TestCase):
         device.pass_s(2)
         device.radio.join()
         device.pass_s(1)
-        self.assertEqual(device.trial()["access_point_s"], 120)
+        self.assertEqual(device.attempt()["access_point_s"], 120)
         device.pass_s(119)
         self.assertTrue(device.radio.ap_open)
         device.pass_s(1)
-        self.assertEqual((device.radio.ap_open, device.trial()["access_point_s"]), (False, 0))
+        self.assertEqual((device.radio.ap_open, device.attempt()["access_point_s"]), (False, 0))
 
     def test_every_failing_join_says_why_and_the_access_point_is_back(self):
         for reason, tries, after_s in (
@@ -109,13 +109,13 @@ class TestPairing(unittest.TestCase):
             device.pass_s(2)
             device.radio.fail(reason, tries)
             device.pass_s(after_s)
-            answer = device.trial()
+            answer = device.attempt()
             self.assertEqual((answer["state"], answer["reason"]), ("failed", reason))
             self.assertEqual(device.radio.calls[-1], (None, None))
             self.assertEqual((device.radio.ap_open, device.state()), (True, "pairing"))
             self.assertTrue(answer["access_point_s"] > 890)
             again = device.restart()
-            self.assertEqual(again.installation.changes["trial"]["reason"], reason)
+            self.assertEqual(again.installation.changes["attempt"]["reason"], reason)
             self.assertEqual(again.installation.network(), (None, None))
 
     def test_a_network_without_a_gateway_has_no_route(self):
@@ -125,9 +125,9 @@ class TestPairing(unittest.TestCase):
             device.pass_s(2)
             device.radio.join(gateway=gateway)
             device.pass_s(1)
-            self.assertEqual(device.trial()["reason"], "no_route")
+            self.assertEqual(device.attempt()["reason"], "no_route")
 
-    def test_a_failed_trial_brings_the_last_good_network_back(self):
+    def test_a_failed_attempt_brings_the_last_good_network_back(self):
         device = Device(ssid="Old")
         device.call("POST", "/v1/pairing", HOME)
         device.pass_s(2)
@@ -147,7 +147,7 @@ class TestPairing(unittest.TestCase):
                 ("DELETE", "/v1/pairing"),
                 ("PATCH", "/v1/config", {"name": "x"}),
             ):
-                self.assertEqual(device.code(*call), (409, "trial_running"))
+                self.assertEqual(device.code(*call), (409, "attempt_running"))
             device.pass_s(2)
         device.radio.join()
         device.pass_s(1)
@@ -168,7 +168,7 @@ class TestPairing(unittest.TestCase):
         self.assertEqual((again.installation.network(), again.state()), ((None, None), "pairing"))
         self.assertFalse([data for data in device.store.files.values() if b"old secret" in data])
 
-    def test_a_window_that_a_hand_opened_is_not_shortened_by_a_trial(self):
+    def test_a_window_that_a_hand_opened_is_not_shortened_by_an_attempt(self):
         device = Device(ssid="Old")
         device.pairing.pressed()
         device.pairing.open(False)
@@ -176,7 +176,7 @@ class TestPairing(unittest.TestCase):
         device.pass_s(2)
         device.radio.fail("wifi_not_found", 4)
         device.pass_s(1)
-        self.assertEqual(device.trial()["access_point_s"], 897)
+        self.assertEqual(device.attempt()["access_point_s"], 897)
 
     def test_no_memory_to_keep_it_is_no_join_and_no_crash(self):
         device = Device(ssid="Old")
@@ -190,7 +190,7 @@ class TestPairing(unittest.TestCase):
         keep, device.installation.keep = device.installation.keep, short
         device.pass_s(1)
         device.installation.keep = keep
-        self.assertEqual(device.trial()["reason"], "not_stored")
+        self.assertEqual(device.attempt()["reason"], "not_stored")
 
     def test_an_open_network_takes_no_passphrase(self):
         device = Device()
@@ -229,7 +229,7 @@ class TestPairing(unittest.TestCase):
         ):
             status, answer = device.call("POST", "/v1/pairing", body)
             self.assertEqual((status, answer.get("code"), answer.get("field")), (422, "invalid_field", field), body)
-        self.assertEqual(device.trial()["state"], "idle")
+        self.assertEqual(device.attempt()["state"], "idle")
 
     def test_networks_in_reach_are_told(self):
         device = Device()
@@ -263,11 +263,11 @@ class TestPairing(unittest.TestCase):
         device.radio.join()
         device.store.readonly = True
         device.pass_s(1)
-        answer = device.trial()
+        answer = device.attempt()
         self.assertEqual((answer["state"], answer["reason"]), ("failed", "not_stored"))
         self.assertEqual((device.config["wifi"]["ssid"], device.radio.calls[-1]), ("Old", ("Old", "old secret")))
 
-    def test_a_trial_that_flash_cannot_note_does_not_begin(self):
+    def test_an_attempt_that_flash_cannot_note_does_not_begin(self):
         device = Device(ssid="Old")
         device.store.readonly = True
         self.assertEqual(device.code("POST", "/v1/pairing", HOME), (507, "not_stored"))
@@ -302,8 +302,8 @@ class TestPowerCuts(unittest.TestCase):
             self.assertTrue(at > 5)
 
     def found(self, device):
-        trial = device.installation.changes["trial"]
-        return (device.installation.network(), device.config["name"], trial["state"], trial["reason"])
+        attempt = device.installation.changes["attempt"]
+        return (device.installation.network(), device.config["name"], attempt["state"], attempt["reason"])
 
     def join(self, device):
         device.call("POST", "/v1/pairing", dict(HOME, name="Hall"))
@@ -356,7 +356,7 @@ class TestPowerCuts(unittest.TestCase):
                 device.installation.renew(pair)
 
         def found(device):
-            tried = certificate.trial(device.installation.credentials)
+            tried = certificate.attempt(device.installation.credentials)
             return tried and {"new_" + name: tried[name] for name in ("cert_der", "key_der")}
 
         self.survive(renew, [None] + pairs, found)

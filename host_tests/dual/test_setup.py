@@ -65,11 +65,11 @@ class TestConfiguration(unittest.TestCase):
 
     def test_presence_ends_after_ten_minutes(self):
         device = present()
-        self.assertEqual(device.trial()["presence_s"], 600)
+        self.assertEqual(device.attempt()["presence_s"], 600)
         device.pass_s(599)
         self.assertEqual(device.code("PATCH", "/v1/config", {"ntp": ["a.example"]}), (200, None))
         device.pass_s(1)
-        self.assertEqual(device.trial()["presence_s"], 0)
+        self.assertEqual(device.attempt()["presence_s"], 0)
         self.assertEqual(device.code("PATCH", "/v1/config", {"ntp": ["b.example"]}), (403, "presence_needed"))
 
     def test_an_unpaired_device_counts_as_present_and_a_joined_one_no_longer(self):
@@ -88,7 +88,7 @@ class TestConfiguration(unittest.TestCase):
         device.call("DELETE", "/v1/pairing")
         for name, value in TRUST:
             self.assertEqual(device.code("PATCH", "/v1/config", {name: value}), (403, "presence_needed"), name)
-        self.assertEqual(device.trial()["presence_s"], 0)
+        self.assertEqual(device.attempt()["presence_s"], 0)
         device.pass_s(2)
         self.assertEqual(device.radio.calls[0], (None, None))
         self.assertEqual(device.code("PATCH", "/v1/config", {"policy": {"unlisted": "refuse"}}), (200, None))
@@ -122,7 +122,7 @@ class TestConfiguration(unittest.TestCase):
         device = present()
         other = "11111111-2222-4333-8444-555555555555"
         for body in ({"system_uuid": other}, {"dev": True}, {"model": "x"}, {"name": "x", "dev": True}):
-            self.assertEqual(device.code("PATCH", "/v1/config", body), (403, "wire_only"))
+            self.assertEqual(device.code("PATCH", "/v1/config", body), (403, "serial_only"))
         self.assertEqual(device.config["name"], "Cellar")
 
     def test_a_wrong_field_refuses_all(self):
@@ -198,7 +198,7 @@ class TestBroker(unittest.TestCase):
         device.installation.relink = relink
         self.assertEqual(device.code("PATCH", "/v1/config", BROKER), (202, None))
         device.pass_s(3)
-        self.assertEqual((device.trial()["state"], device.trial()["reason"]), ("failed", "no_memory"))
+        self.assertEqual((device.attempt()["state"], device.attempt()["reason"]), ("failed", "no_memory"))
         self.assertTrue(device.installation.link is before)
         self.assertFalse(device.pairing.distrusts_broker)
 
@@ -206,9 +206,9 @@ class TestBroker(unittest.TestCase):
         device = present()
         device.call("PATCH", "/v1/config", dict(BROKER, name="Attic"))
         device.pass_s(119)
-        self.assertEqual(device.trial()["state"], "joining")
+        self.assertEqual(device.attempt()["state"], "joining")
         device.pass_s(3)
-        answer = device.trial()
+        answer = device.attempt()
         self.assertEqual((answer["state"], answer["reason"]), ("failed", "dns"))
         self.assertEqual(device.links, ["mqtt.else.example", "mqtt.drivr.cloud"])
         again = device.restart()
@@ -225,7 +225,7 @@ class TestBroker(unittest.TestCase):
             device.pass_s(2)
             device.radio.join()
             device.pass_s(1)
-            self.assertEqual(device.trial()["state"], "joining")
+            self.assertEqual(device.attempt()["state"], "joining")
             device.installation.link.state = state
             device.pass_s(121)
             self.assertEqual(device.restart().installation.network()[0], ssid)
@@ -350,7 +350,7 @@ class TestWired(unittest.TestCase):
         device = Device(radio=radio)
         self.assertEqual(device.code("DELETE", "/v1/pairing"), (405, "method_not_allowed"))
         self.assertEqual(device.code("GET", "/v1/pairing/networks"), (404, "not_found"))
-        self.assertEqual((device.trial()["state"], device.state()), ("idle", "ready"))
+        self.assertEqual((device.attempt()["state"], device.state()), ("idle", "ready"))
         self.assertEqual(device.code("PATCH", "/v1/config", BROKER), (403, "presence_needed"))
 
 

@@ -106,7 +106,7 @@ class TestUpdates(unittest.TestCase):
         self.assertEqual(len(self.lines), 1)
 
     def test_time_and_handshakes_reach_the_floor_in_their_order(self):
-        self.apply(("time", 1800000000, "ntp"), ("tls", None), ("state", "online", "", None), ("trial", True, ""))
+        self.apply(("time", 1800000000, "ntp"), ("tls", None), ("state", "online", "", None), ("attempt", True, ""))
         self.assertEqual([name for name, _ in self.floor.calls], ["source_set", "tls_checked"])
 
     def test_ticks_save_what_has_waited(self):

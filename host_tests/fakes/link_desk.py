@@ -59,7 +59,7 @@ class Desk:
         self.floor = TimeFloor(store, self.clock)
         self.updates = Updates(self.keystore, self.ledger, self.floor, print)
         self.seen = {}
-        self.trials = []
+        self.attempts = []
         self._options = options
         self.link = self._link(options)
         self.api = handlers.Api(FakeDevice(), FakeVerifier(), Product())
@@ -77,7 +77,7 @@ class Desk:
             "ntp": options.get("ntp", ()),
             "dev": True,
         }
-        trial = options.get("trial")
+        attempt = options.get("attempt")
         return Link(
             config,
             credentials(options["folder"], options.get("who", "device")),
@@ -87,7 +87,7 @@ class Desk:
             use_thread=options.get("threads", True),
             log=print,
             timing=timing,
-            trial=credentials(options["folder"], trial) if trial else None,
+            attempt=credentials(options["folder"], attempt) if attempt else None,
         )
 
     def apply(self, message):

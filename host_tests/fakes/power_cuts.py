@@ -115,20 +115,20 @@ class Healing(Tokens):
 
 
 class Network:
-    """Its name, its passphrase and the record of its trial stand in three stores and change as one."""
+    """Its name, its passphrase and the record of its attempt stand in three stores and change as one."""
 
     def __init__(self, store):
         self._store = store
 
     def state(self):
         made, credentials, changes = settings.load(self._store)
-        return [made and made["wifi"]["ssid"], credentials["wifi_passphrase"], changes["trial"]["ssid"]]
+        return [made and made["wifi"]["ssid"], credentials["wifi_passphrase"], changes["attempt"]["ssid"]]
 
     def step(self, n):
         made = config.parse(json.dumps({"system_uuid": lists.SYSTEM, "slug": "x"}).encode())
         made["wifi"] = {"ssid": f"net {n}"}
-        trial = dict(settings.idle(), ssid=f"net {n}")
-        changes = {"trial": trial, "trust": {"changes": 0, "last": []}}
+        attempt = dict(settings.idle(), ssid=f"net {n}")
+        changes = {"attempt": attempt, "trust": {"changes": 0, "last": []}}
         settings.commit(self._store, config=made, wifi_passphrase=f"secret {n}", changes=changes)
 
 

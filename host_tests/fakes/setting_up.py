@@ -141,7 +141,7 @@ class Device:
         status, answer = self.call(*call, **more)
         return (status, answer.get("code"))
 
-    def trial(self):
+    def attempt(self):
         return self.call("GET", "/v1/pairing")[1]
 
 

@@ -1,4 +1,4 @@
-"""`latchkey device config` and `certificate`: what is shown, what is sent, what is said of a trial."""
+"""`latchkey device config` and `certificate`: what is shown, what is sent, what is said of an attempt."""
 
 import base64
 import json
@@ -28,8 +28,8 @@ CONFIG = {
     "hosts": [],
     "ntp": [],
 }
-TRIAL = {"state": "joining", "what": "cloud", "ssid": "Home", "address": None, "reason": ""}
-TRIAL |= {"host": local_name(SYSTEM), "access_point_s": 0, "presence_s": 500}
+ATTEMPT = {"state": "joining", "what": "cloud", "ssid": "Home", "address": None, "reason": ""}
+ATTEMPT |= {"host": local_name(SYSTEM), "access_point_s": 0, "presence_s": 500}
 
 
 def answer(trust=None, **changes):
@@ -45,9 +45,9 @@ def configured(*patched):
 
 def tried(*states, now=None):
     """Answers of one that tries a broker: PATCH is 202, and what GET /v1/pairing says in turn."""
-    answers = configured((202, TRIAL, {}))
+    answers = configured((202, ATTEMPT, {}))
     answers[("GET", "/v1/config")] = [answer(), now or answer()]
-    answers[("GET", "/v1/pairing")] = [(200, TRIAL | state, {}) for state in states]
+    answers[("GET", "/v1/pairing")] = [(200, ATTEMPT | state, {}) for state in states]
     return answers
 
 
@@ -157,7 +157,7 @@ def test_words_that_are_none_are_refused_before_they_are_sent(tech, word):
         assert ("latchkey pair" in done.err) is word.startswith("wifi")
 
 
-@pytest.mark.parametrize("status, code", [(403, "presence_needed"), (403, "wire_only"), (409, "locks_out")])
+@pytest.mark.parametrize("status, code", [(403, "presence_needed"), (403, "serial_only"), (409, "locks_out")])
 def test_what_the_device_will_not_change_is_told_with_what_to_do(tech, status, code):
     with Stub(configured(refusal(status, code))) as stub:
         done = change(tech, stub, "slug=other")
@@ -191,7 +191,7 @@ def test_a_broker_that_is_not_kept_is_told_why(tech, reason):
 
 class Again:
     def __init__(self, stub, reason):
-        stub.answers[("GET", "/v1/pairing")] = (200, TRIAL | {"state": "failed", "reason": reason}, {})
+        stub.answers[("GET", "/v1/pairing")] = (200, ATTEMPT | {"state": "failed", "reason": reason}, {})
         self.url = stub.url
 
 
@@ -200,10 +200,10 @@ def authority(tmp_path_factory):
     return pki.make(tmp_path_factory.mktemp("pki"), system_uuid=SYSTEM)
 
 
-def renewing(*trials):
-    """Answers of a device that takes a certificate and tells of its trial in turn."""
+def renewing(*attempts):
+    """Answers of a device that takes a certificate and tells of its attempt in turn."""
     cloud = {"state": "connecting", "reason": ""}
-    answers = device(diagnostics=[(200, {"cloud": cloud | {"trial": trial}}, {}) for trial in trials])
+    answers = device(diagnostics=[(200, {"cloud": cloud | {"attempt": attempt}}, {}) for attempt in attempts])
     answers[("PUT", "/v1/config/certificate")] = (202, {"accepted": True}, {})
     return answers
 
@@ -224,7 +224,7 @@ def test_a_certificate_is_sent_as_the_device_reads_it_and_followed(tech, authori
         (body,) = sent(stub)
         assert base64.b64decode(body["cert_der"]) == identity.cert_der.read_bytes()
         assert base64.b64decode(body["key_der"]) == identity.key_der.read_bytes()
-        assert json.loads(give(tech, stub, identity, "--json").out) == {"trial": "kept"}
+        assert json.loads(give(tech, stub, identity, "--json").out) == {"attempt": "kept"}
 
 
 def test_a_certificate_that_the_broker_refuses_is_told_and_the_old_one_is_back(tech, authority):

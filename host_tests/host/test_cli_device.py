@@ -339,8 +339,8 @@ def test_a_sensor_that_sleeps_is_thought_of_where_nobody_answers(tech):
 
 
 def test_what_to_do_is_told_in_words_of_commands():
-    assert "latchkey pair --status" in local_api.todo_of("trial_running")
-    assert "GET" not in local_api.todo_of("trial_running")
+    assert "latchkey pair --status" in local_api.todo_of("attempt_running")
+    assert "GET" not in local_api.todo_of("attempt_running")
     assert "HTTP from the network" not in local_api.todo_of("plain_http")
     assert local_api.todo_of("revoked") == advice.advice("revoked")
 

@@ -232,27 +232,27 @@ def test_a_device_that_goes_away_in_the_middle_is_not_called_reachable(tech):
     assert done.status == 1 and "Broken: reachable" in done.out and "restarting" in done.out
 
 
-TRIAL = {"state": "joined", "what": "wifi", "ssid": "Home", "address": "192.168.1.7", "reason": ""}
-FAILED = TRIAL | {"state": "failed", "address": None, "reason": "wifi_wrong_passphrase"}
+ATTEMPT = {"state": "joined", "what": "wifi", "ssid": "Home", "address": "192.168.1.7", "reason": ""}
+FAILED = ATTEMPT | {"state": "failed", "address": None, "reason": "wifi_wrong_passphrase"}
 UNPAIRED = {"info": (200, INFO | {"state": "pairing"}, {})}
 
 
 @pytest.mark.parametrize(
     "answers, verdict, words",
     [
-        ({"pairing": (200, TRIAL, {})}, "ok", "in Home, as 192.168.1.7"),
-        ({"pairing": (200, TRIAL | {"address": None, "offline": "wifi_not_found"}, {})}, "weak", "no such network"),
-        ({"pairing": (200, TRIAL | {"state": "joining"}, {})}, "weak", "being tried"),
+        ({"pairing": (200, ATTEMPT, {})}, "ok", "in Home, as 192.168.1.7"),
+        ({"pairing": (200, ATTEMPT | {"address": None, "offline": "wifi_not_found"}, {})}, "weak", "no such network"),
+        ({"pairing": (200, ATTEMPT | {"state": "joining"}, {})}, "weak", "being tried"),
         ({"pairing": (200, FAILED, {})}, "weak", "the network refuses the passphrase"),
-        ({"pairing": (200, FAILED, {})} | UNPAIRED, "broken", "in none: the newest trial failed"),
-        ({"pairing": (200, TRIAL | {"state": "idle", "ssid": ""}, {})} | UNPAIRED, "weak", "in none yet"),
-        ({"pairing": (200, TRIAL | {"state": "joining"}, {})} | UNPAIRED, "weak", "being tried"),
-        ({"pairing": refusal(404, "not_found")}, "ok", "no trial has failed"),
+        ({"pairing": (200, FAILED, {})} | UNPAIRED, "broken", "in none: the newest attempt failed"),
+        ({"pairing": (200, ATTEMPT | {"state": "idle", "ssid": ""}, {})} | UNPAIRED, "weak", "in none yet"),
+        ({"pairing": (200, ATTEMPT | {"state": "joining"}, {})} | UNPAIRED, "weak", "being tried"),
+        ({"pairing": refusal(404, "not_found")}, "ok", "no attempt has failed"),
         ({"pairing": refusal(403, "plain_http")}, "not seen", "cannot be seen"),
         (UNPAIRED | {"whoami": device(permissions=("read",))[("GET", "/v1/whoami")]}, "weak", "in none yet"),
     ],
 )
-def test_the_network_is_told_and_how_the_newest_trial_ended(tech, answers, verdict, words):
+def test_the_network_is_told_and_how_the_newest_attempt_ended(tech, answers, verdict, words):
     links = examined(tech, device(**{"diagnostics": healthy()} | answers), int(verdict == "broken"))
     assert links["network"]["verdict"] == verdict and words in links["network"]["seen"]
     if verdict in ("weak", "broken"):

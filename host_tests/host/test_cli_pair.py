@@ -1,4 +1,4 @@
-"""`latchkey pair`: every way in which a trial ends, while the networks change around the laptop."""
+"""`latchkey pair`: every way in which an attempt ends, while the networks change around the laptop."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def failed(reason, what="wifi"):
 
 
 def boxed(*later, **changes):
-    """Answers of a device that was never paired, and what GET /v1/pairing says in turn, the first before the trial."""
+    """Answers of a device that was never paired, and what GET /v1/pairing says in turn, first before the attempt."""
     answers = device(**{"info": UNPAIRED, "pairing": [(200, p, {}) for p in (IDLE, *later)]} | changes)
     answers[("GET", "/v1/pairing/networks")] = (200, {"networks": NETWORKS, "scanned_s": 20}, {})
     answers[("POST", "/v1/pairing")] = (202, JOINING, {})
@@ -279,7 +279,7 @@ def test_a_token_is_looked_at_here_first(tech):
 
 
 def test_codes_of_pairing_are_told_with_what_to_do(tech):
-    for status, code in ((403, "presence_needed"), (409, "trial_running"), (507, "not_stored"), (403, "wire_only")):
+    for status, code in ((403, "presence_needed"), (409, "attempt_running"), (507, "not_stored"), (403, "serial_only")):
         with Stub(boxed() | {("POST", "/v1/pairing"): refusal(status, code)}) as stub:
             done = pair(tech, stub)
             assert done.status == 1 and f"{status} {code}" in done.err and local_api.todo_of(code) in done.err

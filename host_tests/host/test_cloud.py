@@ -174,21 +174,21 @@ def test_a_new_certificate_is_kept_only_if_the_broker_takes_it(made, kind, inter
     flawed_client(made, "wrong_ca")
     pki.client(made.folder, made.ca, "renewed", SYSTEM_UUID)
     with Broker(made.folder, kind=kind) as broker:
-        with device(interpreter, made.folder, broker.port, trial="renewed") as desk:
-            assert desk.wait_for("online")["trial"] == "kept"
-        soon = {"trial_ms": 1000}
-        with device(interpreter, made.folder, broker.port, trial="client-wrong_ca", timing=soon) as desk:
-            assert desk.wait_for("online")["trial"] in ("cert_refused", "closed_early")
+        with device(interpreter, made.folder, broker.port, attempt="renewed") as desk:
+            assert desk.wait_for("online")["attempt"] == "kept"
+        soon = {"attempt_ms": 1000}
+        with device(interpreter, made.folder, broker.port, attempt="client-wrong_ca", timing=soon) as desk:
+            assert desk.wait_for("online")["attempt"] in ("cert_refused", "closed_early")
 
 
 def test_that_nobody_can_be_reached_is_no_verdict_on_a_new_certificate(made, kind, interpreter):
     pki.client(made.folder, made.ca, "renewed", SYSTEM_UUID)
     broker = Broker(made.folder, kind=kind)
-    with device(interpreter, made.folder, broker.port, trial="renewed", timing={"trial_ms": 100}) as desk:
+    with device(interpreter, made.folder, broker.port, attempt="renewed", timing={"attempt_ms": 100}) as desk:
         desk.wait_for("waiting", "refused")
         time.sleep(0.5)
         with broker:
-            assert desk.wait_for("online")["trial"] == "kept"
+            assert desk.wait_for("online")["attempt"] == "kept"
 
 
 def test_a_link_without_a_thread_does_the_same_and_says_so(made, kind, interpreter):

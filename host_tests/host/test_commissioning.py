@@ -92,7 +92,7 @@ class Cellar:
         assert seen == wanted, self.desk.log_text()[-3000:]
 
     def ended(self, state, reason="", within_s=20):
-        """Wait for the trial's end, as whoever holds the cable sees it."""
+        """Wait for the attempt's end, as whoever holds the cable sees it."""
 
         def look():
             answer = self.call(CABLE, "GET", "/v1/pairing")[1]
@@ -188,7 +188,7 @@ def test_of_two_technicians_one_tries_and_a_power_cut_in_it_brings_the_last_good
     body = {"wifi": {"ssid": "Silent", "passphrase": "secret of nobody"}}
     with ThreadPoolExecutor() as technicians:
         at_once = [technicians.submit(cellar.code, CABLE, "POST", "/v1/pairing", body) for _ in range(2)]
-        assert sorted(one.result() for one in at_once) == [(202, None), (409, "trial_running")]
+        assert sorted(one.result() for one in at_once) == [(202, None), (409, "attempt_running")]
     cellar.until(GONE, lambda: cellar.code(LAPTOP, "GET", "/v1/info"))
     cellar.desk.restart()
     cellar.ended("failed", "power_cut")
@@ -303,7 +303,7 @@ def test_a_configure_token_alone_takes_over_nothing(cellar):
         ("PATCH", "/v1/config", {"issuer": "https://evil.example"}, (403, "presence_needed")),
         ("PATCH", "/v1/config", {"roles": {"Visitor": "configure"}}, (403, "presence_needed")),
         ("PATCH", "/v1/config", {"policy": {"unlisted": "refuse"}}, (403, "presence_needed")),
-        ("PATCH", "/v1/config", {"system_uuid": demo.OTHER_SYSTEM}, (403, "wire_only")),
+        ("PATCH", "/v1/config", {"system_uuid": demo.OTHER_SYSTEM}, (403, "serial_only")),
         ("PATCH", "/v1/config", {"ca_der": "MAA="}, (422, "invalid_field")),
     ):
         assert cellar.code(CABLE, method, path, body) == expected

@@ -27,9 +27,9 @@ def document(identity):
     return {name: base64.b64encode(path.read_bytes()).decode() for name, path in paths}
 
 
-def trial(story):
+def attempt(story):
     seen = story.tech.diagnostics(story.day)
-    return seen["cloud"]["trial"] if seen else "no answer"
+    return seen["cloud"]["attempt"] if seen else "no answer"
 
 
 def ends(story, call, expected):
@@ -41,21 +41,21 @@ def test_one_that_the_broker_refuses_is_dropped_and_the_old_one_serves_on(story)
     other_ca = pki.make(story.folder / "elsewhere").ca
     stranger = pki.client(story.folder / "elsewhere", other_ca, "stranger", demo.SYSTEM)
     story.desk.renew(document(stranger))
-    ends(story, lambda: trial(story) not in ("running", "no answer", "kept"), True)
+    ends(story, lambda: attempt(story) not in ("running", "no answer", "kept"), True)
     ends(story, story.link_state, "online")
     story.desk.restart()
     ends(story, story.link_state, "online")
-    assert trial(story) is None
+    assert attempt(story) is None
 
 
 def test_one_that_the_broker_takes_is_kept_over_a_power_cut(story):
     fresh = pki.client(story.pki.folder, story.pki.ca, "renewed", demo.SYSTEM)
     before = story.tech.diagnostics(story.day)["cloud"]["cert_not_after"]
     story.desk.renew(document(fresh))
-    ends(story, lambda: trial(story), "kept")
+    ends(story, lambda: attempt(story), "kept")
     story.desk.restart()
     ends(story, story.link_state, "online")
-    assert trial(story) is None
+    assert attempt(story) is None
     assert story.tech.diagnostics(story.day)["cloud"]["cert_not_after"] > before
 
 

@@ -14,7 +14,7 @@ LAST = {"unix_s": 1700000000, "jti": SYSTEM, "fields": ["slug"]}
 WHOLE = {
     "/v1/info": INFO,
     "/v1/whoami": {"permissions": ["read"], "exp_unix_s": 1700000000},
-    "/v1/diagnostics": DIAGNOSTICS | {"cloud": {"state": "waiting", "reason": "dns", "since": 5, "trial": "kept"}},
+    "/v1/diagnostics": DIAGNOSTICS | {"cloud": {"state": "waiting", "reason": "dns", "since": 5, "attempt": "kept"}},
     "/v1/log": {"lines": [{"n": 1, "uptime_s": 3, "text": "x"}]},
     "/v1/pairing": {"state": "failed", "what": "wifi", "ssid": "Home", "address": "192.0.2.7", "reason": "dns"},
     "/v1/pairing/networks": {"networks": [{"ssid": "Home", "rssi_dbm": -50, "secured": True}]},

@@ -8,7 +8,7 @@ trust settings is drawn here.
 from latchkey import policy
 from latchkey.api.handlers import as_json
 from latchkey.device import provision, settings
-from latchkey.device.pairing import Trial
+from latchkey.device.pairing import Attempt
 from latchkey.errors import ConfigError, LatchkeyError, StoreError, TokenError
 
 _PAIRING = ("wifi", "name", "broker")
@@ -31,7 +31,7 @@ def post_pairing(device, exchange):
     by = None
     if config["broker"] != device.config["broker"]:
         by = _by(device, exchange, ["broker"])
-    return _begin(device, exchange, Trial(config, passphrase, True, by is not None, by))
+    return _begin(device, exchange, Attempt(config, passphrase, True, by is not None, by))
 
 
 def delete_pairing(device, _exchange):
@@ -64,7 +64,7 @@ def patch_config(device, exchange):
     by = _by(device, exchange, trust) if trust else None
     if settings.concerns_cloud(trust):
         _check_may_try(device)
-        return _begin(device, exchange, Trial(config, cloud=True, by=by))
+        return _begin(device, exchange, Attempt(config, cloud=True, by=by))
     changes = device.installation.changes
     if by:
         changes = settings.with_trust(changes, by)
@@ -91,10 +91,10 @@ def _check_may_try(device):
         raise LatchkeyError("safe_boot")
 
 
-def _begin(device, exchange, trial):
-    if trial.by:
-        _check_not_shut_out(device, exchange, trial.config)
-    _stored(lambda: device.pairing.begin(trial))
+def _begin(device, exchange, attempt):
+    if attempt.by:
+        _check_not_shut_out(device, exchange, attempt.config)
+    _stored(lambda: device.pairing.begin(attempt))
     return 202, device.pairing.status()
 
 

@@ -27,19 +27,19 @@ class Link:
     """``radio``: ``up() why() ntp_hosts() errand()``; ``clock``: see hw/clock.py; ``log``: callable of one text."""
 
     def __init__(
-        self, config, credentials, radio, clock, floor_unix_s, use_thread=True, log=None, timing=None, trial=None
+        self, config, credentials, radio, clock, floor_unix_s, use_thread=True, log=None, timing=None, attempt=None
     ):
         self.threaded = use_thread and thread is not None
         self.stopping = False
         self.turns = 0  # changes as long as the link goes round; for the watchdog
-        settings = Settings(config, credentials, floor_unix_s, trial)
+        settings = Settings(config, credentials, floor_unix_s, attempt)
         self._clock = clock
         self._timing = timing or (Timing() if self.threaded else _hasty())
         self._inbox = inbox.Inbox(limits.CLOUD_INBOX) if self.threaded else None
         self._status = Status(clock.unix_s, log or _quiet)
         self._cert_not_after = certdates.not_after(credentials["cert_der"])
         self._broker_not_after = None
-        self._trial = "running" if trial else None
+        self._attempt = "running" if attempt else None
         self._apply = None
         self._again = False
         self._keeper = Keeper(settings, radio, clock, self._timing, self._put, self._tell, self._alive)
@@ -90,7 +90,7 @@ class Link:
             "cert_not_after": self._cert_not_after,
             "cert_warning": left_s is not None and left_s < limits.CLOUD_WARN_DAYS * _DAY_S,
             "broker_cert_not_after": self._broker_not_after,
-            "trial": self._trial,
+            "attempt": self._attempt,
         }
 
     def _note(self, message):
@@ -99,8 +99,8 @@ class Link:
             self._status.change(message[1], message[2], message[3])
         elif kind == "tls":
             self._broker_not_after = message[1]
-        elif kind == "trial":
-            self._trial = "kept" if message[1] else message[2]
+        elif kind == "attempt":
+            self._attempt = "kept" if message[1] else message[2]
 
     # In the thread, if there is one
 

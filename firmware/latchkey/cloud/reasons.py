@@ -36,7 +36,7 @@ class Timing:
     stable_ms = limits.CLOUD_STABLE_MS
     slice_ms = limits.CLOUD_SLICE_MS
     handover_ms = limits.CLOUD_HANDOVER_MS
-    trial_ms = limits.CLOUD_TRIAL_MS
+    attempt_ms = limits.CLOUD_ATTEMPT_MS
     ntp_ms = limits.NTP_MS
     ntp_port = 123
 
@@ -50,10 +50,10 @@ def topics(slug, system_uuid):
 class Settings:
     """What the link needs to know, read once from a configuration; nothing in it changes afterwards.
 
-    ``credentials`` and ``trial_credentials``: dicts of bytes ``ca_der cert_der key_der``; the trial's may be None.
+    ``credentials`` and ``attempt_credentials``: dicts of bytes ``ca_der cert_der key_der``; the attempt's may be None.
     """
 
-    def __init__(self, config, credentials, floor_unix_s, trial_credentials=None):
+    def __init__(self, config, credentials, floor_unix_s, attempt_credentials=None):
         system_uuid = config["system_uuid"]
         self.system_uuid16 = uuids.to_bytes(system_uuid)
         # In one spelling: a broker compares topics byte by byte.
@@ -64,10 +64,10 @@ class Settings:
         self.port = config["broker"]["port"]
         self.ntp_hosts = tuple(config.get("ntp", ()))
         self.credentials = _three(credentials)
-        self.trial_credentials = trial_credentials and _three(trial_credentials)
+        self.attempt_credentials = attempt_credentials and _three(attempt_credentials)
         self.floor_unix_s = floor_unix_s
         # With a later clock no handshake can succeed, so no time server is believed to say more.
-        self.latest_unix_s = max([_end_unix_s(one) for one in (self.credentials, self.trial_credentials) if one])
+        self.latest_unix_s = max([_end_unix_s(one) for one in (self.credentials, self.attempt_credentials) if one])
         self.dev = config["dev"]
 
 

@@ -2,7 +2,7 @@
 
 Works in turns, each of which waits at most a slice, so that a thread or a loop can drive it. What it finds out it
 puts as messages: ``("state", state, reason, detail)``, ``("tls", unix_s)`` (end of the broker's certificate, or
-None), ``("time", unix_s, source)``, ``("trial", kept, reason)``, and those of the intake.
+None), ``("time", unix_s, source)``, ``("attempt", kept, reason)``, and those of the intake.
 """
 
 import os
@@ -23,9 +23,9 @@ _DATES = ("cert_expired", "cert_not_yet_valid")
 _TIME_DOUBTS = _DATES + ("tls_failed",)
 # A broker that restarts may close early too, but not every time.
 _EARLY_ENDS = 3
-_TRIAL_ENDS = ("cert_refused", "credentials_bad", "broker_refused", "subscription_refused")
+_ATTEMPT_ENDS = ("cert_refused", "credentials_bad", "broker_refused", "subscription_refused")
 # May be a broker's way to say the same, if nothing else comes for a while. That nobody was reached says nothing.
-_TRIAL_DOUBTS = ("closed_early", "closed", "stalled", "tls_failed", "bad_packet")
+_ATTEMPT_DOUBTS = ("closed_early", "closed", "stalled", "tls_failed", "bad_packet")
 
 
 def _random_byte():
@@ -47,7 +47,7 @@ class Keeper:
         self._intake = Intake(settings.system_uuid16, put, settings.dev)
         self._backoff = Backoff(timing.first_ms, timing.ceiling_ms, timing.jitter_percent, _random_byte)
         self._client = self._transport = None
-        self._trial = settings.trial_credentials is not None
+        self._attempt = settings.attempt_credentials is not None
         self._context = self._new_context()
         self._since_ms = clock.ticks_ms()
         self._doubted_ms = None
@@ -114,14 +114,14 @@ class Keeper:
         self._put(("tls", certdates.not_after(self._transport.peer_certificate())))
         self._subscribe()
         self._since_ms = self._clock.ticks_ms()
-        if self._trial:
-            self._end_trial(True, "")
+        if self._attempt:
+            self._end_attempt(True, "")
 
     def _new_context(self):
         """Made while the heap is still whole; None if the credentials are no good."""
         settings = self._settings
         try:
-            return context(*(settings.trial_credentials if self._trial else settings.credentials))
+            return context(*(settings.attempt_credentials if self._attempt else settings.credentials))
         except LinkError:
             return None
 
@@ -145,7 +145,7 @@ class Keeper:
         refused = [_TOPIC_WORDS[i] for i in range(len(topics)) if not self._client.subscribe(topics[i])]
         self._refused = ", ".join(refused) if refused else None
         # A new certificate that loses a subscription is no better than the old one.
-        if refused and (self._trial or len(refused) == len(_TOPIC_WORDS)):
+        if refused and (self._attempt or len(refused) == len(_TOPIC_WORDS)):
             raise LinkError("subscription_refused", "", self._refused)
         if refused:
             self._set("partial", "subscription_refused", self._refused)
@@ -181,7 +181,7 @@ class Keeper:
         return self._settings.floor_unix_s <= unix_s <= self._settings.latest_unix_s
 
     def _lost(self, e):
-        """Close, judge a trial, and pause."""
+        """Close, judge an attempt, and pause."""
         code = e.code
         if code == "closed" and not self._client:
             # Most often our certificate is not welcome and its alert was overtaken by the reset.
@@ -189,8 +189,8 @@ class Keeper:
         self.close()
         if not self._checked and not self._clock.host_trusted:
             code = self._doubt_time(code)
-        if self._trial:
-            self._judge_trial(code)
+        if self._attempt:
+            self._judge_attempt(code)
         self._since_ms = self._clock.ticks_ms()
         self._pause_ms = self._backoff.next_ms()
         self._set("waiting", code, e.detail)
@@ -204,22 +204,22 @@ class Keeper:
             return "clock_unset" if code == "cert_not_yet_valid" else code
         return "clock_doubted" if code in _DATES else code
 
-    def _judge_trial(self, code):
+    def _judge_attempt(self, code):
         late = False
-        if code in _TRIAL_DOUBTS:
+        if code in _ATTEMPT_DOUBTS:
             now_ms = self._clock.ticks_ms()
             self._doubted_ms = now_ms if self._doubted_ms is None else self._doubted_ms
             # Negative: so long ago that the tick counter turned over.
-            late = not 0 <= self._clock.ticks_diff_ms(now_ms, self._doubted_ms) <= self._timing.trial_ms
+            late = not 0 <= self._clock.ticks_diff_ms(now_ms, self._doubted_ms) <= self._timing.attempt_ms
         self._early += code == "closed_early"
-        if late or code in _TRIAL_ENDS or self._early >= _EARLY_ENDS:
-            self._end_trial(False, code)
+        if late or code in _ATTEMPT_ENDS or self._early >= _EARLY_ENDS:
+            self._end_attempt(False, code)
 
-    def _end_trial(self, kept, reason):
-        self._trial = False
+    def _end_attempt(self, kept, reason):
+        self._attempt = False
         if not kept:
             self._context = self._new_context()
-        self._put(("trial", kept, reason))
+        self._put(("attempt", kept, reason))
 
     def _set(self, state, reason, detail=None):
         self._state = (state, reason, detail)

@@ -115,7 +115,7 @@ class Device:
         if self.try_to_store(self.installation.reset):
             self.restart()
 
-    def settle_trial(self, kept):
+    def settle_attempt(self, kept):
         """The broker has taken a new client certificate, or refused it."""
         self.log.add("cloud: new certificate " + ("kept" if kept else "refused"))
         self.try_to_store(lambda: self.installation.settle(kept))

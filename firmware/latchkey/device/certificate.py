@@ -16,7 +16,7 @@ def begin(store, pair):
     held = store.load()
     if held["cert_der"] == pair["new_cert_der"]:
         raise ConfigError("invalid_field", "cert_der", "This certificate is in force.")
-    if trial(held) and held["cert_der"] == held["new_cert_der"]:
+    if attempt(held) and held["cert_der"] == held["new_cert_der"]:
         # Half of it is in the old one's place: the other half follows.
         settle(store, False)
         held = store.load()
@@ -25,7 +25,7 @@ def begin(store, pair):
     return held
 
 
-def trial(credentials):
+def attempt(credentials):
     """The credentials to try first (dict), or None if no whole new pair waits. ``credentials``: as a CredentialStore
     loads them."""
     if not (credentials["new_cert_der"] and credentials["new_key_der"]):
@@ -43,12 +43,12 @@ def settle(store, kept):
     # A power cut may have put the certificate in the old one's place already: there is no way back then. It goes first,
     # since the key may be the old one again.
     kept = kept or credentials["cert_der"] == credentials["new_cert_der"]
-    if kept and trial(credentials):
+    if kept and attempt(credentials):
         store.save({"cert_der": credentials["new_cert_der"]})
         store.save({"key_der": credentials["new_key_der"]})
     drop(store)
 
 
 def drop(store):
-    """Forget the pair on trial, whatever became of it. StoreError."""
+    """Forget the pair being tried, whatever became of it. StoreError."""
     store.erase("new_pair")

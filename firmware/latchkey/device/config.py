@@ -94,9 +94,9 @@ class ConfigStore:
 
 
 class CredentialStore:
-    """Secrets in slots of their own: ``ca_der cert_der key_der`` for the broker, ``new_cert_der new_key_der`` on trial
-    (latchkey.device.certificate), ``https_cert_der https_key_der`` for the local API (bytes), ``wifi_passphrase
-    ap_passphrase`` (str)."""
+    """Secrets in slots of their own: ``ca_der cert_der key_der`` for the broker, ``new_cert_der new_key_der`` while
+    they are tried (latchkey.device.certificate), ``https_cert_der https_key_der`` for the local API (bytes),
+    ``wifi_passphrase ap_passphrase`` (str)."""
 
     NAMES = (
         "ca_der",

@@ -71,20 +71,20 @@ class Installation:
             except MemoryError:
                 pass
 
-    def keep(self, config, by, secret, trial=None):
-        """A configuration and ``secret`` (``wifi_passphrase`` or nothing) at once, with what came of a ``trial``.
+    def keep(self, config, by, secret, attempt=None):
+        """A configuration and ``secret`` (``wifi_passphrase`` or nothing) at once, with what came of a ``attempt``.
 
         ``by``: (jti, names of trust settings, unix_s) if there are any, or None. StoreError: nothing is kept.
         """
         made = policy.from_config(config)
-        self._settings(lambda module: self._keep(module, config, by, secret, trial))
+        self._settings(lambda module: self._keep(module, config, by, secret, attempt))
         self.verifier.policy = made
         self.updates.pinned = self.pinned
 
-    def _keep(self, module, config, by, secret, trial):
+    def _keep(self, module, config, by, secret, attempt):
         changes = dict(self.changes)
-        if trial:
-            changes["trial"] = trial
+        if attempt:
+            changes["attempt"] = attempt
         if by:
             changes = module.with_trust(changes, by)
             self._log("trust: %s by %s" % (", ".join(by[1]), by[0]))
@@ -94,20 +94,20 @@ class Installation:
         self.config, self.changes = config, changes
         self.credentials.update(secret)
 
-    def note(self, trial):
-        """Keep the record of a trial. StoreError."""
-        changes = dict(self.changes, trial=trial)
+    def note(self, attempt):
+        """Keep the record of an attempt. StoreError."""
+        changes = dict(self.changes, attempt=attempt)
         room = bytearray(ROOM_BYTES)
         self._settings(lambda module: module.note(self._store, changes))
         room = None  # noqa: F841
         self.changes = changes
 
-    def note_at_least(self, trial):
+    def note_at_least(self, attempt):
         """The same, and in RAM alone where flash or memory refuses."""
         try:
-            self.note(trial)
+            self.note(attempt)
         except NOT_STORED:
-            self.changes = dict(self.changes, trial=trial)
+            self.changes = dict(self.changes, attempt=attempt)
 
     def forget_network(self):
         """Leave the network for good. StoreError."""
@@ -118,7 +118,7 @@ class Installation:
         self._settings(lambda module: self._put_away(module, module.wiped(self.config)))
 
     def _put_away(self, module, config):
-        changes = dict(self.changes, trial=module.idle())
+        changes = dict(self.changes, attempt=module.idle())
         room = bytearray(ROOM_BYTES)
         module.commit(self._store, config=config, changes=changes, wifi_passphrase=None)
         room = None  # noqa: F841

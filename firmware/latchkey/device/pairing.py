@@ -1,6 +1,6 @@
-"""From the box to the owner's network: trials, the access point, presence (A3, A5, A6).
+"""From the box to the owner's network: attempts, the access point, presence (A3, A5, A6).
 
-A trial runs in RAM: flash learns of new settings once they have worked, so after a power cut the last good ones are
+An attempt runs in RAM: flash learns of new settings once they have worked, so after a power cut the last good ones are
 back. What was tried and what came of it is kept for whoever asks later. The loop calls ``tick`` at every turn.
 
 ``radio``: see hw/wifi.py. ``owner``: whose settings these are, latchkey.device.installation. Times are whole seconds of
@@ -13,11 +13,11 @@ from latchkey.errors import NOT_STORED, LatchkeyError
 # What a chip says of a network that will not let us in however often we ask.
 _FINAL = ("wifi_wrong_passphrase", "wifi_not_found", "wifi_wrong_security")
 # A second that has begun counts as whole.
-_PAUSE_S = limits.TRIAL_PAUSE_S + 1
+_PAUSE_S = limits.ATTEMPT_PAUSE_S + 1
 _NO_GATEWAY = (None, "", "0.0.0.0")
 
 
-class Trial:
+class Attempt:
     """Settings that are tried: ``config`` (dict, judged), ``passphrase`` (text or None) if ``wifi``, ``cloud``: whether
     the broker has to take us too, ``by``: ``jti`` and names of trust settings, or None."""
 
@@ -38,7 +38,7 @@ class Pairing:
         self._owner = owner
         self._log = log
         self._hurry = hurry
-        self._trial = None
+        self._attempt = None
         self._leaves_s = None
         self._ap_until_s = self._scan_until_s = self._present_until_s = 0
         self._scanned_ms, self._scanned_s = None, None
@@ -52,12 +52,12 @@ class Pairing:
     @property
     def busy(self):
         """Whether somebody sets this device up: no time to sleep."""
-        return self._trial is not None or self._radio.ap_open
+        return self._attempt is not None or self._radio.ap_open
 
     @property
     def distrusts_broker(self):
-        """Whether the broker at hand is only tried: what it sends must not outlive the trial."""
-        return self._trial is not None and self._trial.started and self._trial.cloud
+        """Whether the broker at hand is only tried: what it sends must not outlive the attempt."""
+        return self._attempt is not None and self._attempt.started and self._attempt.cloud
 
     @property
     def present(self):
@@ -76,18 +76,18 @@ class Pairing:
             self._scan_until_s = self._uptime_s() + limits.SCAN_WAIT_S
         self._open_for(limits.AP_OPEN_S)
 
-    # Trials
+    # Attempts
 
     def check_idle(self):
-        """LatchkeyError "trial_running" while one is: what it would keep was made of the settings before."""
-        if self._trial:
-            raise LatchkeyError("trial_running")
+        """LatchkeyError "attempt_running" while one is: what it would keep was made of the settings before."""
+        if self._attempt:
+            raise LatchkeyError("attempt_running")
 
-    def begin(self, trial):
+    def begin(self, attempt):
         """Try other settings, once the answer to this request is out. StoreError: nothing has changed."""
-        self._owner.note(_record("joining", trial))
-        trial.starts_s = self._uptime_s() + _PAUSE_S
-        self._trial = trial
+        self._owner.note(_record("joining", attempt))
+        attempt.starts_s = self._uptime_s() + _PAUSE_S
+        self._attempt = attempt
 
     def leave(self):
         """Forget the network, which the radio leaves once the answer is out. StoreError: nothing has changed."""
@@ -104,14 +104,14 @@ class Pairing:
             self._leaves_s = None
             self._radio.use(None, None)
             self.open()
-        if self._trial and now >= self._trial.starts_s:
-            self._watch(self._trial, now)
+        if self._attempt and now >= self._attempt.starts_s:
+            self._watch(self._attempt, now)
         self._follow_ap(now)
 
     def status(self):
         """For the person who waits: see docs/openapi.yaml, Pairing."""
         now = self._uptime_s()
-        answer = dict(self._owner.changes["trial"])
+        answer = dict(self._owner.changes["attempt"])
         _up, answer["offline"], answer["address"] = self._radio.station()[:3]
         answer["host"] = self._owner.hostname + ".local"
         answer["access_point_s"] = max(0, self._ap_until_s - now) if self._radio.ap_open else 0
@@ -123,32 +123,32 @@ class Pairing:
         age_s = None if self._scanned_s is None else self._uptime_s() - self._scanned_s
         return self._radio.networks, age_s
 
-    def _watch(self, trial, now):
-        if not trial.started:
-            return self._start(trial)
-        reason = self._wifi_outcome() if trial.wifi else ""
-        if reason == "" and trial.cloud:
+    def _watch(self, attempt, now):
+        if not attempt.started:
+            return self._start(attempt)
+        reason = self._wifi_outcome() if attempt.wifi else ""
+        if reason == "" and attempt.cloud:
             reason = self._cloud_outcome()
-        if reason is None and now - trial.starts_s >= self._window(limits.TRIAL_S):
-            reason = self._late_reason(trial)
+        if reason is None and now - attempt.starts_s >= self._window(limits.ATTEMPT_S):
+            reason = self._late_reason(attempt)
         if reason is None:
             return
         if reason == "":
-            reason = self._keep(trial)
+            reason = self._keep(attempt)
         if reason:
-            self._take_back(trial, reason)
+            self._take_back(attempt, reason)
 
-    def _start(self, trial):
-        trial.started = True
-        if trial.wifi:
-            self._open_for(limits.TRIAL_S + limits.AP_AFTER_S)
-            self._radio.use(trial.config["wifi"]["ssid"], trial.passphrase)
-        if trial.cloud:
+    def _start(self, attempt):
+        attempt.started = True
+        if attempt.wifi:
+            self._open_for(limits.ATTEMPT_S + limits.AP_AFTER_S)
+            self._radio.use(attempt.config["wifi"]["ssid"], attempt.passphrase)
+        if attempt.cloud:
             try:
-                self._owner.link_to(trial.config)
+                self._owner.link_to(attempt.config)
             except MemoryError:
-                trial.cloud = False  # the link that there is goes on
-                self._take_back(trial, "no_memory")
+                attempt.cloud = False  # the link that there is goes on
+                self._take_back(attempt, "no_memory")
 
     def _wifi_outcome(self):
         """"" once joined, a reason that is final, or None."""
@@ -160,39 +160,39 @@ class Pairing:
     def _cloud_outcome(self):
         return "" if self._owner.link_state()[0] == "online" else None
 
-    def _late_reason(self, trial):
+    def _late_reason(self, attempt):
         up, reason = self._radio.station()[:2]
-        if trial.wifi and not up:
+        if attempt.wifi and not up:
             return reason or "no_wifi"
         return self._owner.link_state()[1] or "no_answer"
 
-    def _keep(self, trial):
+    def _keep(self, attempt):
         """"" once flash has it, else why it does not."""
-        record = _record("joined", trial, self._radio.station()[2])
-        secret = {"wifi_passphrase": trial.passphrase} if trial.wifi else {}
+        record = _record("joined", attempt, self._radio.station()[2])
+        secret = {"wifi_passphrase": attempt.passphrase} if attempt.wifi else {}
         try:
-            self._owner.keep(trial.config, trial.by, secret, record)
+            self._owner.keep(attempt.config, attempt.by, secret, record)
         except NOT_STORED:
             return "not_stored"
-        self._trial = None
+        self._attempt = None
         self._log("pairing: joined " + record["ssid"])
-        if trial.wifi:
+        if attempt.wifi:
             # Joining moved the access point to another channel, and who waits there needs time to come back.
             self._open_for(limits.AP_AFTER_S)
-        if trial.cloud:
+        if attempt.cloud:
             # What the broker sent meanwhile was not believed; retained messages come again.
             self._owner.link_to(None)
         return ""
 
-    def _take_back(self, trial, reason):
-        self._trial = None
+    def _take_back(self, attempt, reason):
+        self._attempt = None
         self._log("pairing: failed, " + reason)
-        if trial.wifi:
+        if attempt.wifi:
             self._radio.use(*self._owner.network())
             self._open_for(limits.AP_OPEN_S if self._owner.unpaired else limits.AP_AFTER_S)
-        if trial.cloud:
+        if attempt.cloud:
             self._owner.link_to(None)
-        self._owner.note_at_least(_record("failed", trial, None, reason))
+        self._owner.note_at_least(_record("failed", attempt, None, reason))
 
     # The access point
 
@@ -207,7 +207,7 @@ class Pairing:
 
     def _open_for(self, seconds):
         now = self._uptime_s()
-        # What a hand has opened no trial shortens.
+        # What a hand has opened no attempt shortens.
         least_s = self._ap_until_s if now < self._present_until_s else 0
         self._ap_until_s = max(now + self._window(seconds), least_s)
 
@@ -215,6 +215,6 @@ class Pairing:
         return seconds // self._hurry
 
 
-def _record(state, trial, address=None, reason=""):
-    what = "wifi" if trial.wifi else "cloud"
-    return {"state": state, "what": what, "ssid": trial.config["wifi"]["ssid"], "address": address, "reason": reason}
+def _record(state, attempt, address=None, reason=""):
+    what = "wifi" if attempt.wifi else "cloud"
+    return {"state": state, "what": what, "ssid": attempt.config["wifi"]["ssid"], "address": address, "reason": reason}

@@ -3,7 +3,7 @@
 Each has a store of its own. What is to change goes to a journal first and is then carried out; whoever starts next
 finishes what a power cut left. So there is all of a change or nothing. Loaded only when something is read or changes.
 
-The record of changes: ``{"trial": {"state" "what" "ssid" "address" "reason"}, "trust": {"changes", "last"}}``, see
+The record of changes: ``{"attempt": {"state" "what" "ssid" "address" "reason"}, "trust": {"changes", "last"}}``, see
 docs/openapi.yaml.
 """
 
@@ -16,7 +16,7 @@ from latchkey.errors import NOT_STORED, ConfigError, LatchkeyError, StoreError
 from latchkey.limits import CHANGES_BYTES, CONFIG_BYTES, TRUST_CHANGES
 from latchkey.stores.slots import Slots
 
-# A3: who may change what over the local API. The System is the wire's, Wi-Fi goes by a trial of its own.
+# A3: who may change what over the local API. The System is the wire's, Wi-Fi goes by an attempt of its own.
 _WIRE = ("system_uuid", "dev", "model")
 _TRUST = ("slug", "issuer", "broker", "policy", "roles", "ntp")
 _MERGED = ("broker", "policy")
@@ -72,12 +72,12 @@ def settle(store, kept):
 def patched(config, fields):
     """``config`` with ``fields`` (dict from a client), judged whole, and which trust settings differ (list of names).
 
-    LatchkeyError "wire_only"; ConfigError.
+    LatchkeyError "serial_only"; ConfigError.
     """
     merged = dict(config)
     for name, value in fields.items():
         if name in _WIRE and value != config[name]:
-            raise LatchkeyError("wire_only")
+            raise LatchkeyError("serial_only")
         if name == "wifi" and value != config[name]:
             raise ConfigError("invalid_field", "wifi", "The network changes by POST /v1/pairing.")
         merged[name] = _merged(config, name, value)
@@ -168,14 +168,14 @@ def _write_changes(store, changes, both=False):
 
 
 def _read_changes(store):
-    """The record; a trial that a restart cut off has failed (A6)."""
+    """The record; an attempt that a restart cut off has failed (A6)."""
     try:
         data = _changes(store).read(CHANGES_BYTES)
         changes = json.loads(bytes(data)) if data else None
     except (StoreError, ValueError):
         changes = None
     if not changes:
-        return {"trial": idle(), "trust": {"changes": 0, "last": []}}
-    if changes["trial"]["state"] == "joining":
-        changes["trial"].update({"state": "failed", "reason": "power_cut"})
+        return {"attempt": idle(), "trust": {"changes": 0, "last": []}}
+    if changes["attempt"]["state"] == "joining":
+        changes["attempt"].update({"state": "failed", "reason": "power_cut"})
     return changes

@@ -37,12 +37,12 @@ CODES = {
     "presence_needed": (
         "press the button (without one: switch it on five times, a few seconds each), then try again"
     ),
-    "wire_only": "provision it over the wire",
+    "serial_only": "provision it over the wire",
     "not_found": "see `openapi.yaml`",
     "method_not_allowed": "use one of them",
     "timeout": "send it faster",
     "locks_out": "keep a role of yours at `configure`, and the issuer that your tokens have",
-    "trial_running": "wait until `GET /v1/pairing` no longer says joining",
+    "attempt_running": "wait until `GET /v1/pairing` no longer says joining",
     "no_access_point": "provision one over the wire",
     "length_required": "send the length",
     "too_large": "send less",
@@ -116,7 +116,7 @@ REASONS = {
     "internal": ("a fault in the firmware", "report it"),
 }
 
-# The same for a trial of a network; what is not here has the words of the cloud link.
+# The same for an attempt of a network; what is not here has the words of the cloud link.
 PAIRING_REASONS = {
     "wifi_wrong_passphrase": ("the network refuses the passphrase, three times", "type it again"),
     "wifi_not_found": (
@@ -150,7 +150,7 @@ def link_advice(reason):
 
 
 def pairing_advice(reason):
-    """(what happened, what to do) about a trial of a network or broker that failed."""
+    """(what happened, what to do) about an attempt of a network or broker that failed."""
     if reason not in PAIRING_REASONS:
         return link_advice(reason)
     happened, todo = PAIRING_REASONS[reason]

@@ -85,19 +85,19 @@ def put_certificate(
         here = access.call(device, "PUT", "/v1/config/certificate", body, token_file, token)[1]
         with show.progress() as tell:
             tell("the device is trying the new certificate on its broker")
-            trial = _await_certificate(device, here.token, wait)
+            attempt = _await_certificate(device, here.token, wait)
     if as_json:
-        show.data({"trial": trial})
-    elif trial == "kept":
+        show.data({"attempt": attempt})
+    elif attempt == "kept":
         show.say("yes: the broker has taken the new certificate, and it is kept")
     else:
-        _say_refused(trial)
-    if trial != "kept":
+        _say_refused(attempt)
+    if attempt != "kept":
         raise typer.Exit(1)
 
 
 def _follow(host, ca, here, wait_s, as_json):
-    """To the end of a trial; Exit if what was tried is not kept."""
+    """To the end of an attempt; Exit if what was tried is not kept."""
     with pairing.Search(host, here, ca) as search, show.progress() as tell:
         outcome = pairing.Following(search, None, False, tell).follow(wait_s)
     if outcome.state == pairing.JOINED:
@@ -110,10 +110,10 @@ def _follow(host, ca, here, wait_s, as_json):
 
 
 def _await_certificate(device, token, wait_s):
-    """What became of the trial: "kept", a reason of the cloud link, or "running" if it is still not known."""
+    """What became of the attempt: "kept", a reason of the cloud link, or "running" if it is still not known."""
     deadline_s = time.monotonic() + wait_s
-    trial = "running"
-    while trial == "running" and time.monotonic() < deadline_s:
+    attempt = "running"
+    while attempt == "running" and time.monotonic() < deadline_s:
         time.sleep(min(_POLL_S, wait_s))
         try:
             cloud = device.call("GET", "/v1/diagnostics", token, patient=False).get("cloud") or {}
@@ -123,14 +123,14 @@ def _await_certificate(device, token, wait_s):
             if access.is_of_one_token(refusal):
                 raise
             continue
-        trial = cloud.get("trial") or trial
-    return trial
+        attempt = cloud.get("attempt") or attempt
+    return attempt
 
 
-def _say_refused(trial):
-    if trial == "running":
-        return show.say("not known: it is still being tried; `latchkey device diagnostics` tells later, as cloud.trial")
-    happened, todo = link_advice(trial)
+def _say_refused(attempt):
+    if attempt == "running":
+        return show.say("not known: it is still being tried; later, see cloud.attempt in `latchkey device diagnostics`")
+    happened, todo = link_advice(attempt)
     show.say(f"no: {happened}; the old certificate is back. What to do: {todo}.")
 
 

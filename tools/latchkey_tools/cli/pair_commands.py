@@ -17,7 +17,7 @@ from latchkey_tools.device.local_api import ACCESS_POINT, Device, Refusal, Unrea
 from latchkey_tools.device.wallet import Unsafe
 
 PASSPHRASE_VARIABLE = "LATCHKEY_WIFI_PASSPHRASE"
-# A trial lasts 120 s, and begins when the answer is out.
+# An attempt lasts 120 s, and begins when the answer is out.
 WAIT_S = 150
 _TYPED_TIMES = 3
 _FORM = "a Wi-Fi passphrase has 8 to 63 printable ASCII characters, or 64 hexadecimal digits; this one does not"
@@ -30,7 +30,7 @@ Argv = Annotated[str | None, typer.Option("--passphrase", hidden=True)]
 SSID_HELP = "The network to join; chosen from those in reach if left out."
 OPEN_HELP = "The network has no passphrase."
 FILE_HELP = f"A file with the network's passphrase; - for standard input. Else {PASSPHRASE_VARIABLE}, or asked for."
-Wait = Annotated[int, typer.Option(min=1, metavar="SECONDS", help="How long to wait for the end of a trial.")]
+Wait = Annotated[int, typer.Option(min=1, metavar="SECONDS", help="How long to wait for the end of an attempt.")]
 
 
 def pair(
@@ -40,7 +40,7 @@ def pair(
     open_: Annotated[bool, typer.Option("--open", help=OPEN_HELP)] = False,
     name: Annotated[str | None, typer.Option(help="What its owner calls the device.")] = None,
     broker: Annotated[str | None, typer.Option(metavar="HOST[:PORT]", help="Another broker, tried as well.")] = None,
-    status: Annotated[bool, typer.Option("--status", help="Ask how the newest trial ended.")] = False,
+    status: Annotated[bool, typer.Option("--status", help="Ask how the newest attempt ended.")] = False,
     leave: Annotated[bool, typer.Option("--leave", help="Let it leave its network.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --leave.")] = False,
     wait: Wait = WAIT_S,
@@ -81,7 +81,7 @@ def pair(
 
 
 def _try(host, ca, info, here, wanted, wait, before=None):
-    """The Outcome of one trial; ``before``: the Pairing of an earlier one, if it is known."""
+    """The Outcome of one attempt; ``before``: the Pairing of an earlier one, if it is known."""
     with Device(host, ca) as device:
         before = before or device.call("GET", "/v1/pairing", here.token)
         answered = _post(device, here.token, wanted.body())
@@ -299,7 +299,7 @@ def as_data(outcome, system):
 
 
 def say_why(outcome):
-    """Why a trial was not kept, or what is known of it, and what to do."""
+    """Why an attempt was not kept, or what is known of it, and what to do."""
     begin = "no: " if outcome.state == pairing.FAILED else "not known: "
     show.say(f"{begin}{outcome.happened}. What to do: {outcome.todo}.")
 
@@ -335,7 +335,7 @@ def _status_rows(answer):
     presence = answer.get("presence_s") or 0
     what = f"{_WHAT.get(answer.get('what'), '')} {_STATES.get(answer.get('state'), answer.get('state'))}".strip()
     return [
-        ("newest trial", what),
+        ("newest attempt", what),
         ("its network", answer.get("ssid") or "-"),
         ("address now", answer.get("address") or f"none ({answer.get('offline') or 'not told'})"),
         ("name", f"http://{answer.get('host')}"),
@@ -353,7 +353,7 @@ def _tell_hidden(device, as_json):
         show.say("it answers here, and is not set to a network for good yet")
     else:
         show.say(f"it answers at {device.url}, in its network")
-    show.say("how its newest trial ended it does not tell over plain HTTP from here; its access point or HTTPS would")
+    show.say("how its newest attempt ended it does not tell over plain HTTP from here; its access point or HTTPS would")
 
 
 def _leave(device, token_file, token, as_json, yes):

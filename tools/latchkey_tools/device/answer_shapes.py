@@ -36,7 +36,7 @@ def system(value):
 INFO = {"product": text, "model": text, "version": text, "system_uuid": system, "name": text, "state": text}
 GRANT = {"permissions": [text], "exp_unix_s": time}
 DIAGNOSTICS = {
-    "cloud": {"state": text, "reason": text, "since": time, "trial": text},
+    "cloud": {"state": text, "reason": text, "since": time, "attempt": text},
     "keys": {"keys": [{"kid": text, "bits": whole, "alg": text}], "source": text, "sets_refused": whole},
     "ledger": {"heard_unix_s": time, "outside_behind": whole},
     "clock": {"floor_unix_s": time},

@@ -189,24 +189,24 @@ class Examination:
             self._note("application", verdict, f"{refusal.code}: {refusal.words}", refusal.todo)
 
     def _network(self, passed, grant, info):
-        newest = self._newest_trial(passed, grant)
+        newest = self._newest_attempt(passed, grant)
         failed = newest and pairing.failure(newest)
         if newest and newest.get("state") == "joining":
-            self._note("network", WEAK, "another one or another broker is being tried", todo_of("trial_running"))
+            self._note("network", WEAK, "another one or another broker is being tried", todo_of("attempt_running"))
         elif info.get("state") == "pairing":
             self._in_no_network(failed)
         elif failed:
-            words = f"the newest trial failed: {failed.happened}; what was good before is back"
+            words = f"the newest attempt failed: {failed.happened}; what was good before is back"
             self._note("network", WEAK, words, failed.todo)
         elif newest and newest.get("offline"):
             happened, todo = link_advice(newest["offline"])
             self._note("network", WEAK, f"in none now: {happened}", todo)
         elif newest is not None:
             ssid, address = newest.get("ssid"), newest.get("address")
-            words = f"in {ssid}, as {address}" if ssid and address else "no trial has failed"
+            words = f"in {ssid}, as {address}" if ssid and address else "no attempt has failed"
             self._note("network", OK, words)
 
-    def _newest_trial(self, passed, grant):
+    def _newest_attempt(self, passed, grant):
         """Its Pairing (dict), or None where that cannot be seen."""
         if "configure" not in (grant.get("permissions") or []):
             return None
@@ -217,7 +217,7 @@ class Examination:
 
     def _in_no_network(self, failed):
         if failed:
-            self._break("network", f"in none: the newest trial failed: {failed.happened}", failed.todo)
+            self._break("network", f"in none: the newest attempt failed: {failed.happened}", failed.todo)
         else:
             self._note("network", WEAK, "in none yet", f"give it one: latchkey pair {self._device.url}")
 

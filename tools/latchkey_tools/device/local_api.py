@@ -28,7 +28,7 @@ SOURCE_VARIABLE = "LATCHKEY_SOURCE"
 # Where who uses a command has another way than who writes a client.
 _TODO = {
     "token_missing": "make a token: latchkey token create; without internet take one in: latchkey token import FILE",
-    "trial_running": "wait for its end, and ask for it: latchkey pair --status",
+    "attempt_running": "wait for its end, and ask for it: latchkey pair --status",
     "plain_http": "join its access point with this machine; for HTTPS it needs a certificate, given over the wire",
 }
 _ASLEEP = "a sensor on battery may be asleep: press its button"

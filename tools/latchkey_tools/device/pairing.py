@@ -139,11 +139,11 @@ class Search:
 
 
 class Following:
-    """Follows a trial to its end.
+    """Follows an attempt to its end.
 
     ``ssid``: the network that was asked for, or None for whatever the device is in. ``unpaired``: the device was in no
     network before, so that it is in this one if it answers there. ``tell``: shows a text as long as it holds.
-    ``before``: the Pairing of an earlier trial, where it is not certain that the device got this one.
+    ``before``: the Pairing of an earlier attempt, where it is not certain that the device got this one.
     """
 
     def __init__(self, search, ssid, unpaired, tell, before=None):
@@ -151,7 +151,7 @@ class Following:
         self._ssid = ssid
         self._unpaired = unpaired
         self._tell = tell
-        self._before = before and _trial_of(before)
+        self._before = before and _attempt_of(before)
         self._strangers = set()
         self._heard_s = time.monotonic()
         self._last = None
@@ -189,16 +189,16 @@ class Following:
         state, ssid = pairing.get("state"), pairing.get("ssid")
         if state == "joining":
             return self._tell(self._trying())
-        old = self._before == _trial_of(pairing)
+        old = self._before == _attempt_of(pairing)
         if state == "failed" and not old:
             return _failed(pairing, sighting.place)
         if state == "joined" and not old and (self._ssid is None or ssid == self._ssid):
             return Outcome(JOINED, "", None, None, ssid, pairing.get("address"), sighting.place)
-        happened = "the device knows nothing of this trial: it never got it, or was reset"
+        happened = "the device knows nothing of this attempt: it never got it, or was reset"
         return Outcome(LOST, "", happened, "run it again", self._ssid, None, sighting.place)
 
     def _hidden(self, sighting):
-        """It answers in a network, and plain HTTP may not see how the trial stands there (A2)."""
+        """It answers in a network, and plain HTTP may not see how the attempt stands there (A2)."""
         self._hidden_at = sighting.place
         if self._unpaired and sighting.info.get("state") == "ready" and self._joined_s is None:
             self._joined_s = time.monotonic()
@@ -251,7 +251,7 @@ class Following:
 
 
 def how_to_ask(host):
-    """The command that asks how the newest trial ended, and where: plain HTTP may ask on the access point alone (A2).
+    """The command that asks how the newest attempt ended, and where: plain HTTP may ask on the access point alone (A2).
 
     ``host``: as the person gave it.
     """
@@ -266,11 +266,11 @@ def _failed(pairing, place=None):
 
 
 def failure(pairing):
-    """The Outcome of a Pairing whose trial has failed, None of any other."""
+    """The Outcome of a Pairing whose attempt has failed, None of any other."""
     return _failed(pairing) if pairing.get("state") == "failed" else None
 
 
-def _trial_of(pairing):
+def _attempt_of(pairing):
     return [pairing.get(part) for part in ("state", "what", "ssid", "address", "reason")]
 
 
