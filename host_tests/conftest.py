@@ -12,8 +12,9 @@ import pytest
 from latchkey_tools.boards import umqtt
 
 HERE = Path(__file__).resolve().parent
-STANDINS = HERE.parent / "boards" / "desk" / "standins"
-for folder in (HERE, HERE / "shims", HERE / "fakes", STANDINS, HERE.parent / "firmware", umqtt.fetch()):
+DESK = HERE.parent / "boards" / "desk"
+OURS = (HERE, HERE / "shims", HERE / "fakes", DESK / "standins", DESK / "adapters", HERE.parent / "firmware")
+for folder in (*OURS, umqtt.fetch()):
     sys.path.insert(0, str(folder))
 
 import counts  # noqa: E402  (found through the paths above)

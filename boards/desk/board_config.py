@@ -6,11 +6,10 @@ What a board gives is written once, here: every other board has the same names.
 import gc
 
 import desk_options
+from desk import DeskLight, DeskRadio, DeskSensor, Outside
 
 from latchkey.hw.clock import DeskClock
 from latchkey.hw.flash import FileStore
-from latchkey.hw.outside import Outside
-from latchkey.hw.radio import DeskRadio
 from latchkey.limits import LEDGER_TOKENS
 
 WARM_PIN = 25
@@ -104,14 +103,12 @@ class Board:
         return DeskWifi(self.clock, self.hurry)
 
     def _bulb(self):
-        from latchkey.hw.light import DeskLight
         from latchkey.products import bulb
 
         light = DeskLight(self.say)
         return bulb.Product(WiredLight(light) if desk_options.pins else light, self.model)
 
     def _sensor(self):
-        from latchkey.hw.sensor import DeskSensor
         from latchkey.products import sensor
 
         return sensor.Product(DeskSensor(self.say), self.now_unix_s)

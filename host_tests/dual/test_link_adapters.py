@@ -3,9 +3,10 @@
 import os
 import unittest
 
+from desk import DeskRadio
+
 from latchkey.cloud.inbox import Inbox
 from latchkey.hw.clock import BoardClock, DeskClock
-from latchkey.hw.radio import DeskRadio
 from latchkey.net import ntp
 
 STAMP = b"12345678"

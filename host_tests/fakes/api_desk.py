@@ -13,12 +13,11 @@ import select
 import sys
 import time
 
+from desk import DeskLight, DeskSensor
 from fake_device import FakeDevice, FakeVerifier
 
 from latchkey import limits
 from latchkey.api.handlers import Api
-from latchkey.hw.light import DeskLight
-from latchkey.hw.sensor import DeskSensor
 from latchkey.net.server import Server, tls_context
 
 

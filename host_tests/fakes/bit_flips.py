@@ -11,6 +11,7 @@ import json
 
 import lists
 from cut_flash import BLOCK_BYTES, CutFlash, mount, unmount
+from desk import Outside
 from lists import BASE, record
 from ram_store import RamOutside
 from streams import Bytes
@@ -18,7 +19,6 @@ from streams import Bytes
 from latchkey.device.config import ConfigStore
 from latchkey.errors import LatchkeyError
 from latchkey.hw.flash import FileStore
-from latchkey.hw.outside import Outside
 from latchkey.ledger import Ledger
 
 BLOCKS = 16

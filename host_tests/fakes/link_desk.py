@@ -13,6 +13,7 @@ import json
 import os
 import sys
 
+from desk import DeskRadio
 from fake_device import SYSTEM_UUID, FakeDevice, FakeVerifier
 
 from latchkey import uuids
@@ -22,7 +23,6 @@ from latchkey.cloud.messages import Updates
 from latchkey.cloud.reasons import Timing
 from latchkey.hw.clock import DeskClock
 from latchkey.hw.flash import FileStore
-from latchkey.hw.radio import DeskRadio
 from latchkey.keystore import KeyStore
 from latchkey.ledger import Ledger
 from latchkey.net import server

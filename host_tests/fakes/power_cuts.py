@@ -11,6 +11,7 @@ import json
 
 import lists
 from cut_flash import CutFlash, mount, unmount
+from desk import Outside
 from fake_clock import FakeClock
 from keys import key
 from lists import BASE, record
@@ -20,7 +21,6 @@ from latchkey import keystore, ledger
 from latchkey.device import config, settings
 from latchkey.errors import LatchkeyError
 from latchkey.hw.flash import FileStore
-from latchkey.hw.outside import Outside
 from latchkey.stores import slots as slots_
 from latchkey.stores import timefloor
 

@@ -49,6 +49,7 @@ def test_what_a_manifest_freezes_starts_as_it_lies_there(tmp_path):
     """As sources on the unix port, with the desk's board_config: names and the way in are those of a frozen image."""
     files = catalog.frozen("esp32-bulb").files
     files["board_config.py"] = catalog.folder("desk") / "board_config.py"
+    files |= {name.name: path for path, name in build.desk_sources()}
     files["umqtt/simple.py"] = umqtt.fetch() / "umqtt" / "simple.py"
     for name, path in files.items():
         (tmp_path / "tree" / name).parent.mkdir(parents=True, exist_ok=True)

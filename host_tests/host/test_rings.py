@@ -72,10 +72,10 @@ def test_no_import_points_outwards():
     [
         ("latchkey/verifier.py", "import socket"),
         ("latchkey/verifier.py", "def f():\n    from latchkey.hw import clock"),
-        ("latchkey/products/bulb.py", "import latchkey.hw.light"),
+        ("latchkey/products/bulb.py", "import latchkey.hw.light_pwm"),
         ("latchkey/verifier.py", "import time"),
         ("latchkey/verifier.py", "from .hw import clock"),
-        ("latchkey/products/bulb.py", "from ..hw.light import DeskLight"),
+        ("latchkey/products/bulb.py", "from ..hw.light_pwm import PwmLight"),
         ("latchkey/net/server.py", "import main"),
         ("latchkey/api/handlers.py", "import board_config"),
     ],

@@ -10,10 +10,10 @@ import httpx
 import port_sockets
 import pytest
 import test_server_hostile as hostile
+from desk import DeskLight
 from fake_device import FakeDevice, FakeVerifier
 
 from latchkey.api.handlers import Api
-from latchkey.hw.light import DeskLight
 from latchkey.net import server
 from latchkey.products import bulb
 from latchkey_tools.sim import pki

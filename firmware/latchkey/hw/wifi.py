@@ -1,7 +1,7 @@
 """Wi-Fi of a chip: a station that joins, joins again after a growing pause and says why not; an access point; scans.
 
 The loop owns it and calls ``turn``. The cloud link's thread calls ``up why ntp_hosts errand`` and nothing else: they
-read attributes that hold immutable values, since the unix port has no GIL. ``DeskRadio`` (hw/radio.py) has the same
+read attributes that hold immutable values, since the unix port has no GIL. ``DeskRadio`` (boards/desk/) has the same
 names. Codes are those of ``WLAN.status()`` in MicroPython's ESP32 port, which passes the driver's reasons on only after
 ``config(reconnects=0)``.
 """

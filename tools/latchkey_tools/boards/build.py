@@ -13,6 +13,7 @@ from latchkey_tools.boards import inline, parameters, shorten
 ROOT = Path(__file__).resolve().parents[3]
 FIRMWARE = ROOT / "firmware"
 BOARDS = ROOT / "boards"
+DESK_ADAPTERS = BOARDS / "desk" / "adapters"
 BUILD = ROOT / "build"
 
 
@@ -47,6 +48,11 @@ def sources():
     return [(p, p.relative_to(FIRMWARE)) for p in sorted(FIRMWARE.rglob("*.py")) if p.name != "manifest.py"]
 
 
+def desk_sources():
+    """The same for the adapters that the desk alone has."""
+    return [(p, Path(p.name)) for p in sorted(DESK_ADAPTERS.glob("*.py"))]
+
+
 def compile_file(source, target, arch, embedded_name, lines=True):
     """Compile one file to ``target``; raises BuildError with the compiler's words. Atomic, so runs may overlap.
 
@@ -72,13 +78,15 @@ def write(path, content):
 
 
 def compile_firmware(arch="x64"):
-    """Compile what changed into build/mpy/ARCH and return that folder; what has no source any more is removed."""
+    """Compile what changed, with the desk's adapters, into build/mpy/ARCH; returns that folder. What has no source any
+    more is removed."""
     out = BUILD / "mpy" / arch
-    for source, name in sources():
+    every = sources() + desk_sources()
+    for source, name in every:
         target = out / name.with_suffix(".mpy")
         if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
             compile_file(source, target, arch, name)
-    _remove_stale(out)
+    _remove_stale(out, every)
     return out
 
 
@@ -99,7 +107,7 @@ def compile_for_board(libraries, arch="x64", lines=False):
     stamp = out / ".state"
     if not stamp.exists() or stamp.read_text() != state:
         _compile_short(out, *_shorter(texts, others, boards, lines), arch, lines)
-        _remove_stale(out)
+        _remove_stale(out, sources())
         stamp.write_text(state)
     return out
 
@@ -122,7 +130,7 @@ def _compile_short(out, texts, keep, arch, lines):
             compile_file(short, out / name.with_suffix(".mpy"), arch, name if lines else name.stem, lines)
 
 
-def _remove_stale(out):
-    wanted = {out / name.with_suffix(".mpy") for _source, name in sources()}
+def _remove_stale(out, wanted):
+    wanted = {out / name.with_suffix(".mpy") for _source, name in wanted}
     for stale in set(out.rglob("*.mpy")) - wanted:
         stale.unlink(missing_ok=True)

@@ -172,7 +172,9 @@ def release(board, arch, lines=False):
     if arch in kernel.SOURCES and kernel.NAME in (found := catalog.frozen(board.name).files):
         files[kernel.NAME] = found[kernel.NAME]
     out = build.BUILD / "board" / f"{arch}-{board.name}"
-    for source, name in ((simple, "umqtt/simple.py"), (config, "board_config.py")):
+    own = [(simple, "umqtt/simple.py"), (config, "board_config.py")]
+    own += [(path, str(name)) for path, name in build.desk_sources()] if board.name == "desk" else []
+    for source, name in own:
         target = (out / name).with_suffix(".mpy")
         build.compile_file(source, target, arch, name)
         files[name.replace(".py", ".mpy")] = target

@@ -48,9 +48,8 @@ def firmware_tree(folder):
         name = source.relative_to(compiled)
         _link(source, folder / ("lib" if len(name.parts) > 1 else "") / name)
     build.compile_file(simple, folder / "lib" / "umqtt" / "simple.mpy", "x64", "umqtt/simple.py")
-    config = BOARD / "board_config.py"
-    if config.exists():
-        build.compile_file(config, folder / "board_config.mpy", "x64", "board_config.py")
+    for source in (BOARD / "board_config.py", *(path for path, _name in build.desk_sources())):
+        build.compile_file(source, folder / f"{source.stem}.mpy", "x64", source.name)
     return folder
 
 

@@ -1,0 +1,145 @@
+"""The desk's own adapters: its uplink, light, sensor, and the bytes that it keeps outside its flash's main folder.
+
+Chips have adapters of their own in firmware/latchkey/hw/.
+"""
+
+import time
+
+from latchkey.errors import StoreError
+from latchkey.hw.flash import FileStore
+from latchkey.net.server import plain_channel
+from latchkey.stores.slots import Slots
+
+_LOOK_EVERY_S = 0.1
+_OUTSIDE_BYTES = 64
+
+
+class Outside:
+    """A few bytes in the folder ``path``, which is made if it is not there: what NVS is on a chip.
+
+    LittleFS drops what follows a damaged entry of a directory: in the folder that they watch over, these bytes would be
+    lost together with what they are about.
+    """
+
+    def __init__(self, path):
+        self._store = FileStore(path)
+
+    def read(self, name):
+        """What was written last; empty if nothing was, or it cannot be read."""
+        try:
+            return bytes(Slots(self._store, name, b"o").read(_OUTSIDE_BYTES) or b"")
+        except StoreError:
+            return b""
+
+    def write(self, name, data):
+        """Durable when this returns; StoreError if not."""
+        Slots(self._store, name, b"o").write(data)
+
+
+class DeskRadio:
+    """The host's network in the place of Wi-Fi, which can be cut: down while the file at ``path`` contains ``down``.
+
+    ``path`` None: an uplink that nobody cuts. The names are those of ``Wifi`` (hw/wifi.py). Most have nothing to do,
+    since nobody joins a desk to its network and it opens no access point.
+    """
+
+    wants_network = False
+    ap_open = False
+    networks = ()
+    scanned_ms = None
+    scanning = False
+
+    def __init__(self, path=None):
+        self._path = path
+        self._up = True
+        self._looked_s = None
+
+    def up(self):
+        """Whether there is a network. The file is read at most ten times a second."""
+        if self._path is None:
+            return True
+        now_s = time.time()
+        if self._looked_s is None or not 0 <= now_s - self._looked_s < _LOOK_EVERY_S:
+            self._looked_s = now_s
+            self._up = "down" not in self._read()
+        return self._up
+
+    def why(self):
+        """The reason why ``up()`` is False."""
+        return "no_wifi"
+
+    def station(self):
+        """As ``Wifi.station``, without the host's addresses."""
+        up = self.up()
+        return (up, "" if up else self.why(), None, None, 0)
+
+    def channel(self, peer):
+        """As ``Wifi.channel``: everything that is not this machine is the LAN."""
+        return plain_channel(peer)
+
+    def ntp_hosts(self):
+        """Time servers that the network offers: none, the host keeps the time."""
+        return ()
+
+    def name(self, hostname):
+        """A desk has its host's name."""
+
+    def use(self, ssid, passphrase):
+        """Nothing to join."""
+
+    def turn(self):
+        """Nothing to look at."""
+
+    def open_ap(self, ssid, passphrase):
+        """No access point."""
+
+    def close_ap(self):
+        """No access point."""
+
+    def scan(self):
+        """Nothing is on air."""
+
+    def ask_scan(self):
+        """Nothing is on air."""
+
+    def errand(self):
+        """Nothing that would hold the loop."""
+
+    def _read(self):
+        try:
+            with open(self._path or "") as file:
+                return file.read(16)
+        except OSError:
+            return ""
+
+
+class DeskLight:
+    """A light for the desk: one line per change through ``say`` (a callable taking text), and the state kept."""
+
+    def __init__(self, say=print):
+        self._say = say
+        self.shown = None
+        self.blinks = 0
+
+    def show(self, state, transition_ms=0):
+        self.shown = state
+        words = ["%s=%s" % (field, state[field]) for field in sorted(state)]
+        self._say("light: %s over %d ms" % (" ".join(words), transition_ms))
+
+    def blink(self):
+        self.blinks += 1
+        self._say("light: blinks")
+
+
+class DeskSensor:
+    """A sensor for the desk: the values it was given last. ``say``: callable taking text."""
+
+    def __init__(self, say=print, temperature_c=21.5, humidity_pct=45, battery_pct=90):
+        self._say = say
+        self.values = (temperature_c, humidity_pct, battery_pct)
+
+    def read(self):
+        return self.values
+
+    def blink(self):
+        self._say("sensor: blinks")
