@@ -14,7 +14,6 @@ import sys
 from board_config import Board
 
 from latchkey import jwk, ledger, limits, policy, uuids
-from latchkey.api import routes
 from latchkey.api.handlers import Api
 from latchkey.cloud.link import Link
 from latchkey.cloud.messages import Updates
@@ -22,7 +21,6 @@ from latchkey.device import certificate
 from latchkey.device.app import Device, Uptime
 from latchkey.device.button import Button
 from latchkey.device.installation import Installation
-from latchkey.device.lazy import Rarely
 from latchkey.device.log import LogRing
 from latchkey.device.pairing import Pairing
 from latchkey.device.sleep import Awake
@@ -33,21 +31,8 @@ from latchkey.net.server import Server, tls_context
 from latchkey.stores.timefloor import TimeFloor
 from latchkey.verifier import Verifier
 
-_RARELY = Rarely("setup", "settings", "config", "provision")
 # What of the broker's messages changes what is kept.
 _KEPT = ("keys", "keys_refused", "list_begin", "list_records", "list_commit", "list_abort", "attempt")
-
-
-def _setup():
-    from latchkey.api import setup
-
-    return setup
-
-
-def _settings():
-    from latchkey.device import settings
-
-    return settings
 
 
 class Parts:
@@ -59,8 +44,7 @@ class Parts:
         self._button = Button(board.clock.ticks_diff_ms)
         uptime_s = Uptime(board.clock)
         log = LogRing(uptime_s, board.say, trace=sys.print_exception)
-        settings = _RARELY.loader(_settings)
-        self.installation = Installation(board.store, settings, log.add, board.radio.wants_network)
+        self.installation = Installation(board.store, log.add, board.radio.wants_network)
         self.device = Device(board, self.installation, boots, uptime_s, log)
         self.device.floor = TimeFloor(board.store, board.clock, boots.floor_unix_s)
         if self.installation.config:
@@ -69,7 +53,6 @@ class Parts:
         if boots.kept and not boots.safe:
             self.product.restore(json.loads(boots.kept))
         api = Api(self.device, self.installation.verifier, self.product)
-        routes.add(api, self.device, _RARELY.loader(_setup), board.radio.wants_network)
         host, port, tls_port = board.listen
         tls = https(self.installation.credentials, log)
         self.server = self.device.server = Server(api, host, port, tls, tls_port, board.radio.channel)

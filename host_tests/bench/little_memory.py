@@ -30,11 +30,10 @@ BODIES = {
 
 def changes(api):
     """(method, path, body) of every route that changes something. KeyError: a new one needs its body above."""
-    for path, methods in api._routes.items():
-        for method in methods:
-            if method != "GET":
-                for body in BODIES[method, path]:
-                    yield method, path, body
+    for path, method, *_ in api.routes:
+        if method != "GET":
+            for body in BODIES[method, path]:
+                yield method, path, body
 
 
 class Device(setting_up.Device):

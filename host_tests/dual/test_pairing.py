@@ -5,7 +5,7 @@ import unittest
 from ram_store import PowerCut, RamStore
 from setting_up import Device
 
-from latchkey.device import certificate, settings
+from latchkey.device import certificate
 from latchkey.device.installation import Installation
 
 HOME = {"wifi": {"ssid": "Home", "passphrase": "new secret"}}
@@ -40,7 +40,7 @@ class TestPairing(unittest.TestCase):
 
     def test_before_provisioning_a_device_is_not_on_its_way_into_a_network(self):
         self.assertTrue(Device().installation.unpaired)
-        blank = Installation(RamStore(), lambda use: use(settings), str, True)
+        blank = Installation(RamStore(), str, True)
         self.assertEqual((blank.config, blank.unpaired), (None, False))
 
     def test_it_opens_at_once_where_no_link_would_scan(self):

@@ -67,8 +67,7 @@ def furnish(api, device, verifier):
     from ram_store import RamStore
     from setting_up import DOCUMENT, FakeUpdates, Floor
 
-    from latchkey.api import routes, setup
-    from latchkey.device import config, settings
+    from latchkey.device import config
     from latchkey.device.installation import Installation
     from latchkey.device.pairing import Pairing
 
@@ -83,11 +82,10 @@ def furnish(api, device, verifier):
     config.CredentialStore(store).save({"ap_passphrase": "on the label"})
     radio.networks = (("Cellar", -50, True), ("Guests", -70, False))
     device.floor = Floor()
-    device.installation = Installation(store, lambda use: use(settings), quiet, True)
+    device.installation = Installation(store, quiet, True)
     device.installation.verifier, device.installation.updates = verifier, FakeUpdates()
     device.pairing = Pairing(radio, lambda: int(time.time()), device.installation, quiet)
     device.pairing._present_until_s = 1 << 40
-    routes.add(api, device, lambda use: use(setup), True)
 
 
 def quiet(_text):
@@ -140,6 +138,7 @@ def command(words, verifier, api, server):
 
 async def main(port, options):
     device, verifier = FakeDevice(options.get("state", "ready")), verifier_of(options)
+    device.wireless = "setup" in options
     device.cap = options.get("cap", "control")
     api = Api(device, None if device.facts["state"] == "unprovisioned" else verifier, product_of(options))
     if "setup" in options:

@@ -58,7 +58,7 @@ class FakeDevice:
         self.cap = "control"
         self.restarts = 0
         self.installation = self.pairing = self.floor = None
-        self.safe = False
+        self.safe = self.wireless = False
         self.names = ("127.0.0.1", "localhost", "latchkey-792b6149.local")
 
     @property

@@ -37,6 +37,22 @@ class Product:
         return {"on": False}
 
 
+class TestApi(handlers.Api):
+    def __init__(self, *parts):
+        handlers.Api.__init__(self, *parts)
+        self.desk = None
+        self.routes += (
+            ("/test", "GET", handlers.OPEN, "get_test", 0, False),
+            ("/test/again", "GET", handlers.OPEN, "get_again", 0, False),
+        )
+
+    def get_test(self, _exchange):
+        return self.desk.tell()
+
+    def get_again(self, _exchange):
+        return self.desk.again()
+
+
 def read(path):
     with open(path, "rb") as file:
         return file.read()
@@ -62,9 +78,8 @@ class Desk:
         self.attempts = []
         self._options = options
         self.link = self._link(options)
-        self.api = handlers.Api(FakeDevice(), FakeVerifier(), Product())
-        self.api.add("/test", "GET", handlers.Route(handlers.OPEN, self._tell))
-        self.api.add("/test/again", "GET", handlers.Route(handlers.OPEN, self._again))
+        self.api = TestApi(FakeDevice(), FakeVerifier(), Product())
+        self.api.desk = self
 
     def _link(self, options):
         timing = Timing()
@@ -96,7 +111,7 @@ class Desk:
             return False
         return self.updates.apply(message)
 
-    def _tell(self, _exchange):
+    def tell(self):
         gc.collect()
         return {
             "link": self.link.status(),
@@ -109,7 +124,7 @@ class Desk:
             "free": gc.mem_free() if hasattr(gc, "mem_free") else 0,
         }
 
-    def _again(self, _exchange):
+    def again(self):
         """What main does when the broker changes: stop the link and build a new one."""
         self.link.stop()
         self.link = self._link(self._options)

@@ -7,9 +7,9 @@ from fake_radio import FakeRadio
 from ram_store import RamStore
 
 from latchkey import policy
-from latchkey.api import handlers, routes, setup
+from latchkey.api import handlers
 from latchkey.api.request import parse_head
-from latchkey.device import config, settings
+from latchkey.device import config
 from latchkey.device.installation import Installation
 from latchkey.device.log import LogRing
 from latchkey.device.pairing import Pairing
@@ -88,14 +88,14 @@ class Device:
         self.log = LogRing(self.uptime_s)
         self.floor = Floor()
         self.links = []
-        self.installation = Installation(self.store, lambda use: use(settings), self.log.add, self.radio.wants_network)
+        self.installation = Installation(self.store, self.log.add, self.radio.wants_network)
         self.installation.verifier = PolicyVerifier(policy.from_config(self.config))
         self.installation.updates = FakeUpdates()
         self.installation.relink = self._relink
         self.installation.link = FakeCloudLink(self.config)
         self.pairing = Pairing(self.radio, self.uptime_s, self.installation, self.log.add)
+        self.wireless = self.radio.wants_network
         self.api = handlers.Api(self, self.installation.verifier, bulb.Product(Light()))
-        routes.add(self.api, self, lambda use: use(setup), self.radio.wants_network)
 
     @property
     def config(self):

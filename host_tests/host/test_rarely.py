@@ -15,23 +15,20 @@ class desk_options:
     threads, hurry, battery, reset = True, 1, False, None
 sys.modules["desk_options"] = desk_options
 import main
-from latchkey.device.lazy import Rarely
+from latchkey.device import lazy
 def used():
     gc.collect(); gc.collect()
     return gc.mem_alloc()
-def load():
-    __import__("latchkey.%(module)s")
-    return sys.modules["latchkey.%(module)s"]
-rarely = next(v for v in [getattr(main, n) for n in dir(main)] if isinstance(v, Rarely))
-lend = rarely.loader(load)
-lend(lambda module: None)  # names stay in RAM once met
+with lazy.%(module)s:
+    pass  # names stay in RAM once met
 before = used()
-held = lend(lambda module: used())
+with lazy.%(module)s:
+    held = used()
 print(held - before, used() - before)
 """
 
 
-@pytest.mark.parametrize("module", ["device.settings", "api.setup"])
+@pytest.mark.parametrize("module", ["settings", "setup"])
 def test_what_a_rare_request_borrows_it_gives_back(module):
     deploy.release(catalog.board("desk"), "x64")
     folders = (".frozen", build.BUILD / "board" / "x64", build.BUILD / "board" / "x64-desk")

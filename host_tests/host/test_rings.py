@@ -12,7 +12,9 @@ FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
 PURE_STDLIB = {"array", "binascii", "collections", "errno", "gc", "hashlib", "io", "json", "micropython", "struct"}
 # The address of the bignum's own buffer, for its kernel.
 PURE_STDLIB.add("uctypes")
-ADAPTERS = re.compile(r"latchkey\.(hw|net|cloud\.(link|session|mqtt|inbox)|device\.lazy|products\.fade)(\.|$)")
+# The table of loaded modules, for latchkey.device.lazy.
+PURE_STDLIB.add("sys")
+ADAPTERS = re.compile(r"latchkey\.(hw|net|cloud\.(link|session|mqtt|inbox)|products\.fade)(\.|$)")
 COMPOSITION = {"main", "boot", "wire", "selftest", "board_config", "desk_options"}
 
 

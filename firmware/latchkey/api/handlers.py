@@ -16,10 +16,34 @@ from latchkey import limits, strictjson
 from latchkey.api import events
 from latchkey.api.request import unescaped
 from latchkey.codes import look_up
+from latchkey.device import lazy
 from latchkey.errors import ConfigError, LatchkeyError, TokenError
 
 ANY = ""  # any valid token, whatever it permits
 OPEN = None  # no token
+# Path, method, permission, handler, most bytes of a body, whether one must come. A handler is a method of Api, or a
+# function of latchkey.api.setup, which is loaded for one request: a tenth of a small heap.
+_ROUTES = (
+    ("/v1/info", "GET", OPEN, "get_info", 0, False),
+    ("/v1/whoami", "GET", ANY, "get_whoami", 0, False),
+    ("/v1/state", "GET", "read", "get_state", 0, False),
+    ("/v1/state", "PATCH", "control", "patch_state", limits.BODY_BYTES, True),
+    ("/v1/events", "GET", "read", "get_events", 0, False),
+    ("/v1/identify", "POST", "control", "post_identify", limits.BODY_BYTES, False),
+    ("/v1/diagnostics", "GET", "configure", "get_diagnostics", 0, False),
+    ("/v1/log", "GET", "configure", "get_log", 0, False),
+    ("/v1/restart", "POST", "configure", "post_restart", limits.BODY_BYTES, False),
+    ("/v1/config", "GET", "configure", "get_config", 0, False),
+    ("/v1/config", "PATCH", "configure", "patch_config", limits.CONFIG_BODY_BYTES, True),
+    ("/v1/config/certificate", "PUT", "configure", "put_certificate", limits.CERTIFICATE_BODY_BYTES, True),
+    ("/v1/pairing", "GET", "configure", "get_pairing", 0, False),
+)
+# The same of a device that joins networks itself.
+_WIRELESS = (
+    ("/v1/pairing", "POST", "configure", "post_pairing", limits.PAIRING_BODY_BYTES, True),
+    ("/v1/pairing", "DELETE", "configure", "delete_pairing", 0, False),
+    ("/v1/pairing/networks", "GET", "configure", "get_networks", 0, False),
+)
 _RANK = ("read", "control", "configure")
 # RFC 9110 section 7.8: HTTPS is to be had, on the port of its own.
 _UPGRADE = ("Upgrade: TLS/1.2, HTTP/1.1", "Connection: Upgrade")
@@ -49,8 +73,8 @@ class Response:
 
 
 class Route:
-    """``permission``: OPEN, ANY or a permission's name. ``handler(exchange)`` -> dict, (status, dict) or Response.
-    ``body_bytes``: the longest JSON object it takes, 0 for none; ``body_needed``: whether one must come."""
+    """``permission``: OPEN, ANY or a permission's name. ``handler``: see _ROUTES; called with the exchange it answers a
+    dict, (status, dict) or Response. ``body_bytes``: the longest JSON object it takes, 0 for none."""
 
     def __init__(self, permission, handler, body_bytes=0, body_needed=False):
         self.permission = permission
@@ -76,11 +100,11 @@ class Api:
               .info() -> dict for GET /v1/info; .state() -> "unprovisioned", "pairing" or "ready";
               .hosts() -> names and addresses (text, lower case, no port) that are ours (A4);
               .plain_http() -> "read", "control" or "configure": A2's cap, asked at every plain LAN request;
-              .diagnostics() -> dict; .log (logring.LogRing);
-              .restart(): called after its answer is out.
+              .diagnostics() -> dict; .log (device.log.LogRing); .pairing (device.pairing.Pairing);
+              .wireless: whether it joins networks itself; .restart(): called after its answer is out.
     verifier  .verify(token_bytes, caller=peer_text) -> Grant, or TokenError; None while unprovisioned.
     product   .name .state() .patch(dict) .identify() .on_change (products/*.py).
-    ``add(path, method, route)`` gives further routes (pairing, configuration).
+    ``routes``: rows as of _ROUTES, all that this device serves.
     ``refusals``: dict of how often each code was answered since start.
     """
 
@@ -90,20 +114,7 @@ class Api:
         self.product = product
         self.hub = events.Hub(product)
         self.refusals = {}
-        self._routes = {}
-        self.add("/v1/info", "GET", Route(OPEN, self._info))
-        self.add("/v1/whoami", "GET", Route(ANY, self._whoami))
-        self.add("/v1/state", "GET", Route("read", self._state))
-        self.add("/v1/state", "PATCH", Route("control", self._patch, limits.BODY_BYTES, True))
-        self.add("/v1/events", "GET", Route("read", self._events))
-        self.add("/v1/identify", "POST", Route("control", self._identify, limits.BODY_BYTES))
-        self.add("/v1/diagnostics", "GET", Route("configure", self._diagnostics))
-        self.add("/v1/log", "GET", Route("configure", self._log))
-        self.add("/v1/restart", "POST", Route("configure", self._restart, limits.BODY_BYTES))
-
-    def add(self, path, method, route):
-        """Serve ``route`` at ``path`` (exact text) for ``method``."""
-        self._routes.setdefault(path, {})[method] = route
+        self.routes = _ROUTES + _WIRELESS if device.wireless else _ROUTES
 
     def admit(self, request):
         """Exchange for a parsed head, everything but the body judged; raises Refused or TokenError."""
@@ -127,11 +138,18 @@ class Api:
             exchange.body = parsed
         # A change that is made has to be answered: what the answer takes is free once this is let go.
         room = bytearray(limits.ROOM_BYTES)
-        result = exchange.route.handler(exchange)
+        result = self._handle(exchange)
         room = None  # noqa: F841
         if isinstance(result, tuple):
             return as_json(*result)
         return result if isinstance(result, Response) else as_json(200, result)
+
+    def _handle(self, exchange):
+        name = exchange.route.handler
+        if hasattr(self, name):
+            return getattr(self, name)(exchange)
+        with lazy.setup as setup:
+            return getattr(setup, name)(self.device, exchange)
 
     def ask(self, request, permission):
         """The Grant for the request's token if it opens ``permission`` (or ANY) now; raises TokenError or Refused."""
@@ -177,15 +195,17 @@ class Api:
             raise Refused("token_in_url")
 
     def _route(self, request):
-        methods = self._routes.get(request.path)
-        if methods is None:
-            raise Refused("not_found")
         name = "GET" if request.method == "HEAD" else request.method
-        route = methods.get(name)
-        if route is None:
-            allowed = sorted(methods) + (["HEAD"] if "GET" in methods else [])
-            raise Refused("method_not_allowed", ("Allow: " + ", ".join(allowed),))
-        return route
+        allowed = []
+        for path, method, permission, handler, body_bytes, body_needed in self.routes:
+            if path == request.path:
+                if method == name:
+                    return Route(permission, handler, body_bytes, body_needed)
+                allowed.append(method)
+        if not allowed:
+            raise Refused("not_found")
+        allowed = sorted(allowed) + (["HEAD"] if "GET" in allowed else [])
+        raise Refused("method_not_allowed", ("Allow: " + ", ".join(allowed),))
 
     def _grant(self, request, route):
         if route.permission is OPEN:
@@ -197,13 +217,13 @@ class Api:
 
     # The routes
 
-    def _info(self, exchange):
+    def get_info(self, exchange):
         response = as_json(200, self.device.info())
         if exchange.request.tls_serves and exchange.request.channel != "tls":
             response.lines = _UPGRADE
         return response
 
-    def _whoami(self, exchange):
+    def get_whoami(self, exchange):
         grant = exchange.grant
         return {
             "jti": grant.jti,
@@ -215,34 +235,37 @@ class Api:
             "exp_unix_s": grant.exp_unix_s,
         }
 
-    def _state(self, _exchange):
+    def get_state(self, _exchange):
         return self.product.state()
 
-    def _patch(self, exchange):
+    def patch_state(self, exchange):
         return self.product.patch(exchange.body)
 
-    def _identify(self, exchange):
+    def post_identify(self, exchange):
         _check_empty(exchange.body)
         answer = as_json(202, {"accepted": True})
         self.product.identify()
         return answer
 
-    def _diagnostics(self, _exchange):
+    def get_diagnostics(self, _exchange):
         facts = self.device.diagnostics()
         facts["refusals"] = self.refusals
         return facts
 
-    def _log(self, _exchange):
+    def get_pairing(self, _exchange):
+        return self.device.pairing.status()
+
+    def get_log(self, _exchange):
         return {"lines": self.device.log.lines()}
 
-    def _restart(self, exchange):
+    def post_restart(self, exchange):
         _check_empty(exchange.body)
         self.device.log.add("restart asked by " + exchange.grant.jti)
         response = as_json(202, {"accepted": True})
         response.after = self.device.restart
         return response
 
-    def _events(self, exchange):
+    def get_events(self, exchange):
         request = exchange.request
         self.product.state()  # A product without one says so before the stream begins.
         response = Response(200, None, media="text/event-stream")  # pyright: ignore[reportArgumentType]

@@ -1,6 +1,6 @@
 """Requests that set a device up: pairing and configuration. Judges them; carrying out is the installation's.
 
-Loaded for one such request and let go again (latchkey.api.routes). Each handler takes ``device``
+Loaded for one such request and let go again (latchkey.device.lazy). Each handler takes ``device``
 (latchkey.device.app.Device) and the admitted exchange, whose token may configure. A3's line between settings and
 trust settings is drawn here.
 """

@@ -42,6 +42,11 @@ class Device:
         self.keystore = self.ledger = self.floor = self.updates = self.server = self.pairing = self.awake = None
 
     @property
+    def wireless(self):
+        """Whether the device joins networks itself."""
+        return self._board.radio.wants_network
+
+    @property
     def config(self):
         """The configuration in force (dict), None before provisioning."""
         return self.installation.config

@@ -1,13 +1,13 @@
 """What the device is set to: in force in RAM, kept in flash, changed while it runs.
 
-``settings``: called with a function, gives it the module latchkey.device.settings for that one call, which is too
-large to stay in RAM. ``wireless``: whether the device joins networks itself. Who may change what, and whether it
+``wireless``: whether the device joins networks itself. Who may change what, and whether it
 works, is decided elsewhere (setup.py, pairing.py).
 """
 
 # pyright: reportAttributeAccessIssue=false
 
 from latchkey import policy
+from latchkey.device import lazy
 from latchkey.errors import NOT_STORED
 from latchkey.limits import ROOM_BYTES
 
@@ -19,12 +19,12 @@ class Installation:
     ``link``, and ``relink(config, credentials)``, which builds it anew and gives it.
     """
 
-    def __init__(self, store, settings, log, wireless):
+    def __init__(self, store, log, wireless):
         self._store = store
         self._wireless = wireless
         self._log = log
-        self._settings = settings
-        self.config, self.credentials, self.changes = settings(lambda module: module.load(store))
+        with lazy.settings as settings:
+            self.config, self.credentials, self.changes = settings.load(store)
         self.verifier = self.updates = self.relink = self.link = None
         self.stale = False  # whether the link runs on settings that have been replaced
 
@@ -77,7 +77,8 @@ class Installation:
         ``by``: (jti, names of trust settings, unix_s) if there are any, or None. StoreError: nothing is kept.
         """
         made = policy.from_config(config)
-        self._settings(lambda module: self._keep(module, config, by, secret, attempt))
+        with lazy.settings as module:
+            self._keep(module, config, by, secret, attempt)
         self.verifier.policy = made
         self.updates.pinned = self.pinned
 
@@ -98,7 +99,8 @@ class Installation:
         """Keep the record of an attempt. StoreError."""
         changes = dict(self.changes, attempt=attempt)
         room = bytearray(ROOM_BYTES)
-        self._settings(lambda module: module.note(self._store, changes))
+        with lazy.settings as module:
+            module.note(self._store, changes)
         room = None  # noqa: F841
         self.changes = changes
 
@@ -111,11 +113,13 @@ class Installation:
 
     def forget_network(self):
         """Leave the network for good. StoreError."""
-        self._settings(lambda module: self._put_away(module, dict(self.config, wifi={"ssid": ""})))
+        with lazy.settings as module:
+            self._put_away(module, dict(self.config, wifi={"ssid": ""}))
 
     def reset(self):
         """Factory reset (A7): Wi-Fi, name and hosts go. A power cut in its middle is no harm. StoreError."""
-        self._settings(lambda module: self._put_away(module, module.wiped(self.config)))
+        with lazy.settings as module:
+            self._put_away(module, module.wiped(self.config))
 
     def _put_away(self, module, config):
         changes = dict(self.changes, attempt=module.idle())
@@ -127,9 +131,11 @@ class Installation:
 
     def renew(self, pair):
         """Keep a new client certificate, which the link tries next (``refresh_link``). ConfigError, StoreError."""
-        self.credentials = self._settings(lambda module: module.renew(self._store, pair))
+        with lazy.settings as module:
+            self.credentials = module.renew(self._store, pair)
         self.stale = True
 
     def settle(self, kept):
         """The broker has taken the new client certificate, or refused it. StoreError."""
-        self.credentials = self._settings(lambda module: module.settle(self._store, kept))
+        with lazy.settings as module:
+            self.credentials = module.settle(self._store, kept)

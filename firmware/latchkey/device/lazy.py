@@ -1,33 +1,55 @@
-"""Modules that are needed rarely: loaded for one call and let go, since code takes RAM on a board."""
+"""Modules that are needed rarely: loaded by ``with lazy.setup as setup:`` and let go again, since code takes RAM.
+
+One ``with`` may lie inside another; all of them are let go when the outermost ends.
+"""
 
 import sys
 
-import latchkey
+_NAMES = ("latchkey.api.setup", "latchkey.device.settings", "latchkey.device.config", "latchkey.device.provision")
 
 
-class Rarely:
-    """``names``: of modules in the package ``latchkey`` that nobody else keeps."""
+class Rare:
+    """``load()`` imports a module and returns it."""
 
-    def __init__(self, *names):
-        self._names = names
-        self._depth = 0
+    depth = 0  # how many are in use, of all
 
-    def loader(self, load):
-        """A callable that takes a function and calls it with the module that ``load()`` imports and returns."""
+    def __init__(self, load):
+        self._load = load
 
-        def lend(use):
-            self._depth += 1
-            try:
-                return use(load())
-            finally:
-                self._depth -= 1
-                if not self._depth:
-                    self._forget()
+    def __enter__(self):
+        Rare.depth += 1
+        try:
+            return self._load()
+        except Exception:
+            self.__exit__(None, None, None)
+            raise
 
-        return lend
+    def __exit__(self, _type, _exc, _trace):
+        Rare.depth -= 1
+        if not Rare.depth:
+            _forget()
 
-    def _forget(self):
-        for name in self._names:
-            sys.modules.pop("latchkey." + name, None)
-            if hasattr(latchkey, name):
-                delattr(latchkey, name)
+
+def _forget():
+    for name in _NAMES:
+        sys.modules.pop(name, None)
+        package, _, last = name.rpartition(".")
+        package = sys.modules.get(package)
+        if hasattr(package, last):
+            delattr(package, last)
+
+
+def _load_setup():
+    from latchkey.api import setup
+
+    return setup
+
+
+def _load_settings():
+    from latchkey.device import settings
+
+    return settings
+
+
+setup = Rare(_load_setup)
+settings = Rare(_load_settings)
