@@ -283,13 +283,18 @@ class Image:
             count += 1
             for byte in pieces.data:
                 check ^= byte
-        out = bytearray(struct.pack("<BBBBIB3xHB8xB", 0xE9, count, 2, 0x20, 0, 0, self.chip_id, 0, 1)) + segments
+        return self._file(count, segments, check)
+
+    def _file(self, count, segments, check):
+        out = bytearray(struct.pack("<BBBBIB3xHB8xB", 0xE9, count, 2, 0x20, 0x40080000, 0, self.chip_id, 0, 1))
+        out += segments
         out += bytes(15 - len(out) % 16) + bytes([check])
         return bytes(out + hashlib.sha256(out).digest())
 
     def raw(self, table=None):
         before = bytearray(b"\xff" * (PAGE - self.flash_offset))
-        before[:4] = b"\xe9\x01\x02\x20"
+        bootloader = self._file(1, struct.pack("<II", 0x40080000, 16) + bytes(16), 0xEF)
+        before[: len(bootloader)] = bootloader
         packed = table or partition_table()
         at = 0x8000 - self.flash_offset
         before[at : at + len(packed)] = packed

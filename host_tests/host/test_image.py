@@ -396,7 +396,7 @@ def any_board(monkeypatch, tmp_path):
     """The image of a whole board is of megabytes; here a board's manifest names two modules."""
     folder = tmp_path / "boards" / "small"
     folder.mkdir(parents=True)
-    facts = {"mcu": "esp32", "product": "small", "deploy_options": {"flash_offset": "0x1000"}}
+    facts = {"mcu": "esp32", "product": "small", "takes": "image", "deploy_options": {"flash_offset": "0x1000"}}
     (folder / "board.json").write_text(json.dumps(facts))
     (folder / "main.py").write_text("print('main')\n")
     (folder / "manifest.py").write_text("require('umqtt.simple')\nrequire('ssl')\nmodule('main.py')\n")

@@ -18,10 +18,13 @@ class BoardError(Exception):
 
 @dataclass(frozen=True)
 class Board:
+    """``takes``: how firmware gets onto it, an "image" with the modules frozen in, or "mpy" files on its flash."""
+
     name: str
     mcu: str
     product: str
     flash_offset: str | None
+    takes: str
 
     @property
     def arch(self):
@@ -43,7 +46,7 @@ def board(name):
     if name not in names():
         raise BoardError(f"there is no board {name!r}; there are: {', '.join(names())}")
     facts = json.loads((folder(name) / "board.json").read_text())
-    return Board(name, facts["mcu"], facts["product"], facts["deploy_options"].get("flash_offset"))
+    return Board(name, facts["mcu"], facts["product"], facts["deploy_options"].get("flash_offset"), facts["takes"])
 
 
 def frozen(name):

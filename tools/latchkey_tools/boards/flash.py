@@ -1,4 +1,8 @@
-"""Serial ports, and esptool: which chip an image is for, and writing it."""
+"""Serial ports, and esptool: which chip an image is for, what a device holds, and writing an image.
+
+A whole .bin reaches from the bootloader to the program, over the place of NVS in between. So a device that has the
+image's layout already gets it in pieces, which leave its NVS and its files alone.
+"""
 
 import errno
 import hashlib
@@ -17,10 +21,10 @@ from serial.tools import list_ports
 
 from latchkey_tools.boards import catalog
 from latchkey_tools.boards.mpremote import WireError, busy, check_port, sole_use
+from latchkey_tools.image import partitions
 
 # Where an ESP32's partition table is on flash, how long it is, and how each of its rows begins.
-_TABLE_AT = 0x8000
-_TABLE_BYTES = 0xC00
+_TABLE_AT, _TABLE_BYTES, _TABLE_END = 0x8000, 0xC00, 0x9000
 _ROW = b"\xaa\x50"
 
 
@@ -36,6 +40,22 @@ class Plan:
     chip: str
     offset: str
     erase: bool
+
+
+@dataclass(frozen=True)
+class Device:
+    """``has_psram``: whether the chip says that PSRAM is in its package; ``table``: bytes of its partition table."""
+
+    has_psram: bool
+    table: bytes
+
+    @property
+    def is_blank(self):
+        return not self.table.strip(b"\xff")
+
+    def has_layout_of(self, plan):
+        data = plan.image.read_bytes()
+        return self.table.rstrip(b"\xff") == data[_TABLE_AT - int(plan.offset, 16) :][:_TABLE_BYTES].rstrip(b"\xff")
 
 
 def plan(board_name, port, image, erase):
@@ -106,26 +126,55 @@ def _check_port(port):
         raise FlashError(f"there is no {port}; `latchkey board list` shows the ports there are")
 
 
-def commands(plan):
-    """Argument lists for esptool, in order."""
+def look(plan):
+    """The Device at the plan's port."""
+    with sole_use(plan.port), tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "table.bin"
+        read = ("read-flash", hex(_TABLE_AT), hex(_TABLE_BYTES), str(out))
+        done = _esptool("--chip", plan.chip, "--port", plan.port, *read)
+        if done.returncode:
+            raise _failed(plan.port)
+        features = re.search(r"^Features:(.*)", done.stdout, re.M)
+        words = features[1] if features else ""
+        return Device("PSRAM" in words and "No Embedded PSRAM" not in words, out.read_bytes())
+
+
+def commands(plan, pieces=None):
+    """Argument lists for esptool, in order. ``pieces``: (offset as text, path) of what is written; by default the
+    image whole."""
     where = ("--chip", plan.chip, "--port", plan.port)
     erase = [(*where, "erase-flash")] if plan.erase else []
-    return [*erase, (*where, "--baud", "460800", "write-flash", plan.offset, str(plan.image))]
+    written = [str(part) for piece in pieces or [(plan.offset, plan.image)] for part in piece]
+    return [*erase, (*where, "--baud", "460800", "write-flash", *written)]
 
 
-def write(plan):
-    """Run them; esptool shows its own progress."""
-    with sole_use(plan.port):
-        for command in commands(plan):
-            if subprocess.run([sys.executable, "-m", "esptool", *command]).returncode:
-                raise FlashError(
-                    f"esptool failed on {plan.port}: hold BOOT, press and let go RESET, let go BOOT, "
-                    "and run the same again"
-                )
+def write(plan, keep=False):
+    """Write the image; esptool shows its own progress. ``keep``: NVS and files, on a device of the image's layout."""
+    with sole_use(plan.port), tempfile.TemporaryDirectory() as folder:
+        for command in commands(plan, _pieces(plan, Path(folder)) if keep else None):
+            if _esptool(*command, shown=True).returncode:
+                raise _failed(plan.port)
 
 
-def _esptool(*arguments):
-    return subprocess.run([sys.executable, "-m", "esptool", *arguments], capture_output=True, text=True)
+def _pieces(plan, folder):
+    """Bootloader and table, an empty otadata, so that the first program starts, and that program."""
+    data, offset = plan.image.read_bytes(), int(plan.offset, 16)
+    before, table, start = partitions.split(data)
+    parts = {offset: before[: _TABLE_END - offset], start + offset: data[start:]}
+    parts |= {row.offset: b"\xff" * row.size for row in table.rows if row.is_otadata}
+    for at, content in parts.items():
+        (folder / hex(at)).write_bytes(content)
+    return [(hex(at), folder / hex(at)) for at in sorted(parts)]
+
+
+def _failed(port):
+    return FlashError(
+        f"esptool failed on {port}: hold BOOT, press and let go RESET, let go BOOT, and run the same again"
+    )
+
+
+def _esptool(*arguments, shown=False):
+    return subprocess.run([sys.executable, "-m", "esptool", *arguments], capture_output=not shown, text=True)
 
 
 def serial_ports():

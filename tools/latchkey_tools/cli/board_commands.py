@@ -1,5 +1,6 @@
 """`latchkey board`: what is done with a board on a serial port."""
 
+import dataclasses
 import itertools
 import json
 import sys
@@ -11,9 +12,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from latchkey_tools.boards import catalog, deploy, flash, mpremote, production, selftest
+from latchkey_tools.boards import build, catalog, deploy, flash, mpremote, production, selftest
 from latchkey_tools.cli import ask, options, show
-from latchkey_tools.image import command
+from latchkey_tools.image import command, recipe
 
 app = typer.Typer(no_args_is_help=True, help="Boards on a serial port: flash, deploy, provision, look at.")
 
@@ -266,15 +267,49 @@ def _say_restart():
 def flash_(
     board: Board,
     port: Port,
-    image: Annotated[Path, typer.Option(help="MicroPython's image for the chip, a .bin that you downloaded.")],
+    image: command.Official,
     erase: Annotated[bool, typer.Option(help="Erase the chip first: System, keys and all files are gone.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    module: command.Modules = None,
+    heap_kb: command.HeapKb = None,
+    unlisted: command.Unlisted = False,
 ):
-    """Write a MicroPython image with esptool, after checking that it is one for this chip."""
+    """Write a MicroPython image with esptool; on a chip without PSRAM with the board's firmware frozen in.
+
+    A device that has this layout of the flash already keeps its System and its files.
+    """
     plan = flash.plan(board, port, image, erase)
     show.say(f"{image.name}: for {plan.chip}, at {plan.offset}")
     ask.require_yes("Everything on the chip will be lost. Go on?" if erase else "Write it?", yes)
-    flash.write(plan)
+    with show_wait(f"looking at the chip on {port}"):
+        device = flash.look(plan)
+    if not recipe.has_firmware(image) and (catalog.board(board).takes == "image" or not device.has_psram):
+        plan = _frozen(plan, module, heap_kb, unlisted)
+    keep = not erase and device.has_layout_of(plan)
+    if not (erase or keep or device.is_blank):
+        plan = _erasing(plan, yes)
+    flash.write(plan, keep)
+
+
+def _frozen(plan, module, heap_kb, unlisted):
+    """The plan with the board's firmware frozen into its image."""
+    out = build.BUILD / "image" / f"{plan.board}.bin"
+    show.say("without PSRAM the firmware goes into the image; `latchkey board deploy` is not needed")
+    with show_wait("freezing the firmware into the image"):
+        report = command.make(plan.board, plan.image, out, module, heap_kb, unlisted)
+    for text in command.lines(out, report, heap_kb):
+        show.say(text)
+    return dataclasses.replace(plan, image=out)
+
+
+def _erasing(plan, yes):
+    """The plan for a device whose NVS and files are not where the image has them."""
+    used = f"the device on {plan.port} was in use with another layout of its flash"
+    if yes:
+        raise flash.FlashError(f"{used}, so it has to be erased, with its System and all files: give --erase too")
+    show.say(used)
+    ask.require_yes("It has to be erased: its System, keys and all files will be lost. Go on?", yes)
+    return dataclasses.replace(plan, erase=True)
 
 
 def _bar():

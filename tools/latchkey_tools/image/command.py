@@ -1,4 +1,4 @@
-"""`latchkey board image`."""
+"""`latchkey board image`, and what `latchkey board flash` has of it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,35 +8,53 @@ import typer
 from latchkey_tools.cli import show
 from latchkey_tools.image import recipe
 
+Official = Annotated[Path, typer.Option(help="MicroPython's official image for the chip, a .bin that you downloaded.")]
+Modules = Annotated[
+    list[str] | None, typer.Option(help="NAME.py=PATH: a module of your own, or one instead of the board's.")
+]
+HeapKb = Annotated[int | None, typer.Option(min=16, max=256, help="First heap in KB; see docs/image.md.")]
+Unlisted = Annotated[bool, typer.Option(help="Take an image that was never tried; all checks still hold.")]
+
 
 def image(
     board: Annotated[str, typer.Option(help="A folder of boards/.")],
-    image: Annotated[Path, typer.Option(help="MicroPython's official image for the chip, a .bin that you downloaded.")],
+    image: Official,
     out: Annotated[Path, typer.Option(help="The image to write.")],
-    module: Annotated[
-        list[str] | None, typer.Option(help="NAME.py=PATH: a module of your own, or one instead of the board's.")
-    ] = None,
-    heap_kb: Annotated[int | None, typer.Option(min=16, max=256, help="First heap in KB; see docs/image.md.")] = None,
-    unlisted: Annotated[bool, typer.Option(help="Take an image that was never tried; all checks still hold.")] = False,
+    module: Modules = None,
+    heap_kb: HeapKb = None,
+    unlisted: Unlisted = False,
     as_json: Annotated[bool, typer.Option("--json", help="Data for programs.")] = False,
 ):
     """Freeze a board's firmware into an official image: no compiler and no ESP-IDF is needed."""
-    own = dict(_module(text) for text in module or ())
-    data, report = recipe.make(board, image, own, heap_kb and heap_kb * 1024, unlisted)
-    part = out.with_name(out.name + ".part")
-    part.write_bytes(data)
-    part.replace(out)
+    report = make(board, image, out, module, heap_kb, unlisted)
     if as_json:
         show.data(facts(report))
         return
-    print(f"{out}: {report.modules} modules in {report.pages} pages of 64 KB, and {report.code_added} bytes of code")
-    print(f"application: {report.size:,} of {report.table.program.size:,} bytes")
+    for text in lines(out, report, heap_kb):
+        show.line(text)
+
+
+def make(board, image, out, module, heap_kb, unlisted):
+    """Write the image to ``out``; returns its freezing.Report."""
+    own = dict(_module(text) for text in module or ())
+    data, report = recipe.make(board, image, own, heap_kb and heap_kb * 1024, unlisted)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(out.name + ".part")
+    part.write_bytes(data)
+    part.replace(out)
+    return report
+
+
+def lines(out, report, heap_kb):
+    """What a person reads of a new image."""
+    yield f"{out}: {report.modules} modules in {report.pages} pages of 64 KB, and {report.code_added} bytes of code"
+    yield f"application: {report.size:,} of {report.table.program.size:,} bytes"
     for row in report.table.rows:
-        print(f"  {row.name:10} {row.offset:#9x} {row.size:>10,}")
+        yield f"  {row.name:10} {row.offset:#9x} {row.size:>10,}"
     if report.table.slots < 2:
-        print("one program slot: this device cannot be updated over the network")
+        yield "one program slot: this device cannot be updated over the network"
     if heap_kb and report.heap is None:
-        print("the first heap stays as it is: its place in this image cannot be told beyond doubt")
+        yield "the first heap stays as it is: its place in this image cannot be told beyond doubt"
 
 
 def facts(report):

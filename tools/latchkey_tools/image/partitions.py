@@ -26,6 +26,11 @@ class Partition:
     offset: int
     size: int
 
+    @property
+    def is_otadata(self):
+        """Whether it says which program starts; erased, the first one does."""
+        return (self.kind, self.subtype) == (1, 0)
+
 
 # For 4 MB. NVS is smaller than the official 24 KB, since otadata needs 8 KB before the first program at 0x10000. The
 # constants grow by pages of 64 KB: a program of 1,900,544 bytes has room for three beyond those of MicroPython 1.26.1.

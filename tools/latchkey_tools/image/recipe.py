@@ -20,6 +20,8 @@ TRIED = {
     "41388c500efaed40ca912e4917421f3fc44a99b708dcb4f68f0892df0425ecf4": "ESP32_GENERIC_C3 1.27.0",
     "648e655fdaa8c31ece4e8f2a5c7815b015a7bca1c8db56246287799164ad9bff": "ESP32_GENERIC 1.24.0",
 }
+# In the table of frozen modules.
+_FROZEN = b"latchkey/__init__.py\0"
 _VERSION = re.compile(rb"MicroPython (v[0-9][0-9A-Za-z.-]*) on \d{4}-\d\d-\d\d")
 
 
@@ -39,6 +41,11 @@ def make(board_name, image, own=None, heap=None, unlisted=False):
     mpys = _compile(_sources(board, app) | (own or {}), board.arch)
     made_from = f"{__version__} on {_version(app)}"
     return freeze(raw, mpys, made_from, heap)
+
+
+def has_firmware(image):
+    """Whether Latchkey is frozen into the image at the path ``image``, by this tool or by a build of its own."""
+    return _FROZEN in Path(image).read_bytes()
 
 
 def _sources(board, app):
