@@ -364,11 +364,9 @@ class TestPowerCuts(unittest.TestCase):
     def test_a_reset_leaves_no_secret_and_no_name_in_flash(self):
         device = Device(ssid="Old")
         self.join(device)
-        device.call("PATCH", "/v1/config", {"pins": {"led": 7}})
         device.installation.reset()
         again = device.restart()
         self.assertEqual((again.config["name"], again.config["hosts"], again.state()), ("", [], "pairing"))
-        self.assertEqual(again.config["pins"], {})
         self.assertEqual(again.config["roles"], device.config["roles"])
         self.assertEqual(again.installation.ap_passphrase, "on the label")
         for secret in (b"old secret", b"new secret", b"Home", b"Old", b"Hall", b"lamp.example"):

@@ -24,7 +24,6 @@ CONFIG = {
     "policy": {"unlisted": "accept", "clock_unset": "floor", "keys": "broker", "plain_http": "control", "skew_s": 60},
     "roles": {"Domain Owner": "configure", "Guest v1.0": "read"},
     "wifi": {"ssid": "Home"},
-    "pins": {},
     "hosts": [],
     "ntp": [],
 }
@@ -136,7 +135,6 @@ class Same:
         (['roles={"Owner": "read"}'], {"roles": {"Owner": "read"}}),
         (["roles.Guest v1.0="], {"roles": {"Domain Owner": "configure"}}),
         (["roles.New=read"], {"roles": CONFIG["roles"] | {"New": "read"}}),
-        (["pins.light=5"], {"pins": {"light": 5}}),
         (["name=a=b"], {"name": "a=b"}),
         (["dev=true", "system_uuid=x"], {"dev": True, "system_uuid": "x"}),
     ],

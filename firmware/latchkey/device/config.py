@@ -14,8 +14,7 @@ from latchkey.limits import CONFIG_BYTES, CREDENTIAL_BYTES
 from latchkey.policy import DEFAULT_ROLES, PERMISSIONS
 from latchkey.stores.slots import Slots
 
-_LOWER = "abcdefghijklmnopqrstuvwxyz0123456789"
-_NAME = _LOWER + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 # "unlisted": a token made while we were away opens the door; "clock_unset": so does one while the time is unknown,
 # or a device could not be commissioned; "keys": the broker may rotate them; "plain_http": a bearer sniffed
@@ -37,7 +36,6 @@ DEFAULTS = {
     },
     "roles": DEFAULT_ROLES,
     "wifi": {"ssid": ""},
-    "pins": {},
     "hosts": [],
     "ntp": [],
 }
@@ -55,7 +53,7 @@ def parse(data, limit=CONFIG_BYTES):
     return config
 
 
-def _read(data, limit):
+def _read(data, limit, stored=False):
     """The same, and names as they may have been stored by an earlier version."""
     if len(data) > limit:
         raise ConfigError("too_large", "")
@@ -63,6 +61,8 @@ def _read(data, limit):
         document = strictjson.parse(data)
     except FormatError as exc:
         raise ConfigError(exc.code, "", exc.message)
+    if stored and isinstance(document, dict):
+        document.pop("pins", None)  # a setting that earlier versions stored, and nothing read
     return _members(document, "", _FIELDS, DEFAULTS)
 
 
@@ -77,7 +77,7 @@ class ConfigStore:
         try:
             # With every default written out it is longer than what was judged.
             data = self._slots.read(2 * CONFIG_BYTES)
-            return _read(data, 2 * CONFIG_BYTES) if data else None
+            return _read(data, 2 * CONFIG_BYTES, True) if data else None
         except (StoreError, ConfigError):
             return None
 
@@ -224,16 +224,11 @@ def _choice(value, path, *words):
     return value
 
 
-def _table(value, path, most, least_name, most_name, alphabet, judge, args):
-    """An object whose member names are the owner's choice."""
-    if not isinstance(value, dict) or len(value) > most:
-        _wrong(path, "not an object of at most %d" % most)
-    return {_text(k, path, least_name, most_name, alphabet): judge(v, _under(path, k), *args) for k, v in value.items()}
-
-
 def _roles(value, path):
     """Role names or UUIDs to permissions; one UUID in two spellings would mean what the order of a dict says."""
-    found = _table(value, path, 16, 1, 128, None, _choice, PERMISSIONS)
+    if not isinstance(value, dict) or len(value) > 16:
+        _wrong(path, "not an object of at most 16")
+    found = {_text(k, path, 1, 128): _choice(v, _under(path, k), *PERMISSIONS) for k, v in value.items()}
     seen = []
     for name in found:
         try:
@@ -272,7 +267,6 @@ _FIELDS = {
     ),
     "roles": (_roles, ()),
     "wifi": (_members, {"ssid": (_text, (0, 32))}),
-    "pins": (_table, (8, 1, 16, _LOWER + "_", _integer, (0, 63))),
     "hosts": (_hosts, (4,)),
     "ntp": (_hosts, (2,)),
 }

@@ -116,7 +116,7 @@ def concerns_cloud(names):
 
 def wiped(config):
     """What a factory reset leaves of a configuration (A7)."""
-    return dict(config, name="", hosts=[], pins={}, wifi={"ssid": ""})
+    return dict(config, name="", hosts=[], wifi={"ssid": ""})
 
 
 def with_trust(changes, by):

@@ -20,7 +20,7 @@ from latchkey_tools.device.settings import SETTABLE, body_of, changes_between, f
 from latchkey_tools.device.wallet import Wallet
 
 _POLL_S = 2
-_ORDER = ("system_uuid", "name", "model", "dev", "slug", "issuer", "broker", "policy", "roles", "wifi", "pins", "hosts")
+_ORDER = ("system_uuid", "name", "model", "dev", "slug", "issuer", "broker", "policy", "roles", "wifi", "hosts")
 _OVER_THE_WIRE = ("system_uuid", "model", "dev")
 _WITH_PRESENCE = ("slug", "issuer", "broker", "policy", "roles", "ntp")
 
@@ -46,7 +46,7 @@ def config(
 ):
     """What the device is set to; with NAME=VALUE, change it.
 
-    Values are texts and numbers as they are, lists with commas, roles and pins as JSON or one by one
+    Values are texts and numbers as they are, lists with commas, roles as JSON or one by one
     (`roles.Installer=` takes one out), `issuer=` for any. Wi-Fi changes by `latchkey pair`. Broker and slug are
     tried before they are kept.
     """

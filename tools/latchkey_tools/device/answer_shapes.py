@@ -48,7 +48,7 @@ PAIRING = {"state": text, "what": text, "ssid": text, "address": text, "offline"
 PAIRING |= {"host": text, "access_point_s": whole, "presence_s": whole}
 NETWORKS = {"networks": [{"ssid": text, "rssi_dbm": whole}]}
 CONFIG = {
-    "config": {"roles": {}, "pins": {}},
+    "config": {"roles": {}},
     "trust": {"changes": whole, "last": [{"unix_s": time, "jti": text, "fields": [text]}]},
 }
 ERROR = {"code": text, "message": text, "field": text}

@@ -8,11 +8,9 @@ from latchkey_tools.device import answer_shapes
 # The others are texts as they stand.
 _NUMBERS = ("broker.port", "policy.skew_s")
 _LISTS = ("hosts", "ntp")
-_OBJECTS = ("broker", "policy", "roles", "pins")
-# Replaced whole by the device, so that one member of them takes the others along.
-_TABLES = ("roles", "pins")
+_OBJECTS = ("broker", "policy", "roles")
 # For completion.
-SETTABLE = ("name", "hosts", "pins", "slug", "issuer", "ntp", "roles", "broker.host", "broker.port")
+SETTABLE = ("name", "hosts", "slug", "issuer", "ntp", "roles", "broker.host", "broker.port")
 SETTABLE += ("policy.unlisted", "policy.clock_unset", "policy.keys", "policy.plain_http", "policy.skew_s")
 _NAMES = ("name", "slug", "issuer", "model", "system_uuid", "dev", *_LISTS, *_OBJECTS)
 
@@ -28,8 +26,9 @@ def body_of(words, config):
         _check_name(top, member)
         if not member:
             body[top] = _value(top, text)
-        elif top in _TABLES:
-            _set_member(body.setdefault(top, dict(config.get(top) or {})), top, member, text)
+        elif top == "roles":
+            # The device replaces them whole, so that one of them takes the others along.
+            _set_role(body.setdefault(top, dict(config.get(top) or {})), member, text)
         else:
             body.setdefault(top, {})[member] = _value(path, text)
     return body
@@ -42,12 +41,12 @@ def _check_name(top, member):
         raise ValueError(f"there is no setting {top[:40]}; there are {', '.join(_NAMES)}")
 
 
-def _set_member(table, top, member, text):
-    """One role or pin; an empty value takes it out."""
+def _set_role(roles, name, text):
+    """An empty value takes it out."""
     if text == "":
-        table.pop(member, None)
+        roles.pop(name, None)
     else:
-        table[member] = _number(text) if top == "pins" else text
+        roles[name] = text
 
 
 def _value(path, text):
