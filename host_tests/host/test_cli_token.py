@@ -323,7 +323,7 @@ def test_a_damaged_or_open_wallet_is_not_used_and_not_overwritten(tech):
             assert done.status == 1 and "damaged" in done.err and json.loads(file.read_text()) == content
     file.write_text("[" * 100_000)
     assert "damaged" in tech.run("token", "list").err
-    file.write_text('{"version": 2}')
+    file.write_text('{"version": 3}')
     assert "another version" in tech.run("token", "list").err
 
 

@@ -81,7 +81,7 @@ def find(
     """
     wallet = Wallet()
     places = list(dict.fromkeys([*map(local_name, wallet.systems()), ACCESS_POINT, *(host or ())]))
-    found = sorted(_ask_all(places))
+    found = sorted(ask_all(places))
     if as_json:
         show.data([{"host": place, **info} for place, info in found])
     elif found:
@@ -187,8 +187,8 @@ def _call(host, method, path, body, token_file, token, ca):
         return access.call(device, method, path, body, token_file, token)[0]
 
 
-def _ask_all(places):
-    """(place, info) of those that answer. A name look-up cannot be interrupted, so threads are left to themselves."""
+def ask_all(places):
+    """[(place, info)] of those that answer. A name look-up cannot be interrupted, so threads are left to themselves."""
     answers = queue.Queue()
     for place in places:
         threading.Thread(target=_ask_one, args=(place, answers), daemon=True).start()

@@ -17,6 +17,7 @@ from latchkey_tools.cli import (
     device_commands,
     doctor_commands,
     pair_commands,
+    renew_commands,
     sim_commands,
     streams,
     token_commands,
@@ -32,6 +33,7 @@ app.add_typer(token_commands.app, name="token")
 app.add_typer(device_commands.app, name="device")
 device_commands.app.command("config")(config_commands.config)
 device_commands.app.command("certificate")(config_commands.put_certificate)
+token_commands.app.command("renew")(renew_commands.renew)
 app.command("pair")(pair_commands.pair)
 app.command("doctor")(doctor_commands.run)
 app.command("vboard")(vboard_commands.vboard)

@@ -52,6 +52,9 @@ Slug = Annotated[
     str | None,
     typer.Option(envvar="LATCHKEY_SLUG", help=SLUG_HELP, callback=options.checked(cloud_api.checked_slug)),
 ]
+Sim = Annotated[bool, typer.Option("--sim", help="Ask the simulator that runs here (LATCHKEY_SIM).")]
+REQUESTED_HELP = "requestedDevice, as the mutation wants it."
+Requested = Annotated[str, typer.Option(help=REQUESTED_HELP)]
 URL_HELP = "GraphQL endpoint, instead of --slug."
 Url = Annotated[
     str | None,
@@ -63,6 +66,7 @@ Url = Annotated[
     ),
 ]
 REMEMBER_HELP = "Keep a typed API key in the keyring once the cloud has taken it."
+Remember = Annotated[bool, typer.Option("--remember", help=REMEMBER_HELP)]
 
 
 @app.command()
@@ -70,12 +74,12 @@ def create(
     system: options.System,
     duration: options.Duration = "1D",
     permanent: Annotated[str | None, typer.Option(metavar="NAME", help="Make a permanent token of this name.")] = None,
-    device: Annotated[str, typer.Option(help="requestedDevice, as the mutation wants it.")] = "smart-bulb",
+    device: Requested = "smart-bulb",
     name: Annotated[str | None, typer.Option(help="What to call it in the wallet.")] = None,
     slug: Slug = None,
     url: Url = None,
-    sim: Annotated[bool, typer.Option("--sim", help="Ask the simulator that runs here (LATCHKEY_SIM).")] = False,
-    remember: Annotated[bool, typer.Option("--remember", help=REMEMBER_HELP)] = False,
+    sim: Sim = False,
+    remember: Remember = False,
     as_json: AsJson = False,
 ):
     """Make a token in the cloud and keep it in the wallet.
@@ -85,13 +89,13 @@ def create(
     """
     Wallet().check_writable()  # what could not be kept is not made
     with show.usage():
-        cloud = _cloud(slug, url, sim, remember)
-    with _named_if_lost(cloud):
+        cloud = choose_cloud(slug, url, sim, remember)
+    with named_if_lost(cloud):
         token = cloud.create_permanent(system, permanent) if permanent else cloud.create(system, duration, device)
         entry = Wallet().add(token, name or permanent or device)
     cloud.remember_key()
     if as_json:
-        return show.data(_summary(entry))
+        return show.data(summary(entry))
     show.say(f"{entry.name} is in the wallet: {_ends(entry)}")
     if len(token) > 2048:
         show.say("it is over 2,048 bytes, which devices refuse; fewer roles make it shorter")
@@ -107,7 +111,7 @@ def list_(
     """The wallet's tokens, the newest last."""
     entries = [e for e in Wallet().entries() if not system or is_for(claims_of(e.token) or {}, system)]
     if as_json:
-        return show.data([_summary(e) for e in entries])
+        return show.data([summary(e) for e in entries])
     if not entries:
         return show.say("no tokens; `latchkey token create` makes one, `latchkey token import` takes one in")
     whole, now = ("System", "ends", "uuid"), time.time()
@@ -166,7 +170,7 @@ def remove(
     ask.require_yes(f"Remove {show.plain(entry.name)} ({entry.uuid}) from the wallet?", yes)
     Wallet().remove(entry)
     if as_json:
-        return show.data(_summary(entry))
+        return show.data(summary(entry))
     show.say(f"{entry.name} is removed")
 
 
@@ -184,7 +188,7 @@ def import_(
     if token.startswith(PREFIX):
         entry = Wallet().add(token, name)
         if as_json:
-            return show.data(_summary(entry))
+            return show.data(summary(entry))
         return show.say(f"{entry.name} is in the wallet: {_ends(entry)}")
     name, key_set = name or "default", _key_set(text)
     usable = offline_check.usable_keys(json.dumps(key_set).encode())
@@ -194,7 +198,8 @@ def import_(
     show.say(f"the key set {name} is kept: {usable} usable key{'s' * (usable != 1)}")
 
 
-def _cloud(slug, url, sim, remember):
+def choose_cloud(slug, url, sim, remember):
+    """The Cloud that the options name; ValueError where they name none."""
     if sim:
         from latchkey_tools.sim import Client
 
@@ -207,7 +212,7 @@ def _cloud(slug, url, sim, remember):
 
 
 @contextlib.contextmanager
-def _named_if_lost(cloud):
+def named_if_lost(cloud):
     """Whatever ends the block, a token that the cloud made in it is named: somebody has to revoke it."""
     try:
         yield
@@ -247,7 +252,7 @@ def _ends(entry):
     return end_words(claims_of(entry.token), time.time())
 
 
-def _summary(entry):
+def summary(entry):
     """What a script may know of an entry; not the token."""
     claims = claims_of(entry.token) or {}
     return {

@@ -35,6 +35,10 @@ class CloudRefusal(Exception):
     """The cloud did not make a token; the text says why and what to do, and holds neither key nor token."""
 
 
+class CloudAway(CloudRefusal):
+    """The same, for a reason that the next request would meet too: no connection, a wrong key, no GraphQL API."""
+
+
 def endpoint(slug):
     """The GraphQL endpoint of a Domain."""
     return f"https://{checked_slug(slug)}.api.drivr.cloud/graphql"
@@ -111,11 +115,11 @@ class Cloud:
             return asyncio.run(self._exchange(query))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.InvalidURL) as error:
             words = f"{self.url} does not answer ({type(error).__name__}); is this machine online?"
-            raise CloudRefusal(words) from None
+            raise CloudAway(words) from None
         except httpx.HTTPError as error:
-            raise CloudRefusal(f"{self.url} broke off ({type(error).__name__}); {_PERHAPS}") from None
+            raise CloudAway(f"{self.url} broke off ({type(error).__name__}); {_PERHAPS}") from None
         except TimeoutError:
-            raise CloudRefusal(f"{self.url} gave no whole answer in {_WITHIN_S} s; {_PERHAPS}") from None
+            raise CloudAway(f"{self.url} gave no whole answer in {_WITHIN_S} s; {_PERHAPS}") from None
         except KeyboardInterrupt:
             show.say(_PERHAPS)
             raise
@@ -129,19 +133,19 @@ class Cloud:
                 async for chunk in response.aiter_bytes():
                     self._said += chunk
                     if len(self._said) > _MAX_ANSWER:
-                        raise CloudRefusal(f"{self.url} answers far too much; is it DRIVR's GraphQL API?")
+                        raise CloudAway(f"{self.url} answers far too much; is it DRIVR's GraphQL API?")
                 return response.status_code
 
     def _read(self, status):
         """(answer, texts of its errors)."""
         if status in (401, 403):
-            raise CloudRefusal(self._unwanted(status))
+            raise CloudAway(self._unwanted(status))
         try:
             answer = json.loads(bytes(self._said))
             return answer, [str(e.get("message", "an error")) for e in answer.get("errors") or ()]
         except (ValueError, AttributeError, TypeError, RecursionError):
             todo = _PERHAPS if status >= 500 else f"is it DRIVR's GraphQL API? If it is, {_PERHAPS}"
-            raise CloudRefusal(f"{self.url} answered {status}, not as GraphQL does; {todo}") from None
+            raise CloudAway(f"{self.url} answered {status}, not as GraphQL does; {todo}") from None
 
     def _without_token(self, status, errors):
         if not errors and status == 200:

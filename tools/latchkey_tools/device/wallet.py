@@ -1,4 +1,5 @@
-"""The technician's wallet: tokens, and key sets to check them with, in one file of this user's alone.
+"""The technician's wallet: tokens, key sets to check them with, labels and the newest trip, in one file of this user's
+alone.
 
 The folder is LATCHKEY_WALLET, or ``latchkey`` in the user's data folder; mode 0700, its file 0600. A wallet that others
 can read is not used. Every change is written beside the old file and renamed over it, under a lock.
@@ -29,9 +30,14 @@ _FORM = re.compile(r"CLOUD-[\w-]+\.[\w-]+\.[\w-]*", re.A)
 _HEADER = re.compile(r"(?=(e[yw][\w-]{6,700})\.[\w-])", re.A)
 _NAMED = re.compile(r'"uuid"\s*:\s*"(?:urn:uuid:)?\{?([0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12})\}?"', re.A | re.I)
 _BEGINNING = re.compile(r"CLOUD-ey[\w-]{6}", re.A | re.I)
-_EMPTY = {"version": 1, "tokens": [], "key_sets": {}}
+# labels: {System UUID: Label}; trip: what `latchkey trip` packed last, or None
+_EMPTY = {"version": 2, "tokens": [], "key_sets": {}, "labels": {}, "trip": None}
+_OLD_VERSION = 1
 
-Entry = namedtuple("Entry", "uuid name token added_unix_s")
+# replaces: uuids of the tokens that this one is to replace once the device has accepted it
+Entry = namedtuple("Entry", "uuid name token added_unix_s replaces", defaults=((),))
+# What is printed on a device's label, but for its System UUID.
+Label = namedtuple("Label", "name host access_point ap_passphrase")
 
 
 class WalletError(Exception):
@@ -48,29 +54,44 @@ def default_folder():
 
 
 class Wallet:
-    """``entries()`` and ``key_sets()`` read it as it is now; ``add``, ``remove``, ``keep_keys`` change it."""
+    """``entries()``, ``key_sets()``, ``labels()`` and ``trip()`` read it as it is now; the other calls change it.
 
-    def __init__(self, folder=None):
+    ``clock`` gives Unix seconds.
+    """
+
+    def __init__(self, folder=None, clock=time.time):
         self.folder = Path(folder or default_folder())
         self.path = self.folder / FILE_NAME
+        self.clock = clock
 
     def entries(self):
         """Every token, the newest addition last."""
-        return [Entry(**(kept | {"uuid": uuids.folded(kept["uuid"])})) for kept in self._read()["tokens"]]
+        return [_entry(kept) for kept in self._read()["tokens"]]
 
     def key_sets(self):
         """{name: JWKS dict}."""
         return self._read()["key_sets"]
 
-    def add(self, token, name=None):
-        """Keep a token under a name nobody else has; returns its Entry. One with the same uuid is replaced."""
+    def labels(self):
+        """{System UUID: Label}."""
+        return {system: Label(**kept) for system, kept in self._read()["labels"].items()}
+
+    def trip(self):
+        """The dict that ``keep_trip`` kept, or None."""
+        return self._read()["trip"]
+
+    def add(self, token, name=None, replaces=()):
+        """Keep a token under a name nobody else has; returns its Entry. One with the same uuid is replaced.
+
+        ``replaces``: uuids of tokens that ``settle`` removes later.
+        """
         claims = claims_of(token)
         if claims is None:
             raise WalletError("this is not a token: it begins with CLOUD- and has three parts")
         with self._changing() as content:
             jti = uuids.canonical(claims["jti"])
             others = [kept for kept in content["tokens"] if uuids.folded(kept["uuid"]) != jti]
-            entry = Entry(jti, _free_name(name or jti[:8], others), token, int(time.time()))
+            entry = Entry(jti, _free_name(name or jti[:8], others), token, int(self.clock()), tuple(replaces))
             content["tokens"] = [*others, entry._asdict()]
         return entry
 
@@ -94,14 +115,40 @@ class Wallet:
         with self._changing() as content:
             content["tokens"] = [kept for kept in content["tokens"] if uuids.folded(kept["uuid"]) != entry.uuid]
 
+    def settle(self, entry, may_go=lambda old: True):
+        """Remove the tokens that ``entry`` replaces, as far as ``may_go(Entry)``; returns their Entries.
+
+        With the last of them their name becomes free, and the new token takes it: scripts go on with ``--token NAME``.
+        """
+        with self._changing() as content:
+            kept = [_entry(one) for one in content["tokens"]]
+            old = [one for one in kept if one.uuid in entry.replaces]
+            gone = [one for one in old if may_go(one)]
+            left = tuple(one.uuid for one in old if one not in gone)
+            name = gone[0].name if gone and not left else entry.name
+            new = entry._replace(name=name, replaces=left)
+            rest = [new if one.uuid == entry.uuid else one for one in kept if one not in gone]
+            content["tokens"] = [one._asdict() for one in rest]
+        return gone
+
     def keep_keys(self, name, key_set):
         """Keep a JWKS (dict) under ``name``, in place of what had that name."""
         with self._changing() as content:
             content["key_sets"][name] = key_set
 
+    def keep_labels(self, labels):
+        """Keep {System UUID: Label} beside the labels that are there; a System's newer label replaces the older."""
+        with self._changing() as content:
+            content["labels"] |= {system: label._asdict() for system, label in labels.items()}
+
+    def keep_trip(self, trip):
+        """Keep a trip (dict) in place of the one before."""
+        with self._changing() as content:
+            content["trip"] = trip
+
     def fitting(self, system_uuid):
         """Entries for a System, the best to try first: not expired, then the one made last."""
-        now = time.time()
+        now = self.clock()
         found = [(claims_of(e.token) or {}, e) for e in self.entries()]
         fits = [(_rank(claims, now), e) for claims, e in found if is_for(claims, system_uuid)]
         return [e for _, e in sorted(fits, key=lambda pair: pair[0], reverse=True)]
@@ -120,6 +167,7 @@ class Wallet:
             return json.loads(json.dumps(_EMPTY))
         except (ValueError, RecursionError):
             content = None
+        content = _as_of_now(content)
         if isinstance(content, dict) and content.get("version") not in (None, _EMPTY["version"]):
             raise WalletError(f"{self.path} was written by another version of this command; update this one")
         if not _is_sound(content):
@@ -225,21 +273,47 @@ def _is_header(segment):
         return False
 
 
+def _entry(kept):
+    """The Entry of a dict of the wallet's file."""
+    return Entry(**(kept | {"uuid": uuids.folded(kept["uuid"]), "replaces": tuple(kept["replaces"])}))
+
+
+def _as_of_now(content):
+    """What the file's first version held, in the form of this one; anything else as it is."""
+    if not isinstance(content, dict) or content.get("version") != _OLD_VERSION:
+        return content
+    if not isinstance(content.get("tokens"), list):
+        return content
+    tokens = [{**kept, "replaces": []} if isinstance(kept, dict) else kept for kept in content["tokens"]]
+    return {"labels": {}, "trip": None} | content | {"version": _EMPTY["version"], "tokens": tokens}
+
+
 def _is_sound(content):
     """Whether the wallet's file holds what this module writes."""
     if not isinstance(content, dict) or content.keys() != _EMPTY.keys():
         return False
-    tokens, key_sets = content["tokens"], content["key_sets"]
-    if not isinstance(tokens, list) or not isinstance(key_sets, dict):
+    tables = (content["key_sets"], content["labels"])
+    if not isinstance(content["tokens"], list) or not all(isinstance(table, dict) for table in tables):
         return False
-    return all(map(_is_entry, tokens)) and all(isinstance(key_set, dict) for key_set in key_sets.values())
+    if not isinstance(content["trip"], dict | None) or not all(map(_is_label, content["labels"].values())):
+        return False
+    return all(map(_is_entry, content["tokens"])) and all(isinstance(one, dict) for one in content["key_sets"].values())
+
+
+def _is_label(kept):
+    return _has_texts(kept, Label._fields) and kept.keys() == set(Label._fields)
 
 
 def _is_entry(kept):
-    texts = ("uuid", "name", "token")
-    if not isinstance(kept, dict) or kept.keys() != set(Entry._fields):
+    if not _has_texts(kept, ("uuid", "name", "token")) or kept.keys() != set(Entry._fields):
         return False
-    return all(isinstance(kept[part], str) for part in texts) and type(kept["added_unix_s"]) is int
+    replaces = kept["replaces"]
+    is_list = isinstance(replaces, list) and all(isinstance(one, str) for one in replaces)
+    return is_list and type(kept["added_unix_s"]) is int
+
+
+def _has_texts(kept, names):
+    return isinstance(kept, dict) and all(isinstance(kept.get(name), str) for name in names)
 
 
 def _rank(claims, now_unix_s):
