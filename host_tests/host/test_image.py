@@ -36,7 +36,7 @@ NEW_MPYS = mpys()
 
 
 def frozen(image, new=NEW_MPYS, **kw):
-    return freezing.freeze(image.raw(), new, "1.2.3 on v1.26.1", **kw)
+    return freezing.freeze(image.raw(), new, "latchkey 1.2.3 on v1.26.1", **kw)
 
 
 @pytest.mark.parametrize("cpu", CPUS)
@@ -416,10 +416,12 @@ def test_the_command_refuses_an_image_that_was_never_tried_unless_told(any_board
     (any_board / "own.py").write_text("X = 1\n")
     done = run(*arguments, "--unlisted", "--module", f"own.py={any_board / 'own.py'}", "--heap-kb", 80)
     assert done.exit_code == 0, done.output
-    assert "2 modules in 1 pages" in done.output and "ota_1" in done.output
+    assert "3 modules in 1 pages" in done.output and "ota_1" in done.output
     app = Download((any_board / "out.bin").read_bytes()).app
-    assert Tables(app).names[:2] == [b"main.py", b"own.py"]
+    tables = Tables(app)
+    assert tables.names[:3] == [b"latchkey_image.py", b"main.py", b"own.py"]
     assert app.made_from.endswith(b"on v1.26.1")
+    assert app.made_from.decode() in Reader(tables).module(tables.modules[0]).objects.values()
 
 
 def test_the_command_refuses_another_chip_and_a_module_that_the_image_lacks(any_board):

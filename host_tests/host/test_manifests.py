@@ -10,6 +10,7 @@ import latchkey
 from latchkey_tools import kernel
 from latchkey_tools.boards import build, catalog, closure, deploy, manifest, umqtt
 from latchkey_tools.desk import unix_board
+from latchkey_tools.image import recipe
 
 FROZEN = [name for name in catalog.names() if name != "desk"]
 
@@ -19,6 +20,8 @@ BUILT_IN = set(
     "_thread array asyncio binascii cryptolib deflate errno esp32 gc hashlib io json machine math micropython network "
     "os random select socket struct sys time tls uctypes vfs".split()
 )
+# `latchkey board image` freezes it in.
+BUILT_IN.add("latchkey_image")
 
 
 def outside(files):
@@ -54,8 +57,12 @@ def test_what_a_manifest_freezes_starts_as_it_lies_there(tmp_path):
     for name, path in files.items():
         (tmp_path / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, tmp_path / "tree" / name)
+    made_from = "latchkey 0.1.0 on v1.26.1"
+    (tmp_path / "tree" / recipe.ITSELF).write_text(f"MADE_FROM = {made_from!r}\n")
     with unix_board.Desk(tmp_path / "desk", tree=tmp_path / "tree", heapsize="2M") as board:
-        assert board.power_on().info()["state"] == "unprovisioned"
+        info = board.power_on().info()
+        assert info["state"] == "unprovisioned" and info["image"] == made_from
+        assert board.log_text().index(made_from) < board.log_text().index("started: ")
 
 
 def test_no_manifest_is_left_out():

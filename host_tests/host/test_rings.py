@@ -14,6 +14,8 @@ PURE_STDLIB = {"array", "binascii", "collections", "errno", "gc", "hashlib", "io
 PURE_STDLIB.add("uctypes")
 # The table of loaded modules, for latchkey.device.lazy.
 PURE_STDLIB.add("sys")
+# A text that `latchkey board image` freezes in.
+PURE_STDLIB.add("latchkey_image")
 ADAPTERS = re.compile(r"latchkey\.(hw|net|cloud\.(link|session|mqtt|inbox)|products\.fade)(\.|$)")
 COMPOSITION = {"main", "boot", "wire", "selftest", "board_config", "desk_options"}
 

@@ -8,6 +8,11 @@ Holds the parts that ``main`` built and asks them; decides nothing about tokens.
 from latchkey import __version__, bignum, sha512
 from latchkey.errors import StoreError
 
+try:
+    from latchkey_image import MADE_FROM  # frozen in by `latchkey board image`
+except ImportError:
+    MADE_FROM = None
+
 
 class Uptime:
     """Whole seconds since it was made. To be called at least once in a turn of the tick counter (6 days)."""
@@ -54,7 +59,7 @@ class Device:
     def info(self):
         """What anybody may know (A1)."""
         config = self.config
-        return {
+        facts = {
             "product": self._board.product_name,
             "model": self._board.model,
             "version": __version__,
@@ -63,6 +68,9 @@ class Device:
             "state": self.state(),
             "dev": bool(config and config["dev"]),
         }
+        if MADE_FROM:
+            facts["image"] = MADE_FROM
+        return facts
 
     def state(self):
         """unprovisioned: no System yet. pairing: no network given. ready: everything else."""

@@ -20,7 +20,7 @@ _CHECKSUM_SEED = 0xEF
 _DESCRIPTOR_MAGIC = 0xABCD5432
 _VERSION_AT, _VERSION_BYTES = 16, 32  # in the application descriptor
 _SIGNATURE_MAGIC = 0xE7
-_MADE_BY = b"latchkey "
+MADE_BY = "latchkey "
 
 
 @dataclass(frozen=True)
@@ -121,12 +121,12 @@ class Application:
 
     def mark(self, text):
         """Write ``text`` as the descriptor's version."""
-        value = (_MADE_BY + text.encode())[: _VERSION_BYTES - 1]
+        value = text.encode()[: _VERSION_BYTES - 1]
         self.drom.data[_VERSION_AT : _VERSION_AT + _VERSION_BYTES] = value.ljust(_VERSION_BYTES, b"\0")
 
     @property
     def is_made_here(self):
-        return self.made_from.startswith(_MADE_BY)
+        return self.made_from.startswith(MADE_BY.encode())
 
     def to_bytes(self):
         out = bytearray(self._header)

@@ -8,7 +8,7 @@ from pathlib import Path
 from latchkey_tools import __version__
 from latchkey_tools.boards import build, catalog
 from latchkey_tools.image import need
-from latchkey_tools.image.container import Download
+from latchkey_tools.image.container import MADE_BY, Download
 from latchkey_tools.image.freezing import freeze
 from latchkey_tools.image.tables import Tables
 
@@ -20,6 +20,8 @@ TRIED = {
     "41388c500efaed40ca912e4917421f3fc44a99b708dcb4f68f0892df0425ecf4": "ESP32_GENERIC_C3 1.27.0",
     "648e655fdaa8c31ece4e8f2a5c7815b015a7bca1c8db56246287799164ad9bff": "ESP32_GENERIC 1.24.0",
 }
+# The module that says what the image was made from.
+ITSELF = "latchkey_image.py"
 # In the table of frozen modules.
 _FROZEN = b"latchkey/__init__.py\0"
 _VERSION = re.compile(rb"MicroPython (v[0-9][0-9A-Za-z.-]*) on \d{4}-\d\d-\d\d")
@@ -38,8 +40,11 @@ def make(board_name, image, own=None, heap=None, unlisted=False):
     need(digest in TRIED or unlisted, listed)
     app = Download(raw).app
     need(app.chip.name == board.mcu, f"the image is for {app.chip.name}, but {board.name} is {board.mcu}")
-    mpys = _compile(_sources(board, app) | (own or {}), board.arch)
-    made_from = f"{__version__} on {_version(app)}"
+    made_from = f"{MADE_BY}{__version__} on {_version(app)}"
+    with tempfile.TemporaryDirectory() as folder:
+        itself = Path(folder) / ITSELF
+        itself.write_text(f"MADE_FROM = {made_from!r}\n")
+        mpys = _compile(_sources(board, app) | (own or {}) | {ITSELF: itself}, board.arch)
     return freeze(raw, mpys, made_from, heap)
 
 
