@@ -1,60 +1,186 @@
-"""What the person can do: about every code that a device answers, every reason of its cloud link and of pairing.
+"""The one table of words: what every code of a device's answers and every reason of its link and of pairing means, and
+what to do.
 
-The sentences are those of docs/security.md, docs/cloud.md and docs/pairing.md, which no installed package carries; a
-test holds them equal. They are shown without their backticks.
+Devices send codes alone. docs/security.md, docs/cloud.md, docs/pairing.md and the firmware's statuses are tested
+against this table. Commands show it without backticks and without the numbers of rules.
 """
 
+import re
+
+# code: (HTTP status, what it means, what to do), in the order of docs/security.md
 CODES = {
-    "token_missing": "send the token in that header",
-    "token_malformed": "copy the token again, whole, without spaces",
-    "header_refused": "use a token made by the cloud",
-    "alg_refused": "use a token made by the cloud",
+    "token_missing": (
+        401,
+        "the request has no `Authorization: Bearer CLOUD-...` header",
+        "send the token in that header",
+    ),
+    "token_malformed": (
+        401,
+        "the token is not `CLOUD-` and three strict base64url segments, or is over 2,048 bytes (V1)",
+        "copy the token again, whole, without spaces",
+    ),
+    "header_refused": (
+        401,
+        "the token's header is not a strict JSON object, or has `crit`, `b64`, `zip` or another `typ` (V2)",
+        "use a token made by the cloud",
+    ),
+    "alg_refused": (401, "the token's `alg` is not exactly RS256 or RS512 (V2)", "use a token made by the cloud"),
     "bad_signature": (
-        "get a new token; if new ones fail too, the device has missed a key rotation: let it reach "
-        "the broker"
+        401,
+        "no key on the device verifies the token's signature (V4, V5)",
+        "get a new token; if new ones fail too, the device has missed a key rotation: let it reach the broker",
     ),
-    "claims_refused": "use a token made by the cloud",
-    "wrong_system": "use the token made for this device's System UUID (`/v1/info` shows it)",
-    "wrong_issuer": "use a token of the Domain the device belongs to",
-    "expired": "make a new token or have it extended",
-    "not_yet_valid": "wait; if the date is right, the device's clock is behind: let it reach the network",
-    "revoked": "make a new token",
-    "unlisted": "let the device reach the broker, then try again",
-    "ledger_unknown": "let the device reach the broker, then change any token in the cloud: it sends a new list",
-    "ledger_full": "delete old tokens in the cloud",
-    "clock_unset": "let the device reach the network",
-    "no_permission": "ask the owner for a role, or the maker for the table",
-    "insufficient_scope": "use a token with a higher role, HTTPS, or the access point",
-    "verify_busy": "wait as `Retry-After` says",
-    "unprovisioned": "provision it over the wire",
-    "no_keys": "let it reach the broker, or load keys over the wire",
-    "safe_boot": "read `/v1/log`, then restart it (`POST /v1/restart`, or power off and on)",
-    "bad_request": "correct the client",
-    "json_refused": "correct the body",
-    "token_in_url": "send it in the `Authorization` header",
-    "plain_http": "use the access point, or give the device a certificate and use HTTPS",
-    "origin_refused": "call from the device's own address, or from a program",
+    "claims_refused": (
+        401,
+        "a claim of the token is missing, has a wrong type or is out of bounds (V6)",
+        "use a token made by the cloud",
+    ),
+    "wrong_system": (
+        401,
+        "the token's `aud` names another System",
+        "use the token made for this device's System UUID (`/v1/info` shows it)",
+    ),
+    "wrong_issuer": (
+        401,
+        "the token's `iss` is not the configured issuer",
+        "use a token of the Domain that the device belongs to",
+    ),
+    "expired": (
+        401,
+        "the token's `exp`, or `expiresAt` in the cloud's list, is past",
+        "make a new token or have it extended",
+    ),
+    "not_yet_valid": (
+        401,
+        "the token's `nbf`, or `notBefore` in the cloud's list, is in the future",
+        "wait; if the date is right, the device's clock is behind: let it reach the network",
+    ),
+    "revoked": (401, "the cloud's list refuses the token, or no longer has it (L2, L3)", "make a new token"),
+    "unlisted": (
+        401,
+        "the token is not in the cloud's list, and policy `unlisted` is \"refuse\" (L4)",
+        "let the device reach the broker, then try again",
+    ),
+    "ledger_unknown": (
+        401,
+        "the device lost its token list, could not read all of it, or could not store it (L6)",
+        "let the device reach the broker, then change any token in the cloud: it sends a new list",
+    ),
+    "ledger_full": (
+        401,
+        "the cloud's list is longer than this device can hold, and this token is not among those that it holds (L7)",
+        "delete old tokens in the cloud",
+    ),
+    "clock_unset": (
+        401,
+        (
+            'the clock is not trusted and policy `clock_unset` is "refuse" (T3); in `latchkey.simple`, the time '
+            "is before 2020"
+        ),
+        "let the device reach the network",
+    ),
+    "no_permission": (
+        403,
+        "no role in the token is in this device's role table",
+        "ask the owner for a role, or the maker for the table",
+    ),
+    "insufficient_scope": (
+        403,
+        "the token's roles permit less than this request needs",
+        "use a token with a higher role",
+    ),
+    "verify_busy": (
+        429,
+        "the budget for unknown tokens is spent, or the last token from this address was forged (V9)",
+        "wait as `Retry-After` says",
+    ),
+    "unprovisioned": (503, "the device has no System UUID yet", "provision it over the serial cable"),
+    "no_keys": (503, "the device has no key set yet", "let it reach the broker, or load keys over the serial cable"),
+    "safe_boot": (
+        503,
+        "the device crashed three times in a row and runs without its application (A9)",
+        "read `/v1/log`, then restart it (`POST /v1/restart`, or power off and on)",
+    ),
+    "bad_request": (
+        400,
+        "the request is not valid HTTP/1.1, or this API does not support its form",
+        "correct the client",
+    ),
+    "json_refused": (
+        400,
+        "the body is not strict JSON (duplicate names, NaN, bytes after the end, ...)",
+        "correct the body",
+    ),
+    "token_in_url": (
+        400,
+        "a token is in the path or query, percent-encoded or not: it would end up in logs",
+        "send it in the `Authorization` header",
+    ),
+    "plain_http": (
+        403,
+        "plain HTTP from the network may not do this (A2, policy `plain_http`)",
+        "use the access point, or give the device a certificate and use HTTPS",
+    ),
+    "origin_refused": (
+        403,
+        "`Origin` is another web page's (A4)",
+        "call from the device's own address, or from a program",
+    ),
     "presence_needed": (
-        "press the button (without one: switch it on five times, a few seconds each), then try again"
+        403,
+        "this is a trust setting, and nobody has pressed the button within 10 minutes (A3)",
+        "press the button (without one: switch it on five times, a few seconds each), then try again",
     ),
-    "serial_only": "provision it over the wire",
-    "not_found": "see `openapi.yaml`",
-    "method_not_allowed": "use one of them",
-    "timeout": "send it faster",
-    "locks_out": "keep a role of yours at `configure`, and the issuer that your tokens have",
-    "attempt_running": "wait until `GET /v1/pairing` no longer says joining",
-    "no_access_point": "provision one over the wire",
-    "length_required": "send the length",
-    "too_large": "send less",
-    "uri_too_long": "shorten it",
-    "media_type": "set `Content-Type`",
-    "wrong_host": "use its IP address or `.local` name",
-    "invalid_field": "correct the field",
-    "tls_required": "use `https://`",
-    "headers_too_large": "send fewer",
-    "server_error": "report it with `/v1/log`",
-    "full_house": "try again as `Retry-After` says",
-    "not_stored": "try again; if it stays, power the device off and on, and report it with `/v1/log`",
+    "serial_only": (
+        403,
+        "only provisioning over the serial cable may set this field (A3)",
+        "provision it over the serial cable",
+    ),
+    "not_found": (404, "there is no such path on this device", "see `openapi.yaml`; a product may lack a feature"),
+    "method_not_allowed": (
+        405,
+        "the path exists, but not with this method; `Allow` names its methods",
+        "use one of them",
+    ),
+    "timeout": (408, "the request did not arrive within the deadline", "send it faster"),
+    "locks_out": (
+        409,
+        "after this change the token of this request could no longer configure",
+        "keep a role of yours at `configure`, and the issuer that your tokens have",
+    ),
+    "attempt_running": (
+        409,
+        "the device is trying a network, a broker or a certificate (A6)",
+        "wait until `GET /v1/pairing` no longer says joining",
+    ),
+    "no_access_point": (
+        409,
+        "without its network the device could not be reached: no access-point passphrase is provisioned (A5)",
+        "provision one over the serial cable",
+    ),
+    "length_required": (411, "the request has a body without `Content-Length`", "send the length"),
+    "too_large": (413, "the body is over the limit of its path", "send less"),
+    "uri_too_long": (414, "the request line is over the limit", "shorten it"),
+    "media_type": (
+        415,
+        "the body is not `application/json`, or is encoded",
+        "set `Content-Type`, and send the body as it is",
+    ),
+    "wrong_host": (421, "`Host` is not one of the device's own names (A4)", "use its IP address or `.local` name"),
+    "invalid_field": (
+        422,
+        "a field is unknown, has a wrong type or is out of range; `field` names it",
+        "correct the field; `openapi.yaml` has its bounds",
+    ),
+    "tls_required": (426, "this device serves only HTTPS (A2)", "use `https://`"),
+    "headers_too_large": (431, "the header fields are over the limit", "send fewer"),
+    "server_error": (500, "the firmware has a fault; the device continues to run", "report it with `/v1/log`"),
+    "full_house": (503, "all places for event streams are taken (A8, A11)", "try again as `Retry-After` says"),
+    "not_stored": (
+        507,
+        "the device could not store the change; nothing has changed",
+        "try again; if it stays, power the device off and on, and report it with `/v1/log`",
+    ),
 }
 
 # reason: (what happened, what to do)
@@ -136,9 +262,14 @@ PAIRING_REASONS = {
 }
 
 
+def meaning(code):
+    """What a device's code means."""
+    return _plain(CODES[code][1]) if code in CODES else "this version does not know this code"
+
+
 def advice(code):
     """What to do about a device's code; a pointer to the table for one that this version does not know."""
-    return CODES.get(code, "see docs/security.md of the device's version").replace("`", "")
+    return _plain(CODES[code][2]) if code in CODES else "see docs/security.md of the device's version"
 
 
 def link_advice(reason):
@@ -146,7 +277,7 @@ def link_advice(reason):
     happened, todo = REASONS.get(reason, (f"it says {reason}", "see docs/cloud.md of the device's version"))
     if todo.startswith("as for `"):
         todo = REASONS[todo.split("`")[1]][1]
-    return happened.replace("`", ""), todo.replace("`", "")
+    return _plain(happened), _plain(todo)
 
 
 def pairing_advice(reason):
@@ -154,4 +285,9 @@ def pairing_advice(reason):
     if reason not in PAIRING_REASONS:
         return link_advice(reason)
     happened, todo = PAIRING_REASONS[reason]
-    return happened.replace("`", ""), todo.replace("`", "")
+    return _plain(happened), _plain(todo)
+
+
+def _plain(text):
+    """``text`` without backticks and without numbers of rules, as "(A2, policy `plain_http`)"."""
+    return re.sub(r" \([VKLTA]\d[^)]*\)", "", text).replace("`", "")

@@ -27,7 +27,7 @@ def passes(info, token_file=None, name=None):
     """Passes that fit the device that gave ``info``, best first. Refusal where there is none, or a wrong one."""
     system = info.get("system_uuid")
     if system is None or info.get("state") == "unprovisioned":
-        raise Refusal(0, "unprovisioned", "The device has not been provisioned.")
+        raise Refusal(0, "unprovisioned")
     named = _named(token_file, name)
     if named:
         label, token = named

@@ -51,7 +51,7 @@ CONFIG = {
     "config": {"roles": {}},
     "trust": {"changes": whole, "last": [{"unix_s": time, "jti": text, "fields": [text]}]},
 }
-ERROR = {"code": text, "message": text, "field": text}
+ERROR = {"code": text, "field": text}
 
 # Of whatever method; a change of the configuration that is tried first is answered by a Pairing.
 OF_PATHS = {

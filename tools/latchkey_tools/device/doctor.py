@@ -99,7 +99,7 @@ class Examination:
 
     def _provisioned(self, info):
         if info.get("state") == "unprovisioned":
-            raise Refusal(0, "unprovisioned", "The device has not been provisioned.")
+            raise Refusal(0, "unprovisioned")
         development = ", for development" if info.get("dev") else ""
         self._note("provisioned", OK, f"System {info.get('system_uuid')}, {info.get('state')}{development}")
 

@@ -17,7 +17,7 @@ import httpx
 
 from latchkey_tools import uuids
 from latchkey_tools.cli import show
-from latchkey_tools.cli.advice import advice
+from latchkey_tools.cli.advice import advice, meaning
 from latchkey_tools.device import answer_shapes
 from latchkey_tools.device.wallet import claims_of, systems_of
 
@@ -50,13 +50,13 @@ class Unreachable(Exception):
 class Refusal(Exception):
     """The device's answer is an error: ``code`` is its stable word, ``status`` its number (0: not asked).
 
-    ``todo``: what the person can do, by default what ``todo_of`` knows.
+    ``words``: what it means, by default the table's; ``todo``: what to do, by default what ``todo_of`` knows.
     """
 
-    def __init__(self, status, code, message, field=None, retry_after_s=None, todo=None):
+    def __init__(self, status, code, words=None, field=None, retry_after_s=None, todo=None):
         self.status, self.retry_after_s = status, retry_after_s
         self.code, self.field = show.plain(code)[:40], show.plain(field or "")[:40]
-        self.words = show.plain(message)[:300]
+        self.words = show.plain(words or meaning(self.code))
         self.todo = show.plain(todo or todo_of(self.code))
         said = f"{status} {self.code}" if status else self.code
         said += f" ({self.field})" if self.field else ""
@@ -328,11 +328,11 @@ def _strange(what):
 
 
 def _malformed():
-    return Refusal(0, "token_malformed", "This is not a CLOUD- token.")
+    return Refusal(0, "token_malformed")
 
 
 def _refusal(status, answer, retry_after_s):
-    return Refusal(status, answer["code"], answer.get("message") or "", answer.get("field"), retry_after_s)
+    return Refusal(status, answer["code"], None, answer.get("field"), retry_after_s)
 
 
 def _seconds(text):
