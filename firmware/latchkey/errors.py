@@ -1,13 +1,12 @@
 """The errors that callers tell apart; the cause is a stable short code.
 
-A message is for people and never holds token, key or secret bytes. One class
-stands for one decision of a caller; what exactly was wrong is ``.code``, which
-tests assert and the local API sends (the table is docs/security.md).
+One class is one decision of a caller; what exactly was wrong is ``.code``, which tests assert and the local API sends
+(the table is docs/security.md). A message never leaves the device and never holds token, key or secret bytes.
 """
 
 
 class LatchkeyError(Exception):
-    """Base of all. ``code``: stable ASCII word; ``message``: a sentence or empty."""
+    """Base of all. ``code``: stable ASCII word; ``message``: a detail or empty."""
 
     def __init__(self, code, message=""):
         super().__init__(code + ": " + message if message else code)

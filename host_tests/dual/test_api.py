@@ -5,9 +5,8 @@ import unittest
 
 from fake_device import FakeDevice, FakeVerifier
 
+from latchkey.api import codes, request
 from latchkey.api import handlers as api_
-from latchkey.api import request
-from latchkey.codes import look_up
 from latchkey.errors import LatchkeyError, TokenError
 from latchkey.products import bulb
 
@@ -55,8 +54,10 @@ class ApiCase(unittest.TestCase):
         if response.stream:
             response.stream.close()
         if response.code:
-            self.assertEqual(response.status, look_up(response.code)[0])
-            self.assertEqual(json.loads(response.body)["code"], response.code)
+            self.assertEqual(response.status, codes.status(response.code))
+            body = json.loads(response.body)
+            self.assertEqual(body.pop("code"), response.code)
+            self.assertTrue(set(body) <= {"field"}, body)
         return response.code
 
     def ask(self, *args, **kwargs):

@@ -171,7 +171,7 @@ class Stub:
 
     def _answer(self, method, path, headers, body):
         self.requests.append((method, path, {k.lower(): v for k, v in headers.items()}, body))
-        answer = self.answers.get((method, path), (404, {"code": "not_found", "message": "There is nothing here."}, {}))
+        answer = self.answers.get((method, path), (404, {"code": "not_found"}, {}))
         if isinstance(answer, list):
             answer = answer.pop(0) if len(answer) > 1 else answer[0]
         return answer(self.requests[-1]) if callable(answer) else answer
@@ -213,8 +213,8 @@ DIAGNOSTICS = {
 }
 
 
-def refusal(status, code, message="So it is.", **headers):
-    return status, {"code": code, "message": message}, {k.replace("_", "-"): v for k, v in headers.items()}
+def refusal(status, code, **headers):
+    return status, {"code": code}, {k.replace("_", "-"): v for k, v in headers.items()}
 
 
 def device(permissions=("read", "control", "configure"), **changes):

@@ -1,6 +1,7 @@
 """What the tools say is what the documents say; docs/cli.md is made from the help; the shell completes."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from test_docs import ROOT, table_rows
 
+from latchkey.api import codes
 from latchkey_tools.cli import advice
 from latchkey_tools.dev import clidocs
 from latchkey_tools.device.wallet import Wallet
@@ -15,9 +17,22 @@ from latchkey_tools.device.wallet import Wallet
 LATCHKEY = Path(sys.executable).parent / "latchkey"
 
 
-def test_what_the_person_can_do_is_told_as_in_security_md():
+def test_the_code_table_in_security_md_is_the_one_of_the_tools():
     rows = table_rows((ROOT / "docs/security.md").read_text(), "| code | status |")
-    assert advice.CODES == {row[0].strip("`"): row[3] for row in rows}
+    assert [(row[0].strip("`"), (int(row[1]), row[2], row[3])) for row in rows] == list(advice.CODES.items())
+
+
+def test_the_statuses_of_the_codes_are_those_of_the_firmware():
+    assert {code: codes.status(code) for code in advice.CODES} == {c: row[0] for c, row in advice.CODES.items()}
+    assert {word for word in codes._TABLE.split() if word[0] != "|"} == set(advice.CODES)
+    for code in ("", "surprise", "expire", "xpired"):
+        assert codes.status(code) is None, code
+
+
+def test_what_commands_show_of_a_code_has_no_markup_and_no_numbers_of_rules():
+    for code in advice.CODES:
+        shown = advice.meaning(code) + advice.advice(code)
+        assert "`" not in shown and not re.search(r"\b[VKLTA]\d", shown), shown
 
 
 def test_reasons_of_the_cloud_link_are_told_as_in_cloud_md():

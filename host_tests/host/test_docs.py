@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-from latchkey import codes
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -17,17 +15,6 @@ def table_rows(text, header):
             break
         rows.append([cell.strip() for cell in line.strip("|").split("|")])
     return rows
-
-
-def test_the_code_table_in_security_md_is_the_one_in_the_firmware():
-    rows = table_rows((ROOT / "docs/security.md").read_text(), "| code | status |")
-    documented = {row[0].strip("`"): int(row[1]) for row in rows}
-    assert documented == {code: codes.look_up(code)[0] for code in codes.every()}
-
-
-def test_every_code_says_what_it_means_and_what_to_do():
-    rows = table_rows((ROOT / "docs/security.md").read_text(), "| code | status |")
-    assert all(len(row) == 4 and row[2] and row[3] for row in rows)
 
 
 def test_every_file_named_in_the_documents_exists():

@@ -104,10 +104,10 @@ def test_the_sensors_entities_have_values():
 
 
 def test_every_code_in_its_table_is_one_a_client_can_see():
-    from latchkey.codes import look_up
+    from latchkey_tools.cli import advice
 
     rows = re.findall(r"^\| (\d{3}) (.*?) \|", PAGE, re.M)
     assert rows
     for status, words in rows:
         for code in re.findall(r"`(\w+)`", words):
-            assert look_up(code)[0] == int(status)
+            assert advice.CODES[code][0] == int(status)

@@ -13,9 +13,8 @@ then the body. Whoever serves calls, per request:
 import json
 
 from latchkey import limits, strictjson
-from latchkey.api import events
+from latchkey.api import codes, events
 from latchkey.api.request import unescaped
-from latchkey.codes import look_up
 from latchkey.device import lazy
 from latchkey.errors import ConfigError, LatchkeyError, TokenError
 
@@ -134,7 +133,7 @@ class Api:
         if len(body) or exchange.route.body_needed:
             parsed = strictjson.parse(body, limits.BODY_DEPTH)
             if not isinstance(parsed, dict):
-                raise ConfigError("invalid_field", "", "The body must be an object.")
+                raise ConfigError("invalid_field", "")
             exchange.body = parsed
         # A change that is made has to be answered: what the answer takes is free once this is let go.
         room = bytearray(limits.ROOM_BYTES)
@@ -162,12 +161,12 @@ class Api:
 
     def refusal(self, exc):
         """Response for a LatchkeyError; counted by code. An unknown code is a server error."""
-        code = exc.code if look_up(exc.code) else "server_error"
-        status, sentence = look_up(code)  # pyright: ignore[reportGeneralTypeIssues]
-        answer = {"code": code, "message": sentence}
+        code, status = exc.code, codes.status(exc.code)
+        if status is None:
+            code, status = "server_error", 500
+        answer = {"code": code}
         if isinstance(exc, ConfigError):
             answer["field"] = exc.field
-            answer["message"] = exc.message or sentence
         self.refusals[code] = self.refusals.get(code, 0) + 1
         if code == "claims_refused":
             # The cloud signed this token: its owner finds here what no stranger is told.
@@ -310,7 +309,7 @@ def _check_framing(request, route):
 
 def _check_empty(body):
     for field in body:
-        raise ConfigError("invalid_field", field, "There is no such field.")
+        raise ConfigError("invalid_field", field)
 
 
 def _host_name(host):

@@ -22,11 +22,11 @@ def post_pairing(device, exchange):
     _check_members(body, _PAIRING, "")
     wifi = body.get("wifi")
     if not isinstance(wifi, dict):
-        raise ConfigError("invalid_field", "wifi", "An object with ssid and passphrase.")
+        raise ConfigError("invalid_field", "wifi")
     _check_members(wifi, _WIFI, "wifi.")
     ssid, passphrase = wifi.get("ssid"), provision.wifi_key(wifi.get("passphrase"), "wifi.passphrase")
     if not ssid:
-        raise ConfigError("invalid_field", "wifi.ssid", "The name of a network.")
+        raise ConfigError("invalid_field", "wifi.ssid")
     config = settings.joining(device.config, ssid, body)
     by = None
     if config["broker"] != device.config["broker"]:
@@ -137,4 +137,4 @@ def _stored(change):
 def _check_members(given, known, under):
     for name in given:
         if name not in known:
-            raise ConfigError("invalid_field", under + name, "There is no such field.")
+            raise ConfigError("invalid_field", under + name)

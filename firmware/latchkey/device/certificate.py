@@ -15,7 +15,7 @@ def begin(store, pair):
     """
     held = store.load()
     if held["cert_der"] == pair["new_cert_der"]:
-        raise ConfigError("invalid_field", "cert_der", "This certificate is in force.")
+        raise ConfigError("invalid_field", "cert_der")
     if attempt(held) and held["cert_der"] == held["new_cert_der"]:
         # Half of it is in the old one's place: the other half follows.
         settle(store, False)

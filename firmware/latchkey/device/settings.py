@@ -79,7 +79,7 @@ def patched(config, fields):
         if name in _WIRE and value != config[name]:
             raise LatchkeyError("serial_only")
         if name == "wifi" and value != config[name]:
-            raise ConfigError("invalid_field", "wifi", "The network changes by POST /v1/pairing.")
+            raise ConfigError("invalid_field", "wifi")
         merged[name] = _merged(config, name, value)
     judged = _judged(merged)
     return judged, [name for name in _TRUST if judged[name] != config[name]]

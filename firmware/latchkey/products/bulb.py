@@ -15,20 +15,20 @@ TRANSITION_MS = 60000
 def whole(value, low, high, field):
     """``value`` as int if it is a whole number in low..high (50.0 counts, as in JSON Schema), else ConfigError."""
     if type(value) not in (int, float) or not low <= value <= high or value != int(value):
-        raise ConfigError("invalid_field", field, "%s: a whole number from %d to %d." % (field, low, high))
+        raise ConfigError("invalid_field", field)
     return int(value)
 
 
 def truth(value, field):
     """``value`` if it is true or false, else ConfigError naming ``field``."""
     if value is not True and value is not False:
-        raise ConfigError("invalid_field", field, "%s: true or false." % field)
+        raise ConfigError("invalid_field", field)
     return value
 
 
 def _rgb(value):
     if not isinstance(value, list) or len(value) != 3:
-        raise ConfigError("invalid_field", "rgb", "rgb: a list of three numbers.")
+        raise ConfigError("invalid_field", "rgb")
     return [whole(part, 0, 255, "rgb") for part in value]
 
 
@@ -59,7 +59,7 @@ class Product:
             elif field in wanted:
                 wanted[field] = self._checked(field, value)
             else:
-                raise ConfigError("invalid_field", field, "This model has no such field.")
+                raise ConfigError("invalid_field", field)
         answer = dict(wanted)  # made first: once the light shows the change, nothing may fail (A12)
         if wanted != self._state:
             self._light.show(wanted, transition_ms)

@@ -43,7 +43,7 @@ class Product:
     def patch(self, fields):
         """Nothing of a sensor can be set: ConfigError for any field."""
         for field in fields:
-            raise ConfigError("invalid_field", field, "A sensor can only be read.")
+            raise ConfigError("invalid_field", field)
         return self.state()
 
     def identify(self):

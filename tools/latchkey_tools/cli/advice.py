@@ -169,7 +169,7 @@ CODES = {
     "wrong_host": (421, "`Host` is not one of the device's own names (A4)", "use its IP address or `.local` name"),
     "invalid_field": (
         422,
-        "a field is unknown, has a wrong type or is out of range; `field` names it",
+        "a field is unknown, has a wrong type or is out of range",
         "correct the field; `openapi.yaml` has its bounds",
     ),
     "tls_required": (426, "this device serves only HTTPS (A2)", "use `https://`"),
