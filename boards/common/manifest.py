@@ -1,10 +1,11 @@
-# What every frozen board has: asyncio, the modules that MicroPython's port freezes for itself, umqtt, ssl (which the
-# firmware imports itself, for HTTPS), and the firmware.
+# What every frozen board has: asyncio, the modules that MicroPython's port freezes for itself, the firmware's core and
+# what a chip adds to it.
 freeze("$(PORT_DIR)/modules")
 include("$(MPY_DIR)/extmod/asyncio")
-require("ssl")
-require("umqtt.simple")
-include("../../firmware/manifest.py")
+include("../../firmware/features/core")
+include("../../firmware/features/esp32")
+include("../../firmware/features/selftest")
+module("main.py", base_path="frozen")
 
 # The bignum kernel for the board's architecture, made by `make kernel`; without it builtin pow does the work.
 options.defaults(kernel=False)

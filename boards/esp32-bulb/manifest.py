@@ -1,2 +1,7 @@
 include("../common/manifest.py", kernel="xtensawin")
+include("../../firmware/features/bulb")
+include("../../firmware/features/light_pwm")
+include("../../firmware/features/events")
+include("../../firmware/features/button")
+include("../../firmware/features/sleep")
 module("board_config.py")

@@ -1,3 +1,7 @@
 include("../common/manifest.py", kernel="rv32imc")
+include("../../firmware/features/bulb")
+include("../../firmware/features/light_rgb")
+include("../../firmware/features/events")
+include("../../firmware/features/button")
+include("../../firmware/features/sleep")
 module("board_config.py")
-require("neopixel")

@@ -1,2 +1,8 @@
 include("../common/manifest.py", kernel="xtensawin")
+include("../../firmware/features/sensor")
+include("../../firmware/features/room_sensor")
+include("../../firmware/features/sht3x")
+include("../../firmware/features/events")
+include("../../firmware/features/button")
+include("../../firmware/features/sleep")
 module("board_config.py")

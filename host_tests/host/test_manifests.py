@@ -4,15 +4,17 @@ import json
 import re
 import shutil
 
+import imports
 import pytest
 
 import latchkey
 from latchkey_tools import kernel
-from latchkey_tools.boards import build, catalog, closure, deploy, manifest, umqtt
+from latchkey_tools.boards import build, catalog, deploy, manifest, umqtt
 from latchkey_tools.desk import unix_board
 from latchkey_tools.image import recipe
 
 FROZEN = [name for name in catalog.names() if name != "desk"]
+ROOTS = ("main", "boot", "wire", "selftest", "board_config")
 
 
 # Modules in C of MicroPython 1.29 on ESP32, and what its manifest brings as Python: asyncio and the port's modules.
@@ -24,28 +26,50 @@ BUILT_IN = set(
 BUILT_IN.add("latchkey_image")
 
 
+def texts(files):
+    return {name: path.read_text() for name, path in files.items() if path.suffix == ".py"}
+
+
 def outside(files):
     """Top modules that ``files`` import and that are not among them."""
     own = {name.partition("/")[0].removesuffix(".py") for name in files}
-    texts = [path.read_text() for path in files.values() if path.suffix == ".py"]
-    found = {one for text in texts for one in closure.imported(text, "latchkey.hw")}
+    found = {one for name, text in texts(files).items() for one, _ in imports.imported(text, imports.package_of(name))}
     return {name.partition(".")[0] for name in found} - own
 
 
+@pytest.mark.parametrize("name", catalog.names())
+def test_a_board_s_manifest_has_what_the_board_imports_and_nothing_else(name):
+    files = catalog.frozen(name).files
+    # What an image starts is a main.py of its own.
+    files["main.py"] = files.pop("firmware/main.py")
+    needed, lacks = imports.needs(texts(files), ROOTS)
+    assert lacks == set()
+    assert set(texts(files)) - needed == set()
+
+
 @pytest.mark.parametrize("name", FROZEN)
-def test_a_board_s_manifest_freezes_the_whole_firmware_and_what_it_imports(name):
+def test_what_is_not_the_firmware_s_own_is_in_micropython_or_required(name):
     found = catalog.frozen(name)
-    assert {"main.py", "boot.py", "wire.py", "board_config.py", "firmware/main.py"} <= found.files.keys()
-    package = {n.as_posix() for _, n in build.sources() if n.parts[0] == "latchkey"}
-    missing = package - found.files.keys()
-    assert missing == {"latchkey/sha512_plain.py"}, "of the package only SHA-512's specification is for no board"
     assert found.files[kernel.NAME].parent.parent.name == catalog.board(name).arch
     config = (catalog.folder(name) / "board_config.py").read_text()
     assert found.required == {"ssl", "umqtt.simple"} | ({"neopixel"} if "neopixel" in config else set())
     assert outside(found.files) <= BUILT_IN | {name.partition(".")[0] for name in found.required}
     assert found.elsewhere == {"$(PORT_DIR)/modules", "$(MPY_DIR)/extmod/asyncio"}
-    needed = closure.needed(["main", "boot", "wire"], [config])
-    assert {n.as_posix() for n in needed} <= found.files.keys()
+
+
+@pytest.mark.parametrize(
+    "text, lacking",
+    [
+        ("import latchkey.b", {"latchkey.b"}),
+        ("from latchkey import b", {"latchkey.b"}),
+        ("def f():\n    from latchkey.b import c", {"latchkey.b", "latchkey.b.c"}),
+        ("try:\n    from latchkey import b\nexcept ImportError:\n    b = None", set()),
+        ("from latchkey.a import x", set()),
+    ],
+)
+def test_the_walk_tells_what_is_lacking(text, lacking):
+    found = imports.needs({"m.py": text, "latchkey/__init__.py": "", "latchkey/a.py": "x = 1"}, ["m"])
+    assert found[1] == lacking and "m.py" in found[0]
 
 
 def test_what_a_manifest_freezes_starts_as_it_lies_there(tmp_path):
@@ -66,18 +90,21 @@ def test_what_a_manifest_freezes_starts_as_it_lies_there(tmp_path):
 
 
 def test_no_manifest_is_left_out():
-    every = set(catalog.FOLDER.glob("**/manifest.py")) | {build.FIRMWARE / "manifest.py"}
-    assert len(every) == len(FROZEN) + 2
-    for name in FROZEN:
-        catalog.frozen(name)
-    for path in every:
-        manifest.read(path)
+    features = {path.parent.name for path in (build.FIRMWARE / "features").glob("*/manifest.py")}
+    frozen = [manifest.read(path) for path in build.FIRMWARE.glob("features/*/manifest.py")]
+    every = set().union(*(found.files for found in frozen)) - {"firmware/main.py"}
+    assert every | {"main.py"} == {name.as_posix() for _, name in build.sources()}
+    text = "".join(path.read_text() for path in catalog.FOLDER.glob("*/manifest.py"))
+    text += "".join(path.read_text() for path in build.FIRMWARE.glob("features/*/manifest.py"))
+    named = set(re.findall(r'include\("(?:../../firmware/features|..)/(\w+)"\)', text))
+    # For programs that are not the device's, and for a port without machine code.
+    assert features - named == {"simple", "sha512_plain"}
 
 
 def test_a_board_may_leave_the_kernel_out(tmp_path, monkeypatch):
     board = tmp_path / "plain-bulb"
     shutil.copytree(catalog.folder("esp32-bulb"), board)
-    text = (board / "manifest.py").read_text().replace('"../common', f'"{catalog.COMMON}')
+    text = (board / "manifest.py").read_text().replace('"../', f'"{catalog.FOLDER}/')
     assert "latchkey/montgomery.mpy" in manifest.read(catalog.folder("esp32-bulb") / "manifest.py").files
     (board / "manifest.py").write_text(text.replace('kernel="xtensawin"', "kernel=False"))
     assert "latchkey/montgomery.mpy" not in manifest.read(board / "manifest.py").files
@@ -128,6 +155,5 @@ def test_the_mip_package_is_simple_and_what_it_needs_and_nothing_else():
     listed = [source for target, source in package["urls"] if target == source]
     assert len(listed) == len(package["urls"]) and listed == sorted(set(listed))
     assert [name for name in listed if not (build.FIRMWARE / name).is_file()] == []
-    needed = closure.needed(["latchkey.simple", "latchkey.jwk"])
-    # A source needs limits.py, which builds for boards put in as numbers.
-    assert set(listed) == {n.as_posix() for n in needed} | {"latchkey/limits.py"}
+    sources = {name.as_posix(): path.read_text() for path, name in build.sources() if name.stem != "sha512_plain"}
+    assert set(listed) == imports.needs(sources, ["latchkey.simple", "latchkey.jwk"])[0]

@@ -10,12 +10,10 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from latchkey_tools import kernel
-from latchkey_tools.boards import build, catalog, closure, umqtt
+from latchkey_tools.boards import catalog
 from latchkey_tools.boards.mpremote import LONG_WATCHDOG, Wire, WireError
+from latchkey_tools.boards.release import release
 
-# The self-test costs flash but no RAM.
-ROOTS = ("main", "boot", "wire", "selftest")
 STARTER = catalog.COMMON / "start"
 # What the firmware is written for; the sensors sleep with a function of 1.27.
 OLDEST = (1, 29)
@@ -159,26 +157,6 @@ class Report:
 
     def as_dict(self):
         return asdict(self)
-
-
-def release(board, arch, lines=False):
-    """Name on the device to path here of all that ``board`` (catalog.Board) runs, compiled for ``arch``. ``lines``: as
-    build.compile_for_board takes it."""
-    simple = umqtt.fetch() / "umqtt" / "simple.py"
-    compiled = build.compile_for_board([simple], arch, lines)
-    config = catalog.folder(board.name) / "board_config.py"
-    names = closure.needed(ROOTS, [config.read_text()])
-    files = {name.with_suffix(".mpy").as_posix(): compiled / name.with_suffix(".mpy") for name in names}
-    if arch in kernel.SOURCES and kernel.NAME in (found := catalog.frozen(board.name).files):
-        files[kernel.NAME] = found[kernel.NAME]
-    out = build.BUILD / "board" / f"{arch}-{board.name}"
-    own = [(simple, "umqtt/simple.py"), (config, "board_config.py")]
-    own += [(path, str(name)) for path, name in build.desk_sources()] if board.name == "desk" else []
-    for source, name in own:
-        target = (out / name).with_suffix(".mpy")
-        build.compile_file(source, target, arch, name)
-        files[name.replace(".py", ".mpy")] = target
-    return files
 
 
 def deploy(board_name, port, replace=False, quiet_s=None, on_step=None, lines=False):

@@ -23,7 +23,8 @@ from pathlib import Path
 
 import httpx
 
-from latchkey_tools.boards import build, mpremote_call, umqtt
+from latchkey_tools.boards import build, catalog, mpremote_call
+from latchkey_tools.boards.release import release
 from latchkey_tools.desk.serialport import Bridge
 from latchkey_tools.sim.broker import free_port
 from latchkey_tools.sim.pki import write_private
@@ -40,16 +41,10 @@ class DeskError(Exception):
 
 
 def firmware_tree(folder):
-    """Lay out in ``folder`` what goes onto a board's flash: compiled firmware, umqtt, board_config."""
+    """Lay out in ``folder`` what goes onto a desk's flash: all that its manifest names."""
     folder = Path(folder)
-    simple = umqtt.fetch() / "umqtt" / "simple.py"
-    compiled = build.compile_for_board([simple])
-    for source in compiled.rglob("*.mpy"):
-        name = source.relative_to(compiled)
-        _link(source, folder / ("lib" if len(name.parts) > 1 else "") / name)
-    build.compile_file(simple, folder / "lib" / "umqtt" / "simple.mpy", "x64", "umqtt/simple.py")
-    for source in (BOARD / "board_config.py", *(path for path, _name in build.desk_sources())):
-        build.compile_file(source, folder / f"{source.stem}.mpy", "x64", source.name)
+    for name, path in release(catalog.board("desk"), "x64").items():
+        _link(path, folder / ("lib" if "/" in name else "") / name)
     return folder
 
 

@@ -1,0 +1,12 @@
+# What lies on the flash of a desk, where nothing is frozen: every feature but those of a chip, and its own adapters.
+include("../../firmware/features/core")
+include("../../firmware/features/wifi")
+include("../../firmware/features/bulb")
+include("../../firmware/features/light_pwm")
+include("../../firmware/features/sensor")
+include("../../firmware/features/events")
+include("../../firmware/features/button")
+include("../../firmware/features/sleep")
+include("../../firmware/features/selftest")
+module("board_config.py")
+module("desk.py", base_path="adapters")

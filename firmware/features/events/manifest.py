@@ -1,0 +1,2 @@
+# Event streams of the local API: GET /v1/events.
+package("latchkey", files=("api/events.py",), base_path="../..")

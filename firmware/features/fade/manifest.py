@@ -1,0 +1,2 @@
+# Levels of a light that move in small steps.
+package("latchkey", files=("products/fade.py",), base_path="../..")

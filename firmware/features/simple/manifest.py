@@ -1,0 +1,2 @@
+# latchkey.simple, for programs of your own.
+package("latchkey", files=("simple.py",), base_path="../..")

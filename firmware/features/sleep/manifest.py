@@ -1,0 +1,2 @@
+# Deep sleep between measurements, for a sensor on battery.
+package("latchkey", files=("device/sleep.py",), base_path="../..")

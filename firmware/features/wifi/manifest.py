@@ -1,0 +1,2 @@
+# Wi-Fi: the station, the access point and scans.
+package("latchkey", files=("hw/wifi.py",), base_path="../..")

@@ -1,0 +1,34 @@
+"""What a board runs from its file system: all that its manifest names, compiled."""
+
+from pathlib import Path
+
+from latchkey_tools.boards import build, catalog, umqtt
+
+
+def release(board, arch, lines=False):
+    """Name on the device to path here of all that ``board`` (catalog.Board) runs, compiled for ``arch``. ``lines``: as
+    build.compile_for_board takes it."""
+    simple = umqtt.fetch() / "umqtt" / "simple.py"
+    compiled = build.compile_for_board([simple], arch, lines)
+    own = build.BUILD / "board" / f"{arch}-{board.name}"
+    found = {name: _compiled(path, name, arch, compiled, own) for name, path in _sources(board, simple).items()}
+    return {Path(name).with_suffix(".mpy").as_posix(): path for name, path in found.items()}
+
+
+def _sources(board, simple):
+    found = catalog.frozen(board.name)
+    files = dict(found.files)
+    # An image starts its own main.py; the starter of a flash imports the firmware's.
+    files["main.py"] = files.pop("firmware/main.py")
+    # Whatever else is required is in every official image.
+    return files | ({"umqtt/simple.py": simple} if "umqtt.simple" in found.required else {})
+
+
+def _compiled(source, name, arch, compiled, own):
+    if source.suffix == ".mpy":
+        return source
+    if source.is_relative_to(build.FIRMWARE):
+        return compiled / source.relative_to(build.FIRMWARE).with_suffix(".mpy")
+    target = (own / name).with_suffix(".mpy")
+    build.compile_file(source, target, arch, name)
+    return target
