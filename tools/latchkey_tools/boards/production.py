@@ -372,7 +372,7 @@ class Line:
         self._systems = [device["system_uuid"] for device in devices]
         self._known = _results_in(self._report)
         self._lock = threading.Lock()
-        labels = _labels_in(self._labels)
+        labels = labels_in(self._labels)
         made = dict.fromkeys(self._known, self._report) | {str(row["system_uuid"]): self._labels for row in labels}
         names = {local_name(system): (system, where) for system, where in made.items()}
         for system in self._systems:
@@ -423,11 +423,11 @@ class Line:
 
     def _label_of(self, system):
         with self._lock:
-            return next((row for row in _labels_in(self._labels) if row["system_uuid"] == system), {})
+            return next((row for row in labels_in(self._labels) if row["system_uuid"] == system), {})
 
     def _keep_label(self, label):
         with self._lock:
-            others = [row for row in _labels_in(self._labels) if row["system_uuid"] != label["system_uuid"]]
+            others = [row for row in labels_in(self._labels) if row["system_uuid"] != label["system_uuid"]]
             self._write_labels([*others, label])
 
     def _write_report(self):
@@ -467,7 +467,8 @@ def _results_in(path):
     return results
 
 
-def _labels_in(path):
+def labels_in(path):
+    """The rows of a file of labels (dicts of _LABEL), [] where there is no such file; LineError."""
     if not path.exists():
         return []
     names, rows, _ = _csv(path)

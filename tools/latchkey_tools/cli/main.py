@@ -16,11 +16,13 @@ from latchkey_tools.cli import (
     config_commands,
     device_commands,
     doctor_commands,
+    label_commands,
     pair_commands,
     renew_commands,
     sim_commands,
     streams,
     token_commands,
+    trip_commands,
     vboard_commands,
 )
 from latchkey_tools.device.wallet import Unsafe, holds_token
@@ -31,6 +33,8 @@ app.add_typer(board_commands.app, name="board")
 app.add_typer(sim_commands.app, name="sim")
 app.add_typer(token_commands.app, name="token")
 app.add_typer(device_commands.app, name="device")
+app.add_typer(label_commands.app, name="label")
+app.add_typer(trip_commands.app, name="trip")
 device_commands.app.command("config")(config_commands.config)
 device_commands.app.command("certificate")(config_commands.put_certificate)
 token_commands.app.command("renew")(renew_commands.renew)

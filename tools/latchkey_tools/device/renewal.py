@@ -34,12 +34,12 @@ class Result:
         self.state, self.words, self.todo = state, words, todo
 
 
-def make_new(wallet, systems, before_s, make, duration_s=None, tell=lambda words: None):
+def make_new(wallet, systems, before_s, make, duration_s=None, tell=lambda words: None, first=False):
     """A Result for each System, after a new token was made where all tokens end within ``before_s``.
 
     ``make(system_uuid, duration_s, keep)`` has the cloud make a token and returns ``keep(its text)``; CloudRefusal.
-    ``duration_s``: how long a new one lasts, by default as long as the one before. What would go wrong again for the
-    next System ends the making.
+    ``duration_s``: how long a new one lasts, by default as long as the one before. ``first``: also for Systems without
+    a token. What would go wrong again for the next System ends the making.
     """
     until_unix_s, stop = wallet.clock() + before_s, None
     results = [_plan(wallet, system, until_unix_s) for system in systems]
@@ -51,7 +51,8 @@ def make_new(wallet, systems, before_s, make, duration_s=None, tell=lambda words
             continue
         tell(f"making a token for {result.system}")
         try:
-            _make(wallet, result, before_s, make, duration_s)
+            if result.old or first:
+                _make(wallet, result, before_s, make, duration_s)
         except (CloudAway, *_UNKEPT) as problem:
             stop = problems.words(problem)
             result.tell(FAILED, *_split(stop))
@@ -122,8 +123,6 @@ def _plan(wallet, system, until_unix_s):
 
 def _make(wallet, result, before_s, make, duration_s):
     """Ask the cloud for a successor of the System's tokens, and keep it."""
-    if not result.old:
-        return
     duration_s = duration_s or _length_s(result.old[0])
     if duration_s is None or duration_s <= before_s:
         made_for = f"was made for {show.span(duration_s)}" if duration_s else "does not say how long it was made for"
@@ -140,10 +139,11 @@ def _make(wallet, result, before_s, make, duration_s):
 
 
 def _keep(wallet, token, old):
-    """The Entry of a new token, which replaces those of ``old`` that it can stand in for."""
+    """The Entry of a new token, which replaces those of ``old`` that it can stand in for. Without a name to take over
+    it gets the first digits of its System, as the device's own name has them."""
     claims = claims_of(token)
     replaces = [e.uuid for e in old if not _lacks(claims, claims_of(e.token))]
-    return wallet.add(token, old[0].name, replaces)
+    return wallet.add(token, old[0].name if old else systems_of(claims)[0][:8], replaces)
 
 
 def _differences(new, old):
