@@ -115,7 +115,7 @@ def _simulated(key):
 def _admit(keys, twice, item, dev):
     """Take the key in ``item`` if it is usable, new, and there is room; count it otherwise."""
     keys.refused += 1
-    if isinstance(item, jsonstream.TooLong):
+    if item is None:
         keys.too_large += 1
         return
     try:

@@ -284,7 +284,7 @@ def test_an_older_state_that_a_fault_of_the_flash_brought_back_is_said(tech):
         ({"unknown": "damaged"}, "broken", "was lost", "change any token in the cloud"),
         ({"unknown": "unstored", "saved": False}, "broken", "could not be stored", "its flash is worn"),
         ({"saved": False}, "broken", "could not be stored", "its flash is worn"),
-        ({"unknown": "unreadable_uuid"}, "broken", "without a readable uuid", "change any token in the cloud"),
+        ({"unknown": "unreadable_uuid"}, "broken", "that cannot be read", "change any token in the cloud"),
         ({"damaged_slots": [1]}, "weak", "copy of the token list is damaged", "its flash is worn"),
         ({"damaged_heard_slots": [0]}, "weak", "copy of the token list is damaged", "its flash is worn"),
         ({"outside_behind": 2}, "weak", "lacks 2 updates", "its flash is worn"),

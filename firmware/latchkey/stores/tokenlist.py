@@ -24,7 +24,7 @@ GONE = const(2)
 _FORM = "<16sBIIII32s"
 _ROLE_BYTES = const(4)
 
-# In place of a record: one without a readable uuid (L6), and one for another System.
+# In place of a record: one that cannot be read (L6), and one for another System.
 UNREADABLE = b"u"
 OTHER_SYSTEM = b"o"
 
@@ -39,7 +39,7 @@ def parse_records(stream, system_uuid16):
     for item in jsonstream.items(_Peeked(stream)):
         members = _members(item)
         item = None  # free the text before the token in it is decoded
-        record = _record(members, system_text) if isinstance(members, dict) else members
+        record = _record(members, system_text) if isinstance(members, dict) else UNREADABLE
         members = None  # and the token before the next item is read
         yield record
 
@@ -113,20 +113,10 @@ def _record(members, system_text):
 
 
 def _members(item):
-    """The record's members (dict), or what it counts as without."""
-    if not isinstance(item, bytes):
-        return _refusal(item.text)
     try:
-        members = strictjson.parse(item, as_bytes=True)
+        return strictjson.parse(item or b"", as_bytes=True)
     except FormatError:
-        return _refusal(jsonstream.find_text(item))
-    return members if isinstance(members, dict) else UNREADABLE
-
-
-def _refusal(text):
-    """Of a record that is too long or no strict JSON nothing counts but that its token is out."""
-    jti16 = _uuid_or_none(text)
-    return UNREADABLE if jti16 is None else refusal(jti16, 0, 0)
+        return None
 
 
 def _uuid_or_none(text):

@@ -31,7 +31,7 @@ _WORN = "if this is still so after the next restart, its flash is worn: replace 
 _UNKNOWN = {
     "damaged": ("the token list was lost: the device admits no token of it", ""),
     "unstored": ("the newest token list could not be stored", f"; {_WORN}"),
-    "unreadable_uuid": ("the token list has a record without a readable uuid", ""),
+    "unreadable_uuid": ("the token list has a record that cannot be read", ""),
 }
 
 # name: of LINKS; verdict; seen: what was found; todo: what the person can do, or None
