@@ -22,6 +22,7 @@ from latchkey_tools.desk import children
 from latchkey_tools.sim.broker import free_port
 
 HERE = Path(__file__).resolve().parent.parent
+ADAPTERS = HERE.parent / "boards" / "desk" / "adapters"
 SYSTEM_UUID = "792b6149-1daa-488f-b07a-f684503b0586"
 SLUG = "company-example"
 KEYS_TOPIC = f"drivr/v1/{SLUG}/jwks".encode()
@@ -88,7 +89,7 @@ class Device:
     def _paths(self, interpreter, later_umqtt):
         if interpreter == "cpython":
             mqtt = HERE / "fakes" / "later_umqtt" if later_umqtt else umqtt.fetch()
-            folders = (HERE / "fakes", HERE / "shims", HERE.parent / "firmware", mqtt)
+            folders = (HERE / "fakes", HERE / "shims", ADAPTERS, HERE.parent / "firmware", mqtt)
             return {"PYTHONPATH": os.pathsep.join(map(str, folders))}
         folders = (build.compile_firmware(), compiled_fakes(), compiled_umqtt())
         return {"MICROPYPATH": ":".join([".frozen", *map(str, folders)])}
@@ -161,8 +162,8 @@ def device(*args, **kwargs):
 def compiled_fakes():
     """The fakes as .mpy: compiling from source takes more heap than a board has."""
     folder = build.BUILD / "mpy" / "fakes"
-    for name in ("fake_device", "link_desk"):
-        build.compile_file(HERE / "fakes" / f"{name}.py", folder / f"{name}.mpy", "x64", f"{name}.py")
+    for path in (HERE / "fakes" / "fake_device.py", HERE / "fakes" / "link_desk.py", ADAPTERS / "desk.py"):
+        build.compile_file(path, folder / f"{path.stem}.mpy", "x64", path.name)
     return folder
 
 
