@@ -51,7 +51,7 @@ class Board:
         return _read(desk_options.nvs) or None
 
     def keep_factory_keys(self, data):
-        """Write the factory's key set; over the wire only."""
+        """Write the factory's key set; over the serial cable only."""
         _write(desk_options.nvs, data)
 
     def addresses(self):

@@ -9,8 +9,9 @@ Firmware finds the options as attributes of the module `desk_options`, and block
 and reset() (ends this process; its owner starts it again, as a chip would) beside them. Ctrl-C ends main and leaves the
 REPL. --no-main goes there at once, as a soft reset in the raw REPL does on a chip.
 
-With --air the board has Wi-Fi: the module `network` of standins/, over which FILE says what is on air. Without, it is
-wired, and --uplink cuts it. --pins: where simulated pins show their levels. --button: pressed while FILE says "down".
+With --air the board has Wi-Fi: the module `network` of standins/, over which FILE says what is on air. Without, it has
+the host's network, and --uplink cuts that. --pins: where simulated pins show their levels. --button: pressed while FILE
+says "down".
 --note: memory that outlives a reset; whoever cuts the power removes it. --sleep: where a deep sleep's length is left.
 """
 

@@ -245,7 +245,7 @@ class Ledger:
         if self._before is not None:
             self._write()
 
-    def set_over_wire(self, unix_s):
+    def set_over_cable(self, unix_s):
         """Set marks that lie after ``unix_s`` back to it. A ledger that was lost is forgotten: the device is as new."""
         self.abort()
         if self._lost:
@@ -315,7 +315,7 @@ class Ledger:
         # The ledger of another System, from before the device was provisioned again, does not count.
         if whole and self._take_marks(payload, end):
             self._take_records(payload, end)
-            # Without records and marks it was forgotten: see set_over_wire.
+            # Without records and marks it was forgotten: see set_over_cable.
             self._ever = bool(end or any(self._marks))
         marks = _read(self._heard_slots, _MARKS_BYTES)
         if marks and len(marks) == _MARKS_BYTES:

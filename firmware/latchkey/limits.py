@@ -140,7 +140,7 @@ AWAKE_S = const(300)
 AWAKE_SCHEDULED_S = const(60)
 AWAKE_EVERY = const(12)  # measurements of a sleeping sensor to one window of its API
 
-# Provisioning over the wire
+# Provisioning over the serial cable
 PROVISION_BYTES = const(16384)
 PROVISION_DEPTH = const(5)
 DER_BYTES = const(4096)

@@ -25,7 +25,7 @@ token = table["rows"][0][1].encode()
 store = FileStore(sys.argv[1])
 keys = jwk.parse_key_set(json.dumps(table["jwks"]).encode())
 floor = TimeFloor(store, DeskClock(start_unset=True))
-floor.set_over_wire(table["now_unix_s"])
+floor.set_over_cable(table["now_unix_s"])
 ledger = Ledger(store, lists.SYSTEM16)
 # Before the token was issued, so that it is a token made while the device was away.
 ledger.ingest(io.BytesIO(lists.text([lists.record(n) for n in range(limits.LEDGER_TOKENS)])), False, lists.BASE)

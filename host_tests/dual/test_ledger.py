@@ -633,7 +633,7 @@ class TestStoring(_Case):
         self.send([record(0, created=BASE + 300 * DAY)], heard=BASE)
         self.send([record(0, created=BASE + 300 * DAY)], heard=BASE + 350 * DAY)
         self.assertEqual(self.state(1, BASE + 350 * DAY), "revoked")
-        self.ledger.set_over_wire(BASE)
+        self.ledger.set_over_cable(BASE)
         self.check({1: "unlisted", 0: "listed"}, iat=BASE + 1)
 
     def test_status_has_no_secret_and_says_what_a_technician_needs(self):

@@ -140,7 +140,7 @@ class ALostLedger(unittest.TestCase):
 
     def test_is_forgotten_over_the_wire_and_the_next_list_is_the_first(self):
         self.lose()
-        self.ledger.set_over_wire(HEARD)
+        self.ledger.set_over_cable(HEARD)
         for _ in range(2):
             self.assertEqual((self.ledger.unknown, state(self.ledger)), (None, "unlisted"))
             self.ledger = Ledger(self.store, SYSTEM16)

@@ -1,4 +1,4 @@
-"""The document that the wire brings is judged whole before anything is stored."""
+"""The document that comes over the serial cable is judged whole before anything is stored."""
 
 import binascii
 import json

@@ -1,4 +1,4 @@
-"""Configuration over the API: A3's line between settings, trust settings and what only the wire may set."""
+"""Configuration over the API: A3's line between settings, trust settings and what only the serial cable may set."""
 
 import binascii
 import unittest

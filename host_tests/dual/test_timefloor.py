@@ -130,7 +130,7 @@ class TestTimeFloor(unittest.TestCase):
         for day in (100, 900):
             self.floor.learn(NOW + day * DAY)
             self.floor.save()
-        self.floor.set_over_wire(NOW + 1)
+        self.floor.set_over_cable(NOW + 1)
         for name in ("floor.0", "floor.1"):
             self.store.files[name], kept = b"\xff" * 36, self.store.files[name]
             self.boot()
@@ -140,7 +140,7 @@ class TestTimeFloor(unittest.TestCase):
     def test_over_the_wire_it_goes_back(self):
         self.trust(NOW + 900 * DAY)
         self.floor.save_if_due()
-        self.floor.set_over_wire(NOW + 1)
+        self.floor.set_over_cable(NOW + 1)
         self.assertEqual(self.floor.floor_unix_s, NOW + 1)
         self.assertEqual(self.clock.unix_s(), NOW + 1)
         self.assertFalse(self.floor.trusted)

@@ -77,7 +77,7 @@ def test_the_configuration_is_told_and_who_changed_what_it_trusts(tech):
     with Stub(configured() | {("GET", "/v1/config"): answer({"changes": 3, "last": last})}) as stub:
         told = tech.ok("device", "config", stub.url)
         assert "policy.plain_http" in told and "at the device" in told
-        assert "roles.Guest v1.0" in told and "by latchkey pair" in told and "over the wire" in told
+        assert "roles.Guest v1.0" in told and "by latchkey pair" in told and "by serial cable" in told
         assert "changed 3 times" in told and "2 hours ago" in told and f"by the token mine ({mine})" in told
         assert tech.data("device", "config", stub.url)["config"] == CONFIG
         assert sent(stub) == []

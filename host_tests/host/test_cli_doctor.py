@@ -206,7 +206,7 @@ def test_without_configure_what_is_inside_is_not_seen_and_not_guessed(tech):
 def test_a_clock_ahead_is_broken_and_one_that_is_unset_is_weak(tech):
     ahead = healthy(clock={"trusted": True, "floor_unix_s": int(time.time()) + 86400 * 30})
     link = broken(examined(tech, device(diagnostics=ahead), 1))["clock"]
-    assert "30 days later than here" in link["seen"] and "over the wire" in link["todo"]
+    assert "30 days later than here" in link["seen"] and "over the serial cable" in link["todo"]
     unset = healthy(clock={"trusted": False, "floor_unix_s": int(time.time()) - 86400 * 3})
     link = examined(tech, device(diagnostics=unset), 0)["clock"]
     assert link["verdict"] == "weak" and "3 days ago" in link["seen"]

@@ -290,8 +290,8 @@ def test_a_wired_board_is_told_to_be_one(tech):
     del answers[("GET", "/v1/pairing/networks")]
     answers[("DELETE", "/v1/pairing")] = refusal(405, "method_not_allowed")
     with Stub(answers) as stub:
-        assert "on a wire" in pair(tech, stub).err and not sent(stub)
-        assert "on a wire" in tech.run("pair", stub.url, "--leave", "--yes").err
+        assert "has no Wi-Fi" in pair(tech, stub).err and not sent(stub)
+        assert "has no Wi-Fi" in tech.run("pair", stub.url, "--leave", "--yes").err
 
 
 def test_the_passphrase_comes_from_file_environment_or_input_and_never_from_argv(tech, tmp_path):

@@ -271,7 +271,7 @@ def test_the_wire_sets_a_wrong_time_back_though_memory_outlives_the_reset(cellar
     cellar.until(2, lambda: cellar.desk.log_text().count("started: pairing"))
     path = tmp_path / "document"
     path.write_text(json.dumps(cellar.document()))
-    action = f"import wire; wire.provision({DOCUMENT!r})"
+    action = f"import cable; cable.provision({DOCUMENT!r})"
     cellar.desk.mpremote("fs", "cp", path, f":{DOCUMENT}", "+", "exec", action)
     cellar.desk.mpremote("reset")
     cellar.until(200, lambda: cellar.call(CABLE, "GET", "/v1/state", token=cellar.other.jwt)[0])

@@ -79,7 +79,7 @@ def test_a_deployed_board_runs_the_release_and_a_second_deploy_does_nothing(empt
     assert report.sent == report.files > 40 and steps[-2][:2] == (report.files + 3, report.files + 3)
     assert empty.wait_ready()["product"] == "bulb"
     assert running(empty) == "/flash/a"
-    empty.mpremote("exec", "import wire; print(wire.status())")
+    empty.mpremote("exec", "import cable; print(cable.status())")
     again = deploy.deploy("desk", empty.serial)
     assert (again.folder, again.number, again.changed, again.sent) == ("a", 1, False, 0)
     assert empty.wait_ready()["product"] == "bulb"
@@ -155,7 +155,7 @@ def cut_at(board, at):
     return step
 
 
-@pytest.mark.parametrize("name", ["boot.py", "main.py", "a/wire.mpy", "a/release"])
+@pytest.mark.parametrize("name", ["boot.py", "main.py", "a/cable.mpy", "a/release"])
 def test_a_file_that_did_not_arrive_whole_is_told(name):
     """Every one is read back, the starter and the release's number too."""
 

@@ -39,7 +39,7 @@ async def serve():
 def run():
     asyncio.run(serve())
 """
-WIRE = """
+CABLE = """
 import json, os
 
 def provision(path):
@@ -57,7 +57,7 @@ def tree(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tree")
     (folder / "lib").mkdir()
     (folder / "main.py").write_text(MAIN)
-    (folder / "wire.py").write_text(WIRE)
+    (folder / "cable.py").write_text(CABLE)
     return folder
 
 
@@ -112,7 +112,7 @@ def test_flash_survives_a_power_cut_and_the_address_stays(board):
 
 def test_mpremote_interrupts_main_works_and_reset_runs_main_again(board):
     assert board.mpremote("exec", "print(6 * 7)").strip() == "42"
-    assert "wire.py" in board.mpremote("fs", "ls", ":/flash")
+    assert "cable.py" in board.mpremote("fs", "ls", ":/flash")
     with pytest.raises(unix_board.httpx.HTTPError):
         board.info()
     board.mpremote("reset")
@@ -251,7 +251,7 @@ OWNER = textwrap.dedent("""
 def test_a_flash_image_holds_the_firmware_umqtt_and_this_board_s_configuration(tmp_path):
     tree = unix_board.firmware_tree(tmp_path / "tree")
     names = {str(p.relative_to(tree)) for p in tree.rglob("*.mpy")}
-    assert {"main.mpy", "wire.mpy", "board_config.mpy", "lib/umqtt/simple.mpy", "lib/latchkey/verifier.mpy"} <= names
+    assert {"main.mpy", "cable.mpy", "board_config.mpy", "lib/umqtt/simple.mpy", "lib/latchkey/verifier.mpy"} <= names
     assert not [n for n in names if re.search("manifest|package", n)]
     with unix_board.Desk(tmp_path / "d", tree=tree) as board:
         board.power_on(wait=False)

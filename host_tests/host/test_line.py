@@ -1,4 +1,4 @@
-"""Provisioning over the wire with the real mpremote: one board, a line of several, power cuts, refusals."""
+"""Provisioning over the serial cable with the real mpremote: one board, a line of several, power cuts, refusals."""
 
 import contextlib
 import copy
@@ -91,7 +91,7 @@ def test_a_board_becomes_a_system_with_factory_keys_and_a_label(boards, files):
     assert board.info()["system_uuid"] == SYSTEMS[0] and board.info()["name"] == "lamp 0"
     assert label["ap_passphrase"] == SECRETS[1] and label["host"] == "latchkey-792b6140.local"
     assert (board.folder / "nvs.json").read_bytes() == (files / "jwks.json").read_bytes()
-    status = Wire(board.serial).json_lines("import json, wire; print(json.dumps(wire.status()))")[-1]
+    status = Wire(board.serial).json_lines("import json, wire; print(json.dumps(cable.status()))")[-1]
     assert status["keys"]["held"] == 1 if "held" in status["keys"] else status["keys"]
     listing = board.mpremote("fs", "ls")
     assert "provision.json" not in listing and "factory.json" not in listing

@@ -1,4 +1,4 @@
-"""A new client certificate over the wire is kept only if the broker takes it; otherwise the old one serves on."""
+"""A new client certificate over the serial cable is kept only if the broker takes it; else the old one stays."""
 
 import base64
 

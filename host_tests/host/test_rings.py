@@ -17,7 +17,7 @@ PURE_STDLIB.add("sys")
 # A text that `latchkey board image` freezes in.
 PURE_STDLIB.add("latchkey_image")
 ADAPTERS = re.compile(r"latchkey\.(hw|net|cloud\.(link|session|mqtt|inbox)|products\.fade)(\.|$)")
-COMPOSITION = {"main", "boot", "wire", "selftest", "board_config", "desk_options"}
+COMPOSITION = {"main", "boot", "cable", "selftest", "board_config", "desk_options"}
 
 
 def ring(path):

@@ -21,8 +21,8 @@ SYSTEMS = ("792b6149-1daa-488f-b07a-f684503b0586", "0a1b2c3d-1daa-488f-b07a-f684
 
 
 @pytest.fixture
-def wire(monkeypatch):
-    """firmware/wire.py, with a board of RAM."""
+def cable(monkeypatch):
+    """firmware/cable.py, with a board of RAM."""
     store = RamStore()
     board = SimpleNamespace(
         store=store,
@@ -32,9 +32,9 @@ def wire(monkeypatch):
         ledger_tokens=limits.LEDGER_TOKENS,
     )
     monkeypatch.setitem(sys.modules, "board_config", SimpleNamespace(Board=lambda: board))
-    monkeypatch.delitem(sys.modules, "wire", raising=False)
-    made = importlib.import_module("wire")
-    monkeypatch.delitem(sys.modules, "wire")
+    monkeypatch.delitem(sys.modules, "cable", raising=False)
+    made = importlib.import_module("cable")
+    monkeypatch.delitem(sys.modules, "cable")
     return made, store
 
 
@@ -59,8 +59,8 @@ def state(store):
 
 
 @pytest.mark.parametrize("systems", [SYSTEMS[:1], SYSTEMS, SYSTEMS[:1] * 2], ids=["fresh", "another's", "again"])
-def test_no_damaged_byte_takes_anything_from_a_device_that_was_just_provisioned(wire, systems):
-    module, store = wire
+def test_no_damaged_byte_takes_anything_from_a_device_that_was_just_provisioned(cable, systems):
+    module, store = cable
     for system in systems:
         assert module._provision(json.dumps(document(system)).encode())["ok"]
     whole, good = dict(store.files), state(store)
@@ -71,8 +71,8 @@ def test_no_damaged_byte_takes_anything_from_a_device_that_was_just_provisioned(
             assert state(store) == good, (name, at)
 
 
-def test_a_power_cut_leaves_no_configuration_without_the_rest(wire):
-    module, store = wire
+def test_a_power_cut_leaves_no_configuration_without_the_rest(cable):
+    module, store = cable
     data = json.dumps(document(SYSTEMS[0])).encode()
     for cut in range(1000):
         store.files.clear()

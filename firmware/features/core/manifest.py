@@ -7,7 +7,7 @@ _NAMES = sorted(path.relative_to(_PACKAGE).as_posix() for path in _PACKAGE.rglob
 package("latchkey", files=[name for name in _NAMES if f'"{name}"' not in _OTHERS], base_path="../..")
 include("../safe")
 module("boot.py", base_path="../..")
-module("wire.py", base_path="../..")
+module("cable.py", base_path="../..")
 # Frozen, a main.py is executed and never imported: an image has one of its own, which imports this one.
 module("firmware/main.py", base_path="../../..")
 require("ssl")

@@ -35,7 +35,7 @@ class Installation:
 
     @property
     def pinned(self):
-        """Whether keys come by the wire alone (K4)."""
+        """Whether keys come by the serial cable alone (K4)."""
         return self.config["policy"]["keys"] == "pinned"
 
     @property

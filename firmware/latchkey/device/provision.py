@@ -1,4 +1,4 @@
-"""Provisioning: what the wire brings, judged whole, then stored. Nothing else may bring keys or a System (K4, A3).
+"""Provisioning over the serial cable: a document is judged whole, then stored (K4, A3: nothing else sets the System).
 
 The document is one JSON object: ``config`` (see docs/config.schema.json), ``credentials`` (``ca_der``, ``cert_der``,
 ``key_der`` in base64, and for HTTPS ``https_cert_der``, ``https_key_der``), ``time_unix_s``; and, if wanted,

@@ -16,8 +16,8 @@ from latchkey.errors import NOT_STORED, ConfigError, LatchkeyError, StoreError
 from latchkey.limits import CHANGES_BYTES, CONFIG_BYTES, TRUST_CHANGES
 from latchkey.stores.slots import Slots
 
-# A3: who may change what over the local API. The System is the wire's, Wi-Fi goes by an attempt of its own.
-_WIRE = ("system_uuid", "dev", "model")
+# A3: who may change what over the local API. The System is set over the serial cable, Wi-Fi by an attempt of its own.
+_CABLE_ONLY = ("system_uuid", "dev", "model")
 _TRUST = ("slug", "issuer", "broker", "policy", "roles", "ntp")
 _MERGED = ("broker", "policy")
 _CLOUD = ("slug", "broker")
@@ -76,7 +76,7 @@ def patched(config, fields):
     """
     merged = dict(config)
     for name, value in fields.items():
-        if name in _WIRE and value != config[name]:
+        if name in _CABLE_ONLY and value != config[name]:
             raise LatchkeyError("serial_only")
         if name == "wifi" and value != config[name]:
             raise ConfigError("invalid_field", "wifi")

@@ -64,7 +64,7 @@ class Chip:
         return nvs.read()
 
     def keep_factory_keys(self, data):
-        """Write the factory's key set; over the wire only."""
+        """Write the factory's key set; over the serial cable only."""
         nvs.write(data)
 
     def addresses(self):

@@ -1,6 +1,6 @@
 """What time it is, and when it is at least (T1 to T3).
 
-The floor is the latest moment known to be past; it only ever rises, except over the wire. The clock is trusted
+The floor is the latest moment known to be past; it only ever rises, except over the serial cable. The clock is trusted
 from when a source set it in this boot and a TLS handshake that checked dates then succeeded.
 
 The clock adapter has ``unix_s() set_unix_s(s) ticks_ms() ticks_diff_ms(a, b) host_trusted``; it alone knows
@@ -99,7 +99,7 @@ class TimeFloor:
             self._slots.write(struct.pack("<Q", floor))
             self._saved = floor
 
-    def set_over_wire(self, unix_s):
+    def set_over_cable(self, unix_s):
         """Set clock and floor, back too; saved at once. The clock is trusted again after the next handshake."""
         self._clock.set_unix_s(unix_s)
         self._floor = unix_s

@@ -61,7 +61,7 @@ _SIGNS = (
 
 
 class WireError(Exception):
-    """A board did not do what it was asked over the wire; the text says what to do. ``kind``: a short stable word."""
+    """A board did not do what it was asked; the text says what to do. ``kind``: a short stable word."""
 
     def __init__(self, kind, text):
         super().__init__(text)

@@ -1,4 +1,4 @@
-"""Provision boards over the wire: one, or a factory's line with several ports at once, resumable, with a report.
+"""Provision boards over the serial cable: one, or a factory's line of several ports at once, resumable, with a report.
 
 A device is a dict of FIELDS. A file of devices is CSV with a header or a JSON list; ``common`` gives what all share.
 Secrets travel in a private file to the board alone; the report has none. Labels have one: they are glued to the device.
@@ -39,13 +39,13 @@ _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 # The passphrase comes masked by a pad that was made for this once: who keeps what a console says keeps no secret.
 _STATUS = """
-import json, wire
-system = wire.status()["system_uuid"]
-kept = wire.CredentialStore(wire.Board().store).load()["ap_passphrase"] if system else None
+import json, cable
+system = cable.status()["system_uuid"]
+kept = cable.CredentialStore(cable.Board().store).load()["ap_passphrase"] if system else None
 masked = [a ^ b for a, b in zip((kept or "").encode(), %r)]
 print(json.dumps({"now": system, "masked": masked}))
 """
-_COMMIT = 'import wire; wire.provision("provision.json")'
+_COMMIT = 'import cable; cable.provision("provision.json")'
 _FACTORY = """
 from board_config import Board
 import os
@@ -198,7 +198,7 @@ def check(device):
 
 
 def document(device, ap_passphrase=None):
-    """(document for the wire, label) of ``device``; LineError or ValueError unless a device would take it.
+    """(document for the device, label) of ``device``; LineError or ValueError unless a device would take it.
 
     ``ap_passphrase``: of its access point, where the device names none; by default one is made.
     """

@@ -1,4 +1,4 @@
-"""The document that provisions a device over the wire, and its building from PEM files.
+"""The document that provisions a device over the serial cable, and its building from PEM files.
 
     document = provision.document(config, credentials=pki.device, ca=pki.ca, key_set=..., time_unix_s=...)
     desk.provision(document)

@@ -210,11 +210,12 @@ REASONS = {
     "cert_not_yet_valid": ("the broker's certificate is not valid yet", "check the broker's clock and certificate"),
     "clock_unset": (
         "the same, but nobody has set this device's clock",
-        "name a time server (`ntp`), or set the time over the wire",
+        "name a time server (`ntp`), or set the time over the serial cable",
     ),
     "clock_doubted": (
         "by this device's clock the broker's certificate is out of date, but no handshake has confirmed the clock",
-        "name a good time server (`ntp`), or set the time over the wire; if the clock is right, renew the certificate",
+        "name a good time server (`ntp`), or set the time over the serial cable; if the clock is right, "
+        "renew the certificate",
     ),
     "cert_refused": ("the broker refuses this device's certificate", "see `cert_not_after`; renew the certificate"),
     "closed_early": (

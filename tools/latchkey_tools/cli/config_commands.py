@@ -21,7 +21,7 @@ from latchkey_tools.device.wallet import Wallet
 
 _POLL_S = 2
 _ORDER = ("system_uuid", "name", "model", "dev", "slug", "issuer", "broker", "policy", "roles", "wifi", "hosts")
-_OVER_THE_WIRE = ("system_uuid", "model", "dev")
+_BY_CABLE = ("system_uuid", "model", "dev")
 _WITH_PRESENCE = ("slug", "issuer", "broker", "policy", "roles", "ntp")
 
 CHANGES_HELP = "Such as name=Cellar, policy.plain_http=read, roles.Installer=control, hosts=a.example,b.example."
@@ -152,8 +152,8 @@ def _place(name):
 def _who(name):
     """How a setting changes."""
     top = name.split(".")[0]
-    if top in _OVER_THE_WIRE:
-        return "over the wire"
+    if top in _BY_CABLE:
+        return "by serial cable"
     if top == "wifi":
         return "by latchkey pair"
     return "at the device" if top in _WITH_PRESENCE else "here"

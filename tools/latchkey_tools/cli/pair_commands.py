@@ -21,7 +21,7 @@ PASSPHRASE_VARIABLE = "LATCHKEY_WIFI_PASSPHRASE"
 WAIT_S = 150
 _TYPED_TIMES = 3
 _FORM = "a Wi-Fi passphrase has 8 to 63 printable ASCII characters, or 64 hexadecimal digits; this one does not"
-_NO_WIFI = "this board joins no networks: it is on a wire, and needs no pairing"
+_NO_WIFI = "this board has no Wi-Fi and needs no pairing"
 _STATES = {"idle": "nothing was tried yet", "joining": "is being tried", "joined": "was kept", "failed": "failed"}
 _WHAT = {"wifi": "the network", "cloud": "the broker"}
 

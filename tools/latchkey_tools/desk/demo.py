@@ -244,7 +244,7 @@ class Story:
         self.expect("GET /v1/state with a token", "503 unprovisioned", lambda: self.state(PAGE_SAMPLE))
 
     def provisioned(self):
-        """Provisioned over the wire; the key set comes by MQTT and is kept in flash."""
+        """Provisioned over the serial cable; the key set comes by MQTT and is kept in flash."""
         self.say(f"   broker: [cyan]{self.broker.kind}[/cyan], TLS, port {self.broker.port}")
         self.expect("a client without a certificate", "refused", self.without_certificate)
         self.desk.provision(self.provisioning())
@@ -340,7 +340,7 @@ class Story:
     # What the steps look at
 
     def provisioning(self):
-        """The document the wire carries: configuration, credentials, the time; no key set, that comes by MQTT."""
+        """The document for the serial cable: configuration, credentials, the time; no key set, that comes by MQTT."""
         return {
             "config": {
                 "system_uuid": SYSTEM,

@@ -63,8 +63,8 @@ class Desk:
     ``clock``: "host", or "unset" (it starts in 2000 at every power-on). ``port``: of the local API, 0 for a free one;
     it stays the same over restarts. ``heapsize``: as the interpreter takes it; by default 320 KB, and 32 more for
     Wi-Fi or pins, whose stand-ins no chip has. ``air``: what is on air (a dict, or the path of a JSON file), or None
-    for a wired desk. ``hurry``: divides pauses and windows. ``product``: "bulb" or "sensor"; ``battery``: one that
-    sleeps. ``button``: whether it has one; None: all but a bulb with Wi-Fi. ``pins``: whether it drives some.
+    for the host's network. ``hurry``: divides pauses and windows. ``product``: "bulb" or "sensor"; ``battery``: one
+    that sleeps. ``button``: whether it has one; None: all but a bulb with Wi-Fi. ``pins``: whether it drives some.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Desk:
         self.hurry = hurry
         self.product = "sensor" if battery else product
         self.battery = battery
-        # A wired desk without one would count the many power cycles of tests, and forget its settings at the tenth.
+        # Without one and without Wi-Fi it would count the power cycles of tests, and forget its settings at the tenth.
         self.has_button = (air is None or self.product == "sensor") if button is None else button
         self.pins = self.folder / "pins.json" if pins else None
         self.air = air if air is None or isinstance(air, Path) else self.folder / "air.json"
@@ -228,22 +228,22 @@ class Desk:
         return mpremote_call.mpremote(self.serial, arguments, timeout_s, DeskError)
 
     def provision(self, document, wait=True):
-        """Provision over the wire, as at a factory: copy the document, let the device commit it, restart.
+        """Provision over the serial cable, as at a factory: copy the document, let the device commit it, restart.
 
         Returns the device's report (dict); DeskError with code and field if the device refused the document. Secrets
         travel in a private file, not in any argument or output.
         """
-        return self._over_wire("provision", document, wait)
+        return self._over_cable("provision", document, wait)
 
     def renew(self, document, wait=True):
-        """Bring a new client certificate over the wire, to be tried after the restart; like ``provision``."""
-        return self._over_wire("renew", document, wait)
+        """Bring a new client certificate over the serial cable, to be tried after the restart; like ``provision``."""
+        return self._over_cable("renew", document, wait)
 
-    def _over_wire(self, deed, document, wait):
+    def _over_cable(self, deed, document, wait):
         with tempfile.TemporaryDirectory(dir=self.folder) as private:
             path = Path(private) / "provision.json"
             write_private(path, json.dumps(document).encode())
-            action = f"import wire; wire.{deed}({DOCUMENT!r})"
+            action = f"import cable; cable.{deed}({DOCUMENT!r})"
             output = self.mpremote("fs", "cp", path, f":{DOCUMENT}", "+", "exec", action)
         self.restart(wait)
         report = _last_json(output)

@@ -22,7 +22,7 @@ _OPEN_ACCESS_POINT = (
 )
 # By which a device's clock and the cloud's may differ, unless its settings say otherwise (V6).
 SKEW_S = 60
-_CLOCKS = "check the clock of this machine; if that is right, set the device's time over the wire"
+_CLOCKS = "check the clock of this machine; if that is right, set the device's time over the serial cable"
 # The mark lies so long before the receipt (docs/security.md, L).
 HEARD_MARGIN_S = 120
 
@@ -146,12 +146,12 @@ class Examination:
     def _blame_token(self, refusal, here):
         """A refusal whose cause shows when the token is looked at here."""
         if refusal.code == "bad_signature" and self._verified_here(here.token):
-            todo = "let the device reach the broker, or load keys over the wire"
+            todo = "let the device reach the broker, or load keys over the serial cable"
             self._note("keys", BROKEN, f"a key set here verifies {here.label}, the device's keys do not", todo)
         elif refusal.code == "not_yet_valid" and self._begun(here.token):
             self._note("clock", BROKEN, "the device's clock is behind", advice("clock_unset"))
         elif refusal.code == "expired" and self._lives(here.token):
-            todo = "make a new token; if that is refused too, set the device's time over the wire"
+            todo = "make a new token; if that is refused too, set the device's time over the serial cable"
             self._note("clock", WEAK, "the device's clock is ahead, or the cloud has cut the token short", todo)
         elif refusal.code == "revoked":
             todo = "make a new token; one that is good in the cloud was dropped by an old list and comes with the next"

@@ -1,7 +1,7 @@
-"""What a technician or a factory does over the serial wire, at the REPL or through mpremote.
+"""What a technician or a factory does over the serial cable, at the REPL or through mpremote.
 
-    import wire; wire.provision("/flash/provision.json")      prints a report in JSON, without secrets
-    wire.renew("/flash/provision.json"); wire.status()
+    import cable; cable.provision("/flash/provision.json")      prints a report in JSON, without secrets
+    cable.renew("/flash/provision.json"); cable.status()
 
 The device's own program must not be running (an interrupt ends it); restart the board afterwards.
 """
@@ -60,12 +60,12 @@ def _provision(data):
     certificate.drop(kept)
     if keys is not None:
         KeyStore(board.store).replace(keys)
-    TimeFloor(board.store, board.clock).set_over_wire(unix_s)
+    TimeFloor(board.store, board.clock).set_over_cable(unix_s)
     # Memory that outlives resets would bring a later floor forward again.
     board.note.write(b"")
     system_uuid = ConfigStore(board.store).save(config, alone=True)["system_uuid"]
     # Marks that a wrong clock once pushed ahead would refuse every new token.
-    Ledger(board.store, system_uuid, board.ledger_tokens).set_over_wire(unix_s)
+    Ledger(board.store, system_uuid, board.ledger_tokens).set_over_cable(unix_s)
     return dict(status(), ok=True)
 
 
