@@ -8,9 +8,10 @@ import shutil
 import pytest
 import serial
 import terminals
+from test_docs import table_rows
 
 import counts
-from latchkey_tools.boards import build, catalog, deploy, flash, mpremote
+from latchkey_tools.boards import catalog, deploy, flash, mpremote
 from latchkey_tools.boards.mpremote import Wire, WireError
 from latchkey_tools.desk import unix_board
 
@@ -198,7 +199,7 @@ def test_a_board_of_another_architecture_is_refused_untouched(empty):
     "facts, words",
     [
         ({"machine": "Generic ESP32S3 module with ESP32S3"}, "esp32-bulb is for esp32"),
-        ({"version": "1.28.2"}, "needs 1.29 or later"),
+        ({"version": "1.26.0"}, "1.26.0 is too old: esp32-bulb needs 1.26.1 .*was run on 1.26.1 and 1.29.0"),
         ({"mpy": 10 << 10 | 0x207, "version": "2.0.0"}, "reads other .mpy"),
         ({"frozen": True}, "frozen"),
         ({"files": {"main.py": "x"}}, "not Latchkey's: main.py. .*mpremote connect P fs cp :main.py"),
@@ -213,6 +214,17 @@ def test_a_board_that_does_not_fit_is_refused_in_clear_words(facts, words):
     assert deploy.check(board, "P", good, False) == "xtensawin"
     with pytest.raises(deploy.DeployError, match=words):
         deploy.check(board, "P", good | facts, False)
+
+
+@pytest.mark.parametrize("ram, fits", [(163456, False), (240 * 1024, False), (2 << 20, True)])
+def test_a_chip_without_the_memory_for_mpy_files_is_refused_and_the_way_is_named(ram, fits):
+    """The first is a bare ESP32 right after its start, as measured."""
+    facts = {"a": None, "b": None, "files": {}, "ram": ram}
+    plan = deploy.Plan(catalog.board("esp32-bulb"), facts, deploy.release(catalog.board("desk"), "x64"))
+    if fits:
+        return plan.check_memory("P")
+    with pytest.raises(deploy.DeployError, match="KB of free memory.*board flash --board esp32-bulb --port P --image"):
+        plan.check_memory("P")
 
 
 def sha256(text):
@@ -314,8 +326,10 @@ def test_a_stopped_board_is_restarted_whatever_ends_it(tmp_path, monkeypatch, en
     assert restarts == [mpremote.QUIET_S if answers else 5]
 
 
-def test_docs_name_the_oldest_micropython_that_is_accepted():
-    assert f"MicroPython {deploy.oldest()} or later" in (build.ROOT / "docs" / "boards.md").read_text()
+def test_docs_name_each_board_s_way_and_the_oldest_micropython_that_it_runs_on():
+    rows = table_rows((catalog.FOLDER / "README.md").read_text(), "| board | takes | oldest MicroPython |")
+    found = [(name, board.takes, board.micropython) for name in catalog.names() if (board := catalog.board(name))]
+    assert [tuple(row[:3]) for row in rows] == found
 
 
 def test_who_looks_at_the_console_and_who_deploys_keep_each_other_out():

@@ -396,7 +396,8 @@ def any_board(monkeypatch, tmp_path):
     """The image of a whole board is of megabytes; here a board's manifest names two modules."""
     folder = tmp_path / "boards" / "small"
     folder.mkdir(parents=True)
-    facts = {"mcu": "esp32", "product": "small", "takes": "image", "deploy_options": {"flash_offset": "0x1000"}}
+    facts = {"mcu": "esp32", "product": "small", "takes": "image", "micropython": "1.26.1"}
+    facts["deploy_options"] = {"flash_offset": "0x1000"}
     (folder / "board.json").write_text(json.dumps(facts))
     (folder / "main.py").write_text("print('main')\n")
     (folder / "manifest.py").write_text("require('umqtt.simple')\nrequire('ssl')\nmodule('main.py')\n")
@@ -431,6 +432,15 @@ def test_the_command_refuses_another_chip_and_a_module_that_the_image_lacks(any_
     assert "lacks the module neopixel" in str(run(*arguments).exception)
     (any_board / "boards/small/board.json").write_text(json.dumps(facts))
     assert "is for esp32, but small is esp32c3" in str(run(*arguments).exception)
+
+
+def test_the_command_refuses_a_micropython_older_than_what_was_run_unless_told(any_board, monkeypatch):
+    path = any_board / "boards/small/board.json"
+    path.write_text(path.read_text().replace("1.26.1", "1.27.0"))
+    monkeypatch.setitem(recipe.TRIED, hashlib.sha256((any_board / "official.bin").read_bytes()).hexdigest(), "this")
+    arguments = ("--board", "small", "--image", any_board / "official.bin", "--out", any_board / "x")
+    assert "MicroPython v1.26.1 is too old: small needs 1.27.0 or later" in str(run(*arguments).exception)
+    assert run(*arguments, "--unlisted").exit_code == 0
 
 
 def test_the_images_that_were_tried_are_named_by_their_hash():

@@ -1,6 +1,7 @@
 """The boards there are: a folder each under boards/, and what their board.json says."""
 
 import json
+import re
 from dataclasses import dataclass
 
 from latchkey_tools import kernel
@@ -8,6 +9,8 @@ from latchkey_tools.boards import build, manifest
 
 FOLDER = build.ROOT / "boards"
 COMMON = FOLDER / "common"
+# Versions of MicroPython that the firmware was run on: an emulated ESP32's, and the desk's.
+TRIED = "1.26.1 and 1.29.0"
 # Chip (board.json's mcu) to the architecture of mpy-cross.
 ARCHITECTURES = {"esp32": "xtensawin", "esp32s3": "xtensawin", "esp32c3": "rv32imc", "unix": "x64"}
 
@@ -18,13 +21,15 @@ class BoardError(Exception):
 
 @dataclass(frozen=True)
 class Board:
-    """``takes``: how firmware gets onto it, an "image" with the modules frozen in, or "mpy" files on its flash."""
+    """``takes``: how firmware gets onto it, an "image" with the modules frozen in, or "mpy" files on its flash;
+    ``micropython``: the oldest version that it runs on."""
 
     name: str
     mcu: str
     product: str
     flash_offset: str | None
     takes: str
+    micropython: str
 
     @property
     def arch(self):
@@ -46,7 +51,22 @@ def board(name):
     if name not in names():
         raise BoardError(f"there is no board {name!r}; there are: {', '.join(names())}")
     facts = json.loads((folder(name) / "board.json").read_text())
-    return Board(name, facts["mcu"], facts["product"], facts["deploy_options"].get("flash_offset"), facts["takes"])
+    offset = facts["deploy_options"].get("flash_offset")
+    return Board(name, facts["mcu"], facts["product"], offset, facts["takes"], facts["micropython"])
+
+
+def refusal(board, version):
+    """Why ``version`` of MicroPython is too old for a Board; None if it is not."""
+    if _numbers(version) >= _numbers(board.micropython):
+        return None
+    return (
+        f"MicroPython {version} is too old: {board.name} needs {board.micropython} or later (boards/README.md says "
+        f"why; the firmware was run on {TRIED})"
+    )
+
+
+def _numbers(version):
+    return tuple(int(n) for n in re.findall(r"\d+", version)[:3])
 
 
 def frozen(name):

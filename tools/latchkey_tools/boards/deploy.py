@@ -15,8 +15,11 @@ from latchkey_tools.boards.mpremote import LONG_WATCHDOG, Wire, WireError
 from latchkey_tools.boards.release import release
 
 STARTER = catalog.COMMON / "start"
-# What the firmware is written for; the sensors sleep with a function of 1.27.
-OLDEST = (1, 29)
+# RAM of a module, once imported, for each 10 bytes of its .mpy (`make size`: 137 KB for 106 KB).
+_RAM_PER_10 = 13
+# What the firmware takes beside its modules: Wi-Fi 44 KB, a TLS session 34, its thread 17, what it makes while it runs
+# 31 (docs/measurements.md). A chip without PSRAM has less than 250 KB in all, one with it at least 2 MB.
+_RAM_RUNNING = 128 * 1024
 # SHA-256 of every starter there ever was: a board may hold any of them.
 _STARTERS = (
     "f9f7ddf2ee45a706d58a9f5be51d6b892a17c1cbbff53aefd44624b418e18954",
@@ -81,6 +84,8 @@ try:
 except ImportError:
     frozen = False
 sys.path[:] = path
+import gc
+gc.collect()
 space = os.statvfs(os.getcwd())
 for path in ("a", "b", "boot.py", "main.py"):
     walk(path)
@@ -89,6 +94,7 @@ print(json.dumps({
     "machine": getattr(sys.implementation, "_machine", ""),
     "version": ".".join(str(n) for n in sys.implementation[1][:3]),
     "frozen": frozen,
+    "ram": gc.mem_free(),
     "block": space[0],
     "free": space[0] * space[3],
     "a": text("a/release"),
@@ -173,6 +179,7 @@ def deploy(board_name, port, replace=False, quiet_s=None, on_step=None, lines=Fa
         facts = read_facts(wire)
         arch = check(board, port, facts, replace)
         plan = Plan(board, facts, release(board, arch, lines))
+        plan.check_memory(port)
         plan.check_space()
         if plan.changed:
             plan.carry_out(wire, step)
@@ -202,10 +209,10 @@ def check(board, port, facts, replace):
     chip = facts["machine"].rpartition(" with ")[2].replace("-", "").lower()
     if board.mcu != "unix" and chip != board.mcu:
         raise DeployError(f"{here}, but {board.name} is for {board.mcu}: wrong --board or wrong --port")
-    if _version(facts) < OLDEST:
-        raise DeployError(f"{port} runs MicroPython {facts['version']}: Latchkey needs {oldest()} or later, flash that")
+    if too_old := catalog.refusal(board, facts["version"]):
+        raise DeployError(f"{port}: {too_old}. Flash a newer one")
     if facts["mpy"] & 0x3FF != 0x306:
-        raise DeployError(f"{port} runs MicroPython {facts['version']}, which reads other .mpy: flash {oldest()}")
+        raise DeployError(f"{port} runs MicroPython {facts['version']}, which reads other .mpy: flash {catalog.TRIED}")
     if facts["frozen"]:
         raise DeployError(f"{port} has Latchkey frozen into its image, which would win: build and flash a new image")
     found = [] if replace else foreign(facts)
@@ -216,15 +223,6 @@ def check(board, port, facts, replace):
             f"(`mpremote connect {port} fs cp :{found[0]} .`), then run this again with --replace"
         )
     return arch
-
-
-def oldest():
-    """The oldest MicroPython that the firmware runs on, as people write it."""
-    return ".".join(map(str, OLDEST))
-
-
-def _version(facts):
-    return tuple(int(n) for n in facts["version"].split(".")[:2])
 
 
 def foreign(facts):
@@ -276,6 +274,18 @@ class Plan:
 
     def _hashes(self):
         return {name: digest for name, (_path, digest) in self._wanted.items()}
+
+    def check_memory(self, port):
+        """DeployError if the chip cannot hold the modules and what they need to run."""
+        total = sum(path.stat().st_size for path, _digest in self._wanted.values())
+        needed = total * _RAM_PER_10 // 10 + _RAM_RUNNING
+        if self._board.mcu != "unix" and self._facts["ram"] < needed:
+            have, flash = self._facts["ram"] // 1024, f"--board {self._board.name} --port {port} --image OFFICIAL.bin"
+            raise DeployError(
+                f"{port} has {have} KB of free memory, and {self._board.name} needs about {needed // 1024} KB as .mpy "
+                f"files. Freeze the firmware into its image: `latchkey board flash {flash}` "
+                "(`latchkey board image` only makes the file)"
+            )
 
     def check_space(self):
         """DeployError unless what is new has room; what is replaced counts as gone only once it is."""

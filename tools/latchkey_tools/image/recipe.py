@@ -36,11 +36,15 @@ def make(board_name, image, own=None, heap=None, unlisted=False):
     board = catalog.board(board_name)
     raw = Path(image).read_bytes()
     digest = hashlib.sha256(raw).hexdigest()
-    listed = f"this image was never tried (SHA-256 {digest}): see docs/image.md, or give --unlisted"
-    need(digest in TRIED or unlisted, listed)
+    tried = ", ".join(sorted(TRIED.values()))
+    need(digest in TRIED or unlisted, f"this image was never tried (SHA-256 {digest}). Tried were {tried}. Compare the "
+         "SHA-256 with the official download, and give --unlisted")  # fmt: skip
     app = Download(raw).app
     need(app.chip.name == board.mcu, f"the image is for {app.chip.name}, but {board.name} is {board.mcu}")
-    made_from = f"{MADE_BY}{__version__} on {_version(app)}"
+    version = _version(app)
+    too_old = catalog.refusal(board, version)
+    need(unlisted or not too_old, f"{too_old}. Take a newer image, or give --unlisted")
+    made_from = f"{MADE_BY}{__version__} on {version}"
     with tempfile.TemporaryDirectory() as folder:
         itself = Path(folder) / ITSELF
         itself.write_text(f"MADE_FROM = {made_from!r}\n")
