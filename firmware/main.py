@@ -18,7 +18,7 @@ from latchkey.api.handlers import Api
 from latchkey.cloud.link import Link
 from latchkey.cloud.messages import Updates
 from latchkey.device import certificate
-from latchkey.device.app import Device, Uptime
+from latchkey.device.app import Device
 from latchkey.device.button import Button
 from latchkey.device.installation import Installation
 from latchkey.device.log import LogRing
@@ -41,11 +41,10 @@ class Parts:
     def __init__(self, board, boots):
         self._board = board
         self._boots = boots
-        self._button = Button(board.clock.ticks_diff_ms)
-        uptime_s = Uptime(board.clock)
-        log = LogRing(uptime_s, board.say, trace=sys.print_exception)
+        self._button = Button()
+        log = LogRing(board.clock.uptime_s, board.say, trace=sys.print_exception)
         self.installation = Installation(board.store, log.add, board.radio.wants_network)
-        self.device = Device(board, self.installation, boots, uptime_s, log)
+        self.device = Device(board, self.installation, boots, log)
         self.device.floor = TimeFloor(board.store, board.clock, boots.floor_unix_s)
         if self.installation.config:
             self._provisioned(board, log)
@@ -54,8 +53,8 @@ class Parts:
             self.product.restore(json.loads(boots.kept))
         api = Api(self.device, self.installation.verifier, self.product)
         host, port, tls_port = board.listen
-        tls = https(self.installation.credentials, log)
-        self.server = self.device.server = Server(api, host, port, tls, tls_port, board.radio.channel)
+        tls, now_ms = https(self.installation.credentials, log), board.clock.now_ms
+        self.server = self.device.server = Server(api, now_ms, host, port, tls, tls_port, board.radio.channel)
 
     @property
     def link(self):
@@ -137,7 +136,7 @@ class Parts:
 
     def _look_at_button(self):
         board, device = self._board, self.device
-        said = self._button.look(board.button.down(), board.clock.ticks_ms()) if board.button else None
+        said = self._button.look(board.button.down(), board.clock.now_ms()) if board.button else None
         if said is None:
             return
         device.log.add("button: " + said)
@@ -258,7 +257,7 @@ def glance(board, boots, awake):
     product = board.product()
     if boots.kept:
         product.restore(json.loads(boots.kept))
-    measure_once(product, LogRing(Uptime(board.clock), board.say, trace=sys.print_exception))
+    measure_once(product, LogRing(board.clock.uptime_s, board.say, trace=sys.print_exception))
     try:
         floor.save_if_due()
     except StoreError as exc:

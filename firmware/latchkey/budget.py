@@ -18,14 +18,13 @@ from latchkey.limits import (
 
 
 class Budget:
-    """``clock`` gives ``ticks_ms()`` and ``ticks_diff_ms(later, earlier)``; ``admits(jti16)`` asks the ledger."""
+    """``clock`` gives ``now_ms()``; ``admits(jti16)`` asks the ledger."""
 
     def __init__(self, clock, admits):
         self._clock = clock
         self._admits = admits
         self._units = BUDGET_UNITS
-        self._seen_ms = clock.ticks_ms()
-        self._rest_ms = 0
+        self._filled_ms = clock.now_ms()  # until when it has been refilled
         self._callers = []  # [caller, failures, since_ms, pause_ms], latest last, at most BUDGET_CALLERS
         self._burnt = []  # [jti16, None, since_ms] of forged tokens that the ledger lists, likewise
 
@@ -59,7 +58,7 @@ class Budget:
         failures = 1 + (row[1] if row else 0)
         self._wait(caller, failures, min(PENALTY_MS << min(failures - 1, 8), PENALTY_MAX_MS))
         if jti16 is not None:
-            self._keep(self._burnt, [jti16, None, self._clock.ticks_ms()])
+            self._keep(self._burnt, [jti16, None, self._clock.now_ms()])
 
     def passed(self, caller):
         """``caller`` sent a good one: forgotten is what was before."""
@@ -70,7 +69,7 @@ class Budget:
     def _check_waited(self, caller):
         row = self._row(self._callers, caller)
         if row is not None:
-            waited = self._clock.ticks_diff_ms(self._clock.ticks_ms(), row[2])
+            waited = self._clock.now_ms() - row[2]
             if waited < row[3]:
                 raise _busy(row[3] - waited)
 
@@ -79,7 +78,7 @@ class Budget:
         if caller is not None:
             row = self._row(self._callers, caller)
             failures = failures or (row[1] if row else 0)
-            self._keep(self._callers, [caller, failures, self._clock.ticks_ms(), pause_ms])
+            self._keep(self._callers, [caller, failures, self._clock.now_ms(), pause_ms])
 
     def _keep(self, rows, new):
         row = self._row(rows, new[0])
@@ -90,26 +89,19 @@ class Budget:
             del rows[0]
 
     def _row(self, rows, name):
-        now = self._clock.ticks_ms()
+        now = self._clock.now_ms()
         for row in rows:
             if row[0] == name:
-                # Negative: so long ago that the tick counter turned over.
-                if 0 <= self._clock.ticks_diff_ms(now, row[2]) < BUDGET_FORGET_MS:
+                if now - row[2] < BUDGET_FORGET_MS:
                     return row
                 rows.remove(row)
                 return None
         return None
 
     def _refill(self):
-        now = self._clock.ticks_ms()
-        passed_ms = self._clock.ticks_diff_ms(now, self._seen_ms)
-        self._seen_ms = now
-        if passed_ms < 0:
-            # Not asked for so long that the tick counter turned over.
-            passed_ms = BUDGET_UNITS * BUDGET_REFILL_MS
-        self._rest_ms += passed_ms
-        self._units = min(BUDGET_UNITS, self._units + self._rest_ms // BUDGET_REFILL_MS)
-        self._rest_ms %= BUDGET_REFILL_MS
+        units = (self._clock.now_ms() - self._filled_ms) // BUDGET_REFILL_MS
+        self._filled_ms += units * BUDGET_REFILL_MS
+        self._units = min(BUDGET_UNITS, self._units + units)
 
 
 def _busy(wait_ms):

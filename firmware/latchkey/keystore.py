@@ -44,7 +44,7 @@ class KeyStore:
         """Use these keys instead (K2); False if nothing changed.
 
         ``keys``: list of ``jwk.Key``; the first 8 count. An empty one: KeySetError("no_usable_key"), the old ones stay.
-        With ``now_ms`` (ticks) flash follows by ``save_if_due``; without, before this returns, or StoreError and
+        With ``now_ms`` (of the clock) flash follows by ``save_if_due``; without, before this returns, or StoreError and
         the old ones stay in force.
         """
         keys = list(keys)[:KEYS_HELD]
@@ -72,8 +72,7 @@ class KeyStore:
 
     def save_if_due(self, now_ms):
         """Write what changed once nothing has for a while; True if it did. StoreError: tried again after a pause."""
-        # Ticks wrap at 2**30 ms; so does the difference.
-        if not self._dirty or (now_ms - self._changed_ms) & 0x3FFFFFFF < KEYS_PAUSE_MS:
+        if not self._dirty or now_ms - self._changed_ms < KEYS_PAUSE_MS:
             return False
         self._changed_ms = now_ms
         self.save()

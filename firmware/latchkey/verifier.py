@@ -31,7 +31,7 @@ class Grant:
 
 class Verifier:
     """Judges tokens by ``keystore`` (``.keys .generation``), ``ledger`` (``.standing .admits .generation``), ``clock``
-    (``.now_unix_s(iat) .trusted .learn(unix_s) .ticks_ms() .ticks_diff_ms()``) and ``policy`` (``policy.Policy``),
+    (``.now_unix_s(iat) .trusted .learn(unix_s) .now_ms()``) and ``policy`` (``policy.Policy``),
     which may be set at any time and counts from then on."""
 
     def __init__(self, keystore, ledger, clock, policy):

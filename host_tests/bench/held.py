@@ -42,11 +42,8 @@ class Clock:
     def learn(self, _unix_s):
         pass
 
-    def ticks_ms(self):
+    def now_ms(self):
         return self.ms
-
-    def ticks_diff_ms(self, later, earlier):
-        return later - earlier
 
 
 def load(case):

@@ -5,6 +5,7 @@ import socket
 
 import micropython
 
+from latchkey.hw.clock import DeskClock
 from latchkey.net import server
 
 
@@ -16,17 +17,20 @@ async def waiting():
     await asyncio.sleep(60)
 
 
+now_ms = DeskClock().now_ms
+
+
 async def main():
-    made = server.Server(Api(), "127.0.0.1", 0)
+    made = server.Server(Api(), now_ms, "127.0.0.1", 0)
     places = []
     for _ in range(3):
-        place = server._Connection(socket.socket(), None, "127.0.0.1", "lan")
+        place = server._Connection(socket.socket(), None, "127.0.0.1", "lan", now_ms)
         place.task = asyncio.create_task(waiting())
         made._open.append(place)
         places.append(place)
     await asyncio.sleep(0)
     places[0].reader = made._readers.pop()
-    places[2].deadline = server.ticks_ms()
+    places[2].deadline = now_ms()
     late = made._cancel_late
     micropython.heap_lock()
     made._turn_away(places[0])

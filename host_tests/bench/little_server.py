@@ -9,13 +9,13 @@ import asyncio
 import json
 import socket
 import sys
-import time
 
 import cut_flash
 import little_memory
 import vfs
 
 from latchkey import limits
+from latchkey.hw.clock import DeskClock
 from latchkey.hw.flash import FileStore
 from latchkey.net.server import Server, tls_context
 
@@ -74,8 +74,8 @@ async def tried(control, server, device, free_bytes):
         await asyncio.sleep_ms(1)
         count = control.readinto(one)
     little_memory.give_back()
-    now = time.ticks_ms()
-    overdue = [place for place in server._open if not place.deadline or time.ticks_diff(now, place.deadline) > SWEPT_MS]
+    now = server._now_ms()
+    overdue = [place for place in server._open if not place.deadline or now - place.deadline > SWEPT_MS]
     await asyncio.sleep_ms(20)
     while server._open:
         await asyncio.sleep_ms(1)
@@ -87,7 +87,8 @@ async def main(port, control_port, tls_port, cert, key):
     listener = listening(control_port)
     device = flash.renew()
     with open(cert, "rb") as certificate, open(key, "rb") as private:
-        server = Server(device.api, "127.0.0.1", port, tls_context(certificate.read(), private.read()), tls_port)
+        tls = tls_context(certificate.read(), private.read())
+    server = Server(device.api, DeskClock().now_ms, "127.0.0.1", port, tls, tls_port)
     asyncio.get_event_loop().set_exception_handler(lambda _loop, told: device.log.failed("task", told["exception"]))
     await server.start()
     server._tls = None  # The plain port answers everything too.

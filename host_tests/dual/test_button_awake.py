@@ -12,12 +12,12 @@ class TestButton(unittest.TestCase):
     def press(self, seconds, step_s=0.02):
         """What is said while the button is held for so long and let go."""
         clock = FakeClock()
-        button = Button(clock.ticks_diff_ms)
-        said = [button.look(False, clock.ticks_ms())]
+        button = Button()
+        said = [button.look(False, clock.now_ms())]
         for n in range(int(seconds / step_s) + 1):
-            said.append(button.look(n * step_s < seconds, clock.ticks_ms()))
+            said.append(button.look(n * step_s < seconds, clock.now_ms()))
             clock.pass_s(step_s)
-        said.append(button.look(False, clock.ticks_ms()))
+        said.append(button.look(False, clock.now_ms()))
         return [word for word in said if word]
 
     def test_short_long_and_longer_are_told_apart(self):
@@ -37,21 +37,21 @@ class TestButton(unittest.TestCase):
 
     def test_a_button_that_is_stuck_says_nothing(self):
         clock = FakeClock()
-        button = Button(clock.ticks_diff_ms)
+        button = Button()
         for _ in range(1000):
-            self.assertEqual(button.look(True, clock.ticks_ms()), None)
+            self.assertEqual(button.look(True, clock.now_ms()), None)
             clock.pass_s(0.1)
-        button.look(False, clock.ticks_ms())
-        button.look(True, clock.ticks_ms())
+        button.look(False, clock.now_ms())
+        button.look(True, clock.now_ms())
         clock.pass_s(4)
-        self.assertEqual(button.look(True, clock.ticks_ms()), "long")
+        self.assertEqual(button.look(True, clock.now_ms()), "long")
 
     def test_one_press_after_the_other(self):
         clock = FakeClock()
-        button = Button(clock.ticks_diff_ms)
+        button = Button()
         said = []
         for down in (0, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 0):
-            said.append(button.look(bool(down), clock.ticks_ms()))
+            said.append(button.look(bool(down), clock.now_ms()))
             clock.pass_s(0.02)
         self.assertEqual([word for word in said if word], ["press", "press"])
 

@@ -62,7 +62,7 @@ class Connecting(Keeper):
     def _connect(self):
         self.tries += 1
         self._client = Quiet(self._clock)
-        self._since_ms = self._clock.ticks_ms()
+        self._since_ms = self._clock.now_ms()
         self._set("online", "")
 
 

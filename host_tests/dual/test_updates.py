@@ -19,8 +19,8 @@ class TestUpdates(unittest.TestCase):
         self.keystore = Noting(("replace", "refuse", "save_if_due"))
         self.ledger = Noting(("begin", "add", "commit", "abort", "give_up"))
         self.ledger.newest_changed_unix_s = 66
-        names = ("source_set", "tls_checked", "heard_unix_s", "latest_unix_s", "learn", "ticks_ms")
-        self.floor = Noting(names, heard_unix_s=77, latest_unix_s=99, ticks_ms=5)
+        names = ("source_set", "tls_checked", "heard_unix_s", "latest_unix_s", "learn", "now_ms")
+        self.floor = Noting(names, heard_unix_s=77, latest_unix_s=99, now_ms=5)
         self.lines = []
         self.updates = self.make()
 

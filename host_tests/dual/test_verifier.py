@@ -70,11 +70,8 @@ class Clock:
     def learn(self, unix_s):
         self.learned.append(unix_s)
 
-    def ticks_ms(self):
-        return self.ms & 0x3FFFFFFF
-
-    def ticks_diff_ms(self, later, earlier):
-        return (later - earlier + 0x20000000) % 0x40000000 - 0x20000000
+    def now_ms(self):
+        return self.ms
 
 
 class Case(unittest.TestCase):

@@ -226,7 +226,7 @@ class TestScans(unittest.TestCase):
         desk.wifi.scan()
         first = (("guests", -40, False), ("home", -50, True), ("Gew\u00f6lbe", -60, True), ("n0", -90, True))
         self.assertEqual(desk.wifi.networks[:4], first)
-        self.assertEqual((len(desk.wifi.networks), desk.wifi.scanned_ms), (16, desk.clock.ticks_ms()))
+        self.assertEqual((len(desk.wifi.networks), desk.wifi.scanned_ms), (16, desk.clock.now_ms()))
 
     def test_find_a_name_whose_emoji_the_air_s_file_has_as_escapes(self):
         path = "air-%d.json" % id(self)

@@ -18,6 +18,7 @@ from fake_device import FakeDevice, FakeVerifier
 
 from latchkey import limits
 from latchkey.api.handlers import Api
+from latchkey.hw.clock import DeskClock
 from latchkey.net.server import Server, tls_context
 
 
@@ -145,6 +146,7 @@ async def main(port, options):
         furnish(api, device, verifier)
     server = Server(
         api,
+        DeskClock().now_ms,
         "127.0.0.1",
         port,
         tls=context_of(options),

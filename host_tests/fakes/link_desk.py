@@ -136,7 +136,7 @@ class Desk:
             import port_sockets
 
             port_sockets.install(server)
-        await server.Server(self.api, "127.0.0.1", port).start()
+        await server.Server(self.api, self.clock.now_ms, "127.0.0.1", port).start()
         self.link.start()
         print("ready")
         while True:

@@ -37,7 +37,7 @@ class Device:
     def reconnect(self, records):
         self.floor.source_set()
         self.floor.tls_checked()
-        self.keys.replace([key(1), key(2)], self.clock.ticks_ms())
+        self.keys.replace([key(1), key(2)], self.clock.now_ms())
         self.listen(records, True)
 
     def listen(self, records, retained):
@@ -47,7 +47,7 @@ class Device:
 
     def tick(self, seconds):
         self.clock.pass_s(seconds)
-        self.keys.save_if_due(self.clock.ticks_ms())
+        self.keys.save_if_due(self.clock.now_ms())
         self.floor.save_if_due()
 
 

@@ -1,12 +1,12 @@
-"""The real verifier over a key set and a list of jti from a JSON file, with the port's own ticks: for load tests.
+"""The real verifier over a key set and a list of jti from a JSON file, with the port's own clock: for load tests.
 
 The file: {"jwks", "system_uuid", "now_unix_s", "listed": [jti, ...]}. What is not listed is unlisted and accepted.
 """
 
 import json
-import time
 
 from latchkey import jwk, uuids
+from latchkey.hw.clock import DeskClock
 from latchkey.policy import Policy
 from latchkey.verifier import Verifier
 
@@ -45,18 +45,13 @@ class _Clock:
 
     def __init__(self, unix_s):
         self._unix_s = unix_s
+        self.now_ms = DeskClock().now_ms
 
     def now_unix_s(self, _iat_unix_s=None):
         return self._unix_s
 
     def learn(self, _unix_s):
         pass
-
-    def ticks_ms(self):
-        return time.ticks_ms()
-
-    def ticks_diff_ms(self, later, earlier):
-        return time.ticks_diff(later, earlier)
 
 
 def make(path):

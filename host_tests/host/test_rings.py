@@ -102,6 +102,10 @@ def test_the_pure_ring_imports_on_plain_cpython_without_shims():
     assert done.returncode == 0, done.stderr
 
 
+def test_the_clock_adapter_alone_knows_of_ticks_that_wrap():
+    assert [p.name for p in firmware_files() if "ticks" in p.read_text()] == ["clock.py"]
+
+
 def test_no_assert_judges_input():
     guilty = []
     for path in firmware_files():

@@ -14,6 +14,7 @@ from desk import DeskLight
 from fake_device import FakeDevice, FakeVerifier
 
 from latchkey.api.handlers import Api
+from latchkey.hw.clock import DeskClock
 from latchkey.net import server
 from latchkey.products import bulb
 from latchkey_tools.sim import pki
@@ -37,7 +38,9 @@ class InProcess:
 
     async def _run(self):
         channel = {"channel": lambda _peer: "loopback"}
-        self.server = server.Server(self.api, "127.0.0.1", self.port, tls_port=self.tls_port, **channel, **self.options)
+        self.server = server.Server(
+            self.api, DeskClock().now_ms, "127.0.0.1", self.port, tls_port=self.tls_port, **channel, **self.options
+        )
         self.loop, self.done = asyncio.get_running_loop(), asyncio.Event()
         await self.server.start()
         self.ready.set()

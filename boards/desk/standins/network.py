@@ -30,21 +30,13 @@ _GATEWAY = "127.7.0.1"
 
 
 class _HostClock:
-    """As hw/clock.py's, in real time."""
+    """As hw/clock.py's, which is not on the path yet when the desk starts."""
 
-    if hasattr(time, "ticks_ms"):
-        ticks_ms, ticks_diff_ms = staticmethod(time.ticks_ms), staticmethod(time.ticks_diff)
-        sleep_ms = staticmethod(time.sleep_ms)
-    else:
+    def now_ms(self):
+        return time.time_ns() // 1000000
 
-        def ticks_ms(self):
-            return int(time.monotonic() * 1000)
-
-        def ticks_diff_ms(self, a, b):
-            return a - b
-
-        def sleep_ms(self, ms):
-            time.sleep(ms / 1000)
+    def sleep_ms(self, ms):
+        time.sleep(ms / 1000)
 
 
 class _Air:
@@ -77,18 +69,18 @@ class _Air:
         """The chip has one channel: phones on its access point drop off, and need a moment to follow."""
         if channel != self.channel:
             self.channel = channel
-            self._moved = self.clock.ticks_ms()
+            self._moved = self.clock.now_ms()
 
     def moving(self):
         """Whether nobody on the access point can be heard yet."""
-        if self._moved is not None and not 0 <= self.since_ms(self._moved) < self.move_ms:
+        if self._moved is not None and self.since_ms(self._moved) >= self.move_ms:
             self._moved = None
         return self._moved is not None
 
     def look(self):
         """The networks in reach, as a tuple of tuples (ssid, passphrase, channel, rssi, fault)."""
-        if self._path and (self._looked is None or not 0 <= self.since_ms(self._looked) < _LOOK_EVERY_MS):
-            self._looked = self.clock.ticks_ms()
+        if self._path and (self._looked is None or self.since_ms(self._looked) >= _LOOK_EVERY_MS):
+            self._looked = self.clock.now_ms()
             try:
                 with open(self._path) as file:
                     self.networks = () if _is_down(self._uplink) else _read(json.load(file))
@@ -98,7 +90,7 @@ class _Air:
         return self.networks
 
     def since_ms(self, start):
-        return self.clock.ticks_diff_ms(self.clock.ticks_ms(), start)
+        return self.clock.now_ms() - start
 
     def find(self, ssid):
         for one in self.look():
@@ -187,7 +179,7 @@ class WLAN:
             raise OSError("Wifi Internal State Error")
         self._tries = 0
         self._requested = True
-        self._try = (ssid, key or "", _air.clock.ticks_ms())
+        self._try = (ssid, key or "", _air.clock.now_ms())
 
     def disconnect(self):
         self._must_be(STA_IF)
@@ -197,7 +189,7 @@ class WLAN:
         self._requested = False
         if self._try or self._joined:
             # The driver says so a moment later.
-            self._leaves = self._leaves or (_air.clock.ticks_ms(),)
+            self._leaves = self._leaves or (_air.clock.now_ms(),)
         self._try = None
 
     def isconnected(self):
@@ -301,7 +293,7 @@ class WLAN:
             return
         self._tries += 1
         if not self._tries_max or self._tries < self._tries_max:
-            self._try = (again[0], again[1], _air.clock.ticks_ms())
+            self._try = (again[0], again[1], _air.clock.now_ms())
 
 
 def _refusal(found, key):

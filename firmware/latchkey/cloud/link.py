@@ -129,10 +129,10 @@ class Link:
             self._note(message)
             self._again = self._apply(message) is False or self._again
             return
-        since_ms = self._clock.ticks_ms()
+        since_ms = self._clock.now_ms()
         while not self._inbox.offer(message):
             self._alive()
-            if self._clock.ticks_diff_ms(self._clock.ticks_ms(), since_ms) > self._timing.handover_ms:
+            if self._clock.now_ms() - since_ms > self._timing.handover_ms:
                 raise LinkError("loop_stalled")
             self._clock.sleep_ms(5)
 

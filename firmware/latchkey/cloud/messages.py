@@ -40,7 +40,7 @@ class Updates:
     def tick(self):
         """Write to flash what has waited long enough; to be called every second or so."""
         try:
-            self._keystore.save_if_due(self._timefloor.ticks_ms())
+            self._keystore.save_if_due(self._timefloor.now_ms())
         except _REFUSED as e:
             self._failed("save", e)
 
@@ -74,7 +74,7 @@ class Updates:
         if refused:
             self._log("cloud: %d keys of the set cannot be used here" % refused)
         if not self.pinned:
-            self._keystore.replace(keys, self._timefloor.ticks_ms())
+            self._keystore.replace(keys, self._timefloor.now_ms())
 
     def _keys_refused(self, code):
         self.key_sets_refused += 1

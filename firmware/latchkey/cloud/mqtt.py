@@ -65,7 +65,7 @@ class Client(simple.MQTTClient):
         # Asserts may have been compiled away.
         if transport.heard[:2] != b"\x20\x02":
             raise LinkError("bad_packet")
-        self._pinged_ms = self._clock.ticks_ms()
+        self._pinged_ms = self._clock.now_ms()
 
     def subscribe(self, topic, qos=1):
         """True if the broker granted it. PUBLISH packets that come before the answer are served."""
@@ -85,10 +85,10 @@ class Client(simple.MQTTClient):
         self.sock.flush()
         first = self.sock.try_byte()
         if first is None and wait_ms:
-            since_ms = self._clock.ticks_ms()
+            since_ms = self._clock.now_ms()
             self.sock.readable(wait_ms)
             first = self.sock.try_byte()
-            self._count_silence(self._clock.ticks_diff_ms(self._clock.ticks_ms(), since_ms))
+            self._count_silence(self._clock.now_ms() - since_ms)
         if first is not None:
             self._packet(first)
 
@@ -99,8 +99,8 @@ class Client(simple.MQTTClient):
 
     def ping_if_due(self):
         """Tell the broker that we live, at half the keepalive, also while a long payload is read."""
-        now_ms = self._clock.ticks_ms()
-        if self._clock.ticks_diff_ms(now_ms, self._pinged_ms) < self._timing.keepalive_s * 500:
+        now_ms = self._clock.now_ms()
+        if now_ms - self._pinged_ms < self._timing.keepalive_s * 500:
             return
         self._pinged_ms = now_ms
         self._owed = True

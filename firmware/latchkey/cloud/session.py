@@ -49,7 +49,7 @@ class Keeper:
         self._client = self._transport = None
         self._attempt = settings.attempt_credentials is not None
         self._context = self._new_context()
-        self._since_ms = clock.ticks_ms()
+        self._since_ms = clock.now_ms()
         self._doubted_ms = None
         self._pause_ms = 0
         self._refused = None
@@ -91,9 +91,7 @@ class Keeper:
     def _no_radio(self, wait_ms):
         self.close()
         self._set("waiting", self._radio.why())
-        # Back on air the broker is tried at once: the pause belongs to the broker. It counts from now, since ticks that
-        # are older than half a turn of their counter (6 days) lie in the future.
-        self._since_ms = self._clock.ticks_ms()
+        # Back on air the broker is tried at once: the pause belongs to the broker.
         self._pause_ms = 0
         if wait_ms:
             self._clock.sleep_ms(wait_ms)
@@ -113,7 +111,7 @@ class Keeper:
         self._checked = self._synced_ms is not None
         self._put(("tls", certdates.not_after(self._transport.peer_certificate())))
         self._subscribe()
-        self._since_ms = self._clock.ticks_ms()
+        self._since_ms = self._clock.now_ms()
         if self._attempt:
             self._end_attempt(True, "")
 
@@ -163,14 +161,14 @@ class Keeper:
             return
         if self._clock.unix_s() < self._settings.floor_unix_s:
             self._clock.set_unix_s(self._settings.floor_unix_s)
-        if self._checked and 0 <= self._clock.ticks_diff_ms(self._clock.ticks_ms(), self._synced_ms) < _NTP_AGAIN_MS:
+        if self._checked and self._clock.now_ms() - self._synced_ms < _NTP_AGAIN_MS:
             return
         hosts = self._radio.ntp_hosts() + self._settings.ntp_hosts
         first = self._first_server % max(len(hosts), 1)
         hosts = hosts[first:] + hosts[:first]
         unix_s = ntp.ask(hosts, self._clock, self._timing, self._alive_on_air, self._believable)
         if unix_s is not None:
-            self._synced_ms = self._clock.ticks_ms()
+            self._synced_ms = self._clock.now_ms()
             self._clock.set_unix_s(unix_s)
             self._put(("time", unix_s, "ntp"))
 
@@ -191,7 +189,7 @@ class Keeper:
             code = self._doubt_time(code)
         if self._attempt:
             self._judge_attempt(code)
-        self._since_ms = self._clock.ticks_ms()
+        self._since_ms = self._clock.now_ms()
         self._pause_ms = self._backoff.next_ms()
         self._set("waiting", code, e.detail)
 
@@ -207,10 +205,9 @@ class Keeper:
     def _judge_attempt(self, code):
         late = False
         if code in _ATTEMPT_DOUBTS:
-            now_ms = self._clock.ticks_ms()
+            now_ms = self._clock.now_ms()
             self._doubted_ms = now_ms if self._doubted_ms is None else self._doubted_ms
-            # Negative: so long ago that the tick counter turned over.
-            late = not 0 <= self._clock.ticks_diff_ms(now_ms, self._doubted_ms) <= self._timing.attempt_ms
+            late = now_ms - self._doubted_ms > self._timing.attempt_ms
         self._early += code == "closed_early"
         if late or code in _ATTEMPT_ENDS or self._early >= _EARLY_ENDS:
             self._end_attempt(False, code)
@@ -231,4 +228,4 @@ class Keeper:
             self._told = state
 
     def _elapsed_ms(self):
-        return self._clock.ticks_diff_ms(self._clock.ticks_ms(), self._since_ms)
+        return self._clock.now_ms() - self._since_ms

@@ -14,34 +14,16 @@ except ImportError:
     MADE_FROM = None
 
 
-class Uptime:
-    """Whole seconds since it was made. To be called at least once in a turn of the tick counter (6 days)."""
-
-    def __init__(self, clock):
-        self._clock = clock
-        self._last_ms = clock.ticks_ms()
-        self._rest_ms = 0
-        self._s = 0
-
-    def __call__(self):
-        now = self._clock.ticks_ms()
-        self._rest_ms += self._clock.ticks_diff_ms(now, self._last_ms)
-        self._last_ms = now
-        self._s += self._rest_ms // 1000
-        self._rest_ms %= 1000
-        return self._s
-
-
 class Device:
     """``board``: the adapters of one board (see boards/desk/board_config.py). ``installation``: what it is set to
     (latchkey.device.installation), ``boots``: why it started (latchkey.device.start). ``keystore ledger floor updates
     server pairing awake`` are set by ``main`` once they exist; None before."""
 
-    def __init__(self, board, installation, boots, uptime_s, log):
+    def __init__(self, board, installation, boots, log):
         self._board = board
         self._boots = boots
         self.installation = installation
-        self.uptime_s = uptime_s
+        self.uptime_s = board.clock.uptime_s
         self.log = log
         self._granted = 0
         self.keystore = self.ledger = self.floor = self.updates = self.server = self.pairing = self.awake = None

@@ -4,10 +4,9 @@ from latchkey import limits
 
 
 class Button:
-    """``look(down, now_ms)`` at every turn of the loop; ``diff_ms(later, earlier)`` knows how ticks wrap."""
+    """``look(down, now_ms)`` at every turn of the loop."""
 
-    def __init__(self, diff_ms):
-        self._diff_ms = diff_ms
+    def __init__(self):
         self._since_ms = None
         self._said = 0
         self._was_up = False  # one that is down from the start on is stuck, or is what woke us
@@ -21,7 +20,7 @@ class Button:
             return None
         if self._since_ms is None:
             self._since_ms, self._said = now_ms, 0
-        held_ms = self._diff_ms(now_ms, self._since_ms)
+        held_ms = now_ms - self._since_ms
         stage = (held_ms >= limits.PRESS_LONG_MS) + (held_ms >= limits.PRESS_RESET_MS)
         if stage <= self._said:
             return None
@@ -30,6 +29,6 @@ class Button:
 
     def _released(self, now_ms):
         since_ms, self._since_ms = self._since_ms, None
-        if since_ms is None or self._said or self._diff_ms(now_ms, since_ms) < limits.PRESS_LEAST_MS:
+        if since_ms is None or self._said or now_ms - since_ms < limits.PRESS_LEAST_MS:
             return None
         return "press"

@@ -1,8 +1,8 @@
-"""Clocks: Unix seconds, and milliseconds that only count. Nobody else knows the epoch.
+"""Clocks: Unix seconds, and milliseconds that only count. No other module knows the epoch, or ticks that wrap.
 
 ``DeskClock``: the host keeps the time, or an unset clock that starts in 1970 for tests.
 ``BoardClock``: the chip's RTC (1970 or 2000 by port, measured from ``time.gmtime(0)``).
-Both: ``unix_s() set_unix_s(s) ticks_ms() ticks_diff_ms(later, earlier) sleep_ms(ms) host_trusted``.
+Both: ``unix_s() set_unix_s(s) now_ms() uptime_s() sleep_ms(ms) host_trusted``.
 """
 
 import time
@@ -22,25 +22,41 @@ except ImportError:  # CPython has neither; its integers do not wrap
 
 
 _UNIX_OF_2000 = 946684800
+_MARK_MS = 1 << 24  # 4.7 hours
 
 
-class _Ticks:
+class _Monotonic:
     host_trusted = False
 
-    def ticks_ms(self):
-        return ticks_ms()
+    def __init__(self):
+        self._mark = (ticks_ms(), 0)  # ticks, and what now_ms() was at that moment
 
-    def ticks_diff_ms(self, later, earlier):
-        return ticks_diff(later, earlier)
+    def now_ms(self):
+        """Milliseconds since this clock was made. They never wrap, if somebody asks at least every six days: ticks wrap
+        at 2**30 ms, and a difference of more than half of that is ambiguous. The loop asks at each of its turns.
+
+        Without a lock: a thread that stores an older mark than another does no harm, since every mark is true.
+        """
+        mark_ticks, mark_ms = self._mark
+        ticks = ticks_ms()
+        passed_ms = ticks_diff(ticks, mark_ticks)
+        if passed_ms >= _MARK_MS:
+            self._mark = (ticks, mark_ms + passed_ms)
+        return mark_ms + passed_ms
+
+    def uptime_s(self):
+        """Whole seconds since the start of the device, which makes its clock first."""
+        return self.now_ms() // 1000
 
     def sleep_ms(self, ms):
         sleep_ms(ms)
 
 
-class DeskClock(_Ticks):
+class DeskClock(_Monotonic):
     """Time of the host, which keeps it; with ``start_unset``, a clock that begins at 0 and counts."""
 
     def __init__(self, start_unset=False):
+        super().__init__()
         self.host_trusted = not start_unset
         self._offset_s = -int(time.time()) if start_unset else 0
 
@@ -53,10 +69,11 @@ class DeskClock(_Ticks):
             self._offset_s = unix_s - int(time.time())
 
 
-class BoardClock(_Ticks):
+class BoardClock(_Monotonic):
     """``rtc``: a ``machine.RTC``."""
 
     def __init__(self, rtc):
+        super().__init__()
         self._rtc = rtc
         self._epoch_unix_s = _UNIX_OF_2000 if time.gmtime(0)[0] == 2000 else 0
 

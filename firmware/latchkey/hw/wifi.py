@@ -46,7 +46,7 @@ class Wifi:
         self._network = None
         jitter = limits.CLOUD_JITTER_PERCENT
         self._backoff = Backoff(limits.WIFI_FIRST_PAUSE_MS, limits.WIFI_CEILING_MS, jitter, _random_byte)
-        self._looked_ms = self._tried_ms = clock.ticks_ms()
+        self._looked_ms = self._tried_ms = clock.now_ms()
         self._pause_ms = self._tries = 0
         self._leaving = self._trying = self._scans = False
         self._before = None  # what the chip said before this try, and goes on saying until it knows better
@@ -76,8 +76,8 @@ class Wifi:
 
     def turn(self):
         """Look at the chip, at most ten times a second, and take the next step towards the network."""
-        now_ms = self._clock.ticks_ms()
-        if 0 <= self._clock.ticks_diff_ms(now_ms, self._looked_ms) < _LOOK_MS:
+        now_ms = self._clock.now_ms()
+        if now_ms - self._looked_ms < _LOOK_MS:
             return
         self._looked_ms = now_ms
         if self._leaving:
@@ -133,15 +133,15 @@ class Wifi:
 
     def scan(self):
         """Look who is on air: for two seconds or so nothing else happens in this thread. The station must be active."""
-        since_ms = self._clock.ticks_ms()
+        since_ms = self._clock.now_ms()
         self._scans = True
         try:
             found = self._wlan.scan()
         except OSError:
             found = None
         self._scans = False
-        now_ms = self._clock.ticks_ms()
-        if found or (found is not None and self._clock.ticks_diff_ms(now_ms, since_ms) >= _REFUSED_MS):
+        now_ms = self._clock.now_ms()
+        if found or (found is not None and now_ms - since_ms >= _REFUSED_MS):
             self.networks = _strongest(found)
             self.scanned_ms = now_ms
             self.scanning = False
@@ -197,7 +197,7 @@ class Wifi:
 
     def _connect(self):
         self._before = self._wlan.status()
-        self._tried_ms = self._clock.ticks_ms()
+        self._tried_ms = self._clock.now_ms()
         self._pause_ms = max(self._backoff.next_ms() // self._hurry, _LEAST_PAUSE_MS)
         self._tries += 1
         self._trying = True
@@ -220,8 +220,7 @@ class Wifi:
             self._leave()
 
     def _pause_over(self):
-        # Negative: joined so long ago that the tick counter turned over.
-        return not 0 <= self._clock.ticks_diff_ms(self._clock.ticks_ms(), self._tried_ms) < self._pause_ms
+        return self._clock.now_ms() - self._tried_ms >= self._pause_ms
 
     def _judge(self, ended):
         code = self._wlan.status()

@@ -40,8 +40,8 @@ def _ask_one(host, clock, timing, alive):
 def _answer(sock, stamp, clock, timing, alive):
     poller = select.poll()
     poller.register(sock, select.POLLIN)
-    since_ms = clock.ticks_ms()
-    while clock.ticks_diff_ms(clock.ticks_ms(), since_ms) < timing.ntp_ms:
+    since_ms = clock.now_ms()
+    while clock.now_ms() - since_ms < timing.ntp_ms:
         alive()
         if poller.poll(timing.slice_ms):
             unix_s = parse(sock.recv(_PACKET), stamp)

@@ -10,25 +10,14 @@ Decides nothing about requests: that is latchkey.api.handlers's.
 
 import asyncio
 import socket
-import time
 
 from latchkey import limits
 from latchkey.api import request
 from latchkey.errors import LatchkeyError
 
-if hasattr(time, "ticks_ms"):
-    ticks_ms, ticks_add, ticks_diff = time.ticks_ms, time.ticks_add, time.ticks_diff
+if hasattr(asyncio, "sleep_ms"):
     sleep_ms = asyncio.sleep_ms
 else:
-
-    def ticks_ms():
-        return int(time.monotonic() * 1000)
-
-    def ticks_add(ticks, ms):
-        return ticks + ms
-
-    def ticks_diff(later, earlier):
-        return later - earlier
 
     def sleep_ms(ms):
         return asyncio.sleep(ms / 1000)
@@ -67,13 +56,17 @@ class Server:
     """Serves ``api`` (latchkey.api.handlers.Api) on ``host``:``port`` and, with ``tls`` (an SSLContext), HTTPS on
     ``tls_port``.
 
-    With ``tls`` the plain port answers only what is open and 426 (A2). ``channel``: callable from a plain peer's
-    address (text) to "loopback", "ap" or "lan", or None for one who cannot be there and is not answered; the default
-    knows no access point. ``connections``: places; HTTPS has ``limits.TLS_SESSIONS`` of them, if it is served.
+    ``now_ms``: the clock's (hw/clock.py). With ``tls`` the plain port answers only what is open and 426 (A2).
+    ``channel``: callable from a plain peer's address (text) to "loopback", "ap" or "lan", or None for one who cannot
+    be there and is not answered; the default knows no access point. ``connections``: places; HTTPS has
+    ``limits.TLS_SESSIONS`` of them, if it is served.
     """
 
-    def __init__(self, api, host, port, tls=None, tls_port=443, channel=plain_channel, connections=limits.CONNECTIONS):
+    def __init__(
+        self, api, now_ms, host, port, tls=None, tls_port=443, channel=plain_channel, connections=limits.CONNECTIONS
+    ):
         self._api = api
+        self._now_ms = now_ms
         self._host = host
         self._ports = (port, tls_port)
         self._tls = tls
@@ -150,7 +143,7 @@ class Server:
                 channel = "tls"
             await self._make_room(channel, peer)
             sock.setblocking(False)
-            place = _Connection(sock, tls, peer, channel)
+            place = _Connection(sock, tls, peer, channel, self._now_ms)
             place.task = asyncio.create_task(self._serve(place))
             self._open.append(place)
         except BaseException:
@@ -197,9 +190,9 @@ class Server:
                 pass  # Again at the next turn.
 
     def _cancel_late(self):
-        now = ticks_ms()
+        now = self._now_ms()
         for place in self._open:
-            if place.deadline is not None and ticks_diff(now, place.deadline) >= 0:
+            if place.deadline is not None and now >= place.deadline:
                 place.task.cancel()
                 place.deadline = None
 
@@ -214,7 +207,7 @@ class Server:
             else:
                 await sleep_ms(_WAIT_MS)
         place.reader = self._readers.pop()
-        place.lent = ticks_ms()
+        place.lent = self._now_ms()
 
     def _take_back(self, place):
         if place.reader:
@@ -342,14 +335,10 @@ class Server:
     async def _stream(self, place, stream):
         place.deadline = None
         watcher = asyncio.create_task(place.watch(stream))
-        last = ticks_ms()
-        passed_ms = 0
+        since = self._now_ms()
         try:
             while not stream.ended:
-                now = ticks_ms()
-                passed_ms += ticks_diff(now, last)
-                last = now
-                data = stream.due(passed_ms)
+                data = stream.due(self._now_ms() - since)
                 if data:
                     place.expect(_WRITING, limits.REQUEST_MS)
                     await place.write(data)
@@ -362,12 +351,13 @@ class Server:
 class _Connection:
     """One place: its socket, peer and deadline. ``reader``: an request.Reader while a request arrives, else None."""
 
-    def __init__(self, sock, tls, peer, channel):
+    def __init__(self, sock, tls, peer, channel, now_ms):
         # The handshake runs with the first read: nobody waits for it.
         self.socket = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False) if tls else sock
         self._plain = sock
         self.peer, self.channel = peer, channel
-        self.since = self.lent = ticks_ms()
+        self._now_ms = now_ms
+        self.since = self.lent = now_ms()
         self.granted = False  # whether the last request showed a valid token
         self.strange = 0  # requests that showed none
         self.owed = 0  # bytes of a body that has not been taken
@@ -377,12 +367,12 @@ class _Connection:
     def expect(self, phase, ms):
         """``phase`` is to end within ``ms``."""
         self.phase = phase
-        self.deadline = ticks_add(ticks_ms(), ms)
+        self.deadline = self._now_ms() + ms
 
     def had_time(self, since):
         """Whether a token could be shown since then: a client sends at once, but a handshake takes a while."""
         grace_ms = limits.TLS_GRACE_MS if self.channel == "tls" and self.reader else limits.GRACE_MS
-        return ticks_diff(ticks_ms(), since) >= grace_ms
+        return self._now_ms() - since >= grace_ms
 
     def next(self):
         """The request that has arrived, or None; FormatError."""
@@ -424,12 +414,12 @@ class _Connection:
 
     async def linger(self):
         """Read and drop what still comes, until it pauses: closing on unread bytes would reset, and lose our answer."""
-        end = ticks_add(ticks_ms(), limits.LINGER_MS)
+        end = self._now_ms() + limits.LINGER_MS
         view = _DROPPED
         if self.reader:
             self.reader.reset()
             view = self.reader.room()
-        while ticks_diff(end, ticks_ms()) > 0:
+        while self._now_ms() < end:
             self.expect(_LEAVING, limits.QUIET_MS)
             await self._read(view)
 

@@ -112,7 +112,7 @@ class Transport:
 
     def operation(self, limit_ms, byte_limit):
         """Begin an operation: everything until the next call has ``limit_ms`` and may read ``byte_limit`` bytes."""
-        self._start_ms = self._clock.ticks_ms()
+        self._start_ms = self._clock.now_ms()
         self._limit_ms = limit_ms
         self._bytes = byte_limit
 
@@ -194,7 +194,7 @@ class Transport:
         self._poller.modify(self._raw, event)
         while True:
             self._alive()
-            left = self._limit_ms - self._clock.ticks_diff_ms(self._clock.ticks_ms(), self._start_ms)
+            left = self._limit_ms - self._clock.now_ms() - self._start_ms
             if left <= 0:
                 raise LinkError("stalled")
             if self._poller.poll(min(left, self._slice_ms)):

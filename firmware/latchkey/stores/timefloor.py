@@ -3,8 +3,7 @@
 The floor is the latest moment known to be past; it only ever rises, except over the serial cable. The clock is trusted
 from when a source set it in this boot and a TLS handshake that checked dates then succeeded.
 
-The clock adapter has ``unix_s() set_unix_s(s) ticks_ms() ticks_diff_ms(a, b) host_trusted``; it alone knows
-the epoch. Ticks may wrap, so something here must be asked at least once in six days.
+The clock adapter has ``unix_s() set_unix_s(s) now_ms() uptime_s() host_trusted``; it alone knows the epoch.
 """
 
 import struct
@@ -22,9 +21,7 @@ class TimeFloor:
         self._slots = Slots(store, "floor", b"t", True)
         self._saved = self._load()
         self._floor = max(least_unix_s, YEAR_2020_S, self._saved)
-        self._ticks = clock.ticks_ms()
-        self._rest_ms = 0
-        self._uptime_s = 0
+        self._uptime_s = clock.uptime_s()  # up to which the floor has risen
         self._saved_at_s = None
         self._source = bool(clock.host_trusted)
         self._checked = False
@@ -37,12 +34,9 @@ class TimeFloor:
     @property
     def floor_unix_s(self):
         """The latest moment known to be past: what was learned, and the uptime since."""
-        now = self._clock.ticks_ms()
-        self._rest_ms += self._clock.ticks_diff_ms(now, self._ticks)
-        self._ticks = now
-        self._floor += self._rest_ms // 1000
-        self._uptime_s += self._rest_ms // 1000
-        self._rest_ms %= 1000
+        uptime_s = self._clock.uptime_s()
+        self._floor += uptime_s - self._uptime_s
+        self._uptime_s = uptime_s
         if self.trusted:
             self._floor = max(self._floor, self._clock.unix_s())
         return self._floor
@@ -103,17 +97,14 @@ class TimeFloor:
         """Set clock and floor, back too; saved at once. The clock is trusted again after the next handshake."""
         self._clock.set_unix_s(unix_s)
         self._floor = unix_s
-        self._ticks = self._clock.ticks_ms()
+        self._uptime_s = self._clock.uptime_s()
         self.source_set()
         # Into both slots: a damaged one would bring back the later floor that this replaces.
         self._slots.write(struct.pack("<Q", unix_s), True)
         self._saved = unix_s
 
-    def ticks_ms(self):
-        return self._clock.ticks_ms()
-
-    def ticks_diff_ms(self, a, b):
-        return self._clock.ticks_diff_ms(a, b)
+    def now_ms(self):
+        return self._clock.now_ms()
 
     def status(self):
         """For diagnostics."""
