@@ -194,7 +194,7 @@ class Transport:
         self._poller.modify(self._raw, event)
         while True:
             self._alive()
-            left = self._limit_ms - self._clock.now_ms() - self._start_ms
+            left = self._start_ms + self._limit_ms - self._clock.now_ms()
             if left <= 0:
                 raise LinkError("stalled")
             if self._poller.poll(min(left, self._slice_ms)):
