@@ -41,7 +41,7 @@ def items(stream, member=None, item_limit=limits.LIST_ITEM_BYTES, total_limit=li
     else:
         yield from _member(window, member)
     if window.peek() != _END:
-        strictjson.refuse("trailing bytes")
+        strictjson.refuse()
 
 
 def _member(window, member):
@@ -51,7 +51,7 @@ def _member(window, member):
     while more:
         name = strictjson.parse(window.value() or b"")
         if not isinstance(name, str) or found and name == member:
-            strictjson.refuse("member name")
+            strictjson.refuse()
         window.expect(_COLON)
         if name == member:
             found = True
@@ -60,7 +60,7 @@ def _member(window, member):
             strictjson.parse(window.value() or b"null")
         more = window.separator(_OBJECT_END)
     if not found:
-        strictjson.refuse("no such member")
+        strictjson.refuse()
 
 
 class _Window:
@@ -105,7 +105,7 @@ class _Window:
         if found == _END:
             raise FormatError("truncated")
         if found != byte:
-            strictjson.refuse("syntax")
+            strictjson.refuse()
         self.at += 1
 
     def separator(self, closing):
@@ -144,7 +144,7 @@ class _Window:
         while self.at < len(self.buf):
             if self.buf[self.at] in _SCALAR_ENDS:
                 if self.at == self.start:
-                    strictjson.refuse("syntax")
+                    strictjson.refuse()
                 return True
             self.at += 1
         return False

@@ -47,7 +47,7 @@ def parse_key_set(data, dev=True):
         for item in jsonstream.items(stream, "keys", JWK_BYTES, KEY_SET_BYTES):
             _admit(keys, twice, item, dev)
     except FormatError as exc:
-        raise KeySetError(exc.code, exc.message)
+        raise KeySetError(exc.code)
     if not keys:
         raise KeySetError("key_too_large" if keys.too_large else "no_usable_key")
     return keys

@@ -5,6 +5,8 @@ deep nesting, numbers over 19 digits before the point, over 32 characters, or no
 1e38 (a chip's float is single precision). Reads only; does not write JSON.
 """
 
+import binascii
+
 from latchkey import limits
 from latchkey.errors import FormatError
 from latchkey.limits import const
@@ -24,11 +26,8 @@ _IN_NUMBERS = b"0123456789.-+eE"
 _NUMBER_CHARS = const(32)
 _WHOLE_DIGITS = const(19)
 _ESCAPES = b'"\\/bfnrt'
-_MEANINGS = '"\\/\b\f\n\r\t'
-_HEX = b"0123456789abcdefABCDEF"
+_MEANINGS = b'"\\/\b\f\n\r\t'
 _PIECE = const(128)
-# What may follow a lead byte, where that is less than every continuation byte.
-_SECOND = {0xE0: (0xA0, 0xBF), 0xED: (0x80, 0x9F), 0xF0: (0x90, 0xBF), 0xF4: (0x80, 0x8F)}
 
 
 def parse(data, max_depth=limits.JSON_DEPTH, as_bytes=False):
@@ -40,15 +39,15 @@ def parse(data, max_depth=limits.JSON_DEPTH, as_bytes=False):
     reader = _Reader(bytes(data) if isinstance(data, memoryview) else data, as_bytes)  # a view has no find
     try:
         value = reader.value(0, max_depth)
-    except (IndexError, ValueError):
-        refuse("cut off, or not UTF-8")
+    except (IndexError, ValueError):  # cut off, or not a number or UTF-8
+        refuse()
     if bytes(reader.data[reader.end :]).strip(_SPACE):
-        refuse("trailing bytes")
+        refuse()
     return value  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
-def refuse(why):
-    raise FormatError("json_refused", why)
+def refuse():
+    raise FormatError("json_refused")
 
 
 class _Reader:
@@ -82,7 +81,7 @@ class _Reader:
         if first != _OBJECT and first != _ARRAY:
             return self.scalar(at)
         if depth < 1:
-            refuse("depth")
+            refuse()
         return self.nested(at, depth - 1)
 
     def nested(self, at, depth):
@@ -94,16 +93,18 @@ class _Reader:
         at = self.space(at + 1)
         more = data[at] != closing
         while more:
-            while data[at] <= _BLANK and data[at] in _SPACE:
-                at += 1
+            if data[at] <= _BLANK:
+                at = self.space(at)
             if named:
                 name = self.string(at)
                 if name in found:
-                    refuse("duplicate name")
-                at = self.colon(self.end) if data[self.end] != _COLON else self.end + 1
-                while data[at] <= _BLANK and data[at] in _SPACE:
-                    at += 1
-                found[name] = self.string(at) if data[at] == _QUOTE else self.value(at, depth)  # pyright: ignore
+                    refuse()
+                at = self.end
+                if data[at] <= _BLANK:
+                    at = self.space(at)
+                if data[at] != _COLON:
+                    refuse()
+                found[name] = self.value(at + 1, depth)  # pyright: ignore
             else:
                 found.append(self.value(at, depth))  # pyright: ignore
             at = self.end
@@ -113,78 +114,62 @@ class _Reader:
             if more:
                 at += 1
             elif data[at] != closing:
-                refuse("syntax")
+                refuse()
         self.end = at + 1
         return found
-
-    def colon(self, at):
-        """Index behind a colon that stands after white space."""
-        at = self.space(at)
-        if self.data[at] != _COLON:
-            refuse("syntax")
-        return at + 1
 
     def string(self, at):
         data = self.data
         if data[at] != _QUOTE:
-            refuse("syntax")
+            refuse()
         end = data.find(b'"', at + 1)
         if end < 0:
-            refuse("cut off")
+            refuse()
         self.end = end + 1
-        raw = data[at + 1 : end]
-        if self.plain:
-            return raw if self.as_bytes else str(raw, "utf-8")
-        found = self.escaped(at + 1, end) if b"\\" in raw else text(raw)
-        return found.encode() if self.as_bytes else found
+        raw = data[at + 1 : end] if self.plain else self.checked(at + 1, end)
+        return raw if self.as_bytes else str(raw, "utf-8")
 
-    def escaped(self, at, end):
-        """A string with escapes; ``end``: its first quote, which may be escaped."""
-        data = self.data
+    def checked(self, at, end):
+        """Bytes of the string from ``at`` on; ``end``: its first quote, which may be escaped."""
         parts = []
-        escape = data.find(b"\\", at, end)
-        while escape >= 0:
-            parts.append(text(data[at:escape]))
-            parts.append(self.escape(escape + 1))
-            at = self.end
-            if at > end:
-                end = data.find(b'"', at)
-                if end < 0:
-                    refuse("cut off")
-            escape = data.find(b"\\", at, end)
-        parts.append(text(data[at:end]))
+        more = True
+        while more:
+            escape = self.data.find(b"\\", at, end)
+            more = escape >= 0
+            stop = escape if more else end
+            parts.append(bytes(self.data[at:stop]))
+            text(parts[-1])
+            if more:
+                parts.append(self.escape(escape + 1))
+                at = self.end
+                if at > end:
+                    end = self.data.find(b'"', at)
+        if end < 0:
+            refuse()
         self.end = end + 1
-        return "".join(parts)
+        return b"".join(parts)
 
     def escape(self, at):
-        """What the letter at ``at`` means after a backslash."""
+        """Bytes of what the letter at ``at`` means after a backslash."""
         letter = bytes(self.data[at : at + 1])
         self.end = at + 1
         known = _ESCAPES.find(letter)
         if known >= 0:
-            return _MEANINGS[known]
+            return _MEANINGS[known : known + 1]
         if letter != b"u":
-            refuse("escape")
+            refuse()
         unit = self.unit(at + 1)
         if 0xD800 <= unit < 0xE000:
-            if unit >= 0xDC00 or self.data[self.end : self.end + 2] != b"\\u":
-                refuse("surrogate")
-            low = self.unit(self.end + 2)
-            if not 0xDC00 <= low < 0xE000:
-                refuse("surrogate")
+            low = self.unit(self.end + 2) if self.data[self.end : self.end + 2] == b"\\u" else 0
+            if unit >= 0xDC00 or not 0xDC00 <= low < 0xE000:
+                refuse()
             unit = 0x10000 + ((unit & 0x3FF) << 10) + (low & 0x3FF)
-        return str(_utf8(unit), "utf-8")
+        return _utf8(unit)
 
     def unit(self, at):
         """The number of four hexadecimal digits."""
-        digits = self.data[at : at + 4]
         self.end = at + 4
-        if len(digits) != 4:
-            refuse("escape")
-        for d in digits:
-            if d not in _HEX:
-                refuse("escape")
-        return int(str(digits, "ascii"), 16)
+        return int.from_bytes(binascii.unhexlify(self.data[at : at + 4]), "big")
 
     def scalar(self, at):
         for word, value in _WORDS:
@@ -200,19 +185,18 @@ class _Reader:
 def _number(word):
     mantissa, e, exponent = word.replace(b"E", b"e").partition(b"e")
     whole, dot, fraction = mantissa.partition(b".")
+    digits = whole[1:] if whole[:1] == b"-" else whole
     if exponent[:1] in (b"+", b"-"):
         exponent = exponent[1:]
-    digits = whole[1:] if whole[:1] == b"-" else whole
-    if not digits.isdigit() or (dot and not fraction.isdigit()) or (e and not exponent.isdigit()):
-        refuse("syntax")
-    if len(digits) > _WHOLE_DIGITS or len(word) > _NUMBER_CHARS or (len(digits) > 1 and digits[:1] == b"0"):
-        refuse("number")
-    text = str(word, "ascii")
+    if not digits.isdigit() or dot and not fraction.isdigit() or e and not exponent.isdigit():
+        refuse()
+    if len(digits) > _WHOLE_DIGITS or len(word) > _NUMBER_CHARS or len(digits) > 1 and digits[:1] == b"0":
+        refuse()
     if not dot and not e:
-        return int(text)
-    value = float(text)
+        return int(word)
+    value = float(word)
     if not -1e38 < value < 1e38:
-        refuse("number")
+        refuse()
     return value
 
 
@@ -220,12 +204,13 @@ def _utf8(point):
     """Bytes of one character. Not chr(): MicroPython keeps for ever what that makes, and strangers choose it."""
     if point < 0x80:
         return bytes((point,))
-    if point < 0x800:
-        return bytes((0xC0 | point >> 6, 0x80 | point & 0x3F))
-    tail = (0x80 | point >> 6 & 0x3F, 0x80 | point & 0x3F)
-    if point < 0x10000:
-        return bytes((0xE0 | point >> 12,) + tail)
-    return bytes((0xF0 | point >> 18, 0x80 | point >> 12 & 0x3F) + tail)
+    tail = b""
+    most = 0x3F  # of what the first byte may have
+    while point > most:
+        tail = bytes((0x80 | point & 0x3F,)) + tail
+        point >>= 6
+        most >>= 1
+    return bytes((~most << 1 & 0xFF | point,)) + tail
 
 
 def _is_printable(data):
@@ -250,28 +235,30 @@ def _is_printable(data):
 
 def text(raw):
     """``raw`` (bytes) as str; FormatError for what no JSON string may hold as it is: control characters, bad UTF-8."""
-    if not raw:
-        return ""
     # min looks at every byte without a step of ours for each.
-    if min(raw) < _BLANK:
-        refuse("control character")
+    if raw and min(raw) < _BLANK:
+        refuse()
     try:
         decoded = str(raw, "utf-8")
     except ValueError:
-        refuse("utf-8")
+        refuse()
     if len(decoded) != len(raw):  # not ASCII alone # pyright: ignore[reportPossiblyUnboundVariable]
         _check_utf8(raw)
     return decoded  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
 def _check_utf8(raw):
-    # RFC 3629, table 3-7 of Unicode: of what str() decoded, MicroPython's lets through overlong forms (C0, C1,
-    # E0 80, F0 80), surrogates (ED A0) and what lies above U+10FFFF (F4 90, F5). Bytes, because MicroPython keeps
-    # for ever what taking a text apart makes.
+    # RFC 3629, table 3-7 of Unicode: of what str() decoded, MicroPython's lets through overlong forms, surrogates and
+    # what lies above U+10FFFF. Bytes, because MicroPython keeps for ever what taking a text apart makes.
     lead = 0
     for byte in raw:
-        if 0xC0 <= byte < 0xC2 or byte > 0xF4:
-            refuse("utf-8")
-        if lead in _SECOND and not _SECOND[lead][0] <= byte <= _SECOND[lead][1]:
-            refuse("utf-8")
+        pair = lead << 8 | byte
+        if (
+            0xC000 <= pair < 0xC200
+            or 0xE000 <= pair < 0xE0A0
+            or 0xEDA0 <= pair < 0xEE00
+            or 0xF000 <= pair < 0xF090
+            or pair >= 0xF490
+        ):
+            refuse()
         lead = byte
