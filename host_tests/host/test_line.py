@@ -91,7 +91,7 @@ def test_a_board_becomes_a_system_with_factory_keys_and_a_label(boards, files):
     assert board.info()["system_uuid"] == SYSTEMS[0] and board.info()["name"] == "lamp 0"
     assert label["ap_passphrase"] == SECRETS[1] and label["host"] == "latchkey-792b6140.local"
     assert (board.folder / "nvs.json").read_bytes() == (files / "jwks.json").read_bytes()
-    status = Wire(board.serial).json_lines("import json, wire; print(json.dumps(cable.status()))")[-1]
+    status = Wire(board.serial).json_lines("import json, cable; print(json.dumps(cable.status()))")[-1]
     assert status["keys"]["held"] == 1 if "held" in status["keys"] else status["keys"]
     listing = board.mpremote("fs", "ls")
     assert "provision.json" not in listing and "factory.json" not in listing
@@ -223,7 +223,7 @@ def test_a_line_goes_on_past_a_failing_board_and_a_second_run_does_only_what_is_
 def test_a_refused_document_and_a_board_without_firmware_are_told(boards, files, tmp_path, monkeypatch):
     (board,) = boards(1)
     lamp = device(files)
-    monkeypatch.setattr(production.judge, "check_document", lambda document: None)
+    monkeypatch.setattr(production.offline_check, "check_document", lambda document: None)
     with pytest.raises(production.LineError, match="the board refused: invalid_field ap_passphrase"):
         production.provision_one(lamp | {"ap_passphrase": "short"}, board.serial)
     tree = tmp_path / "bare"
