@@ -1,13 +1,33 @@
-"""Imports point inwards only: pure ring <- adapters <- composition."""
+"""Imports point inwards only: pure ring <- adapters <- composition. Each package has a label."""
 
 import ast
-import re
 from pathlib import Path
 
+import imports
 import pytest
 
-FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
+from latchkey_tools.boards import build
 
+FIRMWARE = build.FIRMWARE
+PURE, ADAPTER, COMPOSITION = range(3)
+# A module without a row has the label of its package.
+LABELS = {
+    "latchkey": PURE,
+    "latchkey.hw": ADAPTER,
+    "latchkey.net": ADAPTER,
+    "latchkey.cloud.inbox": ADAPTER,  # shared with a thread
+    "latchkey.cloud.link": ADAPTER,  # owns the thread
+    "latchkey.cloud.mqtt": ADAPTER,  # umqtt
+    "latchkey.cloud.session": ADAPTER,  # sockets
+    "latchkey.products.fade": ADAPTER,  # asyncio
+    "desk": ADAPTER,
+    "board_config": COMPOSITION,
+    "boot": COMPOSITION,
+    "cable": COMPOSITION,
+    "desk_options": COMPOSITION,
+    "main": COMPOSITION,
+    "selftest": COMPOSITION,
+}
 # What the pure ring may take from outside: arithmetic and encodings, nothing that touches the world.
 PURE_STDLIB = {"array", "binascii", "collections", "errno", "gc", "hashlib", "io", "json", "micropython", "struct"}
 # The address of the bignum's own buffer, for its kernel.
@@ -16,58 +36,47 @@ PURE_STDLIB.add("uctypes")
 PURE_STDLIB.add("sys")
 # A text that `latchkey board image` freezes in.
 PURE_STDLIB.add("latchkey_image")
-ADAPTERS = re.compile(r"latchkey\.(hw|net|cloud\.(link|session|mqtt|inbox)|products\.fade)(\.|$)")
-COMPOSITION = {"main", "boot", "cable", "selftest", "board_config", "desk_options"}
 
 
-def ring(path):
-    """0 pure, 1 adapter, 2 composition."""
-    parts = path.parts
-    if parts[0] != "latchkey":
-        return 2
-    return ring_of_module(".".join(path.with_suffix("").parts))
+def label(module):
+    """Of ``module`` or of the package that it is in; None for what is not ours."""
+    while module and module not in LABELS:
+        module = module.rpartition(".")[0]
+    return LABELS.get(module)
 
 
-def imported(source, package=""):
-    """Dotted names of every import in ``source``, also those inside functions; ``package``: where it stands."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            module = ".".join(package.split(".")[: 1 - node.level or None]) if node.level else ""
-            module = ".".join(part for part in (module, node.module) if part)
-            yield module
-            if module.split(".")[0] == "latchkey":
-                yield from (f"{module}.{alias.name}" for alias in node.names)
-
-
-def ring_of_module(name):
-    if name in COMPOSITION:
-        return 2
-    return 1 if ADAPTERS.match(name) else 0
+def label_of(path):
+    return label(imports.dotted(path.as_posix()))
 
 
 def outward_arrows(path, source):
-    """Each import in ``source`` that its ring forbids, as text."""
-    mine = ring(path)
-    for name in imported(source, ".".join(path.parent.parts)):
-        inside = name.split(".")[0] == "latchkey" or name in COMPOSITION
-        if inside and ring_of_module(name) > mine:
+    """Each import in ``source`` that the label of ``path`` forbids, as text."""
+    mine = label_of(path)
+    for name, _ in imports.imported(source, imports.package_of(path.as_posix())):
+        its = label(name)
+        if its is not None and its > mine:
             yield f"{path}: {name}"
-        if inside and name in COMPOSITION and name not in ("board_config", "desk_options"):
+        if its == COMPOSITION and name.split(".")[0] not in ("board_config", "desk_options"):
             yield f"{path}: nobody imports {name}"
-        if not inside and mine == 0 and name.split(".")[0] not in PURE_STDLIB:
+        if its is None and mine == PURE and name.split(".")[0] not in PURE_STDLIB:
             yield f"{path}: {name} reaches the world"
 
 
+def test_every_label_is_of_something_that_is_there():
+    # What a desk's start leaves in sys.modules, and what each board has of its own.
+    elsewhere = {"desk_options", "board_config", "desk"}
+    there = [FIRMWARE / name.replace(".", "/") for name in LABELS.keys() - elsewhere]
+    assert [path for path in there if not path.is_dir() and not path.with_suffix(".py").is_file()] == []
+
+
 def firmware_files():
-    return [p for p in FIRMWARE.rglob("*.py")]
+    return [path for path, _ in build.sources()]
 
 
 def test_no_import_points_outwards():
-    files = firmware_files()
-    assert len(files) > 10
-    found = [a for p in files for a in outward_arrows(p.relative_to(FIRMWARE), p.read_text())]
+    assert len(firmware_files()) > 10
+    sources = build.sources() + build.desk_sources()
+    found = [arrow for path, name in sources for arrow in outward_arrows(name, path.read_text())]
     assert found == []
 
 
@@ -95,7 +104,7 @@ def test_the_pure_ring_imports_on_plain_cpython_without_shims():
     modules = [
         ".".join(p.relative_to(FIRMWARE).with_suffix("").parts)
         for p in firmware_files()
-        if ring(p.relative_to(FIRMWARE)) == 0 and not p.stem.endswith("_viper") and p.stem != "__init__"
+        if label_of(p.relative_to(FIRMWARE)) == PURE and not p.stem.endswith("_viper") and p.stem != "__init__"
     ]
     code = f"import sys; sys.path.insert(0, {str(FIRMWARE)!r})\n" + "".join(f"import {m}\n" for m in modules)
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
