@@ -1,0 +1,84 @@
+"""The page that a device serves at `/`: the files of firmware/page joined into one, gzipped.
+
+    python -m latchkey_tools.boards.page          build/page/page.html and page.html.gz, and their sizes
+
+The policy in it allows the one script and the one style by their hashes, and calls to the device itself.
+"""
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+
+from latchkey_tools.boards import build
+from latchkey_tools.cli import advice
+
+FOLDER = build.FIRMWARE / "page"
+MOST_BYTES = 20_000
+_PLACE = re.compile(r"@(policy|style|script)@")
+
+
+def html():
+    """The whole page as text."""
+    words = json.dumps(_words(), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    script = _tight(_read("page.js"), "//").replace("@words@", words)
+    style = _tight(_read("page.css"), "/*")
+    parts = {"script": script, "style": style, "policy": policy(script, style)}
+    return _PLACE.sub(lambda place: parts[place[1]], _read("page.html"))
+
+
+def compressed():
+    """What a device serves: the page, gzipped. The same bytes for the same sources. BuildError if it is too large."""
+    data = gzip.compress(html().encode(), 9, mtime=0)
+    if len(data) >= MOST_BYTES:
+        raise build.BuildError(f"the page is {len(data)} bytes gzipped; it has to be below {MOST_BYTES}")
+    return data
+
+
+def policy(script, style):
+    """Content-Security-Policy of a page with this script and this style (CSP 3, section 2.3.1)."""
+    allowed = f"script-src '{_hash(script)}'; style-src '{_hash(style)}'; connect-src 'self'; img-src data:"
+    return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
+
+
+def _hash(text):
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _read(name):
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def _tight(text, comment):
+    """Without indentation, empty lines and lines of comment."""
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith(comment))
+
+
+def _words():
+    """{language: {"page", "codes", "reasons"}}. English words of codes and reasons are those of the command line; only
+    what a page can meet is in it."""
+    words = json.loads(_read("words.json"))
+    german_codes, german_reasons = words["codes_de"], words["reasons_de"]
+    english = {"page": words["en"], "codes": {code: _code(code) for code in german_codes}}
+    english["reasons"] = {reason: advice.pairing_advice(reason) for reason in german_reasons}
+    return {"en": english, "de": {"page": words["de"], "codes": german_codes, "reasons": german_reasons}}
+
+
+def _code(code):
+    sentence = re.search(rf"^{code} \d+ (.*)\.$", (build.FIRMWARE / "latchkey" / "codes.py").read_text(), re.M)
+    if not sentence:
+        raise build.BuildError(f"firmware/page/words.json: no device answers the code {code}")
+    return sentence[1], advice.advice(code)
+
+
+def main():
+    text, data = html(), compressed()
+    build.write(build.BUILD / "page" / "page.html", text.encode())
+    build.write(build.BUILD / "page" / "page.html.gz", data)
+    print(f"build/page/page.html.gz: {len(data)} bytes, {len(text.encode())} unpacked")
+
+
+if __name__ == "__main__":
+    main()
