@@ -19,6 +19,7 @@ PACKAGES = {
     "mosquitto": "mosquitto",
     "tmux": "tmux",
     "chromium": "chromium",
+    "chromedriver": "chromium-driver",
     "xtensa-lx106-elf-objdump": "binutils-xtensa-lx106",
     "riscv64-unknown-elf-objdump": "binutils-riscv64-unknown-elf",
 }

@@ -15,6 +15,8 @@ const ATTEMPT_EVERY_MS = 2000;
 const STATE_EVERY_MS = 3000;
 // So long a joining device may be silent before the person is told to look at the networks.
 const SILENT_MS = 8000;
+// Where the stream of states ends for these, the state is asked for instead.
+const BESIDE_STREAMS = ["not_found", "full_house", "unreachable"];
 const BUSY_TRIES = 6;
 // A longer line is not one that a mail program has wrapped.
 const MOST_WRAPPED = 200;
@@ -224,7 +226,7 @@ async function useToken(text) {
   const last = may.pop();
   const all = may.length ? may.join(", ") + word("and") + last : last;
   tell("token-verdict", word("accepted", { may: all }), "good");
-  await open();
+  open();
 }
 
 function keep(text) {
@@ -259,35 +261,34 @@ function forget() {
 
 const may = (permission) => grant.permissions.includes(permission);
 
-// What the token opens
-async function open() {
-  const tasks = [];
-  if (may("read")) tasks.push(openProduct());
-  if (may("configure")) tasks.push(openSetup());
-  await Promise.all(tasks);
+// What the token opens. Each part looks after its refusals, and ends when another token is there.
+function open() {
+  if (may("read")) openProduct(token);
+  if (may("configure")) openSetup(token);
 }
 
 // The product
 
-async function openProduct() {
+async function openProduct(mine) {
   at("product").hidden = false;
   at("identify").hidden = !may("control");
   fields = await call("GET", "/v1/state/fields").catch(() => ({}));
-  watch(token);
+  watch(mine);
 }
 
 async function watch(mine) {
-  let polls = false;
+  let streams = true;
   while (token === mine) {
     try {
-      if (!polls) await stream();
+      if (streams) await stream();
+      else await poll();
     } catch (refusal) {
       if (!(refusal instanceof Refusal)) throw refusal;
-      polls = refusal.code === "not_found" || refusal.code === "full_house";
-      if (!polls && refusal.code !== "unreachable") return tell("product-note", advice(refusal), "bad");
-      if (!polls) at("live").textContent = word("live_lost");
+      if (token !== mine) return;
+      if (!BESIDE_STREAMS.includes(refusal.code)) return tell("product-note", advice(refusal), "bad");
+      streams = refusal.code !== "not_found";
+      await poll();
     }
-    if (polls) await poll();
     await pause(STATE_EVERY_MS);
   }
 }
@@ -297,7 +298,8 @@ async function poll() {
     draw(await call("GET", "/v1/state"));
     at("live").textContent = word("live_poll");
   } catch (refusal) {
-    at("live").textContent = refusal.code === "unreachable" ? word("live_lost") : advice(refusal);
+    if (refusal.code !== "unreachable") throw refusal;
+    at("live").textContent = word("live_lost");
   }
 }
 
@@ -417,9 +419,10 @@ async function change(name, input) {
     delete input.dataset.held;
     draw(state);
   } catch (refusal) {
+    if (!(refusal instanceof Refusal)) throw refusal;
     delete input.dataset.held;
     tell("product-note", advice(refusal), "bad");
-    await poll();
+    await poll().catch(() => {});
   }
 }
 
@@ -441,18 +444,19 @@ onPress("identify", "product-note", async () => {
 
 // Wi-Fi, name, log
 
-async function openSetup() {
+async function openSetup(mine) {
   at("care").hidden = false;
   at("new-name").value = info.name || "";
   try {
     const pairing = await call("GET", "/v1/pairing");
     await listNetworks();
+    if (token !== mine) return;
     at("wifi").hidden = false;
     if (pairing.state === "joining") follow(pairing.what, pairing.ssid);
     else if (pairing.state === "failed") ended(pairing);
   } catch (refusal) {
     // A wired device joins no networks.
-    if (refusal.code !== "not_found") tell("care-note", advice(refusal), "bad");
+    if (token === mine && refusal.code !== "not_found") tell("care-note", advice(refusal), "bad");
   }
 }
 
@@ -570,7 +574,6 @@ function announce(title, words, todo = "", kind = "") {
   at("attempt-words").textContent = words;
   tell("attempt-todo", todo, kind);
   at("attempt-links").textContent = "";
-  at("attempt-then").hidden = true;
 }
 
 function link(host) {
@@ -616,17 +619,17 @@ async function follow(what, ssid) {
   }
 }
 
-function close(focus) {
+function close(focus, again) {
   following = false;
   at("attempt-progress").hidden = true;
   at("attempt-close").hidden = false;
-  at("wifi").hidden = false;
+  at("wifi").hidden = !again;
   if (focus) at("attempt-title").focus();
 }
 
 function lost(refusal) {
   tell("attempt-todo", advice(refusal), "bad");
-  close(true);
+  close(true, true);
 }
 
 function ended(pairing) {
@@ -644,12 +647,13 @@ function ended(pairing) {
     if (pairing.address) link(pairing.address);
     at("passphrase").value = "";
   }
-  close(was);
+  close(was, pairing.state === "failed");
   meet().catch(() => {});
 }
 
 onPress("attempt-close", "attempt-todo", async () => {
   at("attempt").hidden = true;
+  at("wifi").hidden = false;
   at("name").focus();
 });
 

@@ -21,8 +21,8 @@ _PLACE = re.compile(r"@(policy|style|script)@")
 
 def html():
     """The whole page as text."""
-    words = json.dumps(_words(), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    script = _tight(_read("page.js"), "//").replace("@words@", words)
+    table = json.dumps(words(), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    script = _tight(_read("page.js"), "//").replace("@words@", table)
     style = _tight(_read("page.css"), "/*")
     parts = {"script": script, "style": style, "policy": policy(script, style)}
     return _PLACE.sub(lambda place: parts[place[1]], _read("page.html"))
@@ -56,7 +56,7 @@ def _tight(text, comment):
     return "\n".join(line for line in lines if line and not line.startswith(comment))
 
 
-def _words():
+def words():
     """{language: {"page", "codes", "reasons"}}. English words of codes and reasons are those of the command line; only
     what a page can meet is in it."""
     words = json.loads(_read("words.json"))

@@ -1,0 +1,323 @@
+"""The device's page in a real browser at a phone's size, before the firmware on the unix port and its radio stand-in.
+
+Screenshots are left in build/page; look at them after a change of the page.
+"""
+
+import json
+import re
+import time
+
+import pytest
+from phone import AP_HOST, LAN_HOST, LOCAL_HOST, Phone
+from test_commissioning import AIR, HOME, Cellar
+
+from latchkey_tools.boards import build, page
+from latchkey_tools.desk import demo
+from latchkey_tools.sim import signing
+from needs import needs
+
+pytestmark = [needs("chromium"), needs("chromedriver")]
+
+# An access point lasts 90 s, an attempt 12 s.
+HURRY = 10
+AP, LOCAL, LAN = f"http://{AP_HOST}/", f"http://{LOCAL_HOST}/", f"http://{LAN_HOST}/"
+OTHER_SYSTEM = "11111111-2222-4333-8444-555555555555"
+MARKUP = "<img src=x onerror=alert(1)>"
+SUBMIT = " button:not([type=button])"
+PICTURES = build.BUILD / "page"
+
+
+def serve_page(_network, method, _host, path):
+    """The page, as long as it does not come from the device."""
+    if (method, path) == ("GET", "/"):
+        kind = {"Content-Type": "text/html; charset=utf-8", "Content-Encoding": "gzip"}
+        return 200, kind, page.compressed()
+
+
+@pytest.fixture(scope="module")
+def cellar(tmp_path_factory):
+    made = Cellar(tmp_path_factory.mktemp("page"), hurry=HURRY)
+    made.desk.set_air(AIR | {"networks": [*AIR["networks"], {"ssid": MARKUP, "channel": 3, "rssi": -80}]})
+    yield made.unbox()
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def browser(cellar):
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with Phone(cellar.desk, serve_page) as made:
+        yield made
+
+
+@pytest.fixture
+def phone(cellar, browser):
+    """On the access point of a device that is in no network, whatever the test before has left."""
+    cellar.desk.restart()
+    if cellar.desk.info()["state"] != "pairing":
+        cellar.unbox()
+    browser.answer = serve_page
+    browser.join("ap")
+    browser.show("en-GB", "light")
+    browser.open("about:blank")
+    browser.asked(), browser.complaints()
+    yield browser
+    assert browser.complaints() == []
+
+
+def give(phone, token):
+    phone.until(lambda: phone.find("#state").is_displayed() and phone.find("#token-form").is_displayed())
+    phone.type("#token", token)
+    phone.press("#token-form" + SUBMIT)
+
+
+def enter(phone, token, url=AP):
+    phone.open(url)
+    give(phone, token)
+    phone.reads("#token-verdict", "accepts")
+    phone.until(lambda: bool(phone.find_all(".field")))
+
+
+def choose_network(phone, ssid, passphrase=None):
+    phone.until(lambda: phone.find("#wifi").is_displayed())
+    [one] = [one for one in phone.find_all("[name=network]") if one.get_attribute("data-ssid") == ssid]
+    phone.run("arguments[0].click()", one)
+    if passphrase:
+        phone.type("#passphrase", passphrase)
+
+
+def join(phone, ssid, passphrase=None):
+    choose_network(phone, ssid, passphrase)
+    phone.press("#wifi-form" + SUBMIT)
+
+
+def token_of(cellar, **claims):
+    """A token that the cloud has signed, with other claims."""
+    return cellar.sim.make_token(demo.SYSTEM, **claims)
+
+
+def test_a_phone_takes_a_device_from_its_access_point_into_the_owners_network(cellar, phone):
+    phone.open(AP)
+    phone.reads("#state", "Waiting for a network")
+    assert phone.asked() == [("GET", AP), ("GET", AP + "v1/info")]
+    give(phone, cellar.owner.jwt)
+    phone.reads("#token-verdict", "The device accepts this token. You may read, control and configure.")
+    assert "Marie Curie" in phone.text("#claims") and "this device" in phone.text("#claims")
+    phone.press("#identify")
+    phone.reads("#product-note", "The device blinks now.")
+    phone.type("#new-name", "Hall light")
+    phone.press("#name-form" + SUBMIT)
+    phone.reads("#name", "Hall light")
+    join(phone, "Home", HOME["passphrase"])
+    phone.reads("#attempt-title", "Joining Home")
+    phone.join(None)  # The access point moves to the network's channel.
+    phone.reads("#attempt-todo", "Join latchkey-792b6149 again and switch mobile data off.")
+    phone.join("ap")
+    phone.reads("#attempt-title", "The device has joined Home")
+    assert phone.text("#attempt-links") == "http://latchkey-792b6149.local\nhttp://127.7.0.7"
+    assert phone.run("return document.activeElement.id") == "attempt-title"
+    assert {url.split("/")[2] for _, url in phone.asked()} == {AP_HOST}
+    phone.join("home")
+    phone.open(LOCAL)
+    phone.reads("#news", "The device is ready. It is in this network.")
+    assert "not encrypted" in phone.text("#plain-warning") and phone.text("#wifi") == ""
+    give(phone, cellar.owner.jwt)
+    phone.reads("#token-verdict", "accepts")
+    phone.reads("#care-note", "use the access point")  # A2: no configuring over plain HTTP
+    phone.reads("#live", "at once")
+    phone.press("#field-on")
+    phone.until(lambda: cellar.call("127.7.0.20", "GET", "/v1/state")[1]["on"])
+    cellar.call("127.7.0.20", "PATCH", "/v1/state", {"on": False})
+    phone.until(lambda: phone.run("return document.getElementById('field-on').checked"), False)
+
+
+def test_a_token_that_the_cloud_revokes_is_refused_with_its_reason(cellar, phone):
+    cellar.pair()
+    cellar.until("online", lambda: cellar.diagnostics()["cloud"]["state"])
+    record = cellar.sim.create_token(demo.SYSTEM)
+    cellar.until(200, lambda: cellar.call("127.0.0.1", "GET", "/v1/whoami", token=record.jwt)[0])
+    cellar.sim.revoke(record.uuid)
+    cellar.until("revoked", lambda: cellar.call("127.0.0.1", "GET", "/v1/whoami", token=record.jwt)[1].get("code"))
+    phone.join("home")
+    phone.open(LOCAL)
+    give(phone, record.jwt)
+    phone.reads("#token-verdict", "The device refuses this token.")
+    assert "The cloud has withdrawn this token." in phone.text("#token-verdict")
+    assert "What to do: make a new token." in phone.text("#token-verdict")
+
+
+def refused_tokens(cellar):
+    """name: (token, what is read, whether the device was asked)"""
+    now = int(time.time())
+    good = token_of(cellar)
+    head, payload, signature = good.split(".")
+    forged = ".".join((head, payload, signature[:-8] + ("AAAAAAAA" if signature[-8:] != "AAAAAAAA" else "BBBBBBBB")))
+    return {
+        "expired": (token_of(cellar, exp=now - 3600, iat=now - 7200, nbf=now - 7200), "has expired", True),
+        "forged": (forged, "No key held here signed this token", True),
+        "not yet valid": (token_of(cellar, nbf=now + 90000, exp=now + 99000), "not valid yet", True),
+        "without a role": (token_of(cellar, roles=[]), "No role in the token permits anything here", True),
+        "of another System": (token_of(cellar, aud=OTHER_SYSTEM), "It was not sent.", False),
+        "no token": ("Dear Marie, see below.", "There is no token in it", False),
+        "two": (good + "\n\n" + token_of(cellar, jti=signing.new_uuid()), "more than one token", False),
+        "broken": ("CLOUD-a.b.c", "This is not a CLOUD- token", False),
+    }
+
+
+def test_a_token_that_does_not_open_says_why_and_is_sent_only_to_its_system(cellar, phone):
+    phone.open(AP)
+    for name, (token, words, is_sent) in refused_tokens(cellar).items():
+        phone.asked()
+        give(phone, token)
+        phone.reads("#token-verdict", words)
+        assert bool([url for _, url in phone.asked() if "whoami" in url]) == is_sent, name
+        assert phone.text("#product") == phone.text("#care") == ""
+
+
+def test_a_token_is_read_as_mail_programs_and_files_leave_it(cellar, phone, tmp_path):
+    jwt = token_of(cellar)
+    wrapped = re.sub("(.{72})", "\\1\r\n", jwt)
+    phone.open(AP)
+    for text in (f"Hello,\n\n{wrapped}\nRegards,\nMarie", f"Bearer {jwt}", f'"{jwt}",'):
+        give(phone, text)
+        phone.reads("#token-verdict", "accepts")
+        phone.press("#token-forget")
+    (tmp_path / "token.txt").write_text(jwt + "\n")
+    phone.find("#token-file").send_keys(str(tmp_path / "token.txt"))
+    phone.reads("#token-verdict", "accepts")
+
+
+def test_a_fragment_gives_the_token_and_leaves_the_address_bar_and_no_request(cellar, phone):
+    phone.open(f"{AP}#token={cellar.owner.jwt}")
+    phone.reads("#token-verdict", "accepts")
+    assert phone.run("return location.href") == AP
+    assert [url for _, url in phone.asked() if "CLOUD" in url] == []
+    assert cellar.owner.jwt not in phone.run("return document.documentElement.outerHTML")
+    assert phone.run("return sessionStorage.length + localStorage.length + document.cookie.length") == 0
+
+
+def test_a_wrong_passphrase_ends_clearly_and_the_next_one_works(cellar, phone):
+    enter(phone, cellar.owner.jwt)
+    join(phone, "Home", "not the passphrase")
+    phone.reads("#attempt-title", "The device has not joined Home")
+    assert "the network refuses the passphrase" in phone.text("#attempt-words")
+    assert "What to do: type it again." in phone.text("#attempt-todo")
+    assert phone.find("#passphrase").get_attribute("value") == "not the passphrase"
+    join(phone, "Home", HOME["passphrase"])
+    phone.reads("#attempt-title", "The device has joined Home")
+
+
+def test_a_hidden_network_is_joined_by_its_name(cellar, phone):
+    enter(phone, cellar.owner.jwt)
+    phone.until(lambda: phone.find("#wifi").is_displayed())
+    phone.press("#hidden-network")
+    phone.type("#ssid", "Home")
+    phone.type("#passphrase", HOME["passphrase"])
+    phone.press("#wifi-form" + SUBMIT)
+    phone.reads("#attempt-title", "The device has joined Home")
+
+
+def test_a_device_that_goes_away_in_the_middle_is_missed_and_tells_why_when_it_is_back(cellar, phone):
+    enter(phone, cellar.owner.jwt)
+    join(phone, "Silent", "secret of nobody")
+    phone.reads("#attempt-title", "Joining Silent")
+    cellar.until("joining", lambda: cellar.call("127.0.0.1", "GET", "/v1/pairing")[1]["state"])
+    cellar.desk.power_cut()
+    phone.reads("#attempt-todo", "The phone does not reach the device.")
+    cellar.desk.power_on()
+    phone.reads("#attempt-title", "The device has not joined Silent")
+    assert "switched off or restarted meanwhile" in phone.text("#attempt-words")
+
+
+def test_a_reload_at_any_step_goes_on_where_the_device_is(cellar, phone):
+    phone.open(AP)
+    phone.driver.refresh()
+    give(phone, cellar.owner.jwt)
+    phone.reads("#token-verdict", "accepts")
+    phone.driver.refresh()
+    phone.until(lambda: phone.find("#token-form").is_displayed())  # It was in memory only.
+    phone.press("#remember")
+    give(phone, cellar.owner.jwt)
+    phone.reads("#token-verdict", "accepts")
+    phone.driver.refresh()
+    phone.reads("#token-verdict", "accepts")
+    join(phone, "Silent", "secret of nobody")
+    phone.reads("#attempt-title", "Joining Silent")
+    phone.driver.refresh()
+    phone.reads("#attempt-title", "Silent")
+    phone.reads("#attempt-title", "The device has not joined Silent")
+    phone.driver.refresh()
+    phone.reads("#attempt-title", "The device has not joined Silent")
+    phone.press("#token-forget")
+    phone.driver.refresh()
+    phone.until(lambda: phone.find("#token-form").is_displayed())
+
+
+def test_names_from_the_air_and_the_device_stay_text(cellar, phone):
+    enter(phone, cellar.owner.jwt)
+    phone.type("#new-name", MARKUP)
+    phone.press("#name-form" + SUBMIT)
+    phone.until(lambda: phone.text("#name"), MARKUP)
+    phone.until(lambda: phone.find("#wifi").is_displayed())
+    assert MARKUP in phone.text("#networks") and phone.find_all("img") == []
+    phone.press("#log-box summary")
+    phone.reads("#log", "started")
+
+
+def test_a_token_that_only_reads_sees_no_switches(cellar, phone):
+    roles = [{"uuid": signing.new_uuid(), "name": "Domain Viewer"}]
+    cellar.call(
+        "127.0.0.1", "PATCH", "/v1/config", {"roles": {"Domain Viewer": "read", "System Maintainer": "configure"}}
+    )
+    phone.open(AP)
+    give(phone, token_of(cellar, roles=roles))
+    phone.reads("#product-note", "This token may read, but not control.")
+    assert phone.find_all("#controls input") == [] and phone.text("#wifi") == phone.text("#identify") == ""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en-GB", "de-DE"])
+def test_every_step_is_accessible_and_drawn(cellar, phone, language, scheme):
+    """axe-core finds nothing, nothing is wider than the phone, and pictures are left."""
+    name = f"{language[:2]}-{scheme}"
+
+    def look(step):
+        assert phone.run("return document.documentElement.scrollWidth") <= 390
+        phone.picture(PICTURES / f"{name}-{step}.png")
+        assert phone.violations() == [], step
+
+    phone.show(language, scheme)
+    phone.open(AP)
+    phone.until(lambda: phone.find("#state").is_displayed())
+    assert phone.run("return document.documentElement.lang") == language[:2]
+    look("1-token")
+    phone.open(AP)
+    give(phone, token_of(cellar))
+    phone.until(lambda: phone.find("#wifi").is_displayed() and bool(phone.find_all(".field")))
+    choose_network(phone, "Home")
+    look("2-open")
+    assert untranslated(phone) == []
+    attempt = {"state": "joining", "what": "wifi", "ssid": "Home", "address": None, "reason": ""}
+    phone.answer = pairing_stands_at(attempt)
+    join(phone, "Home", "not the passphrase")
+    phone.until(lambda: phone.find("#attempt-progress").is_displayed())
+    look("3-joining")
+    attempt.update(state="failed", reason="wifi_wrong_passphrase")
+    phone.until(lambda: phone.find("#attempt-close").is_displayed())
+    look("4-failed")
+    assert untranslated(phone) == []
+
+
+def pairing_stands_at(attempt):
+    """The device's answers but for its attempt, for which nobody waits here."""
+
+    def answer(network, method, host, path):
+        if path == "/v1/pairing":
+            return 202, {"Content-Type": "application/json"}, json.dumps(attempt).encode()
+        return serve_page(network, method, host, path)
+
+    return answer
+
+
+def untranslated(phone):
+    """Keys of words that stand in the place of words."""
+    return [text for text in phone.text("body").split() if re.fullmatch(r"[a-z]+(_[a-z]+)+", text)]
