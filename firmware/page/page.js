@@ -94,7 +94,7 @@ async function call(method, path, body = null) {
 function advice(refusal) {
   const known = WORDS.codes[refusal.code];
   const unreachable = refusal.code === "unreachable";
-  const meaning = known ? known[0] + "." : word(unreachable ? "unreachable" : "unknown_code", { code: refusal.code });
+  const meaning = known ? known[0].charAt(0).toUpperCase() + known[0].slice(1) + "." : word(unreachable ? "unreachable" : "unknown_code", { code: refusal.code });
   const todo = known ? known[1] : word(unreachable ? "unreachable_todo" : "unknown_code_todo");
   const text = word("refusal_todo", { meaning, todo });
   return refusal.field ? text + "\n" + word("field_is", { field: refusal.field }) : text;

@@ -141,7 +141,7 @@ def test_a_token_that_the_cloud_revokes_is_refused_with_its_reason(cellar, phone
     phone.open(LOCAL)
     give(phone, record.jwt)
     phone.reads("#token-verdict", "The device refuses this token.")
-    assert "The cloud has withdrawn this token." in phone.text("#token-verdict")
+    assert "The cloud's list refuses the token" in phone.text("#token-verdict")
     assert "What to do: make a new token." in phone.text("#token-verdict")
 
 
@@ -152,14 +152,14 @@ def refused_tokens(cellar):
     head, payload, signature = good.split(".")
     forged = ".".join((head, payload, signature[:-8] + ("AAAAAAAA" if signature[-8:] != "AAAAAAAA" else "BBBBBBBB")))
     return {
-        "expired": (token_of(cellar, exp=now - 3600, iat=now - 7200, nbf=now - 7200), "has expired", True),
-        "forged": (forged, "No key held here signed this token", True),
-        "not yet valid": (token_of(cellar, nbf=now + 90000, exp=now + 99000), "not valid yet", True),
-        "without a role": (token_of(cellar, roles=[]), "No role in the token permits anything here", True),
+        "expired": (token_of(cellar, exp=now - 3600, iat=now - 7200, nbf=now - 7200), "is past", True),
+        "forged": (forged, "No key on the device verifies", True),
+        "not yet valid": (token_of(cellar, nbf=now + 90000, exp=now + 99000), "is in the future", True),
+        "without a role": (token_of(cellar, roles=[]), "No role in the token is in this device's role table", True),
         "of another System": (token_of(cellar, aud=OTHER_SYSTEM), "It was not sent.", False),
         "no token": ("Dear Marie, see below.", "There is no token in it", False),
         "two": (good + "\n\n" + token_of(cellar, jti=signing.new_uuid()), "more than one token", False),
-        "broken": ("CLOUD-a.b.c", "This is not a CLOUD- token", False),
+        "broken": ("CLOUD-a.b.c", "The token is not CLOUD-", False),
     }
 
 
