@@ -61,7 +61,8 @@ def words():
     what a page can meet is in it."""
     words = json.loads(_read("words.json"))
     german_codes, german_reasons = words["codes_de"], words["reasons_de"]
-    english = {"page": words["en"], "codes": {code: (advice.meaning(code), advice.advice(code)) for code in german_codes}}
+    english = {"page": words["en"]}
+    english["codes"] = {code: (advice.meaning(code), advice.advice(code)) for code in german_codes}
     english["reasons"] = {reason: advice.pairing_advice(reason) for reason in german_reasons}
     return {"en": english, "de": {"page": words["de"], "codes": german_codes, "reasons": german_reasons}}
 
