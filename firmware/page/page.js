@@ -259,7 +259,7 @@ function forget() {
   at("token-form").hidden = false;
 }
 
-const may = (permission) => grant.permissions.includes(permission);
+const may = (permission) => grant !== null && grant.permissions.includes(permission);
 
 // What the token opens. Each part looks after its refusals, and ends when another token is there.
 function open() {
@@ -338,6 +338,7 @@ function take(event) {
 }
 
 function draw(state) {
+  if (!grant) return; // The token was forgotten while this answer was on its way.
   const shape = Object.keys(state).join();
   if (shape !== drawn) {
     drawn = shape;
