@@ -67,13 +67,17 @@ class LineError(Exception):
     """A device's facts are wrong or its board refused them; the text says which and why, never a secret."""
 
 
-def read_devices(path, common=None):
-    """Devices of the CSV or JSON file ``path``, each with the values of the JSON file ``common`` where it has none."""
+def read_devices(path, common=None, fill=lambda device: None):
+    """Devices of the CSV or JSON file ``path``, each with the values of the JSON file ``common`` where it has none.
+
+    ``fill(device)`` adds what none of them says, before a device is checked.
+    """
     shared = _shared(Path(common)) if common else {}
     devices, names, free = [], {}, 0
     for where, row in _rows(Path(path)):
         with named(where):
             device = shared | _resolved(row, Path(path))
+            fill(device)
             free += check(device).get("issuer") is None
             _take_name(names, device["system_uuid"], where)
             devices.append(device)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from latchkey_tools.boards import build, catalog, deploy, flash, mpremote, production, selftest
-from latchkey_tools.cli import ask, options, show
+from latchkey_tools.cli import ask, certificate_commands, options, show, token_commands
 from latchkey_tools.image import command, recipe
 
 app = typer.Typer(no_args_is_help=True, help="Boards on a serial port: flash, deploy, provision, look at.")
@@ -22,7 +22,7 @@ Port = Annotated[str, typer.Option(help="Serial port, as mpremote takes it.")]
 Board = Annotated[str, typer.Option(help="A folder of boards/.")]
 Json = Annotated[bool, typer.Option("--json", help="Data for programs.")]
 
-_OF_A_LINE = {"line_file", "common", "report", "labels"}
+_OF_A_LINE = {"line_file", "common", "report", "labels", "certificates", "issuer", "slug", "url", "sim", "remember"}
 _OF_BOTH = {"port", "replace", "as_json"}
 _STARTS = {
     "started: ": ", and its program runs",
@@ -101,16 +101,35 @@ def provision(
     common: Annotated[Path | None, typer.Option(help="JSON: what the devices of a line share.")] = None,
     report: Annotated[Path, typer.Option(help="Of a line: what is done, for the next run.")] = Path("report.json"),
     labels: Annotated[Path, typer.Option(help="Of a line: its labels, with passphrases.")] = Path("labels.csv"),
+    certificates: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Of a line: have missing client certificates signed, into it.")
+    ] = None,
+    issuer: certificate_commands.Issuer = None,
+    slug: token_commands.Slug = None,
+    url: token_commands.Url = None,
+    sim: token_commands.Sim = False,
+    remember: token_commands.Remember = False,
     replace: Annotated[bool, typer.Option(help="Also a board that is another System already.")] = False,
     new_ap_passphrase: Annotated[
         bool, typer.Option("--new-ap-passphrase", help="Of its access point: a new one, also if the board has one.")
     ] = False,
     as_json: Json = False,
 ):
-    """Give a board its System, certificates, keys and access point; or a line of boards theirs."""
+    """Give a board its System, certificates, keys and access point; or a line of boards theirs.
+
+    With --certificates the cloud signs a client certificate for each device of the line that names none; --slug,
+    --endpoint or --sim says which cloud.
+
+    Example: latchkey board provision --port /dev/ttyUSB0 --line line.csv --certificates certs --slug company-example
+    """
     _refuse_ignored(context, port)
     if line_file:
-        devices = production.read_devices(line_file, common)
+        fill = _nothing
+        if certificates:
+            with show.usage():
+                cloud = token_commands.choose_cloud(slug, url, sim, remember)
+            fill = certificate_commands.filler(certificates, cloud, certificate_commands.DURATION, issuer)
+        devices = production.read_devices(line_file, common, fill)
         return _line(production.Line(devices, port, report, labels, replace), as_json)
     given = {"config": config, "ca": ca, "cert": cert, "key": key, "key_set": key_set, "factory_keys": factory_keys}
     given |= {"https_cert": https_cert, "https_key": https_key}
@@ -133,6 +152,10 @@ def provision(
         show.facts((name.replace("_", " "), value) for name, value in label.items())
 
 
+def _nothing(_device):
+    """Each device of the line names its own certificate."""
+
+
 def _refuse_ignored(context, ports):
     """A line's file has all of its devices, and one board has one port."""
     given = options.given(context)
@@ -147,7 +170,8 @@ def _refuse_ignored(context, ports):
     missing = [name for name in _NEEDED if name not in given]
     if missing and "line_file" not in given:
         raise typer.BadParameter(f"give --{', --'.join(missing)} too; or --line for a line of boards")
-    options.check_company(context, needs=(("https_cert", "https_key"), ("https_key", "https_cert")))
+    of_the_cloud = [(name, "certificates") for name in ("issuer", "slug", "url", "sim", "remember")]
+    options.check_company(context, needs=(("https_cert", "https_key"), ("https_key", "https_cert"), *of_the_cloud))
 
 
 def _line(run, as_json):

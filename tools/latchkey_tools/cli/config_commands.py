@@ -17,7 +17,7 @@ from latchkey_tools.cli.pair_commands import WAIT_S, Wait, as_data, say_why
 from latchkey_tools.device import access, pairing
 from latchkey_tools.device.local_api import Device, Refusal, Unreachable
 from latchkey_tools.device.settings import SETTABLE, body_of, changes_between, flat
-from latchkey_tools.device.wallet import Wallet
+from latchkey_tools.device.wallet import Unsafe, Wallet
 
 _POLL_S = 2
 _ORDER = ("system_uuid", "name", "model", "dev", "slug", "issuer", "broker", "policy", "roles", "wifi", "hosts")
@@ -80,20 +80,41 @@ def put_certificate(
 
     Over plain HTTP others on that network could read the key: use HTTPS or the access point.
     """
-    body = certificate.body(cert, key)
     with Device(host, ca) as device:
-        here = access.call(device, "PUT", "/v1/config/certificate", body, token_file, token)[1]
-        with show.progress() as tell:
-            tell("the device is trying the new certificate on its broker")
-            attempt = _await_certificate(device, here.token, wait)
+        attempt = try_certificate(device, certificate.body(cert, key), wait, token_file, token)
     if as_json:
         show.data({"attempt": attempt})
-    elif attempt == "kept":
-        show.say("yes: the broker has taken the new certificate, and it is kept")
     else:
-        _say_refused(attempt)
+        show.say(attempt_words(attempt))
     if attempt != "kept":
         raise typer.Exit(1)
+
+
+def try_certificate(device, body, wait_s, token_file=None, token=None):
+    """Send a pair (dict) to the device, and wait: "kept", a reason of the cloud link, or "running" if it is not known.
+
+    Unsafe where others could read the key on its way.
+    """
+    device.choose_channel()
+    if not device.is_private:
+        raise Unsafe(
+            f"{device.url} is plain HTTP, so others in that network could read the key: "
+            "join the device's access point, use HTTPS, or the serial cable"
+        )
+    here = access.call(device, "PUT", "/v1/config/certificate", body, token_file, token)[1]
+    with show.progress() as tell:
+        tell("the device is trying the new certificate on its broker")
+        return _await_certificate(device, here.token, wait_s)
+
+
+def attempt_words(attempt):
+    """What became of an attempt of a certificate, and what to do."""
+    if attempt == "kept":
+        return "yes: the broker has taken the new certificate, and it is kept"
+    if attempt == "running":
+        return "not known: it is still being tried; later, see cloud.attempt in `latchkey device diagnostics`"
+    happened, todo = link_advice(attempt)
+    return f"no: {happened}; the old certificate is back. What to do: {todo}."
 
 
 def _follow(host, ca, here, wait_s, as_json):
@@ -125,13 +146,6 @@ def _await_certificate(device, token, wait_s):
             continue
         attempt = cloud.get("attempt") or attempt
     return attempt
-
-
-def _say_refused(attempt):
-    if attempt == "running":
-        return show.say("not known: it is still being tried; later, see cloud.attempt in `latchkey device diagnostics`")
-    happened, todo = link_advice(attempt)
-    show.say(f"no: {happened}; the old certificate is back. What to do: {todo}.")
 
 
 def _print_config(answer):

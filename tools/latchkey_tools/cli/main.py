@@ -13,6 +13,7 @@ import typer
 from latchkey_tools import __version__
 from latchkey_tools.cli import (
     board_commands,
+    certificate_commands,
     config_commands,
     device_commands,
     doctor_commands,
@@ -33,6 +34,7 @@ app.add_typer(board_commands.app, name="board")
 app.add_typer(sim_commands.app, name="sim")
 app.add_typer(token_commands.app, name="token")
 app.add_typer(device_commands.app, name="device")
+app.add_typer(certificate_commands.app, name="certificate")
 app.add_typer(label_commands.app, name="label")
 app.add_typer(trip_commands.app, name="trip")
 device_commands.app.command("config")(config_commands.config)

@@ -64,14 +64,17 @@ def check_company(context, needs=(), excludes=()):
     typed = given(context)
     for name, other in needs:
         if name in typed and other not in typed:
-            raise typer.BadParameter(f"{_option(name)} does nothing without {_option(other)}: give both, or neither")
+            first, second = _option(context, name), _option(context, other)
+            raise typer.BadParameter(f"{first} does nothing without {second}: give both, or neither")
     for name, other in excludes:
         if name in typed and other in typed:
-            raise typer.BadParameter(f"{_option(name)} does nothing beside {_option(other)}: give one of them")
+            first, second = _option(context, name), _option(context, other)
+            raise typer.BadParameter(f"{first} does nothing beside {second}: give one of them")
 
 
-def _option(name):
-    return f"--{name.replace('_', '-')}"
+def _option(context, name):
+    """An option as it is typed."""
+    return next(parameter.opts[0] for parameter in context.command.params if parameter.name == name)
 
 
 def deliver(secret, out):

@@ -1,7 +1,8 @@
-"""The two GraphQL mutations by which DRIVR makes local API tokens, against its endpoint or the simulator.
+"""The GraphQL calls by which DRIVR makes local API tokens and certificates, against its endpoint or the simulator.
 
 The arguments stand in the text as DRIVR's guide shows them: with variables one would have to know what the schema
-calls their types. The API key comes from LATCHKEY_CLOUD_KEY, the `keyring` package, or a prompt, never from argv.
+calls their types. Certificates: DRIVR's public schema (github.com/xcnt/drivr-certificate-client, api/schema.graphql).
+ The API key comes from LATCHKEY_CLOUD_KEY, the `keyring` package, or a prompt, never from argv.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from collections import namedtuple
 
 import httpx
 
+from latchkey_tools import uuids
 from latchkey_tools.cli import ask, show
 from latchkey_tools.device import pasted
 from latchkey_tools.device.wallet import claims_of, holds_token, is_for, uuid_in
@@ -24,6 +26,8 @@ _MAX_ANSWER = 64 * 1024
 _WITHIN_S = 20
 # What was asked for may have been done, though nobody saw the answer.
 _PERHAPS = "a token may have been made all the same: look for it among the System's tokens in the cloud"
+_PERHAPS_SIGNED = "a certificate may have been made all the same: look for it in the cloud, or run the same again"
+_NOTHING_LOST = "nothing was changed there: run the same again"
 # So many characters of the key in a row give it away.
 _TELLING = 8
 
@@ -96,6 +100,44 @@ class Cloud:
         arguments = f"systemUuid: {_text(system_uuid)}, name: {_text(name)}"
         return self._make("createPermanentLocalApiToken", arguments, system_uuid)
 
+    def issuers(self):
+        """[(uuid, name)] of the Domain's issuers, which sign certificates."""
+        answer = self._ask("query { issuers(limit: 100) { items { uuid name } } }", _NOTHING_LOST)
+        try:
+            return [(str(one["uuid"]), str(one["name"])) for one in answer["issuers"]["items"]]
+        except (KeyError, TypeError):
+            raise CloudRefusal(f"{self.url} gave no list of issuers; is it DRIVR's GraphQL API?") from None
+
+    def request_certificate(self, csr_pem, duration, system_uuid, issuer_uuid, name, usage):
+        """The uuid under which ``certificate`` gives it once it is signed. ``usage``: CLIENT_AUTH or SERVER_AUTH."""
+        timespan.parse_s(duration)
+        span = duration if duration.isdigit() else _text(duration)
+        arguments = f"csr: {_text(csr_pem)}, duration: {span}, entityUuid: {_text(system_uuid)}, "
+        arguments += f"issuerUuid: {_text(issuer_uuid)}, name: {_text(name)}, usages: [{usage}]"
+        answer = self._ask(f"mutation {{ createCertificate({arguments}) {{ uuid }} }}", _PERHAPS_SIGNED)
+        try:
+            return uuids.canonical(answer["createCertificate"]["uuid"])
+        except (KeyError, TypeError, ValueError):
+            raise CloudRefusal(f"{self.url} answered without a uuid; {_PERHAPS_SIGNED}") from None
+
+    def certificate(self, uuid):
+        """The certificate as PEM, or None until it is signed."""
+        answer = self._ask(f"query {{ certificate(uuid: {_text(uuid)}) {{ certificate }} }}", _NOTHING_LOST)
+        try:
+            pem = answer["certificate"]["certificate"]
+        except (KeyError, TypeError):
+            raise CloudRefusal(f"the cloud does not know the certificate {uuid}; run the command anew") from None
+        return pem if isinstance(pem, str) and pem else None
+
+    def _ask(self, query, perhaps):
+        """The data of an answer without errors. ``perhaps``: what to say where nobody saw the answer."""
+        status = self._post(query, perhaps)
+        answer, errors = self._read(status, perhaps)
+        if errors or status != 200 or not isinstance(answer.get("data"), dict):
+            words = self._fit_to_show("; ".join(errors) or f"status {status}")
+            raise CloudRefusal(f"the cloud refuses: {words}")
+        return answer["data"]
+
     def _make(self, mutation, arguments, system_uuid):
         status = self._post(f"mutation {{ {mutation}({arguments}) {{ jwt uuid }} }}")
         answer, errors = self._read(status)
@@ -108,7 +150,7 @@ class Cloud:
             show.say("the cloud made the token, and says: " + self._fit_to_show("; ".join(errors)))
         return token
 
-    def _post(self, query):
+    def _post(self, query, perhaps=_PERHAPS):
         """The status; the body is in ``_said``, as much of it as came."""
         self._said.clear()
         try:
@@ -117,11 +159,11 @@ class Cloud:
             words = f"{self.url} does not answer ({type(error).__name__}); is this machine online?"
             raise CloudAway(words) from None
         except httpx.HTTPError as error:
-            raise CloudAway(f"{self.url} broke off ({type(error).__name__}); {_PERHAPS}") from None
+            raise CloudAway(f"{self.url} broke off ({type(error).__name__}); {perhaps}") from None
         except TimeoutError:
-            raise CloudAway(f"{self.url} gave no whole answer in {_WITHIN_S} s; {_PERHAPS}") from None
+            raise CloudAway(f"{self.url} gave no whole answer in {_WITHIN_S} s; {perhaps}") from None
         except KeyboardInterrupt:
-            show.say(_PERHAPS)
+            show.say(perhaps)
             raise
 
     async def _exchange(self, query):
@@ -136,7 +178,7 @@ class Cloud:
                         raise CloudAway(f"{self.url} answers far too much; is it DRIVR's GraphQL API?")
                 return response.status_code
 
-    def _read(self, status):
+    def _read(self, status, perhaps=_PERHAPS):
         """(answer, texts of its errors)."""
         if status in (401, 403):
             raise CloudAway(self._unwanted(status))
@@ -144,7 +186,7 @@ class Cloud:
             answer = json.loads(bytes(self._said))
             return answer, [str(e.get("message", "an error")) for e in answer.get("errors") or ()]
         except (ValueError, AttributeError, TypeError, RecursionError):
-            todo = _PERHAPS if status >= 500 else f"is it DRIVR's GraphQL API? If it is, {_PERHAPS}"
+            todo = perhaps if status >= 500 else f"is it DRIVR's GraphQL API? If it is, {perhaps}"
             raise CloudAway(f"{self.url} answered {status}, not as GraphQL does; {todo}") from None
 
     def _without_token(self, status, errors):

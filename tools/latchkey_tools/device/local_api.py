@@ -96,6 +96,11 @@ class Device:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http{'s' * self.secure}://{host}:{self.port}"
 
+    @property
+    def is_private(self):
+        """Whether nobody else in the network can read what is sent: HTTPS, the access point, or this machine."""
+        return self.secure or self.host in (*ACCESS_POINTS, "localhost", "127.0.0.1", "::1")
+
     def info(self):
         """The dict of /v1/info; Unreachable if this is no Latchkey device."""
         status, answer, _headers = self._exchange("GET", "/v1/info", None, None)

@@ -52,6 +52,15 @@ def _queries(cloud, publisher):
     def tokens(_, info, systemUuid):
         return cloud.tokens(systemUuid)
 
+    @query.field("certificate")
+    def certificate(_, info, uuid):
+        name, pem = _asked(cloud.certificate, uuid)
+        return {"uuid": uuid, "name": name, "certificate": pem}
+
+    @query.field("issuers")
+    def issuers(_, info, limit=None):
+        return {"items": cloud.issuers()}
+
     @query.field("simulation")
     def simulation(_, info):
         return cloud.settings
@@ -78,6 +87,12 @@ def _documented_mutations(cloud, publisher):
     @mutation.field("createPermanentLocalApiToken")
     def create_permanent(_, info, systemUuid, name):
         return _made(publisher, cloud.create(systemUuid))
+
+    @mutation.field("createCertificate")
+    def create_certificate(_, info, csr, entityUuid, issuerUuid, name, duration=None, usages=None):
+        usages = usages or ["CLIENT_AUTH"]
+        record = _asked(cloud.create_certificate, csr, duration, entityUuid, issuerUuid, name, usages)
+        return {"uuid": record["uuid"], "name": record["name"], "certificate": None}
 
     return mutation
 

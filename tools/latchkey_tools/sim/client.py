@@ -222,5 +222,6 @@ class Simulator(Client):
         command = [sys.executable, "-m", "latchkey_tools.sim", "--folder", self.folder, "--slug", self.slug]
         command += ["--broker", f"mqtts://127.0.0.1:{self.broker.port}", "--ca", ca.cert_pem]
         command += ["--cert", identity.cert_pem, "--key", identity.key_pem, "--issuer", self.issuer]
+        command += ["--authority", self.broker.pki.folder]
         command += ["--port", self.port] + [part for s in self.systems for part in ("--system", s)]
         return command + (["--algorithm", self.algorithm] if self.algorithm else [])

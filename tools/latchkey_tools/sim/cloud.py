@@ -6,6 +6,7 @@ Times are kept in Unix seconds and written out only in the messages.
 
 import json
 import os
+import re
 import time
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -26,9 +27,14 @@ SETTINGS = {
     "dropExpired": True,
     "permanentExp": "NULL",
     "emptyList": "ARRAY",
+    "certificateDelay": 0.0,
 }
 _MEMBERS = {"slug", "issuer", "subject", "tokens", "systems", "settings", "kids_ever", "keys"}
 _NBF_MARGIN_S = 60
+# A device whose clock lags a little must still find its certificate valid.
+_CERTIFICATE_MARGIN_S = 3600
+_CERTIFICATE_S = 365 * 86400
+_CERTIFICATE_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _ZONES = (None, UTC, timezone(timedelta(hours=2)))
 
 
@@ -37,10 +43,14 @@ class CloudError(Exception):
 
 
 class Cloud:
-    """One Domain: ``slug``, its issuer, keys and tokens, kept in ``path``. ``clock`` gives Unix seconds."""
+    """One Domain: ``slug``, its issuer, keys and tokens, kept in ``path``. ``clock`` gives Unix seconds.
 
-    def __init__(self, path, slug, issuer=None, clock=time.time, read_only=False):
+    ``authority``: the Identity (latchkey_tools.sim.pki) that signs certificates, or None.
+    """
+
+    def __init__(self, path, slug, issuer=None, clock=time.time, read_only=False, authority=None):
         self.path = Path(path)
+        self.authority = authority
         self.slug = slug
         self.clock = clock
         self._data = self._load() or self._fresh(issuer or f"https://{slug}.api.drivr.cloud")
@@ -48,6 +58,10 @@ class Cloud:
             raise CloudError(f"{self.path} belongs to slug {self._data['slug']}; give another folder or that slug")
         if issuer:
             self._data["issuer"] = issuer
+        # What an older simulator has left lacks these.
+        self._data["settings"] = SETTINGS | self._data["settings"]
+        self._data.setdefault("certificates", [])
+        self._data.setdefault("authority_uuid", signing.new_uuid())
         self._load_keys()
         if not read_only:
             self.save()
@@ -166,6 +180,43 @@ class Cloud:
     def as_listed(self, record):
         """A record with the fields of the list message."""
         return self._as_message(0, record)
+
+    def issuers(self):
+        """The one issuer of certificates, as DRIVR's schema lists them."""
+        return [{"uuid": self._data["authority_uuid"], "name": "simulator"}]
+
+    def create_certificate(self, csr, duration_s, entity_uuid, issuer_uuid, name, usages):
+        """Sign a request; returns its record. CloudError for what DRIVR refuses too, as far as it is documented."""
+        if self.authority is None:
+            raise CloudError("this simulator has no authority to sign with: start it without --broker")
+        if issuer_uuid != self._data["authority_uuid"]:
+            raise CloudError(f"no issuer {issuer_uuid}; ask for the issuers")
+        if not _CERTIFICATE_NAME.fullmatch(name) or name in [one["name"] for one in self._data["certificates"]]:
+            raise CloudError(f"a certificate cannot have the name {name[:80]}: it is taken, or has other characters")
+        record = {"uuid": signing.new_uuid(), "name": name, "systemUuid": entity_uuid, "made": self.clock()}
+        record["certificate"] = self._sign_certificate(csr, duration_s or _CERTIFICATE_S, "SERVER_AUTH" in usages)
+        self._data["certificates"].append(record)
+        self.save()
+        return record
+
+    def certificate(self, uuid):
+        """(name, PEM) of a certificate; the PEM is None until ``certificateDelay`` has passed. CloudError."""
+        record = next((one for one in self._data["certificates"] if one["uuid"] == uuid), None)
+        if record is None:
+            raise CloudError(f"no certificate {uuid}")
+        signed = self.clock() >= record["made"] + self.settings["certificateDelay"]
+        return record["name"], record["certificate"] if signed else None
+
+    def _sign_certificate(self, csr, duration_s, for_server):
+        try:
+            names = pki.names_in(csr)
+            if for_server and not (names and all(name.endswith(".local") for name in names)):
+                raise CloudError("a SERVER_AUTH certificate is only for names that end in .local")
+            start = datetime.fromtimestamp(self.clock() - _CERTIFICATE_MARGIN_S, UTC)
+            end = datetime.fromtimestamp(self.clock() + duration_s, UTC)
+            return pki.sign(self.authority, csr, start, end, for_server)
+        except ValueError as problem:
+            raise CloudError(f"this is no signing request in PEM ({problem})") from None
 
     def key_set_message(self):
         return json.dumps({"keys": [signing.jwk(kid, key) for kid, key in self._keys]}).encode()

@@ -48,6 +48,12 @@ def load(folder):
     return pki
 
 
+def authority(folder):
+    """The Identity of the CA that ``make`` left in ``folder``, or None."""
+    found = Identity("ca", *_paths(folder, "ca"))
+    return found if found.key_pem.exists() else None
+
+
 def client(folder, ca, name, common_name):
     """Make one more client identity signed by ``ca``, in files called ``name``."""
     return _issue(folder, ca, name, common_name, ExtendedKeyUsageOID.CLIENT_AUTH)
@@ -56,6 +62,36 @@ def client(folder, ca, name, common_name):
 def server(folder, ca, name, hosts):
     """Make one more server identity signed by ``ca``, for ``hosts`` (names and addresses), in files called ``name``."""
     return _write_server(Path(folder), ca, name, tuple(hosts))
+
+
+def sign(ca, csr_pem, start, end, for_server):
+    """The certificate (PEM text) of a signing request (PEM text), with its subject and its DNS names.
+
+    ``start``, ``end``: datetimes; ``for_server``: for a TLS server, else a client. ValueError for what is no request.
+    """
+    request, ca_cert, ca_key = _request(csr_pem), *_read_ca(ca)
+    builder = x509.CertificateBuilder().issuer_name(ca_cert.subject).subject_name(request.subject)
+    builder = builder.public_key(request.public_key()).serial_number(x509.random_serial_number())
+    builder = builder.not_valid_before(start).not_valid_after(end)
+    usage = ExtendedKeyUsageOID.SERVER_AUTH if for_server else ExtendedKeyUsageOID.CLIENT_AUTH
+    cert = _extended(builder, ca_key, usage, names_in(csr_pem)).sign(ca_key, hashes.SHA256())
+    return cert.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def names_in(csr_pem):
+    """The DNS names that a signing request (PEM text) asks for; ValueError."""
+    try:
+        names = _request(csr_pem).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return names.get_values_for_type(x509.DNSName)
+    except x509.ExtensionNotFound:
+        return []
+
+
+def _request(csr_pem):
+    request = x509.load_pem_x509_csr(csr_pem.encode())
+    if not request.is_signature_valid:
+        raise ValueError("the request is not signed with its own key")
+    return request
 
 
 def wrong(pki, kind):
@@ -78,10 +114,20 @@ def _write_server(folder, ca, name, hosts, start=None, end=None):
 
 
 def _issue(folder, ca, name, common_name, usage, hosts=(), start=None, end=None):
-    ca_cert = x509.load_pem_x509_certificate(ca.cert_pem.read_bytes())
-    ca_key = serialization.load_pem_private_key(ca.key_pem.read_bytes(), None)
+    ca_cert, ca_key = _read_ca(ca)
     key = ec.generate_private_key(ec.SECP256R1())
-    builder = _builder(common_name, ca_cert.subject, key, start, end)
+    builder = _extended(_builder(common_name, ca_cert.subject, key, start, end), ca_key, usage, hosts)
+    return _write(folder, name, builder.sign(ca_key, hashes.SHA256()), key)
+
+
+def _read_ca(ca):
+    """(certificate, private key) of an Identity, objects of cryptography."""
+    cert = x509.load_pem_x509_certificate(ca.cert_pem.read_bytes())
+    return cert, serialization.load_pem_private_key(ca.key_pem.read_bytes(), None)
+
+
+def _extended(builder, ca_key, usage, hosts):
+    """``builder`` with the extensions of what is no authority."""
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     builder = builder.add_extension(
@@ -89,7 +135,7 @@ def _issue(folder, ca, name, common_name, usage, hosts=(), start=None, end=None)
     )
     if hosts:
         builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(h) for h in hosts]), critical=False)
-    return _write(folder, name, builder.sign(ca_key, hashes.SHA256()), key)
+    return builder
 
 
 def _write_ca(folder, name, common_name):

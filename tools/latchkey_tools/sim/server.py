@@ -43,16 +43,19 @@ def sole_user(folder):
     return filelock.user(folder / "lock", refusal)
 
 
-async def serve(folder, slug, targets, systems=(), issuer=None, port=0, settings=None, on_ready=print, say=None):
+async def serve(
+    folder, slug, targets, systems=(), issuer=None, port=0, settings=None, on_ready=print, say=None, authority=None
+):
     """Serve until SIGINT, SIGTERM, the end of standard input where that is a pipe, or Refused (raised).
 
-    In ``sole_user`` of ``folder``. ``say`` is told in words how it stands with the broker.
+    In ``sole_user`` of ``folder``. ``say`` is told in words how it stands with the broker. ``authority``: the folder of
+    the CA that signs certificates, as pki.make left it; by default ``pki`` in ``folder``.
     """
     folder = Path(folder)
     # Here, since every start of the command, completion's too, would wait for GraphQL otherwise.
     from latchkey_tools.sim import api
 
-    cloud = Cloud(folder / STATE_NAME, slug, issuer)
+    cloud = Cloud(folder / STATE_NAME, slug, issuer, authority=pki.authority(authority or folder / "pki"))
     cloud.set(**(settings or {}))
     for system_uuid in systems:
         cloud.add_system(system_uuid)
@@ -111,14 +114,14 @@ async def _serve_as_child(args):
     children.stop_on_signal_or_orphaned(asyncio.get_running_loop(), main_task.cancel)
     what = (args.folder, args.slug, target, args.system, args.issuer, args.port, settings)
     with sole_user(args.folder):
-        await serve(*what, lambda line: print(line, flush=True))
+        await serve(*what, lambda line: print(line, flush=True), authority=args.authority)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("folder", "slug", "broker"):
         parser.add_argument(f"--{name}", required=True)
-    for name in ("ca", "cert", "key", "issuer", "algorithm"):
+    for name in ("ca", "cert", "key", "issuer", "algorithm", "authority"):
         parser.add_argument(f"--{name}")
     parser.add_argument("--system", action="append", default=[], type=uuids.canonical)
     parser.add_argument("--port", type=int, default=0)

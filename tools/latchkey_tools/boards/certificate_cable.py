@@ -1,0 +1,83 @@
+"""Certificates of a provisioned board, by serial cable: which it has, and new ones in their place.
+
+A new client certificate is tried at the next start and kept only if the broker takes it. A new one for HTTPS is in
+force at the next start. Nothing else on the device changes.
+"""
+
+import base64
+import contextlib
+import json
+import tempfile
+from pathlib import Path
+
+from latchkey_tools.boards.mpremote import LONG_WATCHDOG, Wire, WireError
+from latchkey_tools.boards.production import LineError
+from latchkey_tools.sim.pki import write_private
+
+_FILE = "certificate.json"
+# Certificates are public; the keys beside them stay on the board.
+_HELD = """
+import binascii, json, cable
+kept = cable.CredentialStore(cable.Board().store).load()
+text = lambda der: der and binascii.b2a_base64(der).decode().strip()
+held = {name: text(kept[name]) for name in ("ca_der", "cert_der", "https_cert_der")}
+print(json.dumps({"system": cable.status()["system_uuid"], "held": held}))
+"""
+_CLIENT = f'import cable; cable.renew("{_FILE}")'
+_HTTPS = f"""
+import binascii, json, os, cable
+try:
+    with open("{_FILE}") as file:
+        pair = json.load(file)
+    cable.CredentialStore(cable.Board().store).save({{name: binascii.a2b_base64(pair[name]) for name in pair}})
+    print(json.dumps({{"ok": True}}))
+finally:
+    os.remove("{_FILE}")
+"""
+_CLEAR = f"""
+import os
+if "{_FILE}" in os.listdir():
+    os.remove("{_FILE}")
+"""
+
+
+class Cable:
+    """The board at ``port``, its program stopped; used in ``with``, after which it restarts."""
+
+    def __init__(self, port, quiet_s=None):
+        self._wire = Wire(port, **({"quiet_s": quiet_s} if quiet_s else {}))
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self):
+        self._stack.enter_context(self._wire.stopped(LineError))
+        return self
+
+    def __exit__(self, *end):
+        return self._stack.__exit__(*end)
+
+    def held(self):
+        """(System UUID, {"ca_der", "cert_der", "https_cert_der": bytes or None}); LineError for a board without one."""
+        found = next((one for one in self._wire.json_lines(LONG_WATCHDOG + _HELD) if "held" in one), None)
+        if found is None or not found["system"]:
+            port = self._wire.port
+            raise LineError(f"the board on {port} is not provisioned; `latchkey board provision` gives it certificates")
+        held = {name: text and base64.b64decode(text) for name, text in found["held"].items()}
+        return found["system"].lower(), held
+
+    def put(self, pair):
+        """Give the board a pair, as of boards.certificate: a client's or one for HTTPS. LineError, WireError."""
+        script = _HTTPS if "https_cert_der" in pair else _CLIENT
+        try:
+            with tempfile.TemporaryDirectory() as private:
+                path = Path(private) / _FILE
+                write_private(path, json.dumps(pair).encode())
+                self._wire.run("fs", "cp", "-f", path, f":{_FILE}")
+            report = next((one for one in self._wire.json_lines(script) if "ok" in one), None)
+        except (WireError, KeyboardInterrupt):
+            with contextlib.suppress(WireError):
+                self._wire.run("exec", _CLEAR)
+            raise
+        if report is None:
+            raise WireError("silent", f"the board on {self._wire.port} gave no report; run the same again")
+        if not report["ok"]:
+            raise LineError(f"the board refused: {report.get('code')} {report.get('field') or ''}".strip())
