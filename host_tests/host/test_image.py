@@ -228,12 +228,27 @@ def test_a_reference_that_is_missing_doubled_or_into_a_table_is_refused():
             frozen(image)
     image = Image("xtensa")
     image.poke("thread_data 0", 0, struct.pack("<I", image.addr["names"]))
-    with pytest.raises(Refused, match="3 and 1 places"):
+    with pytest.raises(Refused, match="unknown code uses"):
         frozen(image)
     image = Image("xtensa")
     image.poke("thread_data 0", 0, struct.pack("<I", image.addr["content"] + 8))
     with pytest.raises(Refused, match="inside of the contents"):
         frozen(image)
+
+
+def test_bytes_that_only_look_like_a_load_are_no_reference():
+    image = Image("xtensa")
+    seems = image.addr["seeming load"]
+    references = OF_CPU["xtensa"](Download(image.raw()).app)
+    assert references.users([image.addr["find_frozen 1"]]) == [image.addr["find_frozen load 1"], seems]
+    frozen(image)
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_an_image_whose_end_of_constants_is_not_beside_their_start_is_refused(cpu):
+    """As MicroPython 1.23 has it, with ESP-IDF 5.2.0."""
+    with pytest.raises(Refused, match="no code looks like ESP-IDF's reserved end"):
+        frozen(Image(cpu, functions={"map_init": ["drom"], "map_rest": ["drom end"]}))
 
 
 def test_on_risc_v_a_half_address_that_something_else_uses_is_refused():
@@ -268,6 +283,8 @@ def test_files_that_are_not_whole_images_are_refused():
         (raw[:-1] + bytes([raw[-1] ^ 1]), "SHA-256 is wrong"),
         (raw[:0xF100] + bytes([raw[0xF100] ^ 1]) + raw[0xF101:], "checksum is wrong"),
         (raw + b"\xff" * 100 + b"\xe7\x02" + bytes(100), "signed for Secure Boot"),
+        (raw + bytes(68), "signed for Secure Boot"),
+        (bytes(byte ^ 0x5A for byte in raw), "encrypted one cannot be read"),
         (raw + b"more", "unknown bytes"),
         (image.raw(partition_table(digest=False) + b"\xeb\xeb" + bytes(30)), "MD5"),
         (image.raw(partition_table([(1, 2, 0x9000, 0x6000, b"nvs")])), "names no program"),

@@ -1,7 +1,7 @@
 """A downloaded .bin (bootloader, partition table, application) and the application in it.
 
 Sources: ESP-IDF 5.4 "App Image Format" and esp_app_format.h (header, segments, checksum, SHA-256), esp_app_desc.h
-(application descriptor), soc/ext_mem_defs.h of each chip (address ranges), "Secure Boot v2" (signature block).
+(application descriptor), soc/ext_mem_defs.h of each chip (address ranges), "Secure Boot" V1 and V2 (signatures).
 """
 
 import hashlib
@@ -19,7 +19,8 @@ _MAGIC = 0xE9
 _CHECKSUM_SEED = 0xEF
 _DESCRIPTOR_MAGIC = 0xABCD5432
 _VERSION_AT, _VERSION_BYTES = 16, 32  # in the application descriptor
-_SIGNATURE_MAGIC = 0xE7
+_SIGNATURE_MAGIC = b"\xe7"  # Secure Boot V2: a block in a sector of its own
+_V1_SIGNATURE_BYTES = range(68, 81)  # with what fills its page
 MADE_BY = "latchkey "
 
 
@@ -88,7 +89,8 @@ class Application:
         at += 1
         need(raw[at : at + 32] == hashlib.sha256(raw[:at]).digest(), "the application's SHA-256 is wrong")
         rest = raw[at + 32 :].lstrip(b"\xff")
-        need(not rest or rest[0] != _SIGNATURE_MAGIC, "the image is signed for Secure Boot; a change would break that")
+        is_signed = rest[:1] == _SIGNATURE_MAGIC or len(raw) - at - 32 in _V1_SIGNATURE_BYTES
+        need(not is_signed, "the image is signed for Secure Boot, and a change would break the signature")
         need(not rest, "unknown bytes follow the application")
         return at + 32
 

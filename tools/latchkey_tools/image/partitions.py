@@ -86,7 +86,8 @@ def split(raw):
             need(any(row.kind == _PROGRAM for row in found.rows), "the partition table names no program")
             start = found.program.offset - flash_offset
             return raw[:start], found, start
-    need(False, "this is not a whole .bin for an ESP32: there is no bootloader with a partition table at 0x8000")
+    need(False, "this is not a whole .bin for an ESP32: there is no bootloader with a partition table at 0x8000 "
+         "(an encrypted one cannot be read)")  # fmt: skip
 
 
 def _rows(table):

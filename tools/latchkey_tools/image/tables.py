@@ -128,7 +128,7 @@ class Tables:
     def _find_types(self):
         """mp_type_type is the one object that is of its own type and called "type"; a type is what is of that type."""
         app, name = self.app, self.index[b"type"]
-        own = [addr for addr in self._all_words() if app.u32(addr) == addr and app.u16(addr + 6) == name]
+        own = [addr for addr, word in self._all_words() if word == addr and app.u16(addr + 6) == name]
         need(len(own) == 1, f"there are {len(own)} types called type")
         self.types, self.type_names = {}, {}
         for addr in app.words(own[0]):
@@ -148,7 +148,10 @@ class Tables:
 
     def _all_words(self):
         for segment in self.app.segments:
-            yield from range(segment.addr + 3 & ~3, segment.end - 8, 4)
+            first = -segment.addr % 4
+            count = max(len(segment.data) - first - 8, 0) // 4
+            words = struct.unpack_from(f"<{count}I", segment.data, first) if count else ()
+            yield from zip(range(segment.addr + first, segment.end, 4), words)
 
     def _choose_type(self, string):
         """Of several with one name (attrtuple is called tuple too), what the table of builtins calls so."""
