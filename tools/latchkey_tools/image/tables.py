@@ -151,7 +151,7 @@ class Tables:
             first = -segment.addr % 4
             count = max(len(segment.data) - first - 8, 0) // 4
             words = struct.unpack_from(f"<{count}I", segment.data, first) if count else ()
-            yield from zip(range(segment.addr + first, segment.end, 4), words)
+            yield from zip(range(segment.addr + first, segment.end, 4), words, strict=False)
 
     def _choose_type(self, string):
         """Of several with one name (attrtuple is called tuple too), what the table of builtins calls so."""
