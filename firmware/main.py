@@ -27,7 +27,8 @@ from latchkey.device.sleep import Awake
 from latchkey.device.start import Boots
 from latchkey.errors import StoreError
 from latchkey.keystore import KeyStore
-from latchkey.net.server import Server, tls_context
+from latchkey.net import https
+from latchkey.net.server import Server
 from latchkey.stores.timefloor import TimeFloor
 from latchkey.verifier import Verifier
 
@@ -53,8 +54,9 @@ class Parts:
             self.product.restore(json.loads(boots.kept))
         api = Api(self.device, self.installation.verifier, self.product)
         host, port, tls_port = board.listen
-        tls, now_ms = https(self.installation.credentials, log), board.clock.now_ms
-        self.server = self.device.server = Server(api, now_ms, host, port, tls, tls_port, board.radio.channel)
+        tls = https.context(self.installation.credentials, log)
+        served = (host, port, tls, tls_port, board.radio.channel)
+        self.server = self.device.server = Server(api, board.clock.now_ms, *served)
 
     @property
     def link(self):
@@ -168,17 +170,6 @@ def _safe_product():
     from latchkey.products import safe
 
     return safe.Product()
-
-
-def https(credentials, log):
-    """What HTTPS serves with, or None where no certificate was provisioned, or a wrong one (A2)."""
-    if not credentials["https_cert_der"]:
-        return None
-    try:
-        return tls_context(credentials["https_cert_der"], credentials["https_key_der"])
-    except (OSError, ValueError, TypeError):
-        log.add("https: the certificate or its key cannot be used")
-        return None
 
 
 async def serve(parts, board, awake):

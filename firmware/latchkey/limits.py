@@ -43,16 +43,9 @@ BUDGET_FORGET_MS = const(60000)
 PENALTY_MS = const(1000)
 PENALTY_MAX_MS = const(16000)
 
-# Local API: a buffer holds a whole head; bodies that fit use it too
+# Local API: a buffer holds a whole head
 CONNECTIONS = const(4)
-READERS = const(2)  # buffers, lent while a request arrives
-GRACE_MS = const(20)  # a connection, or a buffer, is not taken away sooner
-TLS_GRACE_MS = const(150)  # nor, on HTTPS, once something has arrived
-STRANGER_REQUESTS = const(4)  # answered without a token before a connection ends
-POLL_BYTES = const(512)  # what asyncio's poller may take for one wait
 ROOM_BYTES = const(1536)  # held before a change is stored, free for all that must not fail after it
-JOINED_BYTES = const(512)  # head and body of an answer leave as one
-TLS_SESSIONS = const(2)
 EVENT_STREAMS = const(2)
 HEAD_BYTES = const(3072)
 REQUEST_LINE_BYTES = const(1024)
@@ -60,11 +53,6 @@ HEADER_FIELDS = const(48)
 BODY_BYTES = const(1024)
 BODY_DIGITS = const(8)
 BODY_DEPTH = const(5)
-REQUEST_MS = const(10000)
-IDLE_MS = const(5000)
-LINGER_MS = const(2000)
-QUIET_MS = const(200)
-BACKLOG = const(16)
 HEARTBEAT_MS = const(15000)
 REASK_MS = const(10000)
 LOG_LINES = const(40)

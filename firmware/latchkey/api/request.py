@@ -52,7 +52,7 @@ class Request:
 
 
 class Reader:
-    """Cuts requests out of a buffer that the caller owns and fills through ``room`` and ``filled``."""
+    """Cuts requests out of a buffer that the caller owns and fills through ``room``; ``held``: bytes in it."""
 
     def __init__(self, buffer):
         self._buf = buffer
@@ -65,16 +65,13 @@ class Reader:
         self._seen = 0
 
     def room(self):
-        """View of the free rest, to be filled from its start. Empty only while a body waits to be taken."""
+        """View of the free rest, to be filled from its start; add their number to ``held``."""
         return self._view[self.held :]
-
-    def filled(self, count):
-        self.held += count
 
     def request(self):
         """The next Request, or None while its head is not whole; FormatError with an API code."""
         if self._buf[:2] == b"\r\n" and self.held >= 2:
-            self.take(2)  # RFC 9112 2.2: an empty line before a request is let pass
+            self._drop(2)  # RFC 9112 2.2: an empty line before a request is let pass
         if not self.held:
             return None
         end = self._buf.find(b"\r\n\r\n", max(0, self._seen - 3), self.held)
@@ -82,14 +79,17 @@ class Reader:
             self._check_partial()
             return None
         request = parse_head(self._view, end + 2, self._buf)
-        self.take(end + 4)
+        self._drop(end + 4)
         return request
 
-    def body(self, length):
-        """View of ``length`` bytes if they are there (valid until ``take``), else None. At most the buffer."""
-        return self._view[:length] if self.held >= length else None
+    def move(self, into):
+        """Move the first bytes into ``into`` (a memoryview), as many as there are and fit; returns their number."""
+        count = min(self.held, len(into))
+        into[:count] = self._view[:count]
+        self._drop(count)
+        return count
 
-    def take(self, count):
+    def _drop(self, count):
         """Drop the first ``count`` bytes; what was pipelined behind them moves to the front."""
         rest = self.held - count
         if rest:

@@ -1,0 +1,251 @@
+"""One connection of the local API: its requests are read and answered, each step with a deadline.
+
+The socket never blocks. Its server (net/server.py) lends a buffer while a request arrives, decides whether the
+connection may stay, and ends it when it is late. What is answered is decided by latchkey.api.handlers.
+"""
+
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
+
+import asyncio
+
+from latchkey import limits
+from latchkey.api import request
+from latchkey.errors import LatchkeyError
+from latchkey.limits import const
+
+if hasattr(asyncio, "sleep_ms"):
+    sleep_ms = asyncio.sleep_ms
+else:
+
+    def sleep_ms(ms):
+        return asyncio.sleep(ms / 1000)
+
+
+REQUEST_MS = 10000  # a request, or an answer
+IDLE_MS = 5000  # until the next request
+LINGER_MS = 2000
+_QUIET_MS = const(200)
+_POLL_BYTES = const(512)  # what asyncio's poller may take for one wait
+_JOINED_BYTES = const(512)
+_EVENT_POLL_MS = const(100)
+_DROPPED = bytearray(64)
+# Phases: a request may begin; half a request is here; no answer is possible any more.
+IDLE, READING, ANSWERING = range(3)
+
+
+class Gone(Exception):
+    """The peer closed or broke the connection."""
+
+
+# Made once: an except clause that makes its tuple needs memory, and raises when that is out.
+_ENDED = (Gone, MemoryError, asyncio.CancelledError)
+
+
+class Connection:
+    """``reader``: a request.Reader while a request arrives, else None. ``granted``: whether the last request showed a
+    valid token; ``strange``: how many showed none. ``since``, ``lent``: when it came, and when it got its reader."""
+
+    def __init__(self, server, sock, tls, peer, channel):
+        # The handshake runs with the first read: nobody waits for it.
+        self.socket = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False) if tls else sock
+        # After a failed handshake modtls does not close the socket under it; closing twice does no harm.
+        self._sockets = (self.socket, sock)
+        self._server = server
+        self.peer, self.channel = peer, channel
+        self.since = self.lent = server.now_ms()
+        self.granted = False
+        self.strange = 0
+        self._owed = 0  # bytes of a body that has not been read
+        self.reader = self.task = None
+        self._expect(IDLE, REQUEST_MS)
+
+    def _expect(self, phase, ms):
+        """``phase`` has to end within ``ms``."""
+        self.phase = phase
+        self.deadline = self._server.now_ms() + ms
+
+    async def serve(self):
+        """Answer requests until the connection ends."""
+        try:
+            while await self._exchange():
+                self._expect(IDLE, IDLE_MS)
+        except asyncio.CancelledError:
+            await self._late()
+        except Gone:
+            pass
+        except Exception as exc:
+            self._server.api.device.log.failed("request", exc)  # It can no longer be answered.
+        finally:
+            self._server.let_go(self)
+
+    def close(self):
+        """Allocates nothing: it must work when memory is out."""
+        for sock in self._sockets:
+            try:
+                sock.close()
+            except OSError:
+                pass
+        self.deadline = None
+
+    async def _late(self):
+        """The deadline has passed: half a request is answered, everything else just ends."""
+        if self.phase == READING:
+            try:
+                self._expect(ANSWERING, LINGER_MS)
+                await self._send(self._server.api.refusal(LatchkeyError("timeout")), True)
+                await self._linger()
+            except _ENDED:
+                pass
+
+    async def _exchange(self):
+        """Read and answer one request; returns whether another may follow."""
+        server, asked = self._server, None
+        try:
+            asked = await self._request()
+            response = await self._answer(asked)
+        except Gone:
+            raise
+        except LatchkeyError as exc:
+            response = server.api.refusal(exc)
+        except Exception as exc:
+            response = server.api.failure(exc)
+        stays = server.may_stay(self)
+        if response.stream and not stays:
+            response.stream.close()
+            response = server.api.refusal(LatchkeyError("full_house"))
+        lost = asked is None or self._owed > 0  # where the next request would begin
+        close = lost or asked.close or response.body is None or not stays
+        if not lost and (close or not self.reader.held):
+            server.take_back(self)  # A stream would keep it for ever.
+        await self._give(response, close, asked is not None and asked.method == "HEAD")
+        if lost:
+            await self._linger()
+        return not close
+
+    # Reading
+
+    async def _request(self):
+        """The next request.Request; FormatError; Gone."""
+        while True:
+            if self.reader is None:
+                await ready(self.socket)
+                await self._server.lend(self)
+            if self.phase == IDLE and self.reader.held:  # Pipelined bytes need no read.
+                self._expect(READING, REQUEST_MS)
+            asked = self.reader.request()
+            if asked:
+                return asked
+            self.reader.held += await self._read(self.reader.room())
+
+    async def _answer(self, asked):
+        server = self._server
+        asked.channel, asked.peer, asked.tls_serves = self.channel, self.peer, server.tls is not None
+        self._owed = asked.length or 0
+        self.granted = False
+        exchange = server.api.admit(asked)
+        if exchange.grant:
+            self.granted = True
+            server.granted += 1
+        if asked.wants_continue and self._owed:
+            await self._write(request.CONTINUE)
+        return server.api.answer(exchange, await self._body())
+
+    async def _body(self):
+        if not self._owed:
+            return b""
+        body = bytearray(self._owed)
+        view = memoryview(body)
+        at = self.reader.move(view)
+        while at < self._owed:
+            at += await self._read(view[at:])
+        self._owed = 0
+        return body
+
+    async def _read(self, view):
+        """Number of bytes read into ``view``, at least 1."""
+        count = None
+        while count is None:  # TLS: a record, or a handshake, that is not whole yet
+            await ready(self.socket)
+            count = self._read_now(view)
+        return count
+
+    def _read_now(self, view):
+        """Number of bytes read, None if there are none yet; Gone."""
+        try:
+            count = self.socket.readinto(view)
+        except OSError:
+            raise Gone()
+        if count == 0:
+            raise Gone()
+        return count
+
+    async def _linger(self):
+        """Read and drop what still comes, until it pauses: closing on unread bytes would reset, and lose our answer."""
+        now_ms = self._server.now_ms
+        end_ms = now_ms() + LINGER_MS
+        view = _DROPPED
+        if self.reader:
+            self.reader.reset()
+            view = self.reader.room()
+        while now_ms() < end_ms:
+            self._expect(ANSWERING, _QUIET_MS)
+            await self._read(view)
+
+    # Writing
+
+    async def _give(self, response, close, head_only):
+        try:
+            await self._send(response, close, head_only)
+            if response.stream:
+                await self._stream(response.stream)
+        finally:
+            if response.stream:
+                response.stream.close()
+        if response.after:
+            response.after()
+
+    async def _send(self, response, close, head_only=False):
+        self.phase = ANSWERING
+        body = response.body
+        reason = response.code or ("Accepted" if response.status == 202 else "OK")
+        length = None if body is None else len(body)
+        head = request.response_head(response.status, reason, length, response.lines, close, response.media)
+        if head_only or not body:
+            return await self._write(head)
+        if length > _JOINED_BYTES:
+            # Two copies of a long body would cost more than a packet of its own.
+            await self._write(head)
+            return await self._write(body)
+        await self._write(head + body)
+
+    async def _stream(self, stream):
+        now_ms = self._server.now_ms
+        since_ms = now_ms()
+        while not stream.ended:
+            data = stream.due(now_ms() - since_ms)
+            if data:
+                self._expect(ANSWERING, REQUEST_MS)
+                await self._write(data)
+            self.deadline = None
+            await sleep_ms(_EVENT_POLL_MS)
+            self._read_now(_DROPPED)  # Gone, if the listener has left.
+
+    async def _write(self, data):
+        view = memoryview(data)
+        try:
+            while True:
+                view = view[self.socket.write(view) or 0 :]
+                if not len(view):
+                    break
+                await ready(self.socket, True)
+        except OSError:
+            raise Gone()
+        await sleep_ms(0)  # One who sends request after request must not keep the loop.
+
+
+def ready(sock, write=False):
+    """Wait until ``sock`` can be read, or written. MemoryError before anything has begun: asyncio's poller does not
+    survive one halfway."""
+    bytearray(_POLL_BYTES)
+    queue = asyncio.core._io_queue
+    yield (queue.queue_write if write else queue.queue_read)(sock)
