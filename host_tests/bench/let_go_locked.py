@@ -6,7 +6,7 @@ import socket
 import micropython
 
 from latchkey.hw.clock import DeskClock
-from latchkey.net import server
+from latchkey.net import connection, server
 
 
 class Api:
@@ -21,10 +21,10 @@ now_ms = DeskClock().now_ms
 
 
 async def main():
-    made = server.Server(Api(), now_ms, "127.0.0.1", 0)
+    made = server.Server(Api(), now_ms, "127.0.0.1", 0, None, 0, None)
     places = []
     for _ in range(3):
-        place = server._Connection(socket.socket(), None, "127.0.0.1", "lan", now_ms)
+        place = connection.Connection(made, socket.socket(), None, "127.0.0.1", "lan")
         place.task = asyncio.create_task(waiting())
         made._open.append(place)
         places.append(place)
@@ -34,7 +34,7 @@ async def main():
     late = made._cancel_late
     micropython.heap_lock()
     made._turn_away(places[0])
-    made._let_go(places[1])
+    made.let_go(places[1])
     late()
     micropython.heap_unlock()
     print(len(made._open), len(made._readers), made.turned_away, places[2].deadline)

@@ -14,14 +14,14 @@ import cut_flash
 import little_memory
 import vfs
 
-from latchkey import limits
 from latchkey.hw.clock import DeskClock
 from latchkey.hw.flash import FileStore
-from latchkey.net.server import Server, tls_context
+from latchkey.net import connection, https
+from latchkey.net.server import Server
 
 FULL = b"full\n"
 SWEPT_MS = 300
-limits.REQUEST_MS = limits.IDLE_MS = limits.LINGER_MS = 300
+connection.REQUEST_MS = connection.IDLE_MS = connection.LINGER_MS = 300
 
 
 class Flash:
@@ -65,7 +65,7 @@ async def line_of(control):
 
 async def tried(control, server, device, free_bytes):
     """Facts before and after; every connection has ended by then. ``overdue``: how many outlived their deadline."""
-    server._api = device.api
+    server.api = device.api
     before = little_memory.facts(device)
     one, count = bytearray(1), None
     little_memory.fill(free_bytes)
@@ -74,7 +74,7 @@ async def tried(control, server, device, free_bytes):
         await asyncio.sleep_ms(1)
         count = control.readinto(one)
     little_memory.give_back()
-    now = server._now_ms()
+    now = server.now_ms()
     overdue = [place for place in server._open if not place.deadline or now - place.deadline > SWEPT_MS]
     await asyncio.sleep_ms(20)
     while server._open:
@@ -87,11 +87,11 @@ async def main(port, control_port, tls_port, cert, key):
     listener = listening(control_port)
     device = flash.renew()
     with open(cert, "rb") as certificate, open(key, "rb") as private:
-        tls = tls_context(certificate.read(), private.read())
-    server = Server(device.api, DeskClock().now_ms, "127.0.0.1", port, tls, tls_port)
+        tls = https.context({"https_cert_der": certificate.read(), "https_key_der": private.read()}, None)
+    server = Server(device.api, DeskClock().now_ms, "127.0.0.1", port, tls, tls_port, lambda _peer: "loopback")
     asyncio.get_event_loop().set_exception_handler(lambda _loop, told: device.log.failed("task", told["exception"]))
     await server.start()
-    server._tls = None  # The plain port answers everything too.
+    server.tls = None  # The plain port answers everything too.
     print("ready")
     control = listener.accept()[0]
     control.setblocking(False)

@@ -13,13 +13,20 @@ import select
 import sys
 import time
 
-from desk import DeskLight, DeskSensor
 from fake_device import FakeDevice, FakeVerifier
 
 from latchkey import limits
 from latchkey.api.handlers import Api
-from latchkey.hw.clock import DeskClock
-from latchkey.net.server import Server, tls_context
+from latchkey.net import connection
+from latchkey.net.server import Server
+
+
+class Lamp:
+    def show(self, _state, _transition_ms):
+        pass
+
+    def blink(self):
+        pass
 
 
 class DeskRelay:
@@ -45,13 +52,16 @@ def product_of(options):
         import plug
 
         return plug.Product(DeskRelay())
+    # The desk's adapters bring the flash with them, which the tests with a small heap have no room for.
     if name == "sensor":
+        from desk import DeskSensor
+
         from latchkey.products import sensor
 
         return sensor.Product(DeskSensor(quiet), lambda: 1764000000)
     from latchkey.products import bulb
 
-    return bulb.Product(DeskLight(quiet), name)
+    return bulb.Product(Lamp(), name)
 
 
 def verifier_of(options):
@@ -96,8 +106,11 @@ def quiet(_text):
 def context_of(options):
     if "cert" not in options:
         return None
+    from latchkey.net import https
+
     with open(options["cert"], "rb") as cert, open(options["key"], "rb") as key:
-        return tls_context(cert.read(), key.read())
+        credentials = {"https_cert_der": cert.read(), "https_key_der": key.read()}
+    return https.context(credentials, None)
 
 
 async def obey(device, verifier, api, server):
@@ -146,7 +159,7 @@ async def main(port, options):
         furnish(api, device, verifier)
     server = Server(
         api,
-        DeskClock().now_ms,
+        time.ticks_ms,
         "127.0.0.1",
         port,
         tls=context_of(options),
@@ -157,7 +170,6 @@ async def main(port, options):
     await server.start()
     print("ready")
     await obey(device, verifier, api, server)
-    await server.stop()
 
 
 def options_of(words):
@@ -166,7 +178,7 @@ def options_of(words):
         name, _, value = word.partition("=")
         options[name] = value
         if name.isupper():
-            setattr(limits, name, int(value))
+            setattr(connection if hasattr(connection, name) else limits, name, int(value))
     return options
 
 

@@ -25,7 +25,7 @@ from latchkey.hw.clock import DeskClock
 from latchkey.hw.flash import FileStore
 from latchkey.keystore import KeyStore
 from latchkey.ledger import Ledger
-from latchkey.net import server
+from latchkey.net import connection, server
 from latchkey.stores.timefloor import TimeFloor
 
 
@@ -135,8 +135,8 @@ class Desk:
         if sys.implementation.name == "cpython":
             import port_sockets
 
-            port_sockets.install(server)
-        await server.Server(self.api, self.clock.now_ms, "127.0.0.1", port).start()
+            port_sockets.install(server, connection)
+        await server.Server(self.api, self.clock.now_ms, "127.0.0.1", port, None, 0, lambda _peer: "loopback").start()
         self.link.start()
         print("ready")
         while True:

@@ -1,4 +1,4 @@
-"""Sockets as MicroPython has them, for the server on CPython: ``install(server)`` puts them into the module."""
+"""Sockets as MicroPython has them, for the server on CPython: ``install`` puts them into its modules."""
 
 import asyncio
 import socket
@@ -62,8 +62,8 @@ async def ready(port_socket, write=False):
             remove(sock)
 
 
-def install(server):
-    """``server``: the module latchkey.net.server."""
+def install(server, connection):
+    """Modules of latchkey.net."""
     names = {name: getattr(socket, name) for name in ("getaddrinfo", "SOL_SOCKET", "SO_REUSEADDR")}
     server.socket = types.SimpleNamespace(socket=PortSocket, **names)
-    server.ready = ready
+    server.ready = connection.ready = ready

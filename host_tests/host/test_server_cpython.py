@@ -15,20 +15,21 @@ from fake_device import FakeDevice, FakeVerifier
 
 from latchkey.api.handlers import Api
 from latchkey.hw.clock import DeskClock
-from latchkey.net import server
+from latchkey.net import connection, server
 from latchkey.products import bulb
 from latchkey_tools.sim import pki
 from latchkey_tools.sim.broker import free_port
 
-port_sockets.install(server)
+port_sockets.install(server, connection)
 READ = {"Authorization": "Bearer CLOUD-read"}
 
 
 class InProcess:
     """The server in a thread of this process, with what test_server_hostile asks of a device."""
 
-    def __init__(self, **options):
+    def __init__(self, tls=None, **options):
         self.port, self.tls_port = free_port(), free_port()
+        self.tls = tls
         self.api = Api(FakeDevice(), FakeVerifier(), bulb.Product(DeskLight(lambda _text: None), "rgb"))
         self.options = options
         self.ready = threading.Event()
@@ -37,15 +38,12 @@ class InProcess:
         assert self.ready.wait(5)
 
     async def _run(self):
-        channel = {"channel": lambda _peer: "loopback"}
-        self.server = server.Server(
-            self.api, DeskClock().now_ms, "127.0.0.1", self.port, tls_port=self.tls_port, **channel, **self.options
-        )
+        served = ("127.0.0.1", self.port, self.tls, self.tls_port, lambda _peer: "loopback")
+        self.server = server.Server(self.api, DeskClock().now_ms, *served, **self.options)
         self.loop, self.done = asyncio.get_running_loop(), asyncio.Event()
         await self.server.start()
         self.ready.set()
         await self.done.wait()
-        await self.server.stop()
 
     def close(self):
         self.loop.call_soon_threadsafe(self.done.set)

@@ -8,7 +8,6 @@ connection may stay, and ends it when it is late. What is answered is decided by
 
 import asyncio
 
-from latchkey import limits
 from latchkey.api import request
 from latchkey.errors import LatchkeyError
 from latchkey.limits import const

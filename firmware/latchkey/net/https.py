@@ -1,8 +1,5 @@
 """HTTPS beside the plain port, with the certificate that was provisioned (A2)."""
 
-import ssl
-
-
 def context(credentials, log):
     """An SSLContext that serves an ECDSA P-256 certificate and its key (DER, in ``credentials``); None without one.
 
@@ -11,6 +8,8 @@ def context(credentials, log):
     cert, key = credentials["https_cert_der"], credentials["https_key_der"]
     if not cert:
         return None
+    import ssl  # Python, and large: not without a certificate
+
     try:
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         made.load_cert_chain(cert, key)
