@@ -1,4 +1,4 @@
-"""How large the firmware is: bytes per module and chip as .mpy, RAM after import; against boards/budgets.json.
+"""How large the firmware is, against boards/budgets.json: RAM in 32-bit words, bytes of .mpy, functions, lines.
 
     python -m latchkey_tools.dev.size            (`make size`) exit status 1 beyond a ratchet
 
@@ -8,6 +8,7 @@ brings itself is not counted: asyncio, and stand-ins for what this interpreter l
 kernel of SHA-512 is not counted.
 """
 
+import ast
 import json
 import shutil
 import subprocess
@@ -15,9 +16,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from latchkey_tools.boards import build, catalog, deploy, mpyparts, umqtt
+from latchkey_tools.boards import build, catalog, mpyparts, umqtt
+from latchkey_tools.boards.release import release
 from latchkey_tools.cli import show
-from latchkey_tools.dev import wasm
+from latchkey_tools.dev import held, wasm
 
 BUDGETS = catalog.FOLDER / "budgets.json"
 # What each chip's bulb is.
@@ -51,20 +53,26 @@ def verifier():
     return [target.replace(".py", ".mpy") for target, _ in urls if target != "latchkey/limits.py"]
 
 
+def bulb(arch):
+    """Name on the device to path here of what a bulb of ``arch`` loads."""
+    files = release(catalog.board(BULBS[arch]), arch)
+    return {name: path for name, path in files.items() if name not in _NOT_LOADED}
+
+
 def bulb_parts(arch):
     """Bytes of the bulb's names, constants and code for ``arch``; names stand in every file that uses them."""
-    files = deploy.release(catalog.board(BULBS[arch]), arch)
-    found = [mpyparts.parts(path.read_bytes()) for name, path in files.items() if name not in _NOT_LOADED]
+    found = [mpyparts.parts(path.read_bytes()) for path in bulb(arch).values()]
     return [sum(column) for column in zip(*found, strict=True)]
 
 
-def measure(arch):
-    """(module to bytes of the bulb's release, bytes of the whole, bytes of the verifier) for ``arch``."""
-    board = catalog.board(BULBS[arch])
-    files = deploy.release(board, arch)
-    sizes = {name: path.stat().st_size for name, path in files.items() if name not in _NOT_LOADED}
+def modules(arch):
+    """Module to bytes of .mpy of the bulb for ``arch``."""
+    return {name: path.stat().st_size for name, path in bulb(arch).items()}
+
+
+def verifier_files(arch):
     compiled = build.compile_for_board([umqtt.fetch() / "umqtt" / "simple.py"], arch)
-    return sizes, sum(sizes.values()), sum((compiled / name).stat().st_size for name in verifier())
+    return {name: compiled / name for name in verifier()}
 
 
 def ram(files, modules):
@@ -89,71 +97,69 @@ def _ram(modules, place, **where):
     return int(done.stdout)
 
 
-def measure_ram():
-    """Heap of the verifier alone, and of all that a bulb imports."""
-    compiled = build.compile_for_board([umqtt.fetch() / "umqtt" / "simple.py"], RAM_ARCH)
-    alone = {name: compiled / name for name in verifier()}
-    bulb = deploy.release(catalog.board(BULBS[RAM_ARCH]), RAM_ARCH)
-    return {
-        "verifier": ram(alone, ["latchkey.simple", "latchkey.jwk"]),
-        "bulb": ram(bulb, ["main"]),
-    }
+def functions():
+    """Lines of every function and method of the firmware, by place. Viper, which has to unroll, is not counted."""
+    found = {}
+    for path, name in build.sources():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not name.stem.endswith("_viper"):
+                found[f"{name.as_posix()}:{node.lineno} {node.name}"] = node.end_lineno - node.lineno + 1
+    return found
 
 
 def all_sizes():
-    """What the budgets are about: "mpy_bytes" by what and chip, "ram_bytes" by what and place; and all modules."""
-    modules, found = {}, {"bulb": {}, "verifier": {}}
-    for arch in BULBS:
-        modules[arch], found["bulb"][arch], found["verifier"][arch] = measure(arch)
-    return {"mpy_bytes": found, "ram_bytes": measure_ram()}, modules
+    """Name of each budget to what is measured."""
+    alone = ram(verifier_files(RAM_ARCH), ["latchkey.simple", "latchkey.jwk"])
+    whole = ram(bulb(RAM_ARCH), ["main"])
+    lengths = functions()
+    return {
+        "bulb_ram_romfs": whole["romfs"],
+        "bulb_ram_mpy": whole["mpy"],
+        "bulb_held_beside_modules": held.measure(bulb(RAM_ARCH)),
+        "bulb_mpy_bytes": max(sum(modules(arch).values()) for arch in BULBS),
+        "verifier_ram_romfs": alone["romfs"],
+        "verifier_ram_mpy": alone["mpy"],
+        "verifier_mpy_bytes": max(sum(p.stat().st_size for p in verifier_files(arch).values()) for arch in BULBS),
+        "functions": len(lengths),
+        "longest_function_lines": max(lengths.values()),
+        "firmware_lines": sum(path.read_text().count("\n") for path, _ in build.sources()),
+    }
 
 
 def beyond(sizes, budgets):
     """A line for every size that is over its ratchet."""
-    for what, by_arch in sizes["mpy_bytes"].items():
-        limit = budgets["mpy_bytes"][what]["ratchet"]
-        yield from (f"{what}, {arch}: {n} bytes of .mpy, {limit} allowed" for arch, n in by_arch.items() if n > limit)
-    for what, by_place in sizes["ram_bytes"].items():
-        limits = budgets["ram_bytes"][what]["ratchet"]
-        for place, n in by_place.items():
-            if n > limits[place]:
-                yield f"{what}, {place}: {n} bytes of RAM, {limits[place]} allowed"
+    limits = {name: budgets[name]["ratchet"] for name in sizes}
+    return [f"{name}: {n}, {limits[name]} allowed" for name, n in sizes.items() if n > limits[name]]
 
 
 def main():
-    sizes, modules = all_sizes()
-    budgets = json.loads(BUDGETS.read_text())
-    _print_modules(modules)
+    sizes, budgets = all_sizes(), json.loads(BUDGETS.read_text())
+    _print_modules({arch: modules(arch) for arch in BULBS})
     _print_totals(sizes, budgets)
-    over = list(beyond(sizes, budgets))
+    over = beyond(sizes, budgets)
     for line in over:
         show.say(f"over budget: {line}")
     return 1 if over else 0
 
 
-def _print_modules(modules):
+def _print_modules(found):
     table = show.table("module", *(f"{arch} ({board})" for arch, board in BULBS.items()))
-    for name in sorted({name for sizes in modules.values() for name in sizes}):
-        table.add_row(Path(name).with_suffix("").as_posix(), *(str(modules[arch].get(name, "")) for arch in BULBS))
+    for name in sorted({name for sizes in found.values() for name in sizes}):
+        table.add_row(Path(name).with_suffix("").as_posix(), *(str(found[arch].get(name, "")) for arch in BULBS))
     show.console().print(table)
 
 
 def _print_totals(sizes, budgets):
-    table = show.table("whole", "bytes", "ratchet", "goal")
-    for what, by_arch in sizes["mpy_bytes"].items():
-        budget = budgets["mpy_bytes"][what]
-        for arch, size in by_arch.items():
-            table.add_row(f"{what}, .mpy, {arch}", str(size), str(budget["ratchet"]), _goal(size, budget["goal"]))
+    table = show.table("what", "now", "ratchet", "goal")
+    for name, size in sizes.items():
+        table.add_row(name, str(size), str(budgets[name]["ratchet"]), _goal(size, budgets[name].get("goal")))
     for what, size in zip(("names", "constants", "code"), bulb_parts("xtensawin"), strict=True):
-        table.add_row(f"bulb, .mpy, xtensawin: {what}", str(size), "", "")
-    for what, by_place in sizes["ram_bytes"].items():
-        for place, size in by_place.items():
-            table.add_row(f"{what}, RAM, {place}", str(size), str(budgets["ram_bytes"][what]["ratchet"][place]), "")
+        table.add_row(f"bulb_mpy_bytes, of {what}", str(size), "", "")
     show.console().print(table)
 
 
 def _goal(size, goal):
-    return f"{goal} {'met' if size <= goal else 'not met'}"
+    return f"{goal} {'met' if size <= goal else 'not met'}" if goal else ""
 
 
 if __name__ == "__main__":
