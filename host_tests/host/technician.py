@@ -161,6 +161,10 @@ class Stub:
         self._server.shutdown()
         self._server.server_close()
 
+    def serve_tls(self, context):
+        """HTTPS from now on; ``context``: an ssl.SSLContext."""
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+
     def tokens(self):
         """The tokens that were shown to it."""
         return [

@@ -1,5 +1,7 @@
 """`latchkey doctor`: each link of the chain broken in turn, and named."""
 
+import datetime
+import ssl
 import time
 
 import pytest
@@ -8,6 +10,7 @@ from technician import DIAGNOSTICS, INFO, SYSTEM, Keyboard, Stub, device, key_se
 
 from latchkey_tools.cli import advice
 from latchkey_tools.device import doctor, local_api
+from latchkey_tools.sim import pki
 
 
 @pytest.fixture
@@ -95,6 +98,47 @@ def test_the_cloud_link_is_broken_while_local_calls_work(tech):
     assert link["todo"] == "see to the Wi-Fi; the broker is tried as soon as it is back"
     with Stub(device(diagnostics=away)) as stub:
         assert "Local calls work. Broken: cloud link." in tech.run("doctor", stub.url).out
+
+
+def linked(**dates):
+    return healthy(cloud=DIAGNOSTICS["cloud"] | {name: int(time.time()) + days * 86400 for name, days in dates.items()})
+
+
+@pytest.mark.parametrize(
+    "dates, verdict, words, todo",
+    [
+        ({"cert_not_after": 61, "broker_cert_not_after": 61}, "ok", "", None),
+        ({"cert_not_after": 59}, "weak", "this device's certificate ends in 59 days", "latchkey certificate renew"),
+        ({"cert_not_after": -2}, "weak", "this device's certificate ended 2 days ago", "latchkey certificate renew"),
+        ({"broker_cert_not_after": 59}, "weak", "the broker's certificate ends in 59 days", "who runs the broker"),
+    ],
+    ids="later soon over broker".split(),
+)
+def test_certificates_that_end_soon_are_told_with_what_to_do(tech, dates, verdict, words, todo):
+    link = examined(tech, device(diagnostics=linked(**dates)), 0)["cloud link"]
+    assert link["verdict"] == verdict and words in link["seen"] and (todo or "") in (link["todo"] or "")
+
+
+def test_a_certificate_that_the_broker_refuses_since_it_ended_is_broken_and_says_so(tech):
+    cloud = {"state": "waiting", "reason": "cert_refused", "cert_not_after": int(time.time()) - 86400}
+    link = broken(examined(tech, device(diagnostics=healthy(cloud=cloud)), 1))["cloud link"]
+    assert "ended 1 day ago" in link["seen"] and "latchkey certificate renew" in link["todo"]
+
+
+@pytest.mark.parametrize("days, verdict", [(61, "ok"), (59, "weak")])
+def test_the_certificate_of_https_and_its_authority_are_watched(tech, tmp_path, days, verdict):
+    certs = pki.make(tmp_path / "pki")
+    name, now = f"latchkey-{SYSTEM[:8]}.local", datetime.datetime.now(datetime.UTC)
+    identity = pki.server(tmp_path / "pki", certs.ca, "api", [name], now + datetime.timedelta(days=days, hours=1))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(identity.cert_pem, identity.key_pem)
+    with Stub(device(diagnostics=healthy())) as stub:
+        stub.serve_tls(context)
+        url = f"https://127.0.0.1:{stub.port}"
+        links = technician.json.loads(tech.ok("doctor", url, "--ca", certs.ca.cert_pem, "--json"))["links"]
+    assert links[1]["name"] == "TLS" and links[1]["verdict"] == verdict
+    assert ("ends in 59 days" in links[1]["seen"]) is (verdict == "weak")
+    assert ("certificate renew --https" in (links[1]["todo"] or "")) is (verdict == "weak")
 
 
 def test_a_signature_that_is_good_here_points_at_the_device_s_keys(tech, tmp_path):

@@ -14,6 +14,7 @@ from latchkey_tools.cli.device_commands import HOST_HELP, Ca, TokenFile, TokenNa
 from latchkey_tools.cli.pair_commands import WAIT_S, Wait
 from latchkey_tools.device import access, certificate_request
 from latchkey_tools.device.certificate_request import CLIENT, HTTPS, Request
+from latchkey_tools.device.doctor import ENDS_SOON_S
 from latchkey_tools.device.local_api import Device
 from latchkey_tools.device.wallet import Unsafe, Wallet
 from latchkey_tools.sim import timespan
@@ -221,8 +222,11 @@ def _by_cable(port, kind):
     """(System UUID, end of its certificate of that kind in Unix seconds, None if it has none)."""
     with Cable(port) as board:
         system, held = board.held()
-    der = held["https_cert_der" if kind == HTTPS else "cert_der"]
-    return system, der and certificate_request.end_of(x509.load_der_x509_certificate(der))
+    ends = {name: der and certificate_request.end_of(x509.load_der_x509_certificate(der)) for name, der in held.items()}
+    if ends["ca_der"] and ends["ca_der"] < time.time() + ENDS_SOON_S:
+        words = f"the certificate of the broker's CA on {system} ends {show.moment(ends['ca_der'], time.time())}"
+        show.say(f"{words}: provision it again with the new one (latchkey board provision --ca)")
+    return system, ends["https_cert_der" if kind == HTTPS else "cert_der"]
 
 
 def _over_api(host, token_file, token, ca):

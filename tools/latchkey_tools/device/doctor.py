@@ -26,6 +26,16 @@ _CLOCKS = "check the clock of this machine; if that is right, set the device's t
 # The mark lies so long before the receipt (docs/security.md, L).
 HEARD_MARGIN_S = 120
 
+# A certificate that ends sooner is worth a word: the device warns from the same day on (docs/cloud.md).
+ENDS_SOON_S = 60 * 86400
+_RENEW = "latchkey certificate renew --host HOST, or --port PORT by serial cable"
+_RENEW_HTTPS = "latchkey certificate renew --https --port PORT, by serial cable"
+# Of diagnostics' cloud: (whose certificate, what to do)
+_DATES = {
+    "cert_not_after": ("this device's certificate", _RENEW),
+    "broker_cert_not_after": ("the broker's certificate", "have who runs the broker renew it"),
+}
+
 _WORN = "if this is still so after the next restart, its flash is worn: replace the device"
 # Why tokens are refused as ledger_unknown (docs/security.md, L6): (what was seen, what else to do).
 _UNKNOWN = {
@@ -90,6 +100,9 @@ class Examination:
         self._note("reachable", OK, f"{self._device.url}: {info.get('product')} {info.get('version') or ''}")
         if self._device.secure:
             self._note("TLS", OK, "HTTPS, its certificate is verified")
+            self._ends("TLS", "this certificate", self._device.certificate_end_unix_s, _RENEW_HTTPS)
+            todo = "have the authority renew its certificate, and give the new one with --ca"
+            self._ends("TLS", "the certificate of --ca", self._device.ca_end_unix_s, todo)
         elif self._device.host in ACCESS_POINTS:
             self._note("TLS", OK, "plain HTTP on the device's own access point")
         else:
@@ -237,6 +250,18 @@ class Examination:
         self._clock(facts.get("clock") or {})
         self._keys(facts.get("keys") or {})
         self._cloud(facts.get("cloud") or {}, facts.get("ledger") or {})
+        for name, (whose, todo) in _DATES.items():
+            self._ends("cloud link", whose, (facts.get("cloud") or {}).get(name), todo)
+
+    def _ends(self, name, whose, end_unix_s, todo):
+        """A certificate that ends soon makes a link weak; what was seen of it before stays."""
+        if end_unix_s is None or end_unix_s > self._now + ENDS_SOON_S:
+            return
+        words = f"{whose} {'ends' if end_unix_s > self._now else 'ended'} {show.moment(end_unix_s, self._now)}"
+        link = self.links[name]
+        verdict = WEAK if link.verdict == OK else link.verdict
+        todo = "; ".join(filter(None, (link.todo, todo)))
+        self.links[name] = Link(name, verdict, f"{link.seen}; {words}", todo)
 
     def _unseen_inside(self, why, todo=None):
         # It opened, so there are keys, and one of them made this token.

@@ -68,7 +68,8 @@ class Device:
     """``host``: name, address, with or without port or scheme, or a System UUID. ``ca``: PEM file that vouches for its
     HTTPS certificate; this machine's own store by default. ``timeout_s``: for the next byte, and with ``connect_s`` for
     a whole call. ``source``: the address of this machine to call from, by default the first of LATCHKEY_SOURCE.
-    ``call`` and ``events`` take a token's text or None."""
+    ``call`` and ``events`` take a token's text or None. ``certificate_end_unix_s``, ``ca_end_unix_s``: when the
+    certificate that it showed ends, and the first of ``ca``; None where there is none."""
 
     def __init__(self, host, ca=None, timeout_s=15, connect_s=5, source=None):
         self.secure, self.host, self.port = parse_host(host)
@@ -79,6 +80,7 @@ class Device:
         self._clients = {}
         self._probed = self.secure
         self._system = None
+        self.certificate_end_unix_s = self.ca_end_unix_s = None
 
     def __enter__(self):
         return self
@@ -166,6 +168,7 @@ class Device:
 
         def exchange():
             with client.stream(method, self.url + path, json=body, headers=headers, extensions=extensions) as response:
+                self._note_end(response)
                 return response.status_code, _body(self.url, response), response.headers
 
         try:
@@ -175,6 +178,12 @@ class Device:
             failure.may_have_arrived = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
             raise failure from None
         return status, self._answer(path, status, raw), headers
+
+    def _note_end(self, response):
+        stream = response.extensions.get("network_stream")
+        tls = stream and stream.get_extra_info("ssl_object")
+        if tls:
+            self.certificate_end_unix_s = _end_of(tls.getpeercert())
 
     def _answer(self, path, status, body):
         answer = answer_shapes.answer(path, status, body)
@@ -211,6 +220,8 @@ class Device:
         except OSError as error:
             raise ValueError(f"the CA file {self._ca} cannot be used: {error.strerror or error}") from None
         context.check_hostname = name is not None
+        if self._ca:
+            self.ca_end_unix_s = min(map(_end_of, context.get_ca_certs()), default=None)
         return context
 
     def _unreachable(self, error):
@@ -289,6 +300,11 @@ def _is_address(host):
         return True
     except ValueError:
         return host == "localhost"
+
+
+def _end_of(certificate):
+    """Unix seconds at which a certificate ends, as the ssl module describes it."""
+    return int(ssl.cert_time_to_seconds(certificate["notAfter"]))
 
 
 def _headers(token):

@@ -59,9 +59,12 @@ def client(folder, ca, name, common_name):
     return _issue(folder, ca, name, common_name, ExtendedKeyUsageOID.CLIENT_AUTH)
 
 
-def server(folder, ca, name, hosts):
-    """Make one more server identity signed by ``ca``, for ``hosts`` (names and addresses), in files called ``name``."""
-    return _write_server(Path(folder), ca, name, tuple(hosts))
+def server(folder, ca, name, hosts, end=None):
+    """Make one more server identity signed by ``ca``, for ``hosts`` (names and addresses), in files called ``name``.
+
+    ``end``: a datetime, by default in a year.
+    """
+    return _write_server(Path(folder), ca, name, tuple(hosts), None, end)
 
 
 def sign(ca, csr_pem, start, end, for_server):
