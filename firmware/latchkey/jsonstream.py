@@ -45,7 +45,9 @@ def items(stream, member=None, item_limit=limits.LIST_ITEM_BYTES, total_limit=li
 
 
 def _member(window, member):
-    window.expect(_OBJECT)
+    if window.peek() != _OBJECT:
+        strictjson.refuse()
+    window.at += 1
     found = False
     more = window.peek() != _OBJECT_END
     while more:
