@@ -61,7 +61,7 @@ class TheTable(unittest.TestCase):
         for case in table("http_heads.json"):
             if case["head"] == "\r\n":
                 continue  # empty lines before a request are let pass
-            reader.reset()
+            reader.held = 0
             data = raw(case["head"] + "\r\n")
             self.check(case, outcome(lambda data=data: self.drip(reader, data)))
 
@@ -115,7 +115,7 @@ class TheReader(unittest.TestCase):
     def test_what_another_connection_left_is_not_seen(self):
         feed(self.reader, b"GET /secret HTTP/1.1\r\nHost: a\r\n")
         self.reader.request()
-        self.reader.reset()
+        self.reader.held = 0
         feed(self.reader, b"\r\n")
         self.assertIsNone(self.reader.request())
         feed(self.reader, b"GET /x")

@@ -1,26 +1,28 @@
 """HTTP/1.1 without sockets: bytes of one connection in, requests out; answers to bytes.
 
-RFC 9112 for the framing, RFC 9110 for the words. What two readers could understand
-differently is refused: line folding, a bare CR or LF, NUL and other control characters,
-white space around a field name, a second Content-Length or Host, any Transfer-Encoding.
-HTTP/1.0 is answered and closed; any later HTTP/1 is taken as 1.1. No chunked bodies, no trailers, no upgrade, no
-percent-decoding of paths.
+RFC 9112 for the framing, RFC 9110 for the words. What two readers could understand differently is refused: line
+folding, a bare CR or LF, NUL and other control characters, white space around a field name, a second Content-Length or
+Host, any Transfer-Encoding. HTTP/1.0 is answered and closed; any later HTTP/1 is taken as 1.1. No chunked bodies, no
+trailers, no upgrade, no percent-decoding of paths.
 """
 
-from latchkey import limits
 from latchkey.errors import FormatError
+from latchkey.limits import const
 
-# Fields that are looked at; each may stand once. All others are checked and dropped.
-_KNOWN = {
-    b"host": 1,
-    b"authorization": 1,
-    b"content-length": 1,
-    b"content-type": 1,
-    b"content-encoding": 1,
-    b"transfer-encoding": 1,
-    b"origin": 1,
-    b"expect": 1,
-}
+_REQUEST_LINE_BYTES = const(1024)
+_HEADER_FIELDS = const(48)
+_LENGTH_DIGITS = const(8)
+# Fields that are looked at; each may come once. All others are checked and dropped.
+_KNOWN = (
+    b"host",
+    b"authorization",
+    b"content-length",
+    b"content-type",
+    b"content-encoding",
+    b"transfer-encoding",
+    b"origin",
+    b"expect",
+)
 _TOKEN_CHARS = b"abcdefghijklmnopqrstuvwxyz0123456789-_!#$%&'*+.^`|~"  # RFC 9110 5.6.2, lowered
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -33,19 +35,24 @@ class Request:
     request came, from which address, and whether HTTPS is offered beside this plain port.
     """
 
-    def __init__(self, method, path, query, authority, fields, close, minor):
-        self.method = method
-        self.path = path
-        self.query = query
-        self.host = _host(authority, fields.get(b"host"))
+    def __init__(self, line, fields):
+        self.method, target, minor = _request_line(line)
+        authority, target = _origin_form(target)
+        self.path, _, self.query = target.partition("?")
+        field = fields.get(b"host")
+        _need(field is not None or not minor)
+        self.host = _host(authority, field)
         self.origin = fields.get(b"origin")
         self.token = _bearer(fields.get(b"authorization"))
         self.length = _length(fields)
         self.media = fields.get(b"content-type", b"")
         self.encoded = b"content-encoding" in fields
         # HTTP/1.0 knows no 1xx answers: its Expect is ignored (RFC 9110 10.1.1).
-        self.wants_continue = bool(minor) and _expect(fields.get(b"expect"))
-        self.close = close
+        expect = fields.get(b"expect") if minor else None
+        _need(expect is None or expect.lower() == b"100-continue")
+        self.wants_continue = expect is not None
+        words = [word.strip(b" \t") for word in fields.get(b"connection", b"").split(b",")]
+        self.close = b"close" in words or not minor
         self.channel = "lan"
         self.peer = ""
         self.tls_serves = False
@@ -57,27 +64,21 @@ class Reader:
     def __init__(self, buffer):
         self._buf = buffer
         self._view = memoryview(buffer)
-        self.reset()
-
-    def reset(self):
-        """Forget everything; the buffer may serve another connection."""
         self.held = 0
-        self._seen = 0
 
     def room(self):
-        """View of the free rest, to be filled from its start; add their number to ``held``."""
+        """View of the free rest, to be filled from its start; add the number of bytes to ``held``."""
         return self._view[self.held :]
 
     def request(self):
         """The next Request, or None while its head is not whole; FormatError with an API code."""
-        if self._buf[:2] == b"\r\n" and self.held >= 2:
+        if self.held >= 2 and self._buf[:2] == b"\r\n":
             self._drop(2)  # RFC 9112 2.2: an empty line before a request is let pass
         if not self.held:
             return None
-        end = self._buf.find(b"\r\n\r\n", max(0, self._seen - 3), self.held)
+        end = self._buf.find(b"\r\n\r\n", 0, self.held)
         if end < 0:
-            self._check_partial()
-            return None
+            return self._check_partial()
         request = parse_head(self._view, end + 2, self._buf)
         self._drop(end + 4)
         return request
@@ -95,17 +96,12 @@ class Reader:
         if rest:
             self._buf[:rest] = self._buf[count : self.held]
         self.held = rest
-        self._seen = 0
 
     def _check_partial(self):
-        held = self.held
-        line_end = self._buf.find(b"\r\n", 0, held)
-        if line_end < 0 and held > limits.REQUEST_LINE_BYTES:
-            raise _line_too_long(self._buf, held)
-        _check_line_ends(self._buf, max(0, self._seen - 1), held - 1)
-        if held == len(self._buf):
+        _check_line(self._buf, self._buf.find(b"\r\n", 0, self.held), self.held)
+        _check_line_ends(self._buf, self.held)
+        if self.held == len(self._buf):
             raise FormatError("headers_too_large")
-        self._seen = held
 
 
 def parse_head(view, end, head):
@@ -113,25 +109,14 @@ def parse_head(view, end, head):
 
     ``head``: bytes-like that begins with ``end`` bytes of it; ``view``: a memoryview of the same.
     """
-    if head.find(b"\0", 0, end) >= 0:
-        raise FormatError("bad_request")
-    _check_line_ends(head, 0, end)
+    _check_line_ends(head, end)
     at = head.find(b"\r\n", 0, end)
-    if at > limits.REQUEST_LINE_BYTES:
-        raise _line_too_long(head, at)
-    method, target, minor = _request_line(bytes(view[:at]))
-    fields, connection = _fields(view, head, at + 2, end)
-    if minor and b"host" not in fields:
-        raise FormatError("bad_request")
-    authority, target = _origin_form(target)
-    path, _, query = target.partition("?")
-    return Request(method, path, query, authority, fields, _closes(connection, minor), minor)
+    _check_line(head, at, end)
+    return Request(bytes(view[:at]), _fields(view, head, at + 2, end))
 
 
 def unescaped(data):
     """``data`` (bytes) in lower case, its percent-encoded bytes decoded (RFC 3986 2.1). Wrong ones stay as they are."""
-    if b"%" not in data:
-        return data.lower()
     parts = data.split(b"%")
     out = bytearray(parts[0])
     for part in parts[1:]:
@@ -143,32 +128,36 @@ def unescaped(data):
     return bytes(out).lower()
 
 
-def _line_too_long(head, end):
-    # The commonest cause deserves its own word: a token pasted into the address.
-    line = bytes(memoryview(head)[: min(end, limits.REQUEST_LINE_BYTES)])
-    return FormatError("token_in_url" if b"cloud-" in unescaped(line) else "uri_too_long")
+def _need(good):
+    if not good:
+        raise FormatError("bad_request")
 
 
-def _check_line_ends(data, start, end):
-    """Every CR is followed by LF and every LF follows a CR (RFC 9112 2.2 lets a server insist)."""
-    if data.count(b"\r", start, end) != data.count(b"\r\n", start, end + 1):
-        raise FormatError("bad_request")
-    if data.count(b"\n", start, end) != data.count(b"\r\n", max(0, start - 1), end):
-        raise FormatError("bad_request")
+def _check_line(head, line_end, held):
+    """Refuse a request line that is too long; ``line_end`` is below 0 if it has not ended yet."""
+    if (held if line_end < 0 else line_end) > _REQUEST_LINE_BYTES:
+        # The commonest cause has a code of its own: a token pasted into the address.
+        line = unescaped(bytes(memoryview(head)[:_REQUEST_LINE_BYTES]))
+        raise FormatError("token_in_url" if b"cloud-" in line else "uri_too_long")
+
+
+def _check_line_ends(data, end):
+    """Every CR is followed by LF and every LF follows a CR (RFC 9112 2.2 lets a server insist).
+
+    The LF of a CR that is the last byte may still come."""
+    count = data.count(b"\r\n", 0, end)
+    _need(data.count(b"\n", 0, end) == count and data.count(b"\r", 0, end - 1) == count)
 
 
 def _request_line(line):
+    """(method, target, whether it is HTTP/1.1 or later); RFC 9110 2.5: a higher minor version is answered as 1.1."""
     parts = line.split(b" ")
-    if len(parts) != 3 or not parts[0] or not parts[1]:
-        raise FormatError("bad_request")
+    _need(len(parts) == 3)
     method, target, version = parts
-    if len(version) != 8 or version[:7] != b"HTTP/1." or not 48 <= version[7] <= 57:
-        raise FormatError("bad_request")
+    _need(len(version) == 8 and version[:7] == b"HTTP/1." and version[7:].isdigit())
     _check_name(method.lower())
-    if min(target) < 33 or max(target) > 126 or b"#" in target:
-        raise FormatError("bad_request")
-    # RFC 9110 2.5: a higher minor version is answered as the highest that is known.
-    return method.decode(), target.decode(), version[7] != 48
+    _need(target and min(target) > 32 and max(target) < 127 and b"#" not in target)
+    return method.decode(), target.decode(), version[7:] != b"0"
 
 
 def _origin_form(target):
@@ -176,91 +165,70 @@ def _origin_form(target):
     if target[0] == "/":
         return None, target
     scheme, mark, rest = target.partition("://")
-    if not mark or scheme.lower() not in ("http", "https"):
-        raise FormatError("bad_request")
+    _need(mark and scheme.lower() in ("http", "https"))
     authority, _, path = rest.partition("/")
     return authority.encode(), "/" + path
 
 
 def _fields(view, head, at, stop):
+    """{name in lower case: value} of the fields in _KNOWN, and of Connection, whose values are joined."""
     fields = {}
-    connection = b""
-    count = 0
-    while at < stop:
+    for _ in range(_HEADER_FIELDS):
+        if at == stop:
+            return fields
         end = head.find(b"\r\n", at, stop)
         colon = head.find(b":", at, end)
-        count += 1
-        if colon <= at:
-            raise FormatError("bad_request")
-        if count > limits.HEADER_FIELDS:
-            raise FormatError("headers_too_large")
+        _need(colon > at)
         name = bytes(view[at:colon]).lower()
         value = bytes(view[colon + 1 : end]).strip(b" \t")
+        _check_value(value)
         at = end + 2
         if name in _KNOWN:
-            if name in fields:
-                raise FormatError("bad_request")
+            _need(name not in fields)
             fields[name] = value
         else:
             _check_name(name)
             if name == b"connection":
-                connection += b"," + value.lower()
-        if b"\x7f" in value or (value and min(value) < 32 and min(value.replace(b"\t", b" ")) < 32):
-            raise FormatError("bad_request")  # RFC 9110 5.5: no control character but the tab
-    return fields, connection
+                fields[name] = fields.get(name, b"") + b"," + value.lower()
+    if at < stop:
+        raise FormatError("headers_too_large")
+    return fields
 
 
 def _check_name(name):
-    for c in name:
-        if c not in _TOKEN_CHARS:
-            raise FormatError("bad_request")
+    _need(name and not name.strip(_TOKEN_CHARS))
 
 
-def _closes(connection, minor):
-    words = [word.strip(b" \t") for word in connection.split(b",")]
-    return b"close" in words or not minor
+def _check_value(value):
+    """RFC 9110 5.5: no control character but the tab."""
+    _need(b"\x7f" not in value and min(value.replace(b"\t", b" ") + b" ") == 32)
 
 
 def _host(authority, field):
     if authority is None:
         authority = field
-    elif field is not None and field.lower() != authority.lower():
-        raise FormatError("bad_request")
-    if authority and max(authority) > 126:
-        raise FormatError("bad_request")
+    else:
+        _need(field is None or field.lower() == authority.lower())
+    _need(not authority or max(authority) < 127)
     return authority
 
 
 def _bearer(value):
     """Bytes after ``Bearer``, b"" for an empty or crooked one, None without or with another scheme (RFC 6750 2.1)."""
-    if value is None:
-        return None
-    scheme, _, token = value.partition(b" ")
+    scheme, _, token = (value or b"").partition(b" ")
     return token.strip(b" ") if scheme.lower() == b"bearer" else None
 
 
 def _length(fields):
     text = fields.get(b"content-length")
     if b"transfer-encoding" in fields:
-        raise FormatError("bad_request" if text is not None else "length_required")
+        raise FormatError("length_required" if text is None else "bad_request")
     if text is None:
         return None
-    for c in text:
-        if not 48 <= c <= 57:
-            raise FormatError("bad_request")
-    if not text:
-        raise FormatError("bad_request")
-    if len(text) > limits.BODY_DIGITS:
+    _need(text and not text.strip(b"0123456789"))
+    if len(text) > _LENGTH_DIGITS:
         raise FormatError("too_large")
     return int(text)
-
-
-def _expect(value):
-    if value is None:
-        return False
-    if value.lower() != b"100-continue":
-        raise FormatError("bad_request")
-    return True
 
 
 def response_head(status, reason, length, lines=(), close=False, media="application/json"):

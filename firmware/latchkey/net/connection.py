@@ -184,7 +184,7 @@ class Connection:
         end_ms = now_ms() + LINGER_MS
         view = _DROPPED
         if self.reader:
-            self.reader.reset()
+            self.reader.held = 0
             view = self.reader.room()
         while now_ms() < end_ms:
             self._expect(ANSWERING, _QUIET_MS)

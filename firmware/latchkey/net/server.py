@@ -183,7 +183,7 @@ class Server:
     def take_back(self, place):
         """The buffer of ``place``, if it has one."""
         if place.reader:
-            place.reader.reset()
+            place.reader.held = 0
             self._readers.append(place.reader)
             place.reader = None
 
