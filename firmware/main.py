@@ -32,9 +32,6 @@ from latchkey.net.server import Server
 from latchkey.stores.timefloor import TimeFloor
 from latchkey.verifier import Verifier
 
-# What of the broker's messages changes what is kept.
-_KEPT = ("keys", "keys_refused", "list_begin", "list_records", "list_commit", "list_abort", "attempt")
-
 
 class Parts:
     """What this board runs: built once, from what its flash holds. ``boots``: latchkey.device.start.Boots."""
@@ -72,7 +69,9 @@ class Parts:
         device.keystore = KeyStore(board.store, factory_keys, dev)
         device.ledger = ledger.Ledger(board.store, uuids.to_bytes(config["system_uuid"]), board.ledger_tokens)
         installation.verifier = Verifier(device.keystore, device.ledger, device.floor, policy.from_config(config))
-        updates = Updates(device.keystore, device.ledger, device.floor, log.add, installation.pinned)
+        updates = Updates(
+            device.keystore, device.ledger, device.floor, device.settle_attempt, log.add, installation.pinned
+        )
         device.updates = installation.updates = updates
         device.pairing = Pairing(board.radio, device.uptime_s, installation, log.add, board.hurry)
         if not self._boots.safe:
@@ -103,9 +102,8 @@ class Parts:
             board.radio,
             board.clock,
             self.device.floor.floor_unix_s,
-            use_thread=board.threads,
-            log=self.device.log.add,
-            attempt=certificate.attempt(credentials),
+            self.device.log.add,
+            certificate.attempt(credentials),
         )
 
     def _relink(self, config, credentials):
@@ -113,14 +111,6 @@ class Parts:
         self.link.stop()
         link.start()
         return link
-
-    def apply(self, message):
-        """Do what one message of the link says; False if memory was too short for it."""
-        if message[0] in _KEPT and self.device.pairing.distrusts_broker:
-            return True
-        if message[0] == "attempt":
-            self.device.settle_attempt(message[1])
-        return self.device.updates.apply(message)
 
     def turn(self):
         """Everything that the loop does at each of its turns; returns at once."""
@@ -130,7 +120,7 @@ class Parts:
             self._look_at_button()
         self.installation.refresh_link()
         if self.link:
-            self.link.pump(self.apply)
+            self.link.pump(device.updates, device.pairing.distrusts_broker)
         if device.updates:
             device.updates.tick()
         device.save_floor_if_due()

@@ -26,7 +26,6 @@ class Board:
     """``desk_options``: what boards/desk/start.py was told."""
 
     def __init__(self):
-        self.threads = desk_options.threads
         self.listen = (desk_options.host, desk_options.port, desk_options.tls_port)
         self.reset_cause = _CAUSES.get(desk_options.cause, desk_options.cause)
         self.restart = desk_options.reset

@@ -1,7 +1,7 @@
 """The desk board's ROM: mounts the flash image at /flash and runs main from it, as a chip does after reset.
 
     micropython -i -X heapsize=320K start.py --image FILE --port N [--tls-port N] [--host 127.0.0.1]
-        [--clock host|unset] [--no-threads] [--product bulb|sensor] [--battery] [--hurry N]
+        [--clock host|unset] [--product bulb|sensor] [--battery] [--hurry N]
         [--air FILE] [--air-note FILE] [--uplink FILE] [--pins FILE] [--button FILE] [--nvs FILE] [--note FILE]
         [--sleep FILE] [--cause power|reset|soft|panic|sleep] [--wake timer|button] [--no-main]
 
@@ -75,7 +75,6 @@ class desk_options:
     battery = False
     clock = "host"
     cause = "power"
-    threads = True
     run_main = True
     blocks = console = None
 
@@ -90,7 +89,7 @@ def attribute(name):
 
 
 def read_arguments(arguments):
-    flags = {"--no-threads": ("threads", False), "--no-main": ("run_main", False), "--battery": ("battery", True)}
+    flags = {"--no-main": ("run_main", False), "--battery": ("battery", True)}
     while arguments:
         name = arguments.pop(0)
         if name in flags:

@@ -55,26 +55,6 @@ REASK_MS = const(10000)
 LOG_LINES = const(40)
 LOG_CHARS = const(120)
 
-# Cloud link
-CLOUD_PACKET_BYTES = const(2097152 + 65536)  # a list of 2 MB (L7) and its topic
-CLOUD_INBOX = const(8)  # messages between the thread and the loop
-CLOUD_BATCH = const(8)  # list records in one message
-CLOUD_BUFFER_BYTES = const(256)
-CLOUD_WARN_DAYS = const(60)
-CLOUD_CONNECT_MS = const(20000)  # name, TCP, TLS and CONNACK together
-CLOUD_PACKET_MS = const(15000)  # any packet, to which its size over the slowest rate is added
-CLOUD_RATE_BYTES_S = const(2048)
-CLOUD_KEEPALIVE_S = const(60)
-CLOUD_ANSWER_MS = const(15000)
-CLOUD_FIRST_PAUSE_MS = const(1000)
-CLOUD_CEILING_MS = const(300000)
-CLOUD_JITTER_PERCENT = const(50)
-CLOUD_STABLE_MS = const(60000)  # online this long, and the pauses start over
-CLOUD_SLICE_MS = const(200)  # how late a stop or a lost Wi-Fi may be noticed
-CLOUD_HANDOVER_MS = const(30000)
-CLOUD_ATTEMPT_MS = const(120000)
-NTP_MS = const(3000)
-
 # Key sets
 JWK_BYTES = const(4096)
 

@@ -5,8 +5,8 @@ import unittest
 from latchkey.cloud.backoff import Backoff
 
 
-def pauses(count, byte, jitter=50):
-    backoff = Backoff(1000, 60000, jitter, lambda: byte)
+def pauses(count, byte):
+    backoff = Backoff(1000, 60000, lambda: byte)
     return [backoff.next_ms() for _ in range(count)], backoff
 
 
@@ -20,9 +20,6 @@ class TestBackoff(unittest.TestCase):
             got, whole = pauses(8, byte)[0], pauses(8, 0)[0]
             for i in range(8):
                 self.assertTrue(whole[i] // 2 <= got[i] <= whole[i])
-
-    def test_without_jitter_pauses_are_exact(self):
-        self.assertEqual(pauses(2, 255, 0)[0], [1000, 2000])
 
     def test_reset_begins_again_with_the_first_pause(self):
         _, backoff = pauses(5, 0)

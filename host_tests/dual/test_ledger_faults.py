@@ -38,12 +38,12 @@ class _Case(unittest.TestCase):
             self.floor.source_set()
             self.floor.tls_checked()
         self.ledger = Ledger(self.store, SYSTEM16)
-        self.updates = Updates(KeyStore(self.store), self.ledger, self.floor, self.lines.append)
+        self.updates = Updates(KeyStore(self.store), self.ledger, self.floor, None, self.lines.append)
 
     def hear(self, records, retained=False):
-        self.updates.apply(("list_begin", retained))
-        self.updates.apply(("list_records", tuple(parse_records(Bytes(lists.text(records)), SYSTEM16))))
-        self.updates.apply(("list_commit",))
+        self.updates.apply(("list_begin", retained), None)
+        self.updates.apply(("list_records", tuple(parse_records(Bytes(lists.text(records)), SYSTEM16))), None)
+        self.updates.apply(("list_commit",), None)
 
     def state(self, n, iat):
         return self.ledger.standing(jti16(n), iat).state

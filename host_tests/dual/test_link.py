@@ -1,4 +1,4 @@
-"""States, reasons and settings of the cloud link, and what becomes of a payload."""
+"""Reasons of the cloud link, and what becomes of a payload."""
 
 import errno
 import json
@@ -7,62 +7,9 @@ import unittest
 from fake_link import FakePayload
 
 from latchkey import limits
-from latchkey.cloud import decode, reasons
+from latchkey.cloud import messages, reasons
 from latchkey.device import certdates
 from latchkey.errors import FormatError
-
-SYSTEM = "792B6149-1daa-488f-b07a-f684503b0586"
-DER = {"ca_der": b"1", "cert_der": b"2", "key_der": b"3"}
-
-
-SOON, LATER = 1798761600, 2429913600
-
-
-def der_until(text):
-    """As much of a certificate as has its dates."""
-    dates = b"\x17\x0d250101000000Z\x17\x0d" + text.encode()
-    body = bytes(6) + b"\x30" + bytes((len(dates),)) + dates
-    body = b"\x30" + bytes((len(body),)) + body
-    return b"\x30" + bytes((len(body),)) + body
-
-
-def settings(held=DER, attempt=None, **more):
-    config = {
-        "system_uuid": SYSTEM,
-        "slug": "company-example",
-        "broker": {"host": "mqtt.example.org", "port": 8883},
-        "dev": False,
-    }
-    config.update(more)
-    return reasons.Settings(config, held, 5, attempt)
-
-
-class TestSettings(unittest.TestCase):
-    def test_no_time_after_the_end_of_the_first_certificate_is_believed(self):
-        self.assertEqual(settings().latest_unix_s, 0xFFFFFFFF)
-        soon, later = der_until("270101000000Z"), der_until("470101000000Z")
-        for ca, own, attempt, end in (
-            (soon, later, None, SOON),
-            (later, soon, None, SOON),
-            (later, soon, later, LATER),
-            (soon, later, later, SOON),
-            (b"?", soon, None, SOON),
-        ):
-            held = {"ca_der": ca, "cert_der": own, "key_der": b""}
-            tried = attempt and dict(held, cert_der=attempt)
-            self.assertEqual(settings(held, tried).latest_unix_s, end)
-
-    def test_topics_and_client_id_hold_the_system_in_lower_case(self):
-        made = settings()
-        self.assertEqual(made.client_id, SYSTEM.lower().encode())
-        self.assertEqual(made.topics[0], b"drivr/v1/company-example/jwks")
-        self.assertEqual(
-            made.topics[1], b"drivr/v1/company-example/authorization/localApiTokens/" + SYSTEM.lower().encode()
-        )
-
-    def test_credentials_come_in_the_order_that_tls_wants(self):
-        self.assertEqual(settings().credentials, (b"1", b"2", b"3"))
-        self.assertTrue(settings().attempt_credentials is None)
 
 
 class TestReasons(unittest.TestCase):
@@ -94,43 +41,10 @@ class TestReasons(unittest.TestCase):
         self.assertEqual(reasons.tls_reason((words,)), "cert_wrong_ca")
 
 
-class TestStatus(unittest.TestCase):
-    def setUp(self):
-        self.now = 1000
-        self.lines = []
-        self.status = reasons.Status(lambda: self.now, self.lines.append)
-
-    def change(self, *args):
-        self.now += 10
-        self.status.change(*args)
-
-    def test_a_change_is_logged_once_however_often_it_is_tried(self):
-        self.change("connecting", "", None)
-        for _ in range(5):
-            self.change("waiting", "refused", 111)
-            self.change("connecting", "", None)
-        self.assertEqual(self.lines, ["cloud: connecting", "cloud: waiting refused 111"])
-        self.assertEqual((self.status.reason, self.status.since_unix_s), ("refused", 1020))
-
-    def test_another_reason_is_another_change(self):
-        self.change("waiting", "refused", 111)
-        self.change("waiting", "dns", None)
-        self.change("online", "", None)
-        self.assertEqual(self.lines[-2:], ["cloud: waiting dns", "cloud: online"])
-        self.assertEqual(self.status.since_unix_s, 1030)
-
-    def test_a_lost_connection_is_a_change_even_for_no_reason(self):
-        self.change("online", "", None)
-        self.change("waiting", "closed", None)
-        self.change("connecting", "", None)
-        self.change("online", "", None)
-        self.assertEqual(self.lines, ["cloud: online", "cloud: waiting closed", "cloud: online"])
-
-
 class TestIntake(unittest.TestCase):
     def setUp(self):
         self.put = []
-        self.intake = decode.Intake(b"\x11" * 16, self.put.append)
+        self.intake = messages.Intake(b"\x11" * 16, self.put.append)
 
     def test_a_broken_key_set_is_refused_and_no_more(self):
         for data in (b"", b"[]", b'{"keys":[]}', b'{"keys":[{"n":"1","kid":"1"}]}', b"\xff\xfe", b'{"keys":[' * 50):
@@ -144,7 +58,7 @@ class TestIntake(unittest.TestCase):
         data = json.dumps({"keys": [key]}).encode()
         for dev, kind in ((True, "keys"), (False, "keys_refused")):
             self.put.clear()
-            decode.Intake(b"\x11" * 16, self.put.append, dev).serve(0, True, FakePayload(data))
+            messages.Intake(b"\x11" * 16, self.put.append, dev).serve(0, True, FakePayload(data))
             self.assertEqual(self.put[0][0], kind)
 
     def test_a_key_set_that_is_too_long_is_refused_unread(self):

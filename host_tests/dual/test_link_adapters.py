@@ -4,16 +4,61 @@ import os
 import unittest
 
 from desk import DeskRadio
+from fake_clock import FakeClock
 
-from latchkey.cloud.inbox import Inbox
+from latchkey.cloud import session
+from latchkey.cloud.link import Link
 from latchkey.hw.clock import BoardClock, DeskClock
 from latchkey.net import ntp
+from latchkey.net.thread import Inbox
 
+SYSTEM = "792B6149-1daa-488f-b07a-f684503b0586"
+DER = {"ca_der": b"1", "cert_der": b"2", "key_der": b"3"}
+
+
+SOON, LATER = 1798761600, 2429913600
+
+
+def der_until(text):
+    """As much of a certificate as has its dates."""
+    dates = b"\x17\x0d250101000000Z\x17\x0d" + text.encode()
+    body = bytes(6) + b"\x30" + bytes((len(dates),)) + dates
+    body = b"\x30" + bytes((len(body),)) + body
+    return b"\x30" + bytes((len(body),)) + body
+
+
+CONFIG = {
+    "system_uuid": SYSTEM,
+    "slug": "company-example",
+    "broker": {"host": "mqtt.example.org", "port": 8883},
+    "dev": False,
+}
 STAMP = b"12345678"
 
 
 def packet(seconds, first=0x24, stratum=1):
     return bytes((first, stratum)) + bytes(22) + STAMP + bytes(8) + seconds.to_bytes(4, "big") + bytes(4)
+
+
+class TestSettings(unittest.TestCase):
+    def test_no_time_after_the_end_of_the_first_certificate_is_believed(self):
+        self.assertEqual(session.latest_unix_s(DER, None), 0xFFFFFFFF)
+        soon, later = der_until("270101000000Z"), der_until("470101000000Z")
+        for ca, own, attempt, end in (
+            (soon, later, None, SOON),
+            (later, soon, None, SOON),
+            (later, soon, later, LATER),
+            (soon, later, later, SOON),
+            (b"?", soon, None, SOON),
+        ):
+            held = {"ca_der": ca, "cert_der": own, "key_der": b""}
+            tried = attempt and dict(held, cert_der=attempt)
+            self.assertEqual(session.latest_unix_s(held, tried), end)
+
+    def test_topics_hold_the_system_in_lower_case(self):
+        keys, tokens = session.topics(CONFIG)
+        self.assertEqual(keys, b"drivr/v1/company-example/jwks")
+        self.assertEqual(tokens, b"drivr/v1/company-example/authorization/localApiTokens/" + SYSTEM.lower().encode())
 
 
 class TestNtp(unittest.TestCase):
@@ -51,6 +96,39 @@ class TestInbox(unittest.TestCase):
         self.assertFalse(inbox.offer("b"))
         self.assertEqual(inbox.take(), "a")
         self.assertTrue(inbox.take() is None)
+
+
+class TestStatus(unittest.TestCase):
+    def setUp(self):
+        self.clock = FakeClock(1000)
+        self.lines = []
+        self.link = Link(CONFIG, DER, None, self.clock, 0, self.lines.append)
+
+    def change(self, *args):
+        self.clock.pass_s(10)
+        self.link.change(*args)
+
+    def test_a_change_is_logged_once_however_often_it_is_tried(self):
+        self.change("connecting", "", None)
+        for _ in range(5):
+            self.change("waiting", "refused", 111)
+            self.change("connecting", "", None)
+        self.assertEqual(self.lines, ["cloud: connecting", "cloud: waiting refused 111"])
+        self.assertEqual((self.link.reason, self.link.since_unix_s), ("refused", 1020))
+
+    def test_another_reason_is_another_change(self):
+        self.change("waiting", "refused", 111)
+        self.change("waiting", "dns", None)
+        self.change("online", "", None)
+        self.assertEqual(self.lines[-2:], ["cloud: waiting dns", "cloud: online"])
+        self.assertEqual(self.link.since_unix_s, 1030)
+
+    def test_a_lost_connection_is_a_change_even_for_no_reason(self):
+        self.change("online", "", None)
+        self.change("waiting", "closed", None)
+        self.change("connecting", "", None)
+        self.change("online", "", None)
+        self.assertEqual(self.lines, ["cloud: online", "cloud: waiting closed", "cloud: online"])
 
 
 class FakeRtc:

@@ -5,8 +5,8 @@ import unittest
 from fake_clock import FakeClock
 from fake_link import Noting
 
-from latchkey.cloud.reasons import LinkError, Timing
-from latchkey.cloud.session import Keeper
+from latchkey.cloud.reasons import LinkError
+from latchkey.cloud.session import Keeper, Timing
 from latchkey.net import ntp
 
 DAY_S = 86400
@@ -34,14 +34,33 @@ class Radio:
         return ()
 
 
-class Settings:
-    attempt_credentials = None
-    credentials = (b"", b"", b"")
-    system_uuid16 = bytes(16)
-    floor_unix_s, latest_unix_s = NOW, NOW + 400 * DAY_S
-    dev = False
-    ntp_hosts = ()
-    topics = (b"a", b"b")
+class Link:
+    """What session.Keeper asks of its link. ``messages`` has what it put."""
+
+    def __init__(self):
+        self.messages = []
+        self.put = self.messages.append
+
+    def offer(self, _message):
+        return True
+
+    def alive(self):
+        """Never gives up."""
+
+
+def made(kind, radio, clock, link, servers=()):
+    """A ``kind`` of Keeper that believes in no time before NOW, and in none after 400 days from there."""
+    config = {
+        "system_uuid": "792b6149-1daa-488f-b07a-f684503b0586",
+        "slug": "company-example",
+        "broker": {"host": "mqtt.example.org", "port": 8883},
+        "ntp": servers,
+        "dev": False,
+    }
+    empty = {"ca_der": b"", "cert_der": b"", "key_der": b""}
+    keeper = kind(config, empty, None, NOW, radio, clock, Timing(), link)
+    keeper._latest_unix_s = NOW + 400 * DAY_S
+    return keeper
 
 
 class Quiet:
@@ -69,7 +88,7 @@ class Connecting(Keeper):
 class ALink(unittest.TestCase):
     def test_that_was_online_for_a_week_connects_again_after_a_moment_without_wifi(self):
         clock, radio = Clock(host_trusted=True), Radio()
-        keeper = Connecting(Settings, radio, clock, Timing(), self.fail, lambda _message: True, lambda: None)
+        keeper = made(Connecting, radio, clock, Link())
         keeper.turn(200)
         self.assertEqual(keeper.tries, 1)
         for _ in range(24 * 7):
@@ -84,14 +103,9 @@ class ALink(unittest.TestCase):
 
 
 class Handshaking(Keeper):
-    """Connects if the clock is right; ``answers``: what each time server says, ``asked``: in which order."""
+    """Connects if the clock is right, else ``code`` is the reason."""
 
-    def __init__(self, clock, answers, code="cert_expired"):
-        class settings(Settings):
-            ntp_hosts = tuple(answers)
-
-        self.told, self.code = [], code
-        Keeper.__init__(self, settings, Radio(), clock, Timing(), self.told.append, lambda _message: True, lambda: None)
+    code = "cert_expired"
 
     def _open(self):
         if abs(self._clock.unix_s() - NOW) > DAY_S:
@@ -116,20 +130,23 @@ class TimeServers(unittest.TestCase):
             return answers[host]
 
         ntp._ask_one = ask_one
-        return Handshaking(self.clock, sorted(answers), code)
+        self.link = Link()
+        keeper = made(Handshaking, Radio(), self.clock, self.link, sorted(answers))
+        keeper.code = code
+        return keeper
 
     def test_an_answer_that_cannot_be_is_passed_over_for_the_next_server_s(self):
         for wrong in (NOW - 1, NOW + 400 * DAY_S + 1, 0, 0xFFFFFFFF, None):
             self.clock.set_unix_s(NOW)
             keeper = self.keeper(a=wrong, b=NOW + 5)
             keeper.turn(0)
-            self.assertIn(("time", NOW + 5, "ntp"), keeper.told, wrong)
+            self.assertIn(("time", NOW + 5, "ntp"), self.link.messages, wrong)
 
     def test_no_server_that_can_be_right_leaves_the_clock_at_the_floor(self):
         keeper = self.keeper(a=NOW + 500 * DAY_S)
         keeper.turn(0)
         self.assertTrue(0 <= self.clock.unix_s() - NOW < 10)
-        self.assertEqual([m[0] for m in keeper.told], ["tls"])
+        self.assertEqual([m[0] for m in self.link.messages], ["tls"])
 
     def test_one_that_dates_refute_is_not_asked_first_again(self):
         for code, reason in (
@@ -147,7 +164,7 @@ class TimeServers(unittest.TestCase):
 
     def test_a_certificate_that_is_too_old_by_the_floor_itself_is_too_old(self):
         keeper = self.keeper(a=None)
-        keeper._settings.floor_unix_s = NOW + 2 * DAY_S
+        keeper._floor_unix_s = NOW + 2 * DAY_S
         keeper.turn(0)
         self.assertEqual(keeper._state, ("waiting", "cert_expired", None))
 

@@ -14,6 +14,17 @@ MODULUS = b"\xc3" + b"\x55" * 255
 KEYS = ("keys", [Key("one", PublicKey(MODULUS, 65537))], 0)
 
 
+class FakeCloudLink:
+    stopping = False
+    attempt = "running"
+
+    def __init__(self):
+        self.states = []
+
+    def change(self, *state):
+        self.states.append(state)
+
+
 class TestUpdates(unittest.TestCase):
     def setUp(self):
         self.keystore = Noting(("replace", "refuse", "save_if_due"))
@@ -21,15 +32,16 @@ class TestUpdates(unittest.TestCase):
         self.ledger.newest_changed_unix_s = 66
         names = ("source_set", "tls_checked", "heard_unix_s", "latest_unix_s", "learn", "now_ms")
         self.floor = Noting(names, heard_unix_s=77, latest_unix_s=99, now_ms=5)
-        self.lines = []
+        self.lines, self.settled = [], []
+        self.link = FakeCloudLink()
         self.updates = self.make()
 
     def make(self, pinned=False):
-        return Updates(self.keystore, self.ledger, self.floor, self.lines.append, pinned)
+        return Updates(self.keystore, self.ledger, self.floor, self.settled.append, self.lines.append, pinned)
 
     def apply(self, *messages):
         for message in messages:
-            self.updates.apply(message)
+            self.updates.apply(message, self.link)
 
     def ledger_calls(self):
         return [name for name, _ in self.ledger.calls]
@@ -92,12 +104,12 @@ class TestUpdates(unittest.TestCase):
         self.assertEqual(self.updates.status()["key_sets"], 1)
 
     def test_only_short_memory_asks_for_the_message_again(self):
-        self.assertTrue(self.updates.apply(KEYS))
-        self.assertTrue(self.updates.apply(("state", "online", "", None)))
+        self.assertTrue(self.updates.apply(KEYS, self.link))
+        self.assertTrue(self.updates.apply(("state", "online", "", None), self.link))
         self.keystore.fail["replace"] = StoreError("store_full")
-        self.assertTrue(self.updates.apply(KEYS))
+        self.assertTrue(self.updates.apply(KEYS, self.link))
         self.keystore.fail["replace"] = MemoryError()
-        self.assertFalse(self.updates.apply(KEYS))
+        self.assertFalse(self.updates.apply(KEYS, self.link))
 
     def test_a_commit_that_fails_is_told(self):
         self.ledger.fail["commit"] = StoreError("store_failed")
@@ -108,6 +120,35 @@ class TestUpdates(unittest.TestCase):
     def test_time_and_handshakes_reach_the_floor_in_their_order(self):
         self.apply(("time", 1800000000, "ntp"), ("tls", None), ("state", "online", "", None), ("attempt", True, ""))
         self.assertEqual([name for name, _ in self.floor.calls], ["source_set", "tls_checked"])
+
+    def test_the_link_shows_what_it_says_of_itself(self):
+        self.apply(("tls", 1900000000), ("state", "online", "", None), ("attempt", False, "cert_refused"))
+        link = self.link
+        self.assertEqual((link.broker_not_after, link.states), (1900000000, [("online", "", None)]))
+        self.assertEqual((link.attempt, self.settled), ("cert_refused", [False]))
+        self.apply(("attempt", True, ""))
+        self.assertEqual((link.attempt, self.settled), ("kept", [False, True]))
+        link.stopping = True
+        self.apply(("state", "waiting", "closed", None))
+        self.assertEqual(link.states, [("online", "", None)])
+
+    def test_a_broker_that_is_only_tried_changes_nothing_that_is_kept(self):
+        keeps = {
+            ("list_begin", True),
+            ("list_records", (1,)),
+            ("list_commit",),
+            ("list_abort", "closed"),
+            ("attempt", True, ""),
+        }
+        for message in [KEYS, ("keys_refused", "json_refused")] + list(keeps):
+            self.assertTrue(self.updates.apply(message, self.link, True))
+        self.assertEqual((self.keystore.calls, self.ledger.calls, self.settled), ([], [], []))
+        self.assertEqual(self.updates.status()["key_sets_refused"], 0)
+        self.updates.apply(("tls", None), self.link, True)
+        self.updates.apply(("state", "online", "", None), self.link, True)
+        self.assertEqual(
+            (self.link.states, [name for name, _ in self.floor.calls]), ([("online", "", None)], ["tls_checked"])
+        )
 
     def test_ticks_save_what_has_waited(self):
         self.keystore.fail["save_if_due"] = StoreError("store_full")

@@ -20,7 +20,7 @@ from latchkey import uuids
 from latchkey.api import handlers
 from latchkey.cloud.link import Link
 from latchkey.cloud.messages import Updates
-from latchkey.cloud.reasons import Timing
+from latchkey.cloud.session import Timing
 from latchkey.hw.clock import DeskClock
 from latchkey.hw.flash import FileStore
 from latchkey.keystore import KeyStore
@@ -73,7 +73,7 @@ class Desk:
         self.keystore = KeyStore(store)
         self.ledger = Ledger(store, uuids.to_bytes(SYSTEM_UUID))
         self.floor = TimeFloor(store, self.clock)
-        self.updates = Updates(self.keystore, self.ledger, self.floor, print)
+        self.updates = Updates(self.keystore, self.ledger, self.floor, lambda _kept: None, print)
         self.seen = {}
         self.attempts = []
         self._options = options
@@ -99,17 +99,16 @@ class Desk:
             DeskRadio(options.get("uplink")),
             self.clock,
             options.get("floor", 0),
-            use_thread=options.get("threads", True),
-            log=print,
-            timing=timing,
-            attempt=credentials(options["folder"], attempt) if attempt else None,
+            print,
+            credentials(options["folder"], attempt) if attempt else None,
+            timing,
         )
 
-    def apply(self, message):
+    def apply(self, message, link, distrusted):
         self.seen[message[0]] = self.seen.get(message[0], 0) + 1
         if message[0] == "keys" and self.seen["keys"] <= self._options.get("short", 0):
             return False
-        return self.updates.apply(message)
+        return self.updates.apply(message, link, distrusted)
 
     def tell(self):
         gc.collect()
@@ -140,7 +139,7 @@ class Desk:
         self.link.start()
         print("ready")
         while True:
-            self.link.pump(self.apply)
+            self.link.pump(self)
             await asyncio.sleep(0.05)
 
 

@@ -9,7 +9,7 @@ from latchkey.cloud import reasons
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRMWARE = ROOT / "firmware/latchkey"
-SOURCES = [FIRMWARE / "link.py", FIRMWARE / "intake.py", *(FIRMWARE / "hw").glob("*.py")]
+SOURCES = [path for folder in ("cloud", "net", "hw") for path in (FIRMWARE / folder).glob("*.py")]
 # Told as the state, never as a reason.
 NO_REASON = {"stopped"}
 

@@ -123,15 +123,14 @@ def test_the_retain_flag_reaches_the_ledger(made, interpreter):
         assert desk.told()["ledger"]["tokens"] == 3
 
 
-@pytest.mark.parametrize("threads", [True, False])
-def test_what_memory_was_too_short_for_comes_again(made, interpreter, threads):
+def test_what_memory_was_too_short_for_comes_again(made, interpreter):
     def script(peer):
         peer.welcome()
         peer.send(publish(KEYS_TOPIC, key_set("one")))
         peer.stay()
 
     with hostile(made, script) as broker:
-        with device(interpreter, made.folder, broker.port, short=2, threads=threads) as desk:
+        with device(interpreter, made.folder, broker.port, short=2) as desk:
             until(lambda: desk.told()["kids"] == ["one"])
             assert desk.told()["seen"]["keys"] == 3 and broker.connections == 3
 

@@ -119,9 +119,9 @@ def cellar(tmp_path, request):
 with_button = pytest.mark.parametrize("cellar", [{"button": True}], indirect=True, ids=["with a button"])
 
 
-@pytest.mark.parametrize("threads, clock", [(True, "unset"), (False, "host")])
-def test_from_the_box_to_the_network_without_a_cloud_and_then_the_first_meeting(tmp_path, threads, clock):
-    cellar = Cellar(tmp_path, threads=threads, clock=clock)
+@pytest.mark.parametrize("clock", ["unset", "host"])
+def test_from_the_box_to_the_network_without_a_cloud_and_then_the_first_meeting(tmp_path, clock):
+    cellar = Cellar(tmp_path, clock=clock)
     try:
         cellar.unbox()
         cellar.broker.stop()

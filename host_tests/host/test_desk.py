@@ -23,7 +23,7 @@ import desk_options
 async def answer(reader, writer):
     try:
         await reader.read(200)
-        body = json.dumps({"cause": desk_options.cause, "clock": desk_options.clock, "threads": desk_options.threads})
+        body = json.dumps({"cause": desk_options.cause, "clock": desk_options.clock})
         writer.write(b"HTTP/1.0 200 OK\\r\\n\\r\\n" + body.encode())
         await writer.drain()
     finally:
@@ -91,13 +91,13 @@ def answers(board, cause):
 
 
 def test_it_runs_main_from_flash_and_answers_on_its_url(board):
-    assert board.info() == {"cause": "power", "clock": "host", "threads": True}
+    assert board.info() == {"cause": "power", "clock": "host"}
     assert "'.frozen', '/flash/lib', '/flash'" in board.log_text()
 
 
 def test_options_reach_the_firmware(tree, tmp_path):
-    with unix_board.Desk(tmp_path / "d", clock="unset", threads=False, tree=tree) as board:
-        assert board.power_on().info() == {"cause": "power", "clock": "unset", "threads": False}
+    with unix_board.Desk(tmp_path / "d", clock="unset", tree=tree) as board:
+        assert board.power_on().info() == {"cause": "power", "clock": "unset"}
 
 
 def test_flash_survives_a_power_cut_and_the_address_stays(board):

@@ -8,9 +8,10 @@ from cloud_rig import CONNACK, KEYS_TOPIC, LIST_TOPIC, PINGRESP, SYSTEM_UUID, ke
 
 import counts
 from latchkey import keystore
-from latchkey.cloud.decode import Intake
+from latchkey.cloud.messages import Intake
 from latchkey.cloud.mqtt import Client
-from latchkey.cloud.reasons import LinkError, Timing
+from latchkey.cloud.reasons import LinkError
+from latchkey.cloud.session import Timing
 from latchkey.hw.clock import DeskClock
 
 MESSAGES = {"keys", "keys_refused", "list_begin", "list_records", "list_commit", "list_abort"}

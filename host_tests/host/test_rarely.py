@@ -12,7 +12,7 @@ import gc, sys
 class desk_options:
     uplink = nvs = note = button = air = pins = sleep = None
     host, port, tls_port, clock, cause, product = "127.0.0.1", 0, 0, "host", "power", "bulb"
-    threads, hurry, battery, reset = True, 1, False, None
+    hurry, battery, reset = 1, False, None
 sys.modules["desk_options"] = desk_options
 import main
 from latchkey.device import lazy

@@ -15,7 +15,6 @@ LABELS = {
     "latchkey": PURE,
     "latchkey.hw": ADAPTER,
     "latchkey.net": ADAPTER,
-    "latchkey.cloud.inbox": ADAPTER,  # shared with a thread
     "latchkey.cloud.link": ADAPTER,  # owns the thread
     "latchkey.cloud.mqtt": ADAPTER,  # umqtt
     "latchkey.cloud.session": ADAPTER,  # sockets

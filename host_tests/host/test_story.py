@@ -1,4 +1,4 @@
-"""The demo's story, told with amqtt on every machine: as it is, with the clock unset, and without threads."""
+"""The demo's story, told with amqtt on every machine: as it is, and with the clock unset."""
 
 import pytest
 
@@ -7,8 +7,8 @@ from latchkey_tools.desk import demo
 
 @pytest.mark.parametrize(
     "how",
-    [{}, {"clock": "unset"}, {"threads": False}],
-    ids=["as in make demo", "clock unset to the end", "without threads"],
+    [{}, {"clock": "unset"}],
+    ids=["as in make demo", "clock unset to the end"],
 )
 def test_every_step_of_the_story_is_as_expected(tmp_path, how):
     story = demo.Story(tmp_path, broker_kind="amqtt", say=lambda _text: None, **how)

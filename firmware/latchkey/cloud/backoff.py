@@ -1,17 +1,20 @@
 """How long to wait before the next try: a pause that doubles, with jitter, up to a ceiling.
 
-Jitter takes up to ``jitter_percent`` off the pause, so that a thousand devices whose broker
-restarted do not come back in the same second. Randomness is an argument.
+Jitter takes up to half off the pause, so that a thousand devices whose broker restarted do not come back in the same
+second. Randomness is an argument.
 """
+
+from latchkey.limits import const
+
+_JITTER_PERCENT = const(50)
 
 
 class Backoff:
     """``random_byte``: callable giving an int 0..255."""
 
-    def __init__(self, first_ms, ceiling_ms, jitter_percent, random_byte):
+    def __init__(self, first_ms, ceiling_ms, random_byte):
         self._first_ms = first_ms
         self._ceiling_ms = ceiling_ms
-        self._jitter_percent = jitter_percent
         self._random_byte = random_byte
         self._pause_ms = first_ms
 
@@ -19,7 +22,7 @@ class Backoff:
         """The pause before the next try; the one after it will be twice as long."""
         pause_ms = min(self._pause_ms, self._ceiling_ms)
         self._pause_ms = min(pause_ms * 2, self._ceiling_ms)
-        return pause_ms - pause_ms * self._jitter_percent // 100 * self._random_byte() // 255
+        return pause_ms - pause_ms * _JITTER_PERCENT // 100 * self._random_byte() // 255
 
     def reset(self):
         """The connection has proven itself: the next pause is the first again."""

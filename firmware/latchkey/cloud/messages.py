@@ -1,48 +1,132 @@
-"""What the cloud's messages do to what is kept. Runs on the loop, which alone writes stores.
+"""Messages from the cloud: what decodes them in the link's thread, and what they do on the loop.
 
-Messages are those of ``latchkey.cloud.decode`` and of the link (``tls``, ``time``, others pass unnoticed). A message
-that cannot be stored leaves what was in force in force; it is counted, shown by ``status()`` and logged.
+| message (a tuple) | decoded by | what it does |
+|---|---|---|
+| ``("keys", jwk.KeySet, refused)`` | Intake, topic of the key set | replaces the keys (K2) |
+| ``("keys_refused", code)`` | the same | is counted; the keys held stay |
+| ``("list_begin", retained)`` | Intake, topic of the token list | begins a new list beside the one in force |
+| ``("list_records", (record, ...))`` | the same | adds records to it |
+| ``("list_commit",)`` | the same | puts the new list in force (L5) |
+| ``("list_abort", code)`` | the same | drops it |
+| ``("attempt", kept, reason)`` | session.Keeper | keeps or drops a new client certificate |
+| ``("tls", unix_s or None)`` | the same | trusts the clock (T1); end of the broker's certificate |
+| ``("time", unix_s, source)`` | the same | the clock has been set |
+| ``("state", state, reason, detail)`` | the same | changes what diagnostics show |
+
+``Updates._KINDS`` is that table in code. The thread touches no store: the loop alone writes. A connection that fails
+in a message, or memory that is short, aborts the list and ends the connection; any other failure costs that message
+alone, and leaves what was in force in force. It is counted, shown by ``status()`` and logged.
 """
 
+from latchkey import jwk
+from latchkey.cloud.reasons import LinkError
 from latchkey.errors import LatchkeyError
+from latchkey.limits import KEY_SET_BYTES, const
+from latchkey.stores import tokenlist
 
+_BATCH = const(8)  # list records in one message
 # Made once: an except clause that makes its tuple needs memory, and raises when that is out.
 _REFUSED = (LatchkeyError, MemoryError)
 
 
-class Updates:
-    """``pinned`` (may be set later too): policy ``keys: pinned`` (K4), key sets are counted and dropped. ``log``:
-    callable of one text."""
+class Intake:
+    """From a payload to messages, in the link's thread. ``put(message)`` waits for room. ``dev``: whether the
+    simulator's keys count (A10)."""
 
-    def __init__(self, keystore, ledger, timefloor, log, pinned=False):
+    def __init__(self, system_uuid16, put, dev=True):
+        self._system_uuid16 = system_uuid16
+        self._put = put
+        self._dev = dev
+
+    def serve(self, topic_index, retained, payload):
+        """``topic_index`` 0 is the key set, 1 the token list; ``payload`` has ``readinto`` and ``left``."""
+        if topic_index:
+            self._token_list(retained, payload)
+        else:
+            self._key_set(payload)
+
+    def _key_set(self, payload):
+        try:
+            if payload.left > KEY_SET_BYTES:
+                return self._put(("keys_refused", "key_set_too_large"))
+            keys = jwk.parse_key_set(payload, self._dev)
+            message = ("keys", keys, keys.refused)
+        except LinkError:
+            raise
+        except MemoryError:
+            # Connecting again brings a retained message again, perhaps at a better moment.
+            raise LinkError("no_memory")
+        except Exception as exc:
+            message = ("keys_refused", _code(exc))
+        self._put(message)
+
+    def _token_list(self, retained, payload):
+        self._put(("list_begin", retained))
+        try:
+            self._records(payload)
+        except LinkError as exc:
+            self._put(("list_abort", exc.code))
+            raise
+        except MemoryError:
+            self._put(("list_abort", "no_memory"))
+            raise LinkError("no_memory")
+        except Exception as exc:
+            self._put(("list_abort", _code(exc)))
+            return
+        self._put(("list_commit",))
+
+    def _records(self, payload):
+        batch = []
+        for record in tokenlist.parse_records(payload, self._system_uuid16):
+            batch.append(record)
+            if len(batch) == _BATCH:
+                self._put(("list_records", tuple(batch)))
+                batch = []
+        if batch:
+            self._put(("list_records", tuple(batch)))
+
+
+def _code(exc):
+    return exc.code if isinstance(exc, LatchkeyError) else "unreadable"
+
+
+class Updates:
+    """What messages do, on the loop. ``settle(kept)``: callable for the end of an attempt of a new client certificate.
+    ``log``: callable of one text. ``pinned`` (may be set later too): policy ``keys: pinned`` (K4), key sets are
+    counted and dropped."""
+
+    def __init__(self, keystore, ledger, timefloor, settle, log, pinned=False):
         self._keystore = keystore
         self._ledger = ledger
         self._timefloor = timefloor
+        self._settle = settle
         self._log = log
         self.pinned = pinned
         self._open = False
         self.key_sets = self.key_sets_refused = self.keys_refused = self.lists = self.lists_aborted = 0
         self.last_refusal = None
 
-    def apply(self, message):
-        """Do what one message (a tuple) says. False if memory was too short for it: it is worth having again."""
-        do = self._deeds().get(message[0])
-        if do is None:
+    def apply(self, message, link, distrusted=False):
+        """Do what one message of ``link`` says. False if memory was too short for it: it is worth having again.
+
+        ``distrusted``: whether the broker is only tried; what it sends then changes nothing that is kept."""
+        do, keeps = self._KINDS[message[0]]
+        if keeps and distrusted:
             return True
         try:
-            do(*message[1:])
-        except Exception as e:
+            do(self, link, *message[1:])
+        except Exception as exc:
             # The one cloud message that fails must not take the local API with it.
-            self._failed(message[0], e)
-            return not isinstance(e, MemoryError)
+            self._failed(message[0], exc)
+            return not isinstance(exc, MemoryError)
         return True
 
     def tick(self):
         """Write to flash what has waited long enough; to be called every second or so."""
         try:
             self._keystore.save_if_due(self._timefloor.now_ms())
-        except _REFUSED as e:
-            self._failed("save", e)
+        except _REFUSED as exc:
+            self._failed("save", exc)
 
     def status(self):
         """Counts since start, as plain values."""
@@ -56,19 +140,7 @@ class Updates:
             "pinned": self.pinned,
         }
 
-    def _deeds(self):
-        return {
-            "keys": self._keys,
-            "keys_refused": self._keys_refused,
-            "list_begin": self._list_begin,
-            "list_records": self._list_records,
-            "list_commit": self._list_commit,
-            "list_abort": self._list_abort,
-            "time": self._time,
-            "tls": self._tls,
-        }
-
-    def _keys(self, keys, refused):
+    def _keys(self, _link, keys, refused):
         self.key_sets += 1
         self.keys_refused = refused
         if refused:
@@ -76,34 +148,63 @@ class Updates:
         if not self.pinned:
             self._keystore.replace(keys, self._timefloor.now_ms())
 
-    def _keys_refused(self, code):
+    def _keys_refused(self, _link, code):
         self.key_sets_refused += 1
         self.last_refusal = "keys: " + code
         self._keystore.refuse(code)
         self._log("cloud: key set refused: " + code)
 
-    def _list_begin(self, retained):
+    def _list_begin(self, _link, retained):
         # A connection that died with the queue full may have left one open.
         self._close()
         self._ledger.begin(retained, self._timefloor.heard_unix_s(), self._timefloor.latest_unix_s())
         self._open = True
 
-    def _list_records(self, records):
+    def _list_records(self, _link, records):
         if self._open:
             self._ledger.add(records)
 
-    def _list_commit(self):
+    def _list_commit(self, _link):
         if self._open:
             self._open = False
             self._ledger.commit()
             self.lists += 1
             self._timefloor.learn(self._ledger.newest_changed_unix_s)
 
-    def _list_abort(self, code):
+    def _list_abort(self, _link, code):
         self.lists_aborted += 1
         self.last_refusal = "list: " + code
         self._log("cloud: token list refused: " + code)
         self._close()
+
+    def _attempt(self, link, kept, reason):
+        link.attempt = "kept" if kept else reason
+        self._settle(kept)
+
+    def _tls(self, link, not_after_unix_s):
+        link.broker_not_after = not_after_unix_s
+        self._timefloor.tls_checked()
+
+    def _time(self, _link, _unix_s, _source):
+        self._timefloor.source_set()
+
+    def _state(self, link, state, reason, detail):
+        if not link.stopping:
+            link.change(state, reason, detail)
+
+    # What it does; whether that changes what is kept.
+    _KINDS = {
+        "keys": (_keys, True),
+        "keys_refused": (_keys_refused, True),
+        "list_begin": (_list_begin, True),
+        "list_records": (_list_records, True),
+        "list_commit": (_list_commit, True),
+        "list_abort": (_list_abort, True),
+        "attempt": (_attempt, True),
+        "tls": (_tls, False),
+        "time": (_time, False),
+        "state": (_state, False),
+    }
 
     def _close(self):
         if self._open:
@@ -117,14 +218,8 @@ class Updates:
             # The next list begins by aborting this one again.
             self._log("cloud: a list could not be put away")
 
-    def _time(self, _unix_s, _source):
-        self._timefloor.source_set()
-
-    def _tls(self, _not_after_unix_s):
-        self._timefloor.tls_checked()
-
-    def _failed(self, kind, e):
-        code = e.code if isinstance(e, LatchkeyError) else type(e).__name__
+    def _failed(self, kind, exc):
+        code = exc.code if isinstance(exc, LatchkeyError) else type(exc).__name__
         self.last_refusal = kind + ": " + code
         self._log("cloud: %s failed: %s" % (kind, code))
         if kind.startswith("list"):

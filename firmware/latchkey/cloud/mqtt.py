@@ -8,12 +8,14 @@ Does not reconnect.
 
 from umqtt import simple
 
-from latchkey import limits
 from latchkey.cloud.reasons import LinkError
+from latchkey.limits import const
 
-_PUBLISH = 0x30
-_SUBACK = 0x90
-_PINGRESP = 0xD0
+_PUBLISH = const(0x30)
+_SUBACK = const(0x90)
+_PINGRESP = const(0xD0)
+_PACKET_BYTES = const(2097152 + 65536)  # limits.LIST_BYTES (L7) and its topic
+_BUFFER_BYTES = const(256)
 
 
 class Payload:
@@ -46,7 +48,7 @@ class Client(simple.MQTTClient):
         self._timing = timing
         self._topics = topics
         self._on_publish = on_publish
-        self._buf = bytearray(limits.CLOUD_BUFFER_BYTES)
+        self._buf = bytearray(_BUFFER_BYTES)
         self._pinged_ms = 0
         self._owed = False
         self._silent_ms = 0
@@ -59,7 +61,7 @@ class Client(simple.MQTTClient):
         try:
             self.connect()
         except simple.MQTTException as e:
-            raise LinkError("broker_refused", "", e.args[0])
+            raise LinkError("broker_refused", e.args[0])
         except AssertionError:
             raise LinkError("bad_packet")
         # Asserts may have been compiled away.
@@ -115,7 +117,7 @@ class Client(simple.MQTTClient):
     def _packet(self, op):
         self.sock.operation(self._timing.packet_ms, 4)
         size = self._recv_len()
-        if size > limits.CLOUD_PACKET_BYTES:
+        if size > _PACKET_BYTES:
             raise LinkError("packet_too_large")
         self.sock.operation(self._timing.packet_ms + size // self._timing.rate_bytes_s * 1000, size)
         if op & 0xF0 == _PUBLISH:

@@ -1,28 +1,30 @@
 """Staying connected: Wi-Fi, time, broker, subscriptions, and a growing pause after every failure.
 
-Works in turns, each of which waits at most a slice, so that a thread or a loop can drive it. What it finds out it
-puts as messages: ``("state", state, reason, detail)``, ``("tls", unix_s)`` (end of the broker's certificate, or
-None), ``("time", unix_s, source)``, ``("attempt", kept, reason)``, and those of the intake.
+Runs in the link's thread, in turns, each of which waits at most a slice. What it finds out it puts as messages, see
+the table in latchkey.cloud.messages.
 """
 
 import os
 
-from latchkey import limits
+from latchkey import uuids
 from latchkey.cloud.backoff import Backoff
-from latchkey.cloud.decode import Intake
+from latchkey.cloud.messages import Intake
 from latchkey.cloud.mqtt import Client
 from latchkey.cloud.reasons import LinkError
 from latchkey.device import certdates
+from latchkey.limits import CLOCK_AHEAD_S, const
 from latchkey.net import ntp
+from latchkey.net.thread import SLICE_MS
 from latchkey.net.transport import Transport, context
 
 _TOPIC_WORDS = ("jwks", "localApiTokens")
-_NTP_AGAIN_MS = 6 * 3600 * 1000
+_NTP_AGAIN_MS = const(6 * 3600 * 1000)
+_NO_END = const(0xFFFFFFFF)
 # Dates were wrong, or may have been: chips leave out mbedTLS's texts.
 _DATES = ("cert_expired", "cert_not_yet_valid")
 _TIME_DOUBTS = _DATES + ("tls_failed",)
 # A broker that restarts may close early too, but not every time.
-_EARLY_ENDS = 3
+_EARLY_ENDS = const(3)
 _ATTEMPT_ENDS = ("cert_refused", "credentials_bad", "broker_refused", "subscription_refused")
 # May be a broker's way to say the same, if nothing else comes for a while. That nobody was reached says nothing.
 _ATTEMPT_DOUBTS = ("closed_early", "closed", "stalled", "tls_failed", "bad_packet")
@@ -32,22 +34,57 @@ def _random_byte():
     return os.urandom(1)[0]
 
 
-class Keeper:
-    """``settings``: a ``link.Settings``; ``put(message)`` waits for room, ``tell(message)`` does not and says whether
-    there was any; ``alive()`` raises LinkError to give up."""
+class Timing:
+    """How patient the link is. Class attributes are the device's; tests make a hastier instance."""
 
-    def __init__(self, settings, radio, clock, timing, put, tell, alive):
-        self._settings = settings
+    connect_ms = 20000  # name, TCP, TLS and CONNACK together
+    packet_ms = 15000  # any packet, to which its size over the slowest rate is added
+    rate_bytes_s = 2048
+    keepalive_s = 60
+    answer_ms = 15000
+    first_ms = 1000
+    ceiling_ms = 300000
+    stable_ms = 60000  # online this long, and the pauses start over
+    slice_ms = SLICE_MS
+    handover_ms = 30000
+    attempt_ms = 120000
+    ntp_ms = 3000
+    ntp_port = 123
+
+
+def topics(config):
+    """(key set topic, token list topic) as bytes, the System in one spelling: a broker compares byte by byte."""
+    base = "drivr/v1/" + config["slug"]
+    ends = ("/jwks", "/authorization/localApiTokens/" + uuids.to_text(uuids.to_bytes(config["system_uuid"])))
+    return tuple([(base + end).encode() for end in ends])
+
+
+def latest_unix_s(credentials, attempt):
+    """When the first of the CA's and the client's certificates ends: with a later clock no handshake can succeed, so no
+    time server is believed to say more. Of two pairs the later counts; a certificate without a readable end never
+    ends."""
+    pairs = [one for one in (credentials, attempt) if one]
+    return max([min([certdates.not_after(one[name]) or _NO_END for name in ("ca_der", "cert_der")]) for one in pairs])
+
+
+class Keeper:
+    """The first five arguments are Link's. ``link``: ``put(message)`` waits for room, ``offer(message)`` does not and
+    says whether there was any; ``alive()`` raises LinkError to give up."""
+
+    def __init__(self, config, credentials, attempt, floor_unix_s, radio, clock, timing, link):
+        self._config = config
+        self._credentials = credentials
+        self._trying = attempt  # credentials that the broker has yet to take
+        self._floor_unix_s = floor_unix_s
+        self._latest_unix_s = latest_unix_s(credentials, attempt)
         self._radio = radio
         self._clock = clock
         self._timing = timing
-        self._put = put
-        self._tell = tell
-        self._alive = alive
-        self._intake = Intake(settings.system_uuid16, put, settings.dev)
-        self._backoff = Backoff(timing.first_ms, timing.ceiling_ms, timing.jitter_percent, _random_byte)
+        self._link = link
+        self._system_uuid16 = uuids.to_bytes(config["system_uuid"])
+        self._intake = Intake(self._system_uuid16, link.put, config["dev"])
+        self._backoff = Backoff(timing.first_ms, timing.ceiling_ms, _random_byte)
         self._client = self._transport = None
-        self._attempt = settings.attempt_credentials is not None
         self._context = self._new_context()
         self._since_ms = clock.now_ms()
         self._doubted_ms = None
@@ -62,7 +99,7 @@ class Keeper:
     def turn(self, wait_ms):
         """One piece of work, or a wait of ``wait_ms`` (0 to return at once)."""
         try:
-            self._alive()
+            self._link.alive()
             self._turn(wait_ms)
         except LinkError as e:
             self._lost(e)
@@ -101,7 +138,7 @@ class Keeper:
         if self._elapsed_ms() > self._timing.stable_ms:
             self._backoff.reset()
         if self._refused and self._elapsed_ms() > self._timing.ceiling_ms:
-            raise LinkError("subscription_refused", "", self._refused)
+            raise LinkError("subscription_refused", self._refused)
 
     def _connect(self):
         self._set("connecting", "")
@@ -109,49 +146,49 @@ class Keeper:
         self._ask_time()
         self._client = self._open()
         self._checked = self._synced_ms is not None
-        self._put(("tls", certdates.not_after(self._transport.peer_certificate())))
+        self._link.put(("tls", certdates.not_after(self._transport.peer_certificate())))
         self._subscribe()
         self._since_ms = self._clock.now_ms()
-        if self._attempt:
+        if self._trying:
             self._end_attempt(True, "")
 
     def _new_context(self):
         """Made while the heap is still whole; None if the credentials are no good."""
-        settings = self._settings
+        one = self._trying or self._credentials
         try:
-            return context(*(settings.attempt_credentials if self._attempt else settings.credentials))
+            return context(one["ca_der"], one["cert_der"], one["key_der"])
         except LinkError:
             return None
 
     def _open(self):
-        settings = self._settings
         if self._context is None:
             # Memory may have been short.
             self._context = self._new_context()
         if self._context is None:
             raise LinkError("credentials_bad")
         self._transport = Transport(self._context, self._clock, self._timing.slice_ms, self._alive_on_air)
+        broker = self._config["broker"]
         client = Client(
-            settings.client_id, settings.host, settings.port, self._transport, self._clock, self._timing,
-            settings.topics, self._intake.serve,
+            uuids.to_text(self._system_uuid16).encode(), broker["host"], broker["port"], self._transport, self._clock,
+            self._timing, topics(self._config), self._intake.serve,
         )  # fmt: skip
         client.open()
         return client
 
     def _subscribe(self):
-        topics = self._settings.topics
-        refused = [_TOPIC_WORDS[i] for i in range(len(topics)) if not self._client.subscribe(topics[i])]
+        found = topics(self._config)
+        refused = [_TOPIC_WORDS[i] for i in range(len(found)) if not self._client.subscribe(found[i])]
         self._refused = ", ".join(refused) if refused else None
         # A new certificate that loses a subscription is no better than the old one.
-        if refused and (self._attempt or len(refused) == len(_TOPIC_WORDS)):
-            raise LinkError("subscription_refused", "", self._refused)
+        if refused and (self._trying or len(refused) == len(_TOPIC_WORDS)):
+            raise LinkError("subscription_refused", self._refused)
         if refused:
             self._set("partial", "subscription_refused", self._refused)
         else:
             self._set("online", "")
 
     def _alive_on_air(self):
-        self._alive()
+        self._link.alive()
         if not self._radio.up():
             raise LinkError("no_wifi")
 
@@ -159,24 +196,24 @@ class Keeper:
         """T4: never shake hands with a clock behind the floor; ask the network if nobody set the clock."""
         if self._clock.host_trusted:
             return
-        if self._clock.unix_s() < self._settings.floor_unix_s:
-            self._clock.set_unix_s(self._settings.floor_unix_s)
+        if self._clock.unix_s() < self._floor_unix_s:
+            self._clock.set_unix_s(self._floor_unix_s)
         if self._checked and self._clock.now_ms() - self._synced_ms < _NTP_AGAIN_MS:
             return
-        hosts = self._radio.ntp_hosts() + self._settings.ntp_hosts
+        hosts = self._radio.ntp_hosts() + tuple(self._config.get("ntp", ()))
         first = self._first_server % max(len(hosts), 1)
         hosts = hosts[first:] + hosts[:first]
         unix_s = ntp.ask(hosts, self._clock, self._timing, self._alive_on_air, self._believable)
         if unix_s is not None:
             self._synced_ms = self._clock.now_ms()
             self._clock.set_unix_s(unix_s)
-            self._put(("time", unix_s, "ntp"))
+            self._link.put(("time", unix_s, "ntp"))
 
     def _believable(self, unix_s):
         # Once TLS has checked the clock the floor follows it, so an unchecked answer may then only correct its drift.
         if self._checked:
-            return abs(unix_s - self._clock.unix_s()) <= limits.CLOCK_AHEAD_S
-        return self._settings.floor_unix_s <= unix_s <= self._settings.latest_unix_s
+            return abs(unix_s - self._clock.unix_s()) <= CLOCK_AHEAD_S
+        return self._floor_unix_s <= unix_s <= self._latest_unix_s
 
     def _lost(self, e):
         """Close, judge an attempt, and pause."""
@@ -187,7 +224,7 @@ class Keeper:
         self.close()
         if not self._checked and not self._clock.host_trusted:
             code = self._doubt_time(code)
-        if self._attempt:
+        if self._trying:
             self._judge_attempt(code)
         self._since_ms = self._clock.now_ms()
         self._pause_ms = self._backoff.next_ms()
@@ -213,10 +250,10 @@ class Keeper:
             self._end_attempt(False, code)
 
     def _end_attempt(self, kept, reason):
-        self._attempt = False
+        self._trying = None
         if not kept:
             self._context = self._new_context()
-        self._put(("attempt", kept, reason))
+        self._link.put(("attempt", kept, reason))
 
     def _set(self, state, reason, detail=None):
         self._state = (state, reason, detail)
@@ -224,7 +261,7 @@ class Keeper:
     def _retell(self):
         # Told without waiting: a full queue holds up neither a reconnect nor a stop, and only the newest counts.
         state = self._state
-        if state and state != self._told and self._tell(("state",) + state):
+        if state and state != self._told and self._link.offer(("state",) + state):
             self._told = state
 
     def _elapsed_ms(self):

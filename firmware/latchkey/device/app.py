@@ -147,5 +147,5 @@ class Device:
         facts["stores_behind"] = sorted(self._board.store.behind)
         facts["faults"] = {"count": self.log.faults, "last": self.log.last_fault}
         facts["heap"] = self._board.heap()
-        facts["kernels"] = {"power": bignum.kernel, "sha512": sha512.kernel, "threads": self._board.threads}
+        facts["kernels"] = {"power": bignum.kernel, "sha512": sha512.kernel}
         return facts

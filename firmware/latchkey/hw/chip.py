@@ -38,7 +38,6 @@ class Chip:
     button_wakes = False
     sleep_s = None
     hurry = 1
-    threads = True
     listen = ("0.0.0.0", 80, 443)
     measure_every_s = None
 

@@ -44,8 +44,7 @@ class Wifi:
         self._wlan = network.WLAN(network.STA_IF)
         self._ap = network.WLAN(network.AP_IF)
         self._network = None
-        jitter = limits.CLOUD_JITTER_PERCENT
-        self._backoff = Backoff(limits.WIFI_FIRST_PAUSE_MS, limits.WIFI_CEILING_MS, jitter, _random_byte)
+        self._backoff = Backoff(limits.WIFI_FIRST_PAUSE_MS, limits.WIFI_CEILING_MS, _random_byte)
         self._looked_ms = self._tried_ms = clock.now_ms()
         self._pause_ms = self._tries = 0
         self._leaving = self._trying = self._scans = False

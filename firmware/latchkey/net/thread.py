@@ -1,4 +1,5 @@
-"""One thread for life: it runs the link it was last given, turn by turn, until that is told to stop.
+"""One thread for life, which runs the link it was last given, turn by turn, until that stops; and the queue between it
+and the loop.
 
 A thread per connection would leave the heap of a small chip in pieces: its stack is 16 KB.
 A job has ``.turn()``, ``.stopping`` and ``.close()``, and comes and goes through one locked slot.
@@ -7,16 +8,49 @@ A job has ``.turn()``, ``.stopping`` and ``.close()``, and comes and goes throug
 import _thread
 import sys
 
-from latchkey import limits
-
+SLICE_MS = 200  # how late a stop or a lost Wi-Fi may be noticed
 # Enough for strict JSON at full depth under a TLS read on a 32-bit chip; frames of 64-bit words take twice as much.
 _STACK_BYTES = 16 * 1024 if sys.maxsize < 1 << 32 else 32 * 1024
 _lock = _thread.allocate_lock()
 _slot = [None, False]  # the next job; whether the thread runs
 
 
+class Inbox:
+    """The one thing that thread and loop share: a bounded, locked queue of immutable messages.
+
+    The list behind it has its full length from the start: on the unix port, which has no GIL, two threads may not even
+    resize one list. Nothing is ever dropped; the writer waits.
+    """
+
+    def __init__(self, size):
+        self._slots = [None] * size
+        self._lock = _thread.allocate_lock()
+        self._head = 0
+        self._held = 0
+
+    def offer(self, message):
+        """True if the message was taken, False if the queue is full."""
+        with self._lock:
+            if self._held == len(self._slots):
+                return False
+            self._slots[(self._head + self._held) % len(self._slots)] = message
+            self._held += 1
+            return True
+
+    def take(self):
+        """The oldest message, or None."""
+        with self._lock:
+            if not self._held:
+                return None
+            message = self._slots[self._head]
+            self._slots[self._head] = None
+            self._head = (self._head + 1) % len(self._slots)
+            self._held -= 1
+            return message
+
+
 def run(job, sleep_ms):
-    """Hand over a job; the one before it must have been told to stop."""
+    """Hand over a job; the one before it must have been stopped."""
     with _lock:
         _slot[0] = job
         if _slot[1]:
@@ -39,12 +73,12 @@ def _live(sleep_ms):
     while True:
         job = _next()
         if job is None:
-            sleep_ms(limits.CLOUD_SLICE_MS)
+            sleep_ms(SLICE_MS)
             continue
         while not job.stopping:
             try:
                 job.turn()
             except MemoryError:
                 # Even telling of a failure may fail; the thread must live.
-                sleep_ms(limits.CLOUD_SLICE_MS)
+                sleep_ms(SLICE_MS)
         job.close()

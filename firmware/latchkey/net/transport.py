@@ -159,7 +159,7 @@ class Transport:
                 return self._open_tcp(info)
             except OSError as e:
                 self.close()
-                failure = LinkError(connect_reason(e.args[0]), "", e.args[0])
+                failure = LinkError(connect_reason(e.args[0]), e.args[0])
         raise failure
 
     def _open_tcp(self, info):
@@ -206,4 +206,4 @@ class Transport:
         except ValueError as e:
             raise LinkError(tls_reason(e.args))
         except OSError as e:
-            raise LinkError(tls_reason(e.args), "", e.args[0])
+            raise LinkError(tls_reason(e.args), e.args[0])

@@ -51,7 +51,6 @@ def vboard(
     clock: Annotated[
         Literal["host", "unset"], typer.Option(help="This machine's, or unset: it starts in 2000 at every power-on.")
     ] = "host",
-    threads: Annotated[bool, typer.Option(help="Whether the port has threads.")] = True,
     heapsize: HeapSize = None,
     air: Air = None,
     hurry: Annotated[int, typer.Option(min=1, help="By which pauses and time windows are divided.")] = 1,
@@ -79,7 +78,7 @@ def vboard(
         stack.enter_context(_sole_user(folder))
         port = _its_port(folder, port, "" if air else "127.0.0.1")
         more = {"air": air, "hurry": hurry, "product": product, "battery": battery, "button": button}
-        board = stack.enter_context(Desk(folder, port, clock, threads, heapsize, pins=True, **more))
+        board = stack.enter_context(Desk(folder, port, clock, heapsize, pins=True, **more))
         serial = stack.enter_context(_link(board.folder / LINK, board.serial))
         board.power_on()
         print(f"serial port: {serial}\nlocal API:   {board.url}\nconsole log: {board.log_path}", flush=True)

@@ -3,7 +3,7 @@
     latchkey demo            each step: expected, seen, how long it took; exit status 1 if they differ
     latchkey demo --keep     the same, then everything stays up, with lines to try by hand
 
-The story is a test too (host_tests/host/test_story.py), with the clock unset and without threads.
+The story is a test too (host_tests/host/test_story.py), also with the clock unset.
 """
 
 import base64
@@ -174,7 +174,7 @@ class Technician:
 class Story:
     """The steps in order, over parts that live in ``folder``; ``rows`` is what came of them."""
 
-    def __init__(self, folder, broker_kind=None, clock="host", threads=True, say=print):
+    def __init__(self, folder, broker_kind=None, clock="host", say=print):
         self.folder = Path(folder)
         self.rows = []
         self.say = say
@@ -182,7 +182,7 @@ class Story:
         self.pki = pki.make(self.folder / "pki", SLUG, SYSTEM)
         self.broker = Broker(self.pki.folder, broker_kind)
         self.sim = Simulator(self.folder / "sim", SLUG, self.broker, systems=[SYSTEM])
-        self.desk = Desk(self.folder / "desk", clock=clock, threads=threads)
+        self.desk = Desk(self.folder / "desk", clock=clock)
         self.tech = None
 
     def start(self):

@@ -68,7 +68,7 @@ class Desk:
     """
 
     def __init__(
-        self, folder, port=0, clock="host", threads=True, heapsize=None, tree=None,
+        self, folder, port=0, clock="host", heapsize=None, tree=None,
         air=None, hurry=1, product="bulb", battery=False, button=None, pins=False,
     ):  # fmt: skip
         # The device's process has another working directory.
@@ -77,7 +77,6 @@ class Desk:
         self.port = port or free_port()
         self.tls_port = free_port()
         self.clock = clock
-        self.threads = threads
         self.heapsize = heapsize or ("320K" if air is None and not pins else "352K")
         self.hurry = hurry
         self.product = "sensor" if battery else product
@@ -282,7 +281,6 @@ class Desk:
         command += ["--pins", self.pins] if self.pins else []
         command += ["--battery"] if self.battery else []
         command += ["--wake", cause] if woken else []
-        command += [] if self.threads else ["--no-threads"]
         return command + ([] if run_main else ["--no-main"])
 
 
