@@ -73,9 +73,6 @@ YEAR_2020_S = const(1577836800)
 CONFIG_BYTES = const(4096)
 CREDENTIAL_BYTES = const(4096)
 
-# Wi-Fi
-WIFI_FIRST_PAUSE_MS = const(8000)  # less, and a slow association is cut off by the next try
-WIFI_CEILING_MS = const(120000)
 
 # Pairing and configuration over the local API (A3, A5, A6), starts (A9), sleep: seconds unless the name says otherwise
 PAIRING_BODY_BYTES = const(1024)
@@ -90,7 +87,6 @@ AP_OPEN_S = const(900)
 AP_AFTER_S = const(120)
 PRESENCE_S = const(600)
 SCAN_WAIT_S = const(10)
-NETWORKS = const(16)
 PRESS_LONG_MS = const(3000)
 PRESS_RESET_MS = const(10000)
 PRESS_LEAST_MS = const(50)
@@ -116,4 +112,3 @@ LOOP_S = 0.02
 
 # Boards
 FACTORY_KEYS_BYTES = const(4096)
-WATCHDOG_MS = const(60000)  # longer than any wait of loop or link that tells nobody

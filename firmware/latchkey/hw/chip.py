@@ -24,6 +24,8 @@ _CAUSES = {
     machine.SOFT_RESET: "soft",
 }
 
+_WATCHDOG_MS = limits.const(60000)  # longer than any wait of loop or link that reports no progress
+
 
 class Chip:
     """Everything of a Board but ``product_name``, ``model`` and ``product()``.
@@ -87,7 +89,7 @@ class Chip:
         """Start the chip's watchdog, which cannot be stopped again, and return what feeds it."""
         from latchkey.hw.watchdog import Watchdog
 
-        return Watchdog(machine.WDT(timeout=limits.WATCHDOG_MS))
+        return Watchdog(machine.WDT(timeout=_WATCHDOG_MS))
 
     def wake(self):
         """Why a deep sleep ended: "button", "timer", or None if there was none."""

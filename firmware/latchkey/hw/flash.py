@@ -10,7 +10,6 @@ import os
 from latchkey.errors import StoreError
 
 _CODES = {
-    errno.ENOENT: "store_failed",
     28: "store_full",  # ENOSPC; MicroPython's errno module lacks these three
     27: "store_full",  # EFBIG
     30: "store_readonly",  # EROFS
@@ -44,10 +43,7 @@ class FileStore:
 
     def create(self, name):
         """Empty file to write; what it held before is gone once it is closed, on some systems at once."""
-        try:
-            return _Written(open(self._folder + name, "wb"))
-        except OSError as exc:
-            raise _store_error(exc)
+        return _Written(_tried(open, self._folder + name, "wb"))
 
     def remove(self, name):
         """Remove the file if there is one."""
@@ -63,16 +59,10 @@ class _File:
         self._file = file
 
     def readinto(self, buf):
-        try:
-            return self._file.readinto(buf)
-        except OSError as exc:
-            raise _store_error(exc)
+        return _tried(self._file.readinto, buf)
 
     def seek(self, offset, whence=0):
-        try:
-            return self._file.seek(offset, whence)
-        except OSError as exc:
-            raise _store_error(exc)
+        return _tried(self._file.seek, offset, whence)
 
     def close(self):
         self._file.close()
@@ -80,22 +70,24 @@ class _File:
 
 class _Written(_File):
     def write(self, data):
-        try:
-            self._file.write(data)
-        except OSError as exc:
-            raise _store_error(exc)
+        _tried(self._file.write, data)
 
     def close(self):
         """What was written is durable when this returns."""
         try:
-            try:
-                self._file.flush()
-                if hasattr(os, "fsync"):
-                    os.fsync(self._file.fileno())
-            finally:
-                self._file.close()
-        except OSError as exc:
-            raise _store_error(exc)
+            _tried(self._file.flush)
+            if hasattr(os, "fsync"):
+                _tried(os.fsync, self._file.fileno())
+        finally:
+            _tried(self._file.close)
+
+
+def _tried(act, *arguments):
+    """What ``act`` returns; its OSError becomes a StoreError."""
+    try:
+        return act(*arguments)
+    except OSError as exc:
+        raise _store_error(exc)
 
 
 def _store_error(exc):

@@ -1,34 +1,27 @@
-"""What lies in the chip's NVS partition, outside the file system: factory keys, and how far its stores had come.
+"""Two things in the chip's NVS partition, outside the file system: the factory's keys, and how far the stores had come.
 
-The namespace is ``latchkey``: a blob ``keys``, the JSON of a key set that is read in one piece, and a blob ``o_NAME``
-for each store that is watched. A file system that was lost still leaves the device its cloud, and the knowledge of it.
+The namespace is ``latchkey``: a blob ``keys``, the JSON of a key set, and a blob ``o_NAME`` for each store that is
+watched. A device that lost its file system still knows its cloud, and that it has lost something.
 """
 
 import esp32
 
-from latchkey import limits
 from latchkey.errors import StoreError
+from latchkey.limits import FACTORY_KEYS_BYTES, const
 
-_OUTSIDE_BYTES = 64
+_OUTSIDE_BYTES = const(64)
 
 
 def read():
     """Bytes of the key set, or None where none was written or it cannot be read."""
-    buffer = bytearray(limits.FACTORY_KEYS_BYTES)
-    try:
-        length = esp32.NVS("latchkey").get_blob("keys", buffer)
-    except OSError:
-        return None
-    return bytes(memoryview(buffer)[:length])
+    return _get("keys", FACTORY_KEYS_BYTES) or None
 
 
 def write(data):
     """Replace the key set; ValueError if it is longer than ``read`` can take."""
-    if len(data) > limits.FACTORY_KEYS_BYTES:
+    if len(data) > FACTORY_KEYS_BYTES:
         raise ValueError("too_large")
-    area = esp32.NVS("latchkey")
-    area.set_blob("keys", data)
-    area.commit()
+    _put("keys", data)
 
 
 class Outside:
@@ -36,18 +29,26 @@ class Outside:
 
     def read(self, name):
         """What was written last, empty if nothing was."""
-        buffer = bytearray(_OUTSIDE_BYTES)
-        try:
-            length = esp32.NVS("latchkey").get_blob("o_" + name, buffer)
-        except OSError:
-            length = 0
-        return bytes(buffer[:length])
+        return _get("o_" + name, _OUTSIDE_BYTES)
 
     def write(self, name, data):
         """Durable when this returns; StoreError if not."""
         try:
-            area = esp32.NVS("latchkey")
-            area.set_blob("o_" + name, data)
-            area.commit()
+            _put("o_" + name, data)
         except OSError as exc:
             raise StoreError("store_failed", "errno %s" % exc.errno)
+
+
+def _get(name, most):
+    buffer = bytearray(most)
+    try:
+        length = esp32.NVS("latchkey").get_blob(name, buffer)
+    except OSError:
+        length = 0
+    return bytes(memoryview(buffer)[:length])
+
+
+def _put(name, data):
+    area = esp32.NVS("latchkey")
+    area.set_blob(name, data)
+    area.commit()

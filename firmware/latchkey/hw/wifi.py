@@ -10,17 +10,22 @@ import os
 
 import network
 
-from latchkey import limits, strictjson
+from latchkey import strictjson
 from latchkey.cloud.backoff import Backoff
 from latchkey.device.log import shown
 from latchkey.errors import FormatError
+from latchkey.limits import CONNECTIONS, const
 
-_LOOK_MS = 100
-# With a hurry too: less, and the next try cuts off a slow association.
-_LEAST_PAUSE_MS = 1000
+_LOOK_MS = const(100)
+# Less, and the next try cuts off a slow association; so with a hurry too.
+_FIRST_PAUSE_MS = const(8000)
+_LEAST_PAUSE_MS = const(1000)
+_CEILING_MS = const(120000)
 # A driver that is joining refuses a scan: nothing is found, at once. A real one takes a second and more.
-_REFUSED_MS = 100
+_REFUSED_MS = const(100)
+_NETWORKS = const(16)  # that a scan keeps, the strongest
 _NOWHERE = "0.0.0.0"
+_AP_BITS = const(0xFFFFFF00)  # of the access point's netmask
 # Which of 15, 202 and 204 a wrong passphrase gives depends on the network's access point.
 _REASONS = {
     15: "wifi_wrong_passphrase",
@@ -44,21 +49,21 @@ class Wifi:
         self._wlan = network.WLAN(network.STA_IF)
         self._ap = network.WLAN(network.AP_IF)
         self._network = None
-        self._backoff = Backoff(limits.WIFI_FIRST_PAUSE_MS, limits.WIFI_CEILING_MS, _random_byte)
+        self._backoff = Backoff(_FIRST_PAUSE_MS, _CEILING_MS, _random_byte)
         self._looked_ms = self._tried_ms = clock.now_ms()
         self._pause_ms = self._tries = 0
         self._leaving = self._trying = self._scans = False
         self._before = None  # what the chip said before this try, and goes on saying until it knows better
         self._verdict = "wifi_not_set"
         self._seen = (False, self._verdict, None, None, 0)
-        self._mask = self._ap_address = None
+        self._bits, self._ap_address = _AP_BITS, None  # of the station's netmask
         self.ap_open = False
         self.networks = ()
         self.scanned_ms = None
         self.scanning = False
 
     def name(self, hostname):
-        """The name that DHCP and mDNS are told; before anything is active."""
+        """The name for DHCP and mDNS; to be set before anything is active."""
         network.hostname(hostname)
 
     # The station, on the loop
@@ -66,7 +71,9 @@ class Wifi:
     def use(self, ssid, passphrase):
         """The network to join from now on, tried at the next turns; None for none: the station then only scans."""
         self._network = (ssid, passphrase) if ssid else None
-        self._activate()
+        if not self._wlan.active():
+            self._wlan.active(True)
+            self._wlan.config(reconnects=0)
         self._leave()
         self._backoff.reset()
         self._pause_ms = self._tries = 0
@@ -80,11 +87,15 @@ class Wifi:
             return
         self._looked_ms = now_ms
         if self._leaving:
-            self._see_it_gone()
+            # The driver leaves a moment after it was asked to. Until then the old network would pass for the next.
+            if self._wlan.isconnected():
+                self._leave()
+            else:
+                self._leaving = False
         elif self._network and self._trying:
-            self._look()
+            self._look(now_ms)
         elif self._network and not self._scans:
-            self._connect()
+            self._connect(now_ms)
 
     def station(self):
         """(up, reason, address or None, gateway or None, tries since ``use``). The reason is that of the last try which
@@ -99,14 +110,14 @@ class Wifi:
     # The access point
 
     def open_ap(self, ssid, passphrase):
-        """Open it with WPA2; without a passphrase it stays closed. ``ap_open`` tells. The chip has one channel: joining
-        a network moves the access point there, and phones drop off."""
+        """Open it with WPA2; without a passphrase it stays closed. ``ap_open`` says so. The chip has one channel:
+        joining a network moves the access point there, and phones drop off."""
         if self.ap_open or not passphrase:
             return
         try:
-            # Before it is active: it would come up open, under a name of its own, until it is told ours.
+            # Before it is active: otherwise it would come up open for a moment, under a name of its own.
             security = network.AUTH_WPA2_PSK
-            self._ap.config(ssid=ssid, key=passphrase, security=security, max_clients=limits.CONNECTIONS)
+            self._ap.config(ssid=ssid, key=passphrase, security=security, max_clients=CONNECTIONS)
             self._ap.active(True)
         except OSError:
             return
@@ -124,8 +135,10 @@ class Wifi:
         A station's network that overlaps the access point's leaves no way to tell them apart: "lan", which may less."""
         if peer in ("127.0.0.1", "::1"):
             return "loopback"
-        if self.ap_open and _same(peer, self._ap_address, "255.255.255.0") and not self._overlaps():
-            return "ap"
+        station = self._seen[2]
+        if self.ap_open and _same(peer, self._ap_address, _AP_BITS):
+            if not (station and _same(station, self._ap_address, self._bits & _AP_BITS)):
+                return "ap"
         return "lan" if self._seen[0] else None
 
     # Scans
@@ -171,32 +184,18 @@ class Wifi:
 
     # Steps towards the network
 
-    def _activate(self):
-        if not self._wlan.active():
-            self._wlan.active(True)
-            self._wlan.config(reconnects=0)
-
     def _leave(self):
         self._trying = False
         self._leaving = True
-        self._disconnect()
-
-    def _disconnect(self):
         try:
             self._wlan.disconnect()
         except OSError:
             # The driver has nothing to leave.
             pass
 
-    def _see_it_gone(self):
-        # It says so a moment after it was told to leave; until then it would pass for the next network.
-        self._leaving = self._wlan.isconnected()
-        if self._leaving:
-            self._disconnect()
-
-    def _connect(self):
+    def _connect(self, now_ms):
         self._before = self._wlan.status()
-        self._tried_ms = self._clock.now_ms()
+        self._tried_ms = now_ms
         self._pause_ms = max(self._backoff.next_ms() // self._hurry, _LEAST_PAUSE_MS)
         self._tries += 1
         self._trying = True
@@ -207,19 +206,16 @@ class Wifi:
             pass
         self._tell(None)
 
-    def _look(self):
+    def _look(self, now_ms):
         if self._wlan.isconnected():
             self._backoff.reset()
             self._verdict = "no_wifi"
             return self._tell(self._wlan.ifconfig())
-        ended = self._pause_over()
+        ended = now_ms - self._tried_ms >= self._pause_ms
         self._judge(ended)
         self._tell(None)
         if ended and not self._scans:
             self._leave()
-
-    def _pause_over(self):
-        return self._clock.now_ms() - self._tried_ms >= self._pause_ms
 
     def _judge(self, ended):
         code = self._wlan.status()
@@ -243,20 +239,13 @@ class Wifi:
         if config is None:
             seen = (False, self._verdict, None, None, self._tries)
         else:
-            self._mask = config[1]
+            self._bits = _number(config[1])
             seen = (True, "", config[0], config[2] if config[2] != _NOWHERE else None, self._tries)
         self._seen = seen
 
-    def _overlaps(self):
-        address = self._seen[2]
-        return address is not None and (
-            _same(address, self._ap_address, self._mask) or _same(address, self._ap_address, "255.255.255.0")
-        )
 
-
-def _same(a, b, mask):
-    """Whether two addresses (text) stand in one network; False for what is no IPv4 address."""
-    bits = _number(mask)
+def _same(a, b, bits):
+    """Whether two addresses (text) are in one network, by the ``bits`` of its netmask; False if one is not IPv4."""
     try:
         return _number(a) & bits == _number(b) & bits
     except ValueError:
@@ -273,20 +262,16 @@ def _number(address):
 def _strongest(found):
     """Of what ``WLAN.scan()`` found, each network once, as tuples (ssid, rssi_dbm, secured)."""
     networks = []
-    for raw, _bssid, _channel, rssi_dbm, security, _hidden in sorted(found, key=_weakness):
+    for raw, _bssid, _channel, rssi_dbm, security, _hidden in sorted(found, key=lambda one: -one[3]):
         try:
             ssid = strictjson.text(raw)
         except FormatError:
-            # No JSON could tell it, nor a request name it.
+            # JSON cannot carry such a name, so no request could choose it.
             continue
-        # A stranger chose it, and a person reads it.
+        # A stranger chose the name and a person reads it: no control characters.
         if ssid and shown(raw) and ssid not in [known[0] for known in networks]:
             networks.append((ssid, rssi_dbm, security != 0))
-    return tuple(networks[: limits.NETWORKS])
-
-
-def _weakness(one):
-    return -one[3]
+    return tuple(networks[:_NETWORKS])
 
 
 def _random_byte():
