@@ -74,7 +74,7 @@ class _Window:
         self.left = total_limit
         self.piece = memoryview(bytearray(_PIECE_BYTES))
         # Room first: MicroPython copies a bytearray that grows.
-        self.buf = bytearray(min(item_limit, _FIRST_BYTES) + _PIECE_BYTES)
+        self.buf = bytearray(min(item_limit, _FIRST_BYTES))
         self.buf[:] = b""
         self.start = self.at = 0
 

@@ -126,11 +126,16 @@ class _Reader:
         if end < 0:
             refuse()
         self.end = end + 1
-        raw = data[at + 1 : end] if self.plain else self.checked(at + 1, end)
+        raw = data[at + 1 : end]
+        if not self.plain:
+            if b"\\" in raw:
+                raw = self.escaped(at + 1, end)
+            else:
+                text(raw)
         return raw if self.as_bytes else str(raw, "utf-8")
 
-    def checked(self, at, end):
-        """Bytes of the string from ``at`` on; ``end``: its first quote, which may be escaped."""
+    def escaped(self, at, end):
+        """Bytes of the string with escapes from ``at`` on; ``end``: its first quote, which may be escaped."""
         parts = []
         more = True
         while more:
