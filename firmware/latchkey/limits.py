@@ -46,12 +46,9 @@ PENALTY_MAX_MS = const(16000)
 # Local API: a buffer holds a whole head
 CONNECTIONS = const(4)
 ROOM_BYTES = const(1536)  # held before a change is stored, free for all that must not fail after it
-EVENT_STREAMS = const(2)
 HEAD_BYTES = const(3072)
 BODY_BYTES = const(1024)
 BODY_DEPTH = const(5)
-HEARTBEAT_MS = const(15000)
-REASK_MS = const(10000)
 LOG_LINES = const(40)
 LOG_CHARS = const(120)
 

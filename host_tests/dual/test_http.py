@@ -4,7 +4,7 @@ import json
 import unittest
 
 from latchkey import limits
-from latchkey.api import request
+from latchkey.api import request, response
 from latchkey.errors import FormatError
 
 
@@ -128,7 +128,7 @@ class TheReader(unittest.TestCase):
 
 class TheAnswer(unittest.TestCase):
     def test_a_head_is_framed(self):
-        head = request.response_head(429, "verify_busy", 5, ("Retry-After: 3",), True)
+        head = response.response_head(429, "verify_busy", 5, ("Retry-After: 3",), True)
         want = (
             b"HTTP/1.1 429 verify_busy\r\nContent-Type: application/json\r\nContent-Length: 5\r\n"
             b"Cache-Control: no-store\r\nRetry-After: 3\r\nConnection: close\r\n\r\n"
@@ -136,7 +136,7 @@ class TheAnswer(unittest.TestCase):
         self.assertEqual(head, want)
 
     def test_a_stream_has_no_length(self):
-        self.assertTrue(b"Content-Length" not in request.response_head(200, "OK", None, media="text/event-stream"))
+        self.assertTrue(b"Content-Length" not in response.response_head(200, "OK", None, media="text/event-stream"))
 
 
 if __name__ == "__main__":

@@ -1,20 +1,22 @@
-"""Server-sent events (WHATWG HTML 9.2) of state changes, asked again before every one (A8).
+"""GET /v1/events: server-sent events (WHATWG HTML 9.2) of state changes, for a token that is asked again (A8).
 
-Pure: a stream says at any moment which bytes are due; the server writes them. A state is a
-snapshot, so a slow reader skips to the newest one instead of queueing. No replay: an
-``id`` only counts the changes since start.
+A stream says at any moment which bytes are due; the server writes them. A state is a snapshot, so a slow reader skips
+to the newest one instead of queueing. No replay: an ``id`` only counts the changes since start.
 """
 
 import json
 
-from latchkey import limits
+from latchkey.api.response import Refused, Response
 from latchkey.errors import TokenError
+from latchkey.limits import const
 
-_BEAT = b": beat\n\n"
+_STREAMS = const(2)
+_REASK_MS = const(10000)
+_HEARTBEAT_MS = const(15000)
 
 
 class Hub:
-    """Counts changes of one product's state and who listens, at most ``limits.EVENT_STREAMS``."""
+    """Counts the changes of one product's state (``changes``) and its streams (``open``)."""
 
     def __init__(self, product):
         self.product = product
@@ -23,45 +25,46 @@ class Hub:
         product.on_change = self.changed
 
     def changed(self):
-        """The state is another now. To be called by the product after every change."""
+        """To be called by the product after every change of its state."""
         self.changes += 1
 
     def subscribe(self, ask):
-        """A Stream, or None when the house is full. ``ask()`` raises TokenError once the door is shut."""
-        if self.open >= limits.EVENT_STREAMS:
+        """A Stream, or None when all are taken. ``ask()`` raises TokenError once the token is refused."""
+        if self.open >= _STREAMS:
             return None
         self.open += 1
         return Stream(self, ask)
 
 
 class Stream:
-    """One listener. ``due`` is polled; ``close`` gives the place back (twice does no harm)."""
+    """One listener. ``due`` is polled until ``ended``; ``close`` gives the place back (twice does no harm)."""
 
     def __init__(self, hub, ask):
         self._hub = hub
         self._ask = ask
         self._sent = -1
-        self._asked_ms = 0
-        self._wrote_ms = 0
+        self._asked_ms = self._wrote_ms = 0
         self.ended = False
 
     def due(self, now_ms):
-        """Bytes to write now, or b"". ``now_ms`` rises from 0 at the opening. After ``ended`` nothing is due."""
+        """Bytes to write now, or b"". ``now_ms`` rises from 0 at the opening."""
         if self.ended:
             return b""
         changed = self._sent != self._hub.changes
-        if changed or now_ms - self._asked_ms >= limits.REASK_MS:
-            busy = self._refused(now_ms)
-            if self.ended:
-                return busy
-            if busy is not None:
+        try:
+            if changed or now_ms - self._asked_ms >= _REASK_MS:
+                self._ask()
+                self._asked_ms = now_ms
+        except TokenError as exc:
+            # Busy is not a verdict, yet no event may leave unasked for longer than one asking period.
+            if exc.code == "verify_busy" and now_ms - self._asked_ms < 2 * _REASK_MS:
                 return b""
-        if changed:
-            return self._state(now_ms)
-        if now_ms - self._wrote_ms >= limits.HEARTBEAT_MS:
-            self._wrote_ms = now_ms
-            return _BEAT
-        return b""
+            self.ended = True
+            return b'event: end\ndata: {"code": "%s"}\n\n' % exc.code.encode()
+        if not changed and now_ms - self._wrote_ms < _HEARTBEAT_MS:
+            return b""
+        self._wrote_ms = now_ms
+        return self._state() if changed else b": beat\n\n"
 
     def close(self):
         if self._hub:
@@ -69,21 +72,21 @@ class Stream:
         self._hub = None
         self.ended = True
 
-    def _refused(self, now_ms):
-        """None if the token still opens; else the last bytes (``ended``), or b"" to wait while the verifier is busy."""
-        try:
-            self._ask()
-        except TokenError as exc:
-            # Busy is no verdict, yet nothing may leave unasked for longer than one asking period.
-            if exc.code == "verify_busy" and now_ms - self._asked_ms < 2 * limits.REASK_MS:
-                return b""
-            self.ended = True
-            return b'event: end\ndata: {"code": "%s"}\n\n' % exc.code.encode()
-        self._asked_ms = now_ms
-        return None
-
-    def _state(self, now_ms):
+    def _state(self):
         self._sent = self._hub.changes
-        self._wrote_ms = now_ms
         state = json.dumps(self._hub.product.state())
         return ("id: %d\nevent: state\ndata: %s\n\n" % (self._sent, state)).encode()
+
+
+def get_events(api, exchange):
+    """The answer that begins a stream."""
+    api.product.state()  # A product without one says so before the stream begins.
+    response = Response(200, None, media="text/event-stream")
+    if exchange.request.method != "HEAD":
+        response.stream = api.hub.subscribe(lambda: api.ask(exchange.request, "read"))
+        if response.stream is None:
+            raise Refused("full_house")
+    return response
+
+
+ROUTE = ("/v1/events", "GET", "read", get_events, 0, False)

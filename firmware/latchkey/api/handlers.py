@@ -10,24 +10,28 @@ then the body. Whoever serves calls, per request:
     response = api.failure(exc)                            # for any other exception
 """
 
-import json
-
 from latchkey import limits, strictjson
-from latchkey.api import codes, events
+from latchkey.api import codes
 from latchkey.api.request import unescaped
+from latchkey.api.response import Refused, Response, as_json
 from latchkey.device import lazy
 from latchkey.errors import ConfigError, LatchkeyError, TokenError
 
+# What a product may leave out (firmware/features): its route answers `not_found` then.
+try:
+    from latchkey.api import events
+except ImportError:
+    events = None
+
 ANY = ""  # any valid token, whatever it permits
 OPEN = None  # no token
-# Path, method, permission, handler, most bytes of a body, whether one must come. A handler is a method of Api, or a
-# function of latchkey.api.setup, which is loaded for one request: a tenth of a small heap.
+# Path, method, permission, handler, most bytes of a body, whether one must come. A handler is a method of Api, a
+# function of latchkey.api.setup, which is loaded for one request (a tenth of a small heap), or a function of a feature.
 _ROUTES = (
     ("/v1/info", "GET", OPEN, "get_info", 0, False),
     ("/v1/whoami", "GET", ANY, "get_whoami", 0, False),
     ("/v1/state", "GET", "read", "get_state", 0, False),
     ("/v1/state", "PATCH", "control", "patch_state", limits.BODY_BYTES, True),
-    ("/v1/events", "GET", "read", "get_events", 0, False),
     ("/v1/identify", "POST", "control", "post_identify", limits.BODY_BYTES, False),
     ("/v1/diagnostics", "GET", "configure", "get_diagnostics", 0, False),
     ("/v1/log", "GET", "configure", "get_log", 0, False),
@@ -46,29 +50,6 @@ _WIRELESS = (
 _RANK = ("read", "control", "configure")
 # RFC 9110 section 7.8: HTTPS is to be had, on the port of its own.
 _UPGRADE = ("Upgrade: TLS/1.2, HTTP/1.1", "Connection: Upgrade")
-
-
-class Refused(LatchkeyError):
-    """A request refused for itself. ``lines``: further header lines of the answer."""
-
-    def __init__(self, code, lines=()):
-        super().__init__(code)
-        self.lines = lines
-
-
-class Response:
-    """``status``, ``body`` bytes, or None for one that ends with the connection, which ``stream`` (events.Stream)
-    gives; ``lines`` of further header, ``after``: callable to run once the answer is out, ``code``: what an error
-    answers, else None."""
-
-    def __init__(self, status, body=b"", lines=(), media="application/json", code=None):
-        self.status = status
-        self.body = body
-        self.lines = lines
-        self.media = media
-        self.code = code
-        self.stream = None
-        self.after = None
 
 
 class Route:
@@ -111,9 +92,9 @@ class Api:
         self.device = device
         self.verifier = verifier
         self.product = product
-        self.hub = events.Hub(product)
+        self.hub = events.Hub(product) if events else None
         self.refusals = {}
-        self.routes = _ROUTES + _WIRELESS if device.wireless else _ROUTES
+        self.routes = _ROUTES + (_WIRELESS if device.wireless else ()) + ((events.ROUTE,) if events else ())
 
     def admit(self, request):
         """Exchange for a parsed head, everything but the body judged; raises Refused or TokenError."""
@@ -145,6 +126,8 @@ class Api:
 
     def _handle(self, exchange):
         name = exchange.route.handler
+        if callable(name):
+            return name(self, exchange)
         if hasattr(self, name):
             return getattr(self, name)(exchange)
         with lazy.setup as setup:
@@ -263,20 +246,6 @@ class Api:
         response = as_json(202, {"accepted": True})
         response.after = self.device.restart
         return response
-
-    def get_events(self, exchange):
-        request = exchange.request
-        self.product.state()  # A product without one says so before the stream begins.
-        response = Response(200, None, media="text/event-stream")  # pyright: ignore[reportArgumentType]
-        if request.method != "HEAD":
-            response.stream = self.hub.subscribe(lambda: self.ask(request, "read"))  # pyright: ignore
-            if response.stream is None:
-                raise Refused("full_house")
-        return response
-
-
-def as_json(status, value):
-    return Response(status, json.dumps(value).encode())
 
 
 def _lines(code, status, exc):

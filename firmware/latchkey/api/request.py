@@ -1,4 +1,4 @@
-"""HTTP/1.1 without sockets: bytes of one connection in, requests out; answers to bytes.
+"""HTTP/1.1 without sockets: bytes of one connection in, requests out.
 
 RFC 9112 for the framing, RFC 9110 for the words. What two readers could understand differently is refused: line
 folding, a bare CR or LF, NUL and other control characters, white space around a field name, a second Content-Length or
@@ -229,17 +229,3 @@ def _length(fields):
     if len(text) > _LENGTH_DIGITS:
         raise FormatError("too_large")
     return int(text)
-
-
-def response_head(status, reason, length, lines=(), close=False, media="application/json"):
-    """Bytes of an answer's head. ``reason``: a word for people. ``length`` None: the body ends with the connection.
-    ``lines``: more "Name: value"."""
-    out = ["HTTP/1.1 %d %s" % (status, reason), "Content-Type: " + media]
-    if length is not None:
-        out.append("Content-Length: %d" % length)
-    out.append("Cache-Control: no-store")
-    out.extend(lines)
-    if close:
-        out.append("Connection: close")
-    out.append("\r\n")
-    return "\r\n".join(out).encode()

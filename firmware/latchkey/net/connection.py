@@ -8,7 +8,8 @@ connection may stay, and ends it when it is late. What is answered is decided by
 
 import asyncio
 
-from latchkey.api import request
+from latchkey.api.request import CONTINUE
+from latchkey.api.response import response_head
 from latchkey.errors import LatchkeyError
 from latchkey.limits import const
 
@@ -41,8 +42,8 @@ _ENDED = (Gone, MemoryError, asyncio.CancelledError)
 
 
 class Connection:
-    """``reader``: a request.Reader while a request arrives, else None. ``granted``: whether the last request showed a
-    valid token; ``strange``: how many showed none. ``since``, ``lent``: when it came, and when it got its reader."""
+    """``reader``: an api.request.Reader while a request arrives, else None. ``granted``: whether the last request
+    showed a valid token; ``strange``: how many showed none. ``since``, ``lent``: when it came, and got its reader."""
 
     def __init__(self, server, sock, tls, peer, channel):
         # The handshake runs with the first read: nobody waits for it.
@@ -124,7 +125,7 @@ class Connection:
     # Reading
 
     async def _request(self):
-        """The next request.Request; FormatError; Gone."""
+        """The next Request; FormatError; Gone."""
         while True:
             if self.reader is None:
                 await ready(self.socket)
@@ -146,7 +147,7 @@ class Connection:
             self.granted = True
             server.granted += 1
         if asked.wants_continue and self._owed:
-            await self._write(request.CONTINUE)
+            await self._write(CONTINUE)
         return server.api.answer(exchange, await self._body())
 
     async def _body(self):
@@ -208,7 +209,7 @@ class Connection:
         body = response.body
         reason = response.code or ("Accepted" if response.status == 202 else "OK")
         length = None if body is None else len(body)
-        head = request.response_head(response.status, reason, length, response.lines, close, response.media)
+        head = response_head(response.status, reason, length, response.lines, close, response.media)
         if head_only or not body:
             return await self._write(head)
         if length > _JOINED_BYTES:

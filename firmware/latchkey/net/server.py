@@ -60,7 +60,7 @@ class Server:
     @property
     def event_streams(self):
         """How many are open."""
-        return self.api.hub.open
+        return self.api.hub.open if self.api.hub else 0
 
     def status(self):
         """Dict of counts for diagnostics."""
