@@ -34,6 +34,9 @@ class TestReasons(unittest.TestCase):
         self.assertEqual(reasons.tls_reason((-0x7100, "MBEDTLS_ERR_SSL_BAD_INPUT_DATA")), "tls_failed")
         self.assertEqual(reasons.tls_reason((104, "Connection reset by peer")), "closed")
         self.assertEqual(reasons.tls_reason((32,)), "closed")
+        for number in (errno.ENOMEM, -0x7F00, -0x2880, -0x4310):
+            self.assertEqual(reasons.tls_reason((number,)), "no_memory", number)
+        self.assertEqual(reasons.connect_reason(errno.ENOMEM), "no_memory")
         self.assertEqual(reasons.tls_reason(()), "tls_failed")
 
     def test_of_several_flaws_the_foreign_authority_comes_first(self):

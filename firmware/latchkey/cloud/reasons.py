@@ -17,6 +17,8 @@ def connect_reason(number):
     """Reason for an errno of a TCP connect. lwIP says ECONNRESET where Linux says ECONNREFUSED."""
     if number in (errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED):
         return "refused"
+    if number == errno.ENOMEM:
+        return "no_memory"
     return "no_answer" if number == errno.ETIMEDOUT else "no_route"
 
 
@@ -29,11 +31,16 @@ _TLS_WORDS = (
 )
 # Chips leave out mbedTLS's texts.
 _MBEDTLS = {-0x7780: "cert_refused", -0x7280: "closed"}
+# Memory outside MicroPython's heap was too short: for the session's buffers (ENOMEM, MBEDTLS_ERR_SSL_ALLOC_FAILED), or
+# in the handshake, for a certificate, key, point, digest, cipher or RSA number (mbedtls/*.h, *_ALLOC_FAILED).
+_NO_MEMORY = (errno.ENOMEM, -0x7F00, -0x2880, -0x3F80, -0x4D80, -0x5180, -0x6180, -0x4290, -0x4310)
 
 
 def tls_reason(args):
     """Reason for the arguments of an exception out of TLS: ``closed`` for an errno, ``tls_failed`` for the unknown."""
     number = args[0] if args and isinstance(args[0], int) else 0
+    if number in _NO_MEMORY:
+        return "no_memory"
     if number in _MBEDTLS:
         return _MBEDTLS[number]
     text = " ".join([str(a) for a in args])

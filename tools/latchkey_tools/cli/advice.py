@@ -238,7 +238,10 @@ REASONS = {
     "stalled": ("silence: half a packet, no answer to a ping, or slower than 2 KB/s", "it is tried again"),
     "bad_packet": ("the peer does not speak MQTT, or speaks it wrongly", "check `broker.host` and port"),
     "packet_too_large": ("a packet of more than 2 MB", "it is tried again"),
-    "no_memory": ("too little memory for this message", "it is tried again, and retained messages come again"),
+    "no_memory": (
+        "too little memory for this message or for a TLS session",
+        "it is tried again, and retained messages come again; if it stays, use a frozen image",
+    ),
     "loop_stalled": ("the device was too busy to take messages", "it is tried again"),
     "internal": ("a fault in the firmware", "report it"),
 }
