@@ -1,16 +1,30 @@
-"""The self-test of a board: the same table of vectors that the desk's tests walk.
+"""The self-test of a board. `latchkey board selftest` calls it; no part of the application.
 
-``walk(stream)`` reads selftest.json and tells what differs. Copied to a board and asked by `make selftest`; no part of
-the application.
+``walk(stream)`` reads the table of vectors that the desk's tests walk, and says what differs. ``image()`` looks at
+what `latchkey board image` froze.
 """
 
 import binascii
+import hashlib
+import struct
+import sys
 
 from latchkey import b64url, jsonstream, jwk, jws, rsa, sha512, strictjson
 from latchkey.errors import LatchkeyError
 
 _ROW_BYTES = 4096
 _TABLE_BYTES = 1000000
+# A part of the image in latchkey_image.PARTS: address, size, SHA-256.
+_PART_BYTES = 40
+# Above this address flash is code, which an ESP32 reads by words only.
+_CODE_FROM = 0x40000000
+# The flash MMU's tables, one a core, and how many entries; a page's entry is the number of its 64 KB of flash (ESP-IDF
+# 5.4: soc/esp32/include/soc/dport_reg.h, soc/esp32*/include/soc/ext_mem_defs.h and reg_base.h).
+_MMU = {
+    "ESP32": ((0x3FF10000, 0x3FF12000), 64),
+    "ESP32C3": ((0x600C5000,), 128),
+    "ESP32S3": ((0x600C5000,), 512),
+}
 
 
 def walk(stream):
@@ -93,3 +107,53 @@ _OPS = {
     "b64url": _b64url,
     "sha2": _sha2,
 }
+
+
+# ---- the image
+
+
+def image():
+    """What became of the image that `latchkey board image` made: a dict, or None on another one.
+
+    ``wrong``: parts whose bytes are not those that were written. ``pages``: [address, number of the page of flash that
+    belongs there, entries of the MMU's tables]; no entries where the chip's tables are not known.
+    """
+    try:
+        import latchkey_image as made
+    except ImportError:
+        return None
+    wrong, addresses = [], []
+    for i, name in enumerate(made.NAMES):
+        addr, size = struct.unpack_from("<II", made.PARTS, _PART_BYTES * i)
+        if _sha256(addr, size) != made.PARTS[_PART_BYTES * i + 8 : _PART_BYTES * (i + 1)]:
+            wrong.append(name)
+        if addr >= made.FLASH_FROM and addr < _CODE_FROM:
+            addresses += [addr, addr + size - 1]
+    pages = _pages(made.FLASH_FROM, min(addresses), max(addresses))
+    return {"made_from": made.MADE_FROM, "parts": len(made.NAMES), "wrong": wrong, "pages": pages}
+
+
+def _sha256(addr, size):
+    import machine
+    import uctypes
+
+    if addr < _CODE_FROM:
+        return hashlib.sha256(uctypes.bytearray_at(addr, size)).digest()
+    hasher = hashlib.sha256()
+    for at in range(addr, addr + size, 4):
+        hasher.update(struct.pack("<I", machine.mem32[at] & 0xFFFFFFFF))
+    return hasher.digest()
+
+
+def _pages(flash_from, first, last):
+    import esp32
+    import machine
+
+    chip = getattr(sys.implementation, "_machine", "").split(" with ")[-1]
+    tables, count = _MMU.get(chip, ((), 1))
+    running = esp32.Partition(esp32.Partition.RUNNING).info()[2]
+    rows = []
+    for page in range(first >> 16, (last >> 16) + 1):
+        entries = [machine.mem32[table + 4 * (page % count)] for table in tables]
+        rows.append([page << 16, (running + (page << 16) - flash_from) >> 16, entries])
+    return rows

@@ -1,9 +1,17 @@
 """Run the self-test on a board: the table of attacks and vectors that the tests walk here, by the real mpremote.
 
-The board must carry the firmware. Its program is stopped meanwhile and restarted at the end, however that comes.
+An image that `latchkey board image` made is looked at too, after a write to flash and a restart: ESP-IDF takes a page
+that nobody reserved away while it starts. The board must carry the firmware. Its program is stopped meanwhile and
+restarted at the end, however that comes.
 """
 
+import datetime
+import tempfile
+from pathlib import Path
+
+from latchkey_tools import __version__
 from latchkey_tools.boards import build, mpremote
+from latchkey_tools.sim.pki import write_private
 
 TABLE = build.ROOT / "host_tests" / "vectors" / "selftest.json"
 # Nothing is heard while the table travels, 26 s at 115200 baud.
@@ -29,8 +37,26 @@ try:
         rows, wrong = selftest.walk(Told(file))
 finally:
     os.remove("selftest.json")
-print(json.dumps({"rows": rows, "differ": wrong, "power": bignum.kernel, "sha512": sha512.kernel}))
+found = {"rows": rows, "differ": wrong, "power": bignum.kernel, "sha512": sha512.kernel}
+image = selftest.image()
+if image:
+    found["image"] = image
+print(json.dumps(found))
 """
+# A frozen image is looked at after this and a restart.
+_WRITE = """
+import json, os
+with open("selftest.bin", "wb") as file:
+    for _ in range(16):
+        file.write(b"\\x5a" * 512)
+os.remove("selftest.bin")
+try:
+    import latchkey_image
+    print(json.dumps({"frozen": True}))
+except ImportError:
+    pass
+"""
+_MEASURE = Path(__file__).with_name("measure.py")
 
 
 class SelftestError(Exception):
@@ -55,11 +81,41 @@ def run(port, on_row=None, quiet_s=QUIET_S):
     told(0, total)
     wire = mpremote.Wire(port, quiet_s)
     with wire.stopped():
+        if mpremote.objects(wire.run("exec", mpremote.LONG_WATCHDOG + _WRITE)):
+            wire.restart()
         steps = ["exec", mpremote.LONG_WATCHDOG, "+", "fs", "cp", TABLE, ":selftest.json", "+", "exec", _WALK]
         found = [one for one in mpremote.objects(wire.run(*steps, on_line=heard)) if "rows" in one]
     if not found or found[0]["rows"] != total:
         raise SelftestError(f"the board on {port} did not walk all {total} rows; run the same again")
     return found[0] | {"differ": [{"name": name, "got": got} for name, got in found[0]["differ"]]}
+
+
+def image_faults(found):
+    """What is wrong with the image in what ``run`` returned: texts, for a person."""
+    image = found.get("image") or {"wrong": [], "pages": []}
+    yield from (f"{name} is not in flash as it was frozen" for name in image["wrong"])
+    for addr, page, entries in image["pages"]:
+        if any(entry != page for entry in entries):
+            shown = ", ".join(map(hex, entries))
+            yield f"the MMU maps the added page at {addr:#x} to {shown}, not to {page:#x} (docs/image.md)"
+
+
+def measure(port, ssid="", passphrase="", tls=("", 0), quiet_s=QUIET_S):
+    """For a report: chip, memory at each step of a start, Wi-Fi's verdicts, a TLS session if ``tls`` names a server,
+    times of powers. Nothing of it is secret but the network's name, which is not in it."""
+    wire = mpremote.Wire(port, quiet_s)
+    with wire.stopped(), tempfile.TemporaryDirectory() as folder:
+        # Others see a command line, and this holds a passphrase.
+        script = Path(folder) / "measure.py"
+        call = f"\nmain{(ssid, passphrase, *tls)!r}\n"
+        write_private(script, (mpremote.LONG_WATCHDOG + _MEASURE.read_text() + call).encode())
+        said = mpremote.objects(wire.run("run", script))
+    chip = next((one for one in said if "machine" in one), {})
+    powers = {str(one["power_bits"]): one["us"] for one in said if "power_bits" in one}
+    if not powers:
+        raise SelftestError(f"the board on {port} did not measure to the end; run the same again")
+    made = {"tool": __version__, "date": datetime.date.today().isoformat()}
+    return made | {"chip": chip, "start": [one for one in said if "step" in one], "power_us": powers}
 
 
 def _rows(text):

@@ -209,8 +209,20 @@ def _next_round(left):
 
 
 @app.command("selftest")
-def selftest_(port: Port, as_json: Json = False):
-    """Walk the table of attacks and vectors on the board; exit status 1 if a row differs."""
+def selftest_(
+    context: typer.Context,
+    port: Port,
+    report: Annotated[Path | None, typer.Option(help="Also measure the board, into this JSON file to send.")] = None,
+    wifi_ssid: Annotated[str | None, typer.Option(help="For the report: a network to try.")] = None,
+    wifi_passphrase_file: Annotated[Path | None, typer.Option(help="File with its passphrase.")] = None,
+    tls: Annotated[str | None, typer.Option(help="For the report: HOST:PORT of a TLS server to try.")] = None,
+    as_json: Json = False,
+):
+    """Walk the table of attacks and vectors on the board, and look at its image; exit status 1 if something differs."""
+    options.check_company(context, needs=tuple((name, "report") for name in ("wifi_ssid", "tls")))
+    options.check_company(context, needs=(("wifi_ssid", "wifi_passphrase_file"), ("wifi_passphrase_file", "wifi_ssid")))
+    server = _server(tls) if tls else ("", 0)
+    passphrase = production.text_of(wifi_passphrase_file).rstrip("\r\n") if wifi_passphrase_file else ""
     with _bar() as bar:
         task = bar.add_task("", total=None)
 
@@ -219,14 +231,34 @@ def selftest_(port: Port, as_json: Json = False):
             bar.update(task, completed=done, total=total, description=f"{words} the table")
 
         found = selftest.run(port, on_row)
+    if report:
+        with show_wait(f"measuring the board on {port}"):
+            measured = selftest.measure(port, wifi_ssid or "", passphrase, server)
+        report.write_text(json.dumps(measured | {"selftest": found}, indent=1) + "\n")
+    faults = [*(f"{row['name']} {row['got']}" for row in found["differ"]), *selftest.image_faults(found)]
     if as_json:
         show.data(found)
     else:
-        for row in found["differ"]:
-            print(show.plain(f"DIFFERS {row['name']} {row['got']}"))
-        kernels = show.plain(f"power {found['power']}, sha512 {found['sha512']}")
-        print(f"self-test: {found['rows']} rows, {len(found['differ'])} differ, {kernels}")
-    raise typer.Exit(1 if found["differ"] else 0)
+        _show_selftest(found, faults)
+    raise typer.Exit(1 if faults else 0)
+
+
+def _show_selftest(found, faults):
+    for fault in faults:
+        show.line(f"DIFFERS {fault}")
+    kernels = show.plain(f"power {found['power']}, sha512 {found['sha512']}")
+    print(f"self-test: {found['rows']} rows, {len(found['differ'])} differ, {kernels}")
+    if image := found.get("image"):
+        known = all(entries for *_, entries in image["pages"])
+        mapped = "pages mapped" if known else "pages (this chip's MMU is not known)"
+        show.line(f"image: {image['made_from']}, {image['parts']} parts compared, {len(image['pages'])} {mapped}")
+
+
+def _server(text):
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise typer.BadParameter(f"--tls {text}: give HOST:PORT")
+    return host, int(port)
 
 
 @app.command()

@@ -47,8 +47,11 @@ CHIPS = {
 
 @dataclass
 class Segment:
+    """``at``: where its bytes begin in the application."""
+
     addr: int
     data: bytearray
+    at: int
 
     @property
     def end(self):
@@ -77,7 +80,7 @@ class Application:
             at += 8
             need(at + size <= len(raw), "the application is cut short")
             need(not self._is_mapped(addr) or at % PAGE == addr % PAGE, f"segment {addr:#x} is not aligned to its page")
-            self.segments.append(Segment(addr, bytearray(raw[at : at + size])))
+            self.segments.append(Segment(addr, bytearray(raw[at : at + size]), at))
             at += size
         return at
 

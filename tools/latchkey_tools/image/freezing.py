@@ -3,6 +3,7 @@
 MicroPython then reads all of it in place from flash; RAM gets none of it. docs/image.md draws what moves where.
 """
 
+import hashlib
 import struct
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ _INTERN_BELOW = 25
 _LONGEST_NAME = 255  # MICROPY_QSTR_BYTES_IN_LEN is 1
 # The processor fetches ahead of what it executes.
 _FETCH_AHEAD = 16
+# Names of the parts that are no module.
+TABLES, CODE = "the tables of names and modules", "the machine code"
 _HELP = b"Plus any modules on the filesystem\n"
 # Both users of the names lie within this many bytes of what tells which function they are.
 _SAME_FUNCTION = 256
@@ -180,10 +183,21 @@ def _names(modules):
     return wanted
 
 
+@dataclass(frozen=True)
+class Part:
+    """Bytes that were added: a module's, by its name, the machine code, or the tables."""
+
+    name: str
+    addr: int
+    size: int
+    sha256: bytes
+
+
 @dataclass
 class Report:
     """``added``, ``code_added``: bytes, before rounding to ``pages``; ``names``: new ones; ``sites``: what changed;
-    ``size`` of the application; ``heap``: bytes of the first heap, None where it was left; ``table``: of partitions."""
+    ``parts``: every Part; ``size`` of the application; ``heap``: bytes of the first heap, None where it was left;
+    ``table``: of partitions."""
 
     modules: int
     added: int
@@ -191,6 +205,7 @@ class Report:
     pages: int
     names: int
     sites: dict
+    parts: list
     size: int = 0
     heap: int | None = None
     table: Table | None = None
@@ -270,11 +285,16 @@ def _write(app, tables, references, sites, new):
     blob, code_blob = _Blob(app.drom.end + 15 & ~15), _Blob(app.irom.end + 3 & ~3)
     writer = _Writer(tables, blob, code_blob)
     writer.number(new)
-    addrs = [writer.module(module) for module in new]
+    addrs, starts = [], []
+    for module in new:
+        starts.append((module.name, len(blob.data)))
+        addrs.append(writer.module(module))
+    starts.append((TABLES, len(blob.data)))
     writer.pools()
     content = blob.words(*addrs, *tables.modules)
     all_names = [module.name.encode() for module in new] + tables.names
     names = blob.put(b"".join(name + b"\0" for name in all_names) + b"\0")
+    parts = [*_parts(blob, starts), *_parts(code_blob, [(CODE, 0)])]
     pages = _append(app, blob, code_blob)
     for what, value in (("names", names), ("content", content)):
         for site in sites[what]:
@@ -282,7 +302,15 @@ def _write(app, tables, references, sites, new):
     for site, offset in sites["end of constants"].items():
         references.put(site, app.drom.end + offset)
     count = sum(map(len, writer.new_names))
-    return Report(len(new), len(blob.data), len(code_blob.data), pages, count, sites)
+    counts = len(new), len(blob.data), len(code_blob.data), pages, count
+    return Report(*counts, sites, parts)
+
+
+def _parts(blob, starts):
+    """A Part for each (name, where in the blob it starts)."""
+    ends = [start for _, start in starts[1:]] + [len(blob.data)]
+    for (name, start), end in zip(starts, ends, strict=True):
+        yield Part(name, blob.addr + start, end - start, hashlib.sha256(blob.data[start:end]).digest())
 
 
 def _append(app, blob, code_blob):

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import struct
 import tempfile
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from latchkey_tools import __version__
 from latchkey_tools.boards import build, catalog
 from latchkey_tools.image import need
 from latchkey_tools.image.container import MADE_BY, Download
-from latchkey_tools.image.freezing import freeze
+from latchkey_tools.image.freezing import CODE, TABLES, Part, freeze
 from latchkey_tools.image.tables import Tables
 
 # Official images that were read and written by this tool, by SHA-256; docs/image.md says what was run of each.
@@ -44,12 +45,33 @@ def make(board_name, image, own=None, heap=None, unlisted=False):
     version = _version(app)
     too_old = catalog.refusal(board, version)
     need(unlisted or not too_old, f"{too_old}. Take a newer image, or give --unlisted")
+    mpys = _compile(_sources(board, app) | (own or {}), board.arch)
     made_from = f"{MADE_BY}{__version__} on {version}"
-    with tempfile.TemporaryDirectory() as folder:
-        itself = Path(folder) / ITSELF
-        itself.write_text(f"MADE_FROM = {made_from!r}\n")
-        mpys = _compile(_sources(board, app) | (own or {}) | {ITSELF: itself}, board.arch)
-    return freeze(raw, mpys, made_from, heap)
+
+    def described(parts):
+        facts = {"MADE_FROM": made_from, "FLASH_FROM": app.drom.addr - app.drom.at, **_packed(parts)}
+        new = mpys | _compile({ITSELF: _source(facts)}, board.arch)
+        return freeze(raw, new, made_from, heap)
+
+    # The description holds the hashes of all other parts, which are known once they are written. So the image is made
+    # twice: a description of the same size moves nothing.
+    _, first = described([Part(name, 0, 0, bytes(32)) for name in [*mpys, TABLES, CODE]])
+    out, report = described(_others(first))
+    need(_others(report) == _others(first), "the image's description has changed what it describes")
+    return out, report
+
+
+def _others(report):
+    return [part for part in report.parts if part.name != ITSELF]
+
+
+def _source(values):
+    return "".join(f"{name} = {value!r}\n" for name, value in values.items()).encode()
+
+
+def _packed(parts):
+    packed = b"".join(struct.pack("<II", part.addr, part.size) + part.sha256 for part in parts)
+    return {"NAMES": tuple(part.name for part in parts), "PARTS": packed}
 
 
 def has_firmware(image):
@@ -69,9 +91,13 @@ def _sources(board, app):
 
 
 def _compile(sources, arch):
+    """Path as frozen -> .mpy, of sources (paths, or text as bytes) and what is one already."""
     with tempfile.TemporaryDirectory() as folder:
         target, found = Path(folder) / "module.mpy", {}
         for name, source in sorted(sources.items()):
+            if isinstance(source, bytes):
+                (Path(folder) / "module.py").write_bytes(source)
+                source = Path(folder) / "module.py"
             if str(source).endswith(".mpy"):
                 found[name.replace(".mpy", ".py")] = Path(source).read_bytes()
                 continue
