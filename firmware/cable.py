@@ -12,9 +12,8 @@ import os
 from board_config import Board
 
 from latchkey import jwk
-from latchkey.device import certificate, settings
+from latchkey.device import credentials, settings
 from latchkey.device import provision as provision_
-from latchkey.device.config import ConfigStore, CredentialStore
 from latchkey.errors import LatchkeyError
 from latchkey.keystore import KeyStore
 from latchkey.ledger import Ledger
@@ -50,37 +49,45 @@ def _read(path):
 
 
 def _provision(data):
-    config, credentials, keys, unix_s = provision_.read(data)
+    document, secrets, keys, unix_s = provision_.read(data)
     board = Board()
-    # Whatever the API began is over, or it would be finished over what is written now.
-    changes = settings.load(board.store)[2]
-    settings.note(board.store, dict(changes, attempt=settings.idle()))
-    kept = CredentialStore(board.store)
-    kept.save(credentials, alone=True)
-    certificate.drop(kept)
+    kept = settings.load(board.store)[0] or document
+    document["trust"] = kept["trust"]
+    for name in ("wifi_passphrase", "ap_passphrase"):
+        document[name] = document[name] or kept[name]
+    credentials.save(board.store, secrets, True)
+    credentials.drop(board.store)
     if keys is not None:
         KeyStore(board.store).replace(keys)
     TimeFloor(board.store, board.clock).set_over_cable(unix_s)
     # Memory that outlives resets would bring a later floor forward again.
     board.note.write(b"")
-    system_uuid = ConfigStore(board.store).save(config, alone=True)["system_uuid"]
+    # Last: a device with settings has everything else.
+    settings.save(board.store, document, True)
     # Marks that a wrong clock once pushed ahead would refuse every new token.
-    Ledger(board.store, system_uuid, board.ledger_tokens).set_over_cable(unix_s)
+    Ledger(board.store, document["config"]["system_uuid"], board.ledger_tokens).set_over_cable(unix_s)
     return dict(status(), ok=True)
 
 
 def _renew(data):
-    settings.renew(Board().store, provision_.read_renewal(data))
+    credentials.begin(Board().store, provision_.read_renewal(data))
     return {"ok": True}
 
 
 def status():
     """What is stored, as a dict: the System and the keys; nothing secret."""
     board = Board()
-    config = ConfigStore(board.store).load()
+    kept = settings.load(board.store)[0]
+    config = kept and kept["config"]
     dev = bool(config and config["dev"])
     keys = KeyStore(board.store, jwk.factory_keys(board.factory_keys(), dev), dev)
     return {"system_uuid": config["system_uuid"] if config else None, "keys": keys.status()}
+
+
+def ap_passphrase():
+    """The passphrase of its access point, or None."""
+    kept = settings.load(Board().store)[0]
+    return kept and kept["ap_passphrase"]
 
 
 def _report(facts):

@@ -1,11 +1,9 @@
-"""Composition: builds the parts of this board's device, hands each what it needs, and runs them.
+"""Composition: builds the device of this board and runs it.
 
     import main; main.run()        until the power goes or the console interrupts
 
 Nobody imports it but the start of the board.
 """
-
-# pyright: reportAttributeAccessIssue=false
 
 import asyncio
 import json
@@ -13,174 +11,58 @@ import sys
 
 from board_config import Board
 
-from latchkey import jwk, ledger, limits, policy, uuids
-from latchkey.api.handlers import Api
+from latchkey import limits
 from latchkey.cloud.link import Link
-from latchkey.cloud.messages import Updates
-from latchkey.device import certificate
+from latchkey.device import lazy
 from latchkey.device.app import Device
-from latchkey.device.button import Button
-from latchkey.device.installation import Installation
 from latchkey.device.log import LogRing
-from latchkey.device.pairing import Pairing
 from latchkey.device.sleep import Awake
 from latchkey.device.start import Boots
 from latchkey.errors import StoreError
-from latchkey.keystore import KeyStore
 from latchkey.net import https
 from latchkey.net.server import Server
 from latchkey.stores.timefloor import TimeFloor
-from latchkey.verifier import Verifier
+
+_LOOP_S = 0.02  # the loop's turn
 
 
-class Parts:
-    """What this board runs: built once, from what its flash holds. ``boots``: latchkey.device.start.Boots."""
-
-    def __init__(self, board, boots):
-        self._board = board
-        self._boots = boots
-        self._button = Button()
-        log = LogRing(board.clock.uptime_s, board.say, trace=sys.print_exception)
-        self.installation = Installation(board.store, log.add, board.radio.wants_network)
-        self.device = Device(board, self.installation, boots, log)
-        self.device.floor = TimeFloor(board.store, board.clock, boots.floor_unix_s)
-        if self.installation.config:
-            self._provisioned(board, log)
-        self.product = _safe_product() if boots.safe else board.product()
-        if boots.kept and not boots.safe:
-            self.product.restore(json.loads(boots.kept))
-        api = Api(self.device, self.installation.verifier, self.product)
-        host, port, tls_port = board.listen
-        tls = https.context(self.installation.credentials, log)
-        served = (host, port, tls, tls_port, board.radio.channel)
-        self.server = self.device.server = Server(api, board.clock.now_ms, *served)
-
-    @property
-    def link(self):
-        return self.installation.link
-
-    def _provisioned(self, board, log):
-        installation, device = self.installation, self.device
-        if device.gesture == "reset" and device.try_to_store(installation.reset):
-            self._boots.reset_done()
-        config = installation.config
-        dev = config["dev"]
-        factory_keys = jwk.factory_keys(board.factory_keys(), dev)
-        device.keystore = KeyStore(board.store, factory_keys, dev)
-        device.ledger = ledger.Ledger(board.store, uuids.to_bytes(config["system_uuid"]), board.ledger_tokens)
-        installation.verifier = Verifier(device.keystore, device.ledger, device.floor, policy.from_config(config))
-        updates = Updates(
-            device.keystore, device.ledger, device.floor, device.settle_attempt, log.add, installation.pinned
-        )
-        device.updates = installation.updates = updates
-        device.pairing = Pairing(board.radio, device.uptime_s, installation, log.add, board.hurry)
-        if not self._boots.safe:
-            installation.relink = self._relink
-            installation.link = self._new_link(config, installation.credentials)
-        self._enter_network(board.radio)
-
-    def _enter_network(self, radio):
-        """The network that was given; else, or if somebody asks for it, or in the safe state, the access point."""
-        installation, pairing = self.installation, self.device.pairing
-        radio.name(installation.hostname)
-        wake = self._board.wake()
-        alone = installation.unpaired or self._boots.safe
-        radio.use(*((None, None) if alone else installation.network()))
-        if alone and wake != "timer" and installation.ap_passphrase:
-            radio.scan()  # Now, since it blocks, and nobody has joined yet.
-        # A sensor that wakes by itself would spend its cell on an access point that nobody asked for.
-        if self.device.gesture or (alone and wake != "timer"):
-            pairing.open(not alone)
-        if self.device.gesture == "long" or wake == "button":
-            pairing.pressed()
-
-    def _new_link(self, config, credentials):
-        board = self._board
-        return Link(
-            config,
-            credentials,
-            board.radio,
-            board.clock,
-            self.device.floor.floor_unix_s,
-            self.device.log.add,
-            certificate.attempt(credentials),
-        )
-
-    def _relink(self, config, credentials):
-        link = self._new_link(config, credentials)  # first, for memory may not suffice
-        self.link.stop()
-        link.start()
-        return link
-
-    def turn(self):
-        """Everything that the loop does at each of its turns; returns at once."""
-        device = self.device
-        if device.pairing:
-            device.pairing.tick()
-            self._look_at_button()
-        self.installation.refresh_link()
-        if self.link:
-            self.link.pump(device.updates, device.pairing.distrusts_broker)
-        if device.updates:
-            device.updates.tick()
-        device.save_floor_if_due()
-        self._boots.settled(device.uptime_s())
-
-    def _look_at_button(self):
-        board, device = self._board, self.device
-        said = self._button.look(board.button.down(), board.clock.now_ms()) if board.button else None
-        if said is None:
-            return
-        device.log.add("button: " + said)
-        if said == "reset":
-            return device.reset()
-        device.pairing.pressed()
-        if said == "long":
-            device.pairing.open()
-            self.show_itself()
-
-    def show_itself(self):
-        """Tell who presses or switches that it was understood."""
-        if self.device.safe:
-            return
-        try:
-            self.product.identify()
-        except Exception as exc:
-            # A mistake in a product must not restart the device at every press.
-            self.device.log.failed("identify", exc)
-
-    def stop(self):
-        """Before the end: the link lets go, and what waits in RAM is written."""
-        if self.link:
-            self.link.stop()
-        self.device.save()
+def link(device, config):
+    """The link of ``device`` to its cloud, by another configuration than the stored one while that is tried."""
+    with lazy.credentials as credentials:
+        attempt = credentials.attempt(device.credentials)
+    board = device.board
+    floor_unix_s, log = device.floor.floor_unix_s, device.log.add
+    return Link(config, device.credentials, board.radio, board.clock, floor_unix_s, log, attempt)
 
 
-def _safe_product():
-    from latchkey.products import safe
+def server(device):
+    """What serves the API of ``device``."""
+    board = device.board
+    host, port, tls_port = board.listen
+    with lazy.credentials as credentials:
+        tls = https.context(credentials.https(board.store), device.log)
+    return Server(device.api, board.clock.now_ms, host, port, tls, tls_port, board.radio.channel)
 
-    return safe.Product()
 
-
-async def serve(parts, board, awake):
-    """Serve until cancelled, or until a sensor on battery (``awake``, else None) may sleep."""
-    device = parts.device
+async def serve(device):
+    """Serve until cancelled, or until a sensor on battery may sleep."""
+    board, awake = device.board, device.awake
     # A task that nobody waits for would end in silence, a fade for one.
     asyncio.get_event_loop().set_exception_handler(lambda _loop, told: device.log.failed("task", told["exception"]))
-    await parts.server.start()
+    await device.server.start()
     device.log.add("started: " + device.state() + (", safe state" if device.safe else ""))
-    if parts.link:
-        parts.link.start()
-    if device.gesture == "long" or (device.gesture and device.installation.unpaired):
-        parts.show_itself()
+    if device.link:
+        device.link.start()
+    if device.boots.gesture == "long" or (device.boots.gesture and device.unpaired):
+        device.show_itself()
     if board.measure_every_s and not device.safe:
-        asyncio.create_task(measure(parts.product, board.measure_every_s, device.log))
+        asyncio.create_task(measure(device.product, board.measure_every_s, device.log))
     watchdog = board.watchdog()
     while not (awake and awake.due(device.uptime_s(), device.busy())):
-        parts.turn()
+        device.turn()
         if watchdog:
-            watchdog.look(parts.link.turns if parts.link else None)
-        await asyncio.sleep(limits.LOOP_S)
+            watchdog.look(device.link.turns if device.link else None)
+        await asyncio.sleep(_LOOP_S)
 
 
 async def measure(product, every_s, log):
@@ -222,14 +104,12 @@ def live(board, boots):
     awake = Awake(board.sleep_s, board.wake() == "timer", boots.wakes, board.hurry) if board.sleep_s else None
     if awake and not awake.opens and not boots.safe:
         return glance(board, boots, awake)
-    parts = Parts(board, boots)
-    parts.device.awake = awake
+    device = Device(board, boots, link, server, awake)
     try:
-        asyncio.run(serve(parts, board, awake))
+        asyncio.run(serve(device))
     finally:
-        parts.stop()
-    product = None if boots.safe else parts.product
-    return fall_asleep(boots, awake, parts.device.floor, product, parts.device.uptime_s())
+        device.stop()
+    return fall_asleep(boots, awake, device.floor, None if boots.safe else device.product, device.uptime_s())
 
 
 def glance(board, boots, awake):

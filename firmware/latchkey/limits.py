@@ -104,8 +104,5 @@ PROVISION_DEPTH = const(5)
 DER_BYTES = const(4096)
 PASSPHRASE_CHARS = const(63)
 
-# The main loop's turn, in seconds
-LOOP_S = 0.02
-
 # Boards
 FACTORY_KEYS_BYTES = const(4096)

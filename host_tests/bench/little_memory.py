@@ -10,9 +10,7 @@ import sys
 
 import setting_up
 
-from latchkey.device import config, settings
-from latchkey.device.app import Device as RealDevice
-from latchkey.device.start import Boots
+from latchkey.device import credentials, settings
 from latchkey.errors import LatchkeyError
 
 DER = "MIIB" + "A" * 40
@@ -37,41 +35,19 @@ def changes(api):
 
 
 class Device(setting_up.Device):
-    """``blinks``, ``restarts``: how often it showed itself, and began anew. A pair of certificates waits already."""
-
-    save, try_to_store, restart = RealDevice.save, RealDevice.try_to_store, RealDevice.restart
-    keystore = ledger = None
+    """``blinks``: how often it showed itself. A pair of certificates waits already."""
 
     def __init__(self, store=None):
-        setting_up.Device.__init__(self, store, ssid="Home")
-        self.blinks = self.restarts = 0
-        self.api.product._light.blink = self._blink
-        self._boots = Boots(Note(), self.store, "power", False)
-        self._board = Board(self)
         if store is None:
-            pair = {"new_cert_der": EARLIER, "new_key_der": EARLIER}
-            config.CredentialStore(self.store).save(pair)
-            self.installation.credentials.update(pair)
+            store = setting_up.provisioned("Home")
+            credentials.save(store, {"new_cert_der": EARLIER, "new_key_der": EARLIER})
+        setting_up.Device.__init__(self, store)
+        self.blinks = 0
+        self.product._light.blink = self._blink
         self.pairing.pressed()
 
     def _blink(self):
         self.blinks += 1
-
-
-class Board:
-    def __init__(self, device):
-        self.device = device
-
-    def restart(self):
-        self.device.restarts += 1
-
-
-class Note:
-    def read(self):
-        return b""
-
-    def write(self, data):
-        self.data = bytes(data)
 
 
 KEPT = [None] * 10000
@@ -109,19 +85,18 @@ def give_back():
 
 def facts(device):
     """What RAM holds, what flash holds, and what was done."""
-    ours = device.installation
     # An attempt's record may stand in RAM alone, and what flash has of it counts only there.
-    ram = kept_of(ours.config, ours.credentials, ours.changes)
-    flash = kept_of(*settings.load(device.store))
+    ram = kept_of(device.settings, device.credentials)
+    flash = kept_of(settings.load(device.store)[0], credentials.load(device.store))
     started = device.pairing._attempt is not None
-    return ram, flash, [device.api.product.state()["on"], started, ours.stale, device.blinks, device.restarts]
+    did = [device.product.state()["on"], started, device.stale, device.blinks, device.board.restarts]
+    return ram, flash, did
 
 
-def kept_of(config, credentials, changes):
-    names = ("wifi_passphrase", "new_cert_der", "new_key_der")
-    return [config["name"], config["wifi"]["ssid"], config["ntp"], changes["trust"]["changes"]] + [
-        str(credentials[name]) for name in names
-    ]
+def kept_of(document, secrets):
+    config = document["config"]
+    found = [config["name"], config["wifi"]["ssid"], config["ntp"], document["trust"]["changes"]]
+    return found + [str(document["wifi_passphrase"]), str(secrets["new_cert_der"]), str(secrets["new_key_der"])]
 
 
 def request_of(method, path, body):

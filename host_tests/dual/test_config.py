@@ -3,10 +3,10 @@
 import json
 import unittest
 
-from ram_store import PowerCut, RamStore
+from ram_store import RamStore
 
 from latchkey import limits
-from latchkey.device import config
+from latchkey.device import config, credentials
 from latchkey.errors import ConfigError, StoreError
 
 
@@ -54,53 +54,6 @@ class TestConfig(unittest.TestCase):
                 self.assertRaises(ConfigError, config.parse, text.encode())
         self.assertRaises(ConfigError, config.parse, b" " * (limits.CONFIG_BYTES + 1))
 
-    def test_the_store_keeps_what_is_valid_and_nothing_else(self):
-        store = RamStore()
-        kept = config.ConfigStore(store)
-        self.assertIsNone(kept.load())
-        kept.save(_document(self.base, {"name": "one"}))
-        self.assertRaises(ConfigError, kept.save, _document(self.base, {"name": 2}))
-        self.assertEqual(config.ConfigStore(store).load()["name"], "one")
-
-    def test_one_that_grows_by_its_defaults_is_still_there_after_a_restart(self):
-        store = RamStore()
-        roles = {"r%02d" % i + "x" * 120: "configure" for i in range(16)}
-        changes = {"roles": roles, "issuer": "i" * 256, "hosts": ["h" * 253] * 4, "name": "n" * 64}
-        data = _document(self.base, changes)
-        room = limits.CONFIG_BYTES - len(data)
-        self.assertGreater(room, 0)
-        config.ConfigStore(store).save(data + b" " * room)
-        self.assertEqual(config.ConfigStore(store).load()["roles"], roles)
-
-    def test_the_same_configuration_is_not_written_twice(self):
-        store = RamStore()
-        config.ConfigStore(store).save(_document(self.base, {"name": "one"}))
-        closes = store.closes
-        config.ConfigStore(store).save(_document(self.base, {"name": "one", "dev": False}))
-        self.assertEqual(store.closes, closes)
-
-    def test_a_power_cut_leaves_the_old_or_the_new(self):
-        for cut in range(20):
-            store = RamStore()
-            kept = config.ConfigStore(store)
-            kept.save(_document(self.base, {"name": "old"}))
-            store.cut_after = cut
-            try:
-                kept.save(_document(self.base, {"name": "new"}))
-                self.assertGreater(cut, 2)
-                return
-            except PowerCut:
-                store.cut_after = None
-            self.assertEqual(config.ConfigStore(store).load()["name"], "old")
-        self.fail("never finished")
-
-
-    def test_a_name_that_an_earlier_version_stored_makes_no_device_unprovisioned(self):
-        store = RamStore()
-        kept = config.ConfigStore(store)
-        kept.keep(dict(kept.save(_document(self.base, {})), name="a\u202eb"))
-        self.assertEqual(config.ConfigStore(store).load()["name"], "a\u202eb")
-
 
 class TestCredentials(unittest.TestCase):
     secrets = {
@@ -109,46 +62,37 @@ class TestCredentials(unittest.TestCase):
         "key_der": b"\x30k",
         "new_cert_der": b"\x30new",
         "new_key_der": b"\x30n",
-        "https_cert_der": b"\x30h",
-        "https_key_der": None,
-        "wifi_passphrase": "p\u00e4ss",
-        "ap_passphrase": None,
     }
 
     def test_what_is_saved_is_loaded(self):
         store = RamStore()
-        config.CredentialStore(store).save(self.secrets)
-        self.assertEqual(config.CredentialStore(store).load(), self.secrets)
+        credentials.save(store, dict(self.secrets, https_cert_der=b"\x30h", https_key_der=None))
+        self.assertEqual(credentials.load(store), self.secrets)
+        self.assertEqual(credentials.https(store), {"https_cert_der": b"\x30h", "https_key_der": None})
 
     def test_none_leaves_what_was_there_and_the_same_is_not_written(self):
         store = RamStore()
-        kept = config.CredentialStore(store)
-        kept.save(self.secrets)
+        credentials.save(store, self.secrets)
         closes = store.closes
-        kept.save(dict(self.secrets, ca_der=None))
+        credentials.save(store, dict(self.secrets, ca_der=None))
         self.assertEqual(store.closes, closes)
-        self.assertEqual(kept.load(), self.secrets)
+        self.assertEqual(credentials.load(store), self.secrets)
 
-    def test_what_is_erased_stands_in_no_file_any_more(self):
+    def test_what_is_dropped_stands_in_no_file_any_more(self):
         store = RamStore()
-        kept = config.CredentialStore(store)
-        kept.save(self.secrets)
-        kept.save({"wifi_passphrase": "sesame open"})
-        kept.erase("wifi_passphrase")
-        self.assertIsNone(kept.load()["wifi_passphrase"])
+        credentials.save(store, self.secrets)
+        credentials.save(store, {"new_cert_der": b"\x30other", "new_key_der": b"\x30o"})
+        credentials.drop(store)
+        self.assertIsNone(credentials.load(store)["new_cert_der"])
         for data in store.files.values():
-            self.assertEqual(data.find(b"sesame"), -1)
-            self.assertEqual(data.find(b"p\xc3\xa4ss"), -1)
+            self.assertEqual((data.find(b"\x30new"), data.find(b"\x30other")), (-1, -1))
 
-    def test_secrets_of_other_names_or_sizes_are_refused(self):
-        kept = config.CredentialStore(RamStore())
-        self.assertRaises(ConfigError, kept.save, {"other": b"x"})
-        self.assertRaises(ConfigError, kept.save, {"ca_der": b"x" * (limits.CREDENTIAL_BYTES + 1)})
+    def test_secrets_of_other_sizes_are_refused(self):
+        self.assertRaises(ConfigError, credentials.save, RamStore(), {"ca_der": b"x" * (limits.DER_BYTES + 1)})
 
     def test_a_full_store_says_so_and_keeps_the_old_secret(self):
         store = RamStore()
-        kept = config.CredentialStore(store)
-        kept.save({"ca_der": b"old"})
+        credentials.save(store, {"ca_der": b"old"})
         store.capacity = 50
-        self.assertRaises(StoreError, kept.save, {"ca_der": b"n" * 90})
-        self.assertEqual(kept.load()["ca_der"], b"old")
+        self.assertRaises(StoreError, credentials.save, store, {"ca_der": b"n" * 90})
+        self.assertEqual(credentials.load(store)["ca_der"], b"old")

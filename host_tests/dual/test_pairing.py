@@ -5,8 +5,7 @@ import unittest
 from ram_store import PowerCut, RamStore
 from setting_up import Device
 
-from latchkey.device import certificate
-from latchkey.device.installation import Installation
+from latchkey.device import credentials
 
 HOME = {"wifi": {"ssid": "Home", "passphrase": "new secret"}}
 
@@ -39,13 +38,13 @@ class TestPairing(unittest.TestCase):
             self.assertEqual((device.radio.ap_open, device.radio.scanning), (True, False), done)
 
     def test_before_provisioning_a_device_is_not_on_its_way_into_a_network(self):
-        self.assertTrue(Device().installation.unpaired)
-        blank = Installation(RamStore(), str, True)
+        self.assertTrue(Device().unpaired)
+        blank = Device(RamStore())
         self.assertEqual((blank.config, blank.unpaired), (None, False))
 
     def test_it_opens_at_once_where_no_link_would_scan(self):
         device = Device(ssid="Old")
-        device.installation.link = None
+        device.link = None
         device.pairing.open()
         device.pass_s(1)
         self.assertTrue(device.radio.ap_open)
@@ -72,15 +71,15 @@ class TestPairing(unittest.TestCase):
         self.assertEqual(device.radio.calls, [])
         device.pass_s(2)
         self.assertIn(("Home", "new secret"), device.radio.calls)
-        self.assertEqual(device.restart().config["wifi"]["ssid"], "")
+        self.assertEqual(device.again().config["wifi"]["ssid"], "")
         device.radio.join()
         device.pass_s(1)
         answer = device.attempt()
         self.assertEqual((answer["state"], answer["address"], answer["reason"]), ("joined", "192.0.2.7", ""))
         self.assertEqual((device.config["wifi"]["ssid"], device.config["name"]), ("Home", "Hall"))
-        again = device.restart()
-        self.assertEqual((again.installation.network(), again.config["name"]), (("Home", "new secret"), "Hall"))
-        self.assertEqual(again.installation.changes["attempt"]["state"], "joined")
+        again = device.again()
+        self.assertEqual((again.network(), again.config["name"]), (("Home", "new secret"), "Hall"))
+        self.assertEqual(again.settings["attempt"]["state"], "joined")
 
     def test_the_access_point_stays_two_minutes_after_the_join(self):
         device = Device()
@@ -114,9 +113,9 @@ class TestPairing(unittest.TestCase):
             self.assertEqual(device.radio.calls[-1], (None, None))
             self.assertEqual((device.radio.ap_open, device.state()), (True, "pairing"))
             self.assertTrue(answer["access_point_s"] > 890)
-            again = device.restart()
-            self.assertEqual(again.installation.changes["attempt"]["reason"], reason)
-            self.assertEqual(again.installation.network(), (None, None))
+            again = device.again()
+            self.assertEqual(again.settings["attempt"]["reason"], reason)
+            self.assertEqual(again.network(), (None, None))
 
     def test_a_network_without_a_gateway_has_no_route(self):
         for gateway in ("0.0.0.0", None, ""):
@@ -135,7 +134,7 @@ class TestPairing(unittest.TestCase):
         device.radio.fail("wifi_not_found", 4)
         device.pass_s(1)
         self.assertEqual(device.radio.calls[-1], ("Old", "old secret"))
-        self.assertEqual(device.restart().installation.network(), ("Old", "old secret"))
+        self.assertEqual(device.again().network(), ("Old", "old secret"))
 
     def test_the_second_technician_is_told_to_wait(self):
         device = Device()
@@ -164,8 +163,8 @@ class TestPairing(unittest.TestCase):
         device.radio.scanning = False
         device.pass_s(1)
         self.assertEqual((device.radio.calls[0], device.radio.ap_open), ((None, None), True))
-        again = device.restart()
-        self.assertEqual((again.installation.network(), again.state()), ((None, None), "pairing"))
+        again = device.again()
+        self.assertEqual((again.network(), again.state()), ((None, None), "pairing"))
         self.assertFalse([data for data in device.store.files.values() if b"old secret" in data])
 
     def test_a_window_that_a_hand_opened_is_not_shortened_by_an_attempt(self):
@@ -184,12 +183,12 @@ class TestPairing(unittest.TestCase):
         device.pass_s(2)
         device.radio.join()
 
-        def short(*_):
+        def short(*_, **_parts):
             raise MemoryError()
 
-        keep, device.installation.keep = device.installation.keep, short
+        keep, device.keep = device.keep, short
         device.pass_s(1)
-        device.installation.keep = keep
+        device.keep = keep
         self.assertEqual(device.attempt()["reason"], "not_stored")
 
     def test_an_open_network_takes_no_passphrase(self):
@@ -199,7 +198,7 @@ class TestPairing(unittest.TestCase):
         self.assertIn(("Guests", None), device.radio.calls)
         device.radio.join()
         device.pass_s(1)
-        self.assertEqual(device.restart().installation.network(), ("Guests", None))
+        self.assertEqual(device.again().network(), ("Guests", None))
 
     def test_a_network_is_joined_by_its_key_of_64_hexadecimal_digits(self):
         device, key = Device(), "0123456789abcdef" * 4
@@ -296,14 +295,14 @@ class TestPowerCuts(unittest.TestCase):
                 except PowerCut:
                     cut = True
                 device.store.cut_after = None
-                self.assertIn(found(device.restart()), states, (torn, at))
-                self.assertIn(found(device.restart()), states)
+                self.assertIn(found(device.again()), states, (torn, at))
+                self.assertIn(found(device.again()), states)
                 at += 1
             self.assertTrue(at > 5)
 
     def found(self, device):
-        attempt = device.installation.changes["attempt"]
-        return (device.installation.network(), device.config["name"], attempt["state"], attempt["reason"])
+        attempt = device.settings["attempt"]
+        return (device.network(), device.config["name"], attempt["state"], attempt["reason"])
 
     def join(self, device):
         device.call("POST", "/v1/pairing", dict(HOME, name="Hall"))
@@ -324,7 +323,7 @@ class TestPowerCuts(unittest.TestCase):
 
     def test_of_a_reset(self):
         states = ((("Old", "old secret"), "Cellar", "idle", ""), ((None, None), "", "idle", ""))
-        self.survive(lambda device: device.installation.reset(), states)
+        self.survive(lambda device: device.forget(), states)
 
     def test_of_a_leave(self):
         states = ((("Old", "old secret"), "Cellar", "idle", ""), ((None, None), "Cellar", "idle", ""))
@@ -340,11 +339,11 @@ class TestPowerCuts(unittest.TestCase):
             device.pairing.pressed()
             device.call("PATCH", "/v1/config", {"broker": {"host": "mqtt.else.example"}})
             device.pass_s(2)
-            device.installation.link.state = "online"
+            device.link.state = "online"
             device.pass_s(1)
 
         def found(device):
-            return device.config["broker"]["host"], device.installation.changes["trust"]["changes"]
+            return device.config["broker"]["host"], device.settings["trust"]["changes"]
 
         self.survive(move, (("mqtt.drivr.cloud", 0), ("mqtt.else.example", 1)), found)
 
@@ -353,10 +352,10 @@ class TestPowerCuts(unittest.TestCase):
 
         def renew(device):
             for pair in pairs:
-                device.installation.renew(pair)
+                device.renew(pair)
 
         def found(device):
-            tried = certificate.attempt(device.installation.credentials)
+            tried = credentials.attempt(device.credentials)
             return tried and {"new_" + name: tried[name] for name in ("cert_der", "key_der")}
 
         self.survive(renew, [None] + pairs, found)
@@ -364,33 +363,13 @@ class TestPowerCuts(unittest.TestCase):
     def test_a_reset_leaves_no_secret_and_no_name_in_flash(self):
         device = Device(ssid="Old")
         self.join(device)
-        device.installation.reset()
-        again = device.restart()
+        device.forget()
+        again = device.again()
         self.assertEqual((again.config["name"], again.config["hosts"], again.state()), ("", [], "pairing"))
         self.assertEqual(again.config["roles"], device.config["roles"])
-        self.assertEqual(again.installation.ap_passphrase, "on the label")
+        self.assertEqual(again.settings["ap_passphrase"], "on the label")
         for secret in (b"old secret", b"new secret", b"Home", b"Old", b"Hall", b"lamp.example"):
             self.assertEqual([n for n in device.store.files if secret in device.store.files[n]], [])
-
-    def test_what_a_failing_flash_keeps_in_its_journal_is_in_force_at_the_next_start(self):
-        device = Device(ssid="Old", store=None)
-        store = device.store
-
-        class Failing(RamStore):
-            """Takes the journal alone."""
-
-            def create(self, name):
-                self.readonly = not name.startswith("journal")
-                return RamStore.create(self, name)
-
-        failing = Failing(store.files)
-        device = Device(failing)
-        self.assertEqual(device.code("PATCH", "/v1/config", {"name": "Attic"}), (200, None))
-        for kept in (failing, RamStore(failing.files), RamStore(failing.files)):
-            self.assertEqual(Device(kept).config["name"], "Attic")
-        device.code("PATCH", "/v1/config", {"hosts": ["attic.example"]})
-        again = Device(RamStore(failing.files))
-        self.assertEqual((again.config["name"], again.config["hosts"]), ("Attic", ["attic.example"]))
 
 
 if __name__ == "__main__":

@@ -37,11 +37,11 @@ def simulated(**more):
 
 class ADocument(unittest.TestCase):
     def test_gives_what_is_to_be_stored(self):
-        config, credentials, keys, unix_s = read(wifi={"ssid": "cellar", "passphrase": "eight or more"})
-        self.assertEqual(json.loads(config)["slug"], "company-example")
+        settings, credentials, keys, unix_s = read(wifi={"ssid": "cellar", "passphrase": "eight or more"})
+        self.assertEqual(settings["config"]["slug"], "company-example")
         self.assertEqual(credentials["ca_der"], b"\x30\x03\x02\x01\x05")
-        self.assertEqual(credentials["wifi_passphrase"], "eight or more")
-        self.assertIsNone(credentials["ap_passphrase"])
+        self.assertEqual(settings["wifi_passphrase"], "eight or more")
+        self.assertIsNone(settings["ap_passphrase"])
         self.assertEqual((keys, unix_s), (None, 1763900000))
 
     def test_may_bring_the_key_set(self):
@@ -56,7 +56,7 @@ class ADocument(unittest.TestCase):
 
     def test_takes_the_key_of_a_network_as_64_hexadecimal_digits(self):
         for key in ("0123456789abcdef" * 4, "0123456789ABCDEF" * 4):
-            self.assertEqual(read(wifi={"passphrase": key})[1]["wifi_passphrase"], key)
+            self.assertEqual(read(wifi={"passphrase": key})[0]["wifi_passphrase"], key)
         for wrong in ("g" * 64, "0" * 65, " " * 64, "é" * 64, "٣" * 64, "0" * 62 + "é"):
             with self.assertRaises(ConfigError) as caught:
                 read(wifi={"passphrase": wrong})

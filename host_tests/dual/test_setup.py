@@ -6,7 +6,7 @@ import unittest
 from ram_store import PowerCut
 from setting_up import ISSUER, OWNER, Device
 
-from latchkey.device import config
+from latchkey.device import credentials
 
 BROKER = {"broker": {"host": "mqtt.else.example"}}
 TRUST = (
@@ -40,7 +40,7 @@ class TestConfiguration(unittest.TestCase):
         device = paired()
         status, answer = device.call("PATCH", "/v1/config", {"name": "Attic", "hosts": ["a.example"]})
         self.assertEqual((status, answer["config"]["name"], answer["trust"]["changes"]), (200, "Attic", 0))
-        self.assertEqual(device.restart().config["name"], "Attic")
+        self.assertEqual(device.again().config["name"], "Attic")
 
     def test_without_presence_no_trust_setting_changes(self):
         device = paired()
@@ -61,7 +61,7 @@ class TestConfiguration(unittest.TestCase):
         self.assertEqual(
             device.code("PATCH", "/v1/config", dict(same, system_uuid=device.config["system_uuid"])), (200, None)
         )
-        self.assertEqual(device.installation.changes["trust"]["changes"], 0)
+        self.assertEqual(device.settings["trust"]["changes"], 0)
 
     def test_presence_ends_after_ten_minutes(self):
         device = present()
@@ -104,12 +104,12 @@ class TestConfiguration(unittest.TestCase):
         device = present()
         for name, value in (("policy", {"unlisted": "refuse"}), ("roles", {OWNER: "configure", "Guest": "control"})):
             self.assertEqual(device.code("PATCH", "/v1/config", {name: value, "name": "x"}), (200, None))
-        trust = device.restart().installation.changes["trust"]
+        trust = device.again().settings["trust"]
         self.assertEqual((trust["changes"], [c["fields"] for c in trust["last"]]), (2, [["roles"], ["policy"]]))
         self.assertEqual(trust["last"][0]["jti"], "530886ea-da07-4927-ade0-b49c05d655f4")
         self.assertEqual(trust["last"][0]["unix_s"], 1800000000)
         self.assertEqual(device.config["policy"]["skew_s"], 60)
-        self.assertEqual(device.installation.verifier.policy.unlisted, "refuse")
+        self.assertEqual(device.verifier.policy.unlisted, "refuse")
 
     def test_the_record_of_trust_keeps_the_newest_four_and_counts_all(self):
         device = present()
@@ -153,14 +153,14 @@ class TestConfiguration(unittest.TestCase):
             self.assertEqual(device.code("PATCH", "/v1/config", body), (409, "locks_out"), body)
         both = dict(BROKER, roles={})
         self.assertEqual(device.code("PATCH", "/v1/config", both), (409, "locks_out"))
-        self.assertEqual((device.installation.verifier.policy.issuer, device.links), (ISSUER, []))
+        self.assertEqual((device.verifier.policy.issuer, device.links), (ISSUER, []))
         self.assertEqual(device.code("GET", "/v1/config"), (200, None))
-        self.assertEqual(device.installation.changes["trust"]["changes"], 0)
+        self.assertEqual(device.settings["trust"]["changes"], 0)
 
     def test_pinned_keys_are_pinned_at_once(self):
         device = present()
         device.call("PATCH", "/v1/config", {"policy": {"keys": "pinned"}})
-        self.assertTrue(device.installation.updates.pinned)
+        self.assertTrue(device.updates.pinned)
 
     def test_a_new_time_server_has_the_link_begin_anew(self):
         device = present()
@@ -176,30 +176,30 @@ class TestBroker(unittest.TestCase):
         self.assertEqual((status, answer["state"], answer["what"]), (202, "joining", "cloud"))
         device.pass_s(2)
         self.assertTrue(device.pairing.distrusts_broker)
-        device.installation.link.state = "partial"
+        device.link.state = "partial"
         device.pass_s(50)
-        self.assertEqual(device.restart().config["broker"]["host"], "mqtt.drivr.cloud")
-        device.installation.link.state = "online"
+        self.assertEqual(device.again().config["broker"]["host"], "mqtt.drivr.cloud")
+        device.link.state = "online"
         device.pass_s(1)
         self.assertEqual(device.links, ["mqtt.else.example", "mqtt.else.example"])
         self.assertFalse(device.pairing.distrusts_broker)
-        again = device.restart()
+        again = device.again()
         self.assertEqual(again.config["broker"], {"host": "mqtt.else.example", "port": 8883})
-        self.assertEqual(again.installation.changes["trust"]["last"][0]["fields"], ["broker"])
+        self.assertEqual(again.settings["trust"]["last"][0]["fields"], ["broker"])
         self.assertEqual(device.radio.calls, [])
 
     def test_no_memory_for_its_link_is_no_crash_and_the_old_link_goes_on(self):
         device = present()
 
-        def relink(_config, _credentials):
+        def relink(_device, _config):
             raise MemoryError
 
-        before = device.installation.link
-        device.installation.relink = relink
+        before = device.link
+        device._new_link = relink
         self.assertEqual(device.code("PATCH", "/v1/config", BROKER), (202, None))
         device.pass_s(3)
         self.assertEqual((device.attempt()["state"], device.attempt()["reason"]), ("failed", "no_memory"))
-        self.assertTrue(device.installation.link is before)
+        self.assertTrue(device.link is before)
         self.assertFalse(device.pairing.distrusts_broker)
 
     def test_one_that_does_not_is_given_up_after_two_minutes(self):
@@ -211,8 +211,8 @@ class TestBroker(unittest.TestCase):
         answer = device.attempt()
         self.assertEqual((answer["state"], answer["reason"]), ("failed", "dns"))
         self.assertEqual(device.links, ["mqtt.else.example", "mqtt.drivr.cloud"])
-        again = device.restart()
-        self.assertEqual((again.config["name"], again.installation.changes["trust"]["changes"]), ("Cellar", 0))
+        again = device.again()
+        self.assertEqual((again.config["name"], again.settings["trust"]["changes"]), ("Cellar", 0))
 
     def test_network_and_broker_together_are_kept_only_together(self):
         body = {
@@ -226,9 +226,9 @@ class TestBroker(unittest.TestCase):
             device.radio.join()
             device.pass_s(1)
             self.assertEqual(device.attempt()["state"], "joining")
-            device.installation.link.state = state
+            device.link.state = state
             device.pass_s(121)
-            self.assertEqual(device.restart().installation.network()[0], ssid)
+            self.assertEqual(device.again().network()[0], ssid)
 
 
 class TestSafeState(unittest.TestCase):
@@ -254,9 +254,9 @@ class TestCertificate(unittest.TestCase):
         body = {"cert_der": text, "key_der": text}
         self.assertEqual(device.call("PUT", "/v1/config/certificate", body), (202, {"accepted": True}))
         device.pass_s(1)
-        self.assertEqual((device.installation.credentials["new_cert_der"], device.links), (der, ["mqtt.drivr.cloud"]))
-        device.installation.settle(True)
-        again = device.restart().installation.credentials
+        self.assertEqual((device.credentials["new_cert_der"], device.links), (der, ["mqtt.drivr.cloud"]))
+        device.settle_attempt(True)
+        again = device.again().credentials
         self.assertEqual((again["cert_der"], again["new_cert_der"]), (der, None))
 
     def test_a_power_cut_while_it_is_kept_never_leaves_half_of_a_pair(self):
@@ -267,16 +267,16 @@ class TestCertificate(unittest.TestCase):
         at, cut = 0, True
         while cut:
             device = paired()
-            config.CredentialStore(device.store).save(old)
-            device.installation.renew({"new_" + name: new[name] for name in new})
+            credentials.save(device.store, old)
+            device.renew({"new_" + name: new[name] for name in new})
             device.store.cut_after, cut = at, False
             try:
-                device.installation.settle(True)
+                device.settle_attempt(True)
             except PowerCut:
                 cut = True
             device.store.cut_after = None
-            again = device.restart().installation
-            again.settle(False)
+            again = device.again()
+            again.settle_attempt(False)
             found = {name: again.credentials[name] for name in old}
             self.assertTrue(found in (old, new), (at, found))
             at += 1
@@ -284,28 +284,28 @@ class TestCertificate(unittest.TestCase):
 
     def test_the_certificate_in_force_is_refused_with_whatever_key(self):
         device = paired()
-        config.CredentialStore(device.store).save({"cert_der": b"\x30\x01A", "key_der": b"\x30\x01K"})
+        credentials.save(device.store, {"cert_der": b"\x30\x01A", "key_der": b"\x30\x01K"})
         text = [binascii.b2a_base64(der).decode().strip() for der in (b"\x30\x01A", b"\x30\x01X")]
         status, answer = device.call("PUT", "/v1/config/certificate", {"cert_der": text[0], "key_der": text[1]})
         self.assertEqual((status, answer["field"], device.links), (422, "cert_der", []))
-        device.installation.settle(False)
-        self.assertEqual(device.restart().installation.credentials["key_der"], b"\x30\x01K")
+        device.settle_attempt(False)
+        self.assertEqual(device.again().credentials["key_der"], b"\x30\x01K")
 
     def test_another_pair_that_comes_while_one_is_half_kept_has_that_one_kept_first(self):
         device = paired()
         half = {"cert_der": b"\x30new", "key_der": b"\x30old", "new_cert_der": b"\x30new", "new_key_der": b"\x30key"}
-        config.CredentialStore(device.store).save(half)
-        device.installation.renew({"new_cert_der": b"\x30third", "new_key_der": b"\x30third key"})
-        found = device.restart().installation.credentials
+        credentials.save(device.store, half)
+        device.renew({"new_cert_der": b"\x30third", "new_key_der": b"\x30third key"})
+        found = device.again().credentials
         self.assertEqual((found["cert_der"], found["key_der"]), (b"\x30new", b"\x30key"))
         self.assertEqual((found["new_cert_der"], found["new_key_der"]), (b"\x30third", b"\x30third key"))
 
     def test_a_refused_certificate_for_the_same_key_is_not_kept(self):
         device = paired()
-        config.CredentialStore(device.store).save({"cert_der": b"\x30old", "key_der": b"\x30key"})
-        device.installation.renew({"new_cert_der": b"\x30new", "new_key_der": b"\x30key"})
-        device.installation.settle(False)
-        found = device.restart().installation.credentials
+        credentials.save(device.store, {"cert_der": b"\x30old", "key_der": b"\x30key"})
+        device.renew({"new_cert_der": b"\x30new", "new_key_der": b"\x30key"})
+        device.settle_attempt(False)
+        found = device.again().credentials
         self.assertEqual((found["cert_der"], found["new_cert_der"]), (b"\x30old", None))
 
     def test_what_is_no_certificate_is_refused(self):
@@ -322,23 +322,14 @@ class TestCertificate(unittest.TestCase):
 
 class TestRestart(unittest.TestCase):
     def test_a_restart_that_was_answered_happens_whatever_cannot_be_saved(self):
-        from latchkey.device.app import Device
+        device = Device()
 
-        class Short:
-            restart = Device.restart
-            restarts = 0
+        def short():
+            raise MemoryError()
 
-            def save(self):
-                raise MemoryError()
-
-        class Board:
-            def restart(self):
-                short.restarts += 1
-
-        short = Short()
-        short._board = Board()
-        self.assertRaises(MemoryError, short.restart)
-        self.assertEqual(short.restarts, 1)
+        device.save = short
+        self.assertRaises(MemoryError, device.restart)
+        self.assertEqual(device.board.restarts, 1)
 
 
 class TestWired(unittest.TestCase):

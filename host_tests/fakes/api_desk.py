@@ -72,15 +72,12 @@ def verifier_of(options):
     return real_verifier.make(options["verifier"])
 
 
-def furnish(api, device, verifier):
-    """Pairing and configuration, over a flash in RAM and a radio that joins at once; somebody is there for ever."""
+def whole_device(verifier, thing):
+    """Pairing and configuration too, over a flash in RAM and a radio that joins at once; somebody is there for ever."""
     from fake_radio import FakeRadio
-    from ram_store import RamStore
-    from setting_up import DOCUMENT, FakeUpdates, Floor
+    from setting_up import Board, Device, provisioned
 
-    from latchkey.device import config
-    from latchkey.device.installation import Installation
-    from latchkey.device.pairing import Pairing
+    from latchkey.hw.clock import DeskClock
 
     class QuickRadio(FakeRadio):
         def use(self, ssid, passphrase):
@@ -88,15 +85,18 @@ def furnish(api, device, verifier):
             if ssid:
                 self.join()
 
-    store, radio = RamStore(), QuickRadio()
-    config.ConfigStore(store).save(json.dumps(DOCUMENT).encode())
-    config.CredentialStore(store).save({"ap_passphrase": "on the label"})
+    class DeskBoard(Board):
+        def product(self):
+            return thing
+
+        def addresses(self):
+            return ("127.0.0.1", "localhost")
+
+    radio = QuickRadio()
     radio.networks = (("Cellar", -50, True), ("Guests", -70, False))
-    device.floor = Floor()
-    device.installation = Installation(store, quiet, True)
-    device.installation.verifier, device.installation.updates = verifier, FakeUpdates()
-    device.pairing = Pairing(radio, lambda: int(time.time()), device.installation, quiet)
+    device = Device(board=DeskBoard(provisioned(), radio, DeskClock()), verifier=lambda *_parts: verifier)
     device.pairing._present_until_s = 1 << 40
+    return device
 
 
 def quiet(_text):
@@ -119,8 +119,7 @@ async def obey(device, verifier, api, server):
     poll.register(sys.stdin, select.POLLIN)
     while True:
         await asyncio.sleep(0.02)
-        if device.pairing:
-            device.pairing.tick()
+        device.turn()
         if not poll.poll(0):
             continue
         line = sys.stdin.readline()
@@ -151,12 +150,14 @@ def command(words, verifier, api, server):
 
 
 async def main(port, options):
-    device, verifier = FakeDevice(options.get("state", "ready")), verifier_of(options)
-    device.wireless = "setup" in options
-    device.cap = options.get("cap", "control")
-    api = Api(device, None if device.facts["state"] == "unprovisioned" else verifier, product_of(options))
+    verifier, product = verifier_of(options), product_of(options)
     if "setup" in options:
-        furnish(api, device, verifier)
+        device = whole_device(verifier, product)
+        api = device.api
+    else:
+        device = FakeDevice(options.get("state", "ready"))
+        device.cap = options.get("cap", "control")
+        api = Api(device, None if device.state() == "unprovisioned" else verifier, product)
     server = Server(
         api,
         time.ticks_ms,

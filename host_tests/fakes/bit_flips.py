@@ -2,8 +2,8 @@
 
     import bit_flips; bit_flips.main(61)       prints a line of JSON for each place of what is kept outside
 
-A device received three lists: the second revokes token 1, the third no longer has token 2. Its configuration lies in
-the same folder, as on a board; without it the device admits nothing and says ``unprovisioned``.
+A device received three lists: the second revokes token 1, the third no longer has token 2. Its settings lie in
+the same folder, as on a board; without them the device admits nothing and says ``settings_lost``.
 """
 
 import gc
@@ -16,7 +16,7 @@ from lists import BASE, record
 from ram_store import RamOutside
 from streams import Bytes
 
-from latchkey.device.config import ConfigStore
+from latchkey.device import config, settings
 from latchkey.errors import LatchkeyError
 from latchkey.hw.flash import FileStore
 from latchkey.ledger import Ledger
@@ -33,8 +33,9 @@ class Device:
 
     def __init__(self, nvs):
         store = FileStore(PATH + "/state", nvs or Outside(PATH + "/outside"))
-        self.config = ConfigStore(store)
-        self.provisioned = self.config.load() is not None
+        self.store, self.nvs = store, nvs
+        kept, self.lost = settings.load(store)
+        self.provisioned = kept is not None
         self.ledger = Ledger(store, lists.SYSTEM16)
 
     def hear(self, records, retained, heard):
@@ -50,16 +51,20 @@ class Device:
         return self.provisioned and [s for s in self.states()[len(GOOD) :] if s in ADMITTED] != []
 
     def reports(self):
+        if not self.provisioned:
+            # A folder of the same flash may be lost with the other.
+            return self.lost or not self.nvs
         status = self.ledger.status()
         names = ("unknown", "damaged_slots", "damaged_heard_slots", "outside_behind")
-        return not self.provisioned or [name for name in names if status[name]] != []
+        return [name for name in names if status[name]] != []
 
 
 def image(nvs):
     flash = CutFlash(BLOCKS)
     mount(flash)
     device = Device(nvs)
-    device.config.save(json.dumps({"system_uuid": lists.SYSTEM, "slug": "x"}).encode())
+    made = config.parse(json.dumps({"system_uuid": lists.SYSTEM, "slug": "x"}).encode())
+    settings.save(device.store, settings.made_of(made, None, None))
     device.hear(OLD, False, BASE - 60)
     # So that both slots of either kind, and older entries of the directory, hold what was before.
     device.hear(OLD, False, BASE - 50)

@@ -57,13 +57,12 @@ class FakeDevice:
         }
         self.cap = "control"
         self.restarts = 0
-        self.installation = self.pairing = self.floor = None
+        self.pairing = None
         self.safe = self.wireless = False
         self.names = ("127.0.0.1", "localhost", "latchkey-792b6149.local")
 
-    @property
-    def config(self):
-        return self.installation.config
+    def turn(self):
+        pass
 
     def info(self):
         return self.facts

@@ -21,6 +21,12 @@ class FakeRadio:
     def fail(self, reason, tries):
         self.seen = (False, reason, None, None, tries)
 
+    def name(self, hostname):
+        pass
+
+    def scan(self):
+        pass
+
     def turn(self):
         self.turns += 1
 

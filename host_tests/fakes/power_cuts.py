@@ -8,8 +8,10 @@ whole old or the whole new state, and the next update must work.
 
 import gc
 import json
+import os
 
 import lists
+import old_layout
 from cut_flash import CutFlash, mount, unmount
 from desk import Outside
 from fake_clock import FakeClock
@@ -18,7 +20,7 @@ from lists import BASE, record
 from streams import Bytes
 
 from latchkey import keystore, ledger
-from latchkey.device import config, settings
+from latchkey.device import config, credentials, settings
 from latchkey.errors import LatchkeyError
 from latchkey.hw.flash import FileStore
 from latchkey.stores import slots as slots_
@@ -84,28 +86,43 @@ class Floor:
         self.kept.save()
 
 
-class Config:
+class Settings:
+    """A network, its passphrase and the record of its attempt change as one."""
+
     def __init__(self, store):
-        self.kept = config.ConfigStore(store)
+        self._store = store
+        self.kept = self
 
     def state(self):
-        found = self.kept.load()
-        return found and found["name"]
+        found = settings.load(self._store)[0]
+        return found and [found["config"]["wifi"]["ssid"], found["wifi_passphrase"], found["attempt"]["ssid"]]
 
     def step(self, n):
-        document = {"system_uuid": lists.SYSTEM, "slug": "x", "name": f"name {n}", "issuer": "i" * 200}
-        self.kept.save(json.dumps(document).encode())
+        settings.save(self._store, self.document(n))
+
+    def document(self, n):
+        made = config.parse(json.dumps({"system_uuid": lists.SYSTEM, "slug": "x", "issuer": "i" * 200}).encode())
+        found = settings.made_of(dict(made, wifi={"ssid": f"net {n}"}), f"secret {n}", None)
+        found["attempt"]["ssid"] = f"net {n}"
+        return found
+
+
+class Alone(Settings):
+    """The same, with nothing left of what was there before."""
+
+    def step(self, n):
+        settings.save(self._store, self.document(n), True)
 
 
 class Secret:
     def __init__(self, store):
-        self.kept = config.CredentialStore(store)
+        self._store = self.kept = store
 
     def state(self):
-        return self.kept.load()["key_der"]
+        return credentials.load(self._store)["key_der"]
 
     def step(self, n):
-        self.kept.save({"key_der": b"%d" % n * 1200})
+        credentials.save(self._store, {"key_der": b"%d" % n * 1200})
 
 
 class Healing(Tokens):
@@ -114,25 +131,7 @@ class Healing(Tokens):
     spoilt = ("ledger.0", "ledger.1")
 
 
-class Network:
-    """Its name, its passphrase and the record of its attempt stand in three stores and change as one."""
-
-    def __init__(self, store):
-        self._store = store
-
-    def state(self):
-        made, credentials, changes = settings.load(self._store)
-        return [made and made["wifi"]["ssid"], credentials["wifi_passphrase"], changes["attempt"]["ssid"]]
-
-    def step(self, n):
-        made = config.parse(json.dumps({"system_uuid": lists.SYSTEM, "slug": "x"}).encode())
-        made["wifi"] = {"ssid": f"net {n}"}
-        attempt = dict(settings.idle(), ssid=f"net {n}")
-        changes = {"attempt": attempt, "trust": {"changes": 0, "last": []}}
-        settings.commit(self._store, config=made, wifi_passphrase=f"secret {n}", changes=changes)
-
-
-STORIES = (Keys, Tokens, Heard, Healing, Floor, Config, Secret)
+STORIES = (Keys, Tokens, Heard, Healing, Floor, Settings, Alone, Secret)
 
 
 class TurnedRound(slots_.Slots):
@@ -145,10 +144,8 @@ class TurnedRound(slots_.Slots):
 
 
 def turn_round():
-    for module in (keystore, ledger, timefloor, config):
+    for module in (keystore, ledger, timefloor, settings, credentials):
         module.Slots = TurnedRound
-    # And without its journal.
-    settings.commit = lambda store, **parts: settings._carry_out(store, parts)
 
 
 def store():
@@ -222,10 +219,45 @@ def run(story, steps):
     return {"story": story.__name__, "after": steps, "cuts": cuts, "lost": lost, "differ": old != new}
 
 
+def first_start():
+    """Every cut of the first start that finds what an earlier version kept."""
+    flash = CutFlash(BLOCKS)
+    mount(flash)
+    wanted = Settings(None).document(1)
+    old_layout.write(store(), wanted["config"], wanted["wifi_passphrase"])
+    wanted = dict(wanted, ap_passphrase="on the label", trust=old_layout.RECORD["trust"])
+    wanted["attempt"] = old_layout.RECORD["trial"]
+    unmount()
+    image, cuts, lost, gone = bytes(flash.data), 0, 0, True
+    while gone:
+        for part in (0, 1, 2):
+            flash = CutFlash(BLOCKS, image)
+            mount(flash)
+            flash.operations, flash.cut_at, flash.part = 0, cuts // 3, part
+            settings.load(store())
+            unmount()
+            gone = flash.dead
+            lost += not _migrated(flash, wanted)
+            cuts += 1
+        gc.collect()
+    return {"story": "first start", "after": 0, "cuts": cuts, "lost": lost, "differ": True}
+
+
+def _migrated(flash, wanted):
+    mount(CutFlash(BLOCKS, flash.data))
+    try:
+        found = settings.load(store())[0]
+        return found == wanted and [n for n in os.listdir(PATH + "/state") if n[:-2] != "settings"] == []
+    finally:
+        unmount()
+
+
 def main(steps, control=False):
     """``steps``: after how many updates at most; 3 sees the first, one into the second slot, and overwriting both."""
     if control:
         turn_round()
-    for story in STORIES + (Network,):
+    for story in STORIES:
         for before in range(steps + 1):
             print(json.dumps(run(story, before)))
+    if not control:
+        print(json.dumps(first_start()))

@@ -1,23 +1,23 @@
-"""A provisioned device of the pure ring, as the composition builds it: for tests of pairing and configuration."""
+"""The device as main builds it, provisioned, over stand-ins of board, link and verifier."""
 
 import json
 
+from fake_clock import FakeClock
 from fake_device import SYSTEM_UUID, FakeGrant
 from fake_radio import FakeRadio
 from ram_store import RamStore
 
-from latchkey import policy
-from latchkey.api import handlers
+from latchkey import limits
 from latchkey.api.request import parse_head
-from latchkey.device import config
-from latchkey.device.installation import Installation
-from latchkey.device.log import LogRing
-from latchkey.device.pairing import Pairing
+from latchkey.device import app, config, settings
+from latchkey.device.start import Boots
 from latchkey.errors import LatchkeyError, TokenError
 from latchkey.products import bulb
+from latchkey.stores.timefloor import TimeFloor
 
 ISSUER = "https://company-example.api.drivr.cloud"
 OWNER = "Domain Owner"
+NOW = 1800000000
 DOCUMENT = {
     "system_uuid": SYSTEM_UUID,
     "slug": "company-example",
@@ -31,8 +31,8 @@ DOCUMENT = {
 class PolicyVerifier:
     """Tokens are ``CLOUD-`` and a role's name; what they open follows from the policy in force."""
 
-    def __init__(self, made):
-        self.policy = made
+    def __init__(self, _keystore, _ledger, _floor, policy):
+        self.policy = policy
         self.busy = False
 
     def verify(self, token, caller=None, policy=None):
@@ -48,84 +48,118 @@ class PolicyVerifier:
 
 
 class FakeCloudLink:
+    turns = 0
+
     def __init__(self, config):
         self.config = config
         self.state, self.reason = "waiting", "dns"
 
+    def start(self):
+        pass
+
+    def stop(self):
+        pass
+
+    def pump(self, updates, distrusted):
+        pass
+
     def status(self):
         return {"state": self.state, "reason": self.reason}
-
-
-class FakeUpdates:
-    pinned = False
-
-
-class Floor:
-    floor_unix_s = 1800000000
-
-    def save(self):
-        pass
 
 
 class Light:
     def show(self, state, transition_ms):
         pass
 
+    def blink(self):
+        pass
 
-class Device:
-    """``store``: what flash holds, kept over ``restart``; ``links``: every configuration that a link was built for."""
 
-    def __init__(self, store=None, ssid="", ap_passphrase="on the label", radio=None):
-        self.store = store or RamStore()
-        if store is None:
-            document = dict(DOCUMENT, wifi={"ssid": ssid})
-            config.ConfigStore(self.store).save(json.dumps(document).encode())
-            secrets = {"ap_passphrase": ap_passphrase, "wifi_passphrase": "old secret" if ssid else None}
-            config.CredentialStore(self.store).save(secrets)
-        self.radio = radio or FakeRadio()
-        self.safe = False
-        self.now_s = 0
-        self.log = LogRing(self.uptime_s)
-        self.floor = Floor()
-        self.links = []
-        self.installation = Installation(self.store, self.log.add, self.radio.wants_network)
-        self.installation.verifier = PolicyVerifier(policy.from_config(self.config))
-        self.installation.updates = FakeUpdates()
-        self.installation.relink = self._relink
-        self.installation.link = FakeCloudLink(self.config)
-        self.pairing = Pairing(self.radio, self.uptime_s, self.installation, self.log.add)
-        self.wireless = self.radio.wants_network
-        self.api = handlers.Api(self, self.installation.verifier, bulb.Product(Light()))
+class Note:
+    """Memory that outlives resets."""
 
-    @property
-    def config(self):
-        return self.installation.config
+    def __init__(self):
+        self.data = b""
 
-    def uptime_s(self):
-        return self.now_s
+    def read(self):
+        return self.data
+
+    def write(self, data):
+        self.data = bytes(data)
+
+
+class Board:
+    """A bulb without a button that the power was switched on for; ``restarts``: how often it was told to begin anew."""
+
+    product_name, model = "bulb", "white"
+    listen = ("127.0.0.1", 0, 0)
+    ledger_tokens = limits.LEDGER_TOKENS
+    hurry = 1
+    reset_cause = "power"
+    sleep_s = measure_every_s = button = None
+
+    def __init__(self, store, radio, clock):
+        self.store, self.radio, self.clock, self.note = store, radio, clock, Note()
+        self.restarts = 0
+
+    def product(self):
+        return bulb.Product(Light(), self.model)
+
+    def factory_keys(self):
+        return None
+
+    def addresses(self):
+        return ("lamp.local", "127.0.0.1")
+
+    def wake(self):
+        # The access point stays shut until a test opens it.
+        return "timer"
+
+    def heap(self):
+        return {"free_bytes": 1, "used_bytes": 1}
+
+    def say(self, text):
+        pass
 
     def restart(self):
+        self.restarts += 1
+
+
+def provisioned(ssid="", ap_passphrase="on the label"):
+    """What flash holds then."""
+    store = RamStore()
+    made = config.parse(json.dumps(dict(DOCUMENT, wifi={"ssid": ssid})).encode())
+    settings.save(store, settings.made_of(made, "old secret" if ssid else None, ap_passphrase))
+    TimeFloor(store, FakeClock()).set_over_cable(NOW)
+    return store
+
+
+class Device(app.Device):
+    """``links``: every broker that a link was made for, but the first."""
+
+    def __init__(self, store=None, ssid="", ap_passphrase="on the label", radio=None, board=None, verifier=None):
+        store = store or provisioned(ssid, ap_passphrase)
+        board = board or Board(store, radio or FakeRadio(), FakeClock(NOW))
+        self.links = []
+        boots = Boots(board.note, board.store, board.reset_cause, False)
+        app.Device.__init__(self, board, boots, self._made_link, lambda _device: None, None, verifier or PolicyVerifier)
+        self.log._trace = None  # Nobody may read what is printed.
+        self.links.clear()
+        self.radio, self.store = board.radio, board.store
+        self.radio.calls.clear()
+
+    def again(self):
         """What the next start makes of the same flash."""
         return Device(self.store)
 
-    def state(self):
-        return "pairing" if self.installation.unpaired else "ready"
-
-    def hosts(self):
-        return ("lamp.local",)
-
-    def plain_http(self):
-        return "configure"
-
-    def _relink(self, made, _credentials):
+    def _made_link(self, _device, made):
         self.links.append(made["broker"]["host"])
         return FakeCloudLink(made)
 
     def pass_s(self, seconds):
         for _ in range(seconds):
-            self.now_s += 1
-            self.pairing.tick()
-            self.installation.refresh_link()
+            self.board.clock.pass_s(1)
+            self.turn()
 
     def call(self, method, path, body=None, role=OWNER):
         """(status, dict of the answer) as a client gets it."""

@@ -8,13 +8,14 @@ import imports
 import pytest
 
 import latchkey
+from latchkey.device import lazy
 from latchkey_tools import kernel
 from latchkey_tools.boards import build, catalog, deploy, manifest, umqtt
 from latchkey_tools.desk import unix_board
 from latchkey_tools.image import recipe
 
 FROZEN = [name for name in catalog.names() if name != "desk"]
-ROOTS = ("main", "boot", "cable", "selftest", "board_config")
+ROOTS = ("main", "boot", "cable", "selftest", "board_config", *(name for name, *_ in lazy._RARE))
 
 
 # Modules in C of MicroPython 1.29 on ESP32, and what its manifest brings as Python: asyncio and the port's modules.

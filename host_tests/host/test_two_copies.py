@@ -11,7 +11,7 @@ from fake_clock import FakeClock
 from ram_store import RamStore
 
 from latchkey import keystore, limits
-from latchkey.device import config
+from latchkey.device import credentials, settings
 from latchkey.stores import timefloor
 from latchkey_tools.boards import build
 
@@ -55,7 +55,10 @@ def document(system_uuid):
 def state(store):
     keys = [key.kid for key in keystore.KeyStore(store).keys]
     floor = timefloor.TimeFloor(store, FakeClock()).floor_unix_s
-    return config.ConfigStore(store).load(), config.CredentialStore(store).load(), keys, floor
+    secrets = dict(credentials.load(store), https=credentials.https(store))
+    kept, lost = settings.load(store)
+    assert (kept is None) or not lost
+    return kept, secrets, keys, floor
 
 
 @pytest.mark.parametrize("systems", [SYSTEMS[:1], SYSTEMS, SYSTEMS[:1] * 2], ids=["fresh", "another's", "again"])
@@ -64,7 +67,7 @@ def test_no_damaged_byte_takes_anything_from_a_device_that_was_just_provisioned(
     for system in systems:
         assert module._provision(json.dumps(document(system)).encode())["ok"]
     whole, good = dict(store.files), state(store)
-    assert good[0]["system_uuid"] == systems[-1] and good[2] and good[3] == NOW
+    assert good[0]["config"]["system_uuid"] == systems[-1] and good[2] and good[3] == NOW
     for name, data in whole.items():
         for at in range(0, len(data), 7):
             store.files = dict(whole, **{name: data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :]})

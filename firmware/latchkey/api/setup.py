@@ -1,4 +1,4 @@
-"""Requests that set a device up: pairing and configuration. Judges them; carrying out is the installation's.
+"""Requests that set a device up: pairing and configuration. Judges them; the device carries them out.
 
 Loaded for one such request and let go again (latchkey.device.lazy). Each handler takes ``device``
 (latchkey.device.app.Device) and the admitted exchange, whose token may configure. A3's line between settings and
@@ -7,10 +7,13 @@ trust settings is drawn here.
 
 from latchkey import policy
 from latchkey.api.handlers import as_json
+from latchkey.device import config as config_
 from latchkey.device import provision, settings
 from latchkey.device.pairing import Attempt
 from latchkey.errors import ConfigError, LatchkeyError, StoreError, TokenError
 
+# What has to be tried on the broker (A6).
+_CLOUD = ("slug", "broker")
 _PAIRING = ("wifi", "name", "broker")
 _WIFI = ("ssid", "passphrase")
 
@@ -27,7 +30,7 @@ def post_pairing(device, exchange):
     ssid, passphrase = wifi.get("ssid"), provision.wifi_key(wifi.get("passphrase"), "wifi.passphrase")
     if not ssid:
         raise ConfigError("invalid_field", "wifi.ssid")
-    config = settings.joining(device.config, ssid, body)
+    config = config_.joining(device.config, ssid, body)
     by = None
     if config["broker"] != device.config["broker"]:
         by = _by(device, exchange, ["broker"])
@@ -37,7 +40,7 @@ def post_pairing(device, exchange):
 def delete_pairing(device, _exchange):
     """Leave the network."""
     device.pairing.check_idle()
-    if device.installation.ap_passphrase is None:
+    if device.settings["ap_passphrase"] is None:
         raise LatchkeyError("no_access_point")
     _stored(device.pairing.leave)
     return 202, device.pairing.status()
@@ -54,25 +57,27 @@ def get_networks(device, _exchange):
 
 def get_config(device, _exchange):
     """The configuration and the record of trust; no secret is in either."""
-    return 200, {"config": device.config, "trust": device.installation.changes["trust"]}
+    return 200, {"config": device.config, "trust": device.settings["trust"]}
 
 
 def patch_config(device, exchange):
     """Change settings; trust settings with presence, and never so that who asks is shut out."""
     device.pairing.check_idle()
-    config, trust = settings.patched(device.config, exchange.body)
+    config, trust = config_.patched(device.config, exchange.body)
     by = _by(device, exchange, trust) if trust else None
-    if settings.concerns_cloud(trust):
+    if [name for name in trust if name in _CLOUD]:
         _check_may_try(device)
         return _begin(device, exchange, Attempt(config, cloud=True, by=by))
-    changes = device.installation.changes
+    record = device.settings["trust"]
     if by:
-        changes = settings.with_trust(changes, by)
+        _check_not_shut_out(device, exchange, config)
+        record = settings.with_trust(record, by)
     # Before anything is stored, since memory may not suffice for it.
-    answer = as_json(200, {"config": config, "trust": changes["trust"]})
-    _keep(device, exchange, config, by)
+    answer = as_json(200, {"config": config, "trust": record})
+    if config != device.config:
+        _stored(device.keep, config, by)
     if "ntp" in trust:
-        device.installation.stale = True
+        device.stale = True
     return answer
 
 
@@ -80,7 +85,7 @@ def put_certificate(device, exchange):
     """A new client certificate, which the link tries."""
     _check_may_try(device)
     pair = provision.renewal_of(exchange.body)
-    _stored(lambda: device.installation.renew(pair))
+    _stored(device.renew, pair)
     return 202, {"accepted": True}
 
 
@@ -94,16 +99,8 @@ def _check_may_try(device):
 def _begin(device, exchange, attempt):
     if attempt.by:
         _check_not_shut_out(device, exchange, attempt.config)
-    _stored(lambda: device.pairing.begin(attempt))
+    _stored(device.pairing.begin, attempt)
     return 202, device.pairing.status()
-
-
-def _keep(device, exchange, config, by):
-    installation = device.installation
-    if by:
-        _check_not_shut_out(device, exchange, config)
-    if config != installation.config:
-        _stored(lambda: installation.keep(config, by, {}))
 
 
 def _by(device, exchange, names):
@@ -117,7 +114,7 @@ def _check_not_shut_out(device, exchange, config):
     """The token at hand has to configure under the new policy too, or LatchkeyError "locks_out" (or "verify_busy")."""
     request, then = exchange.request, policy.from_config(config)
     try:
-        grant = device.installation.verifier.verify(request.token, request.peer, then)
+        grant = device.verifier.verify(request.token, request.peer, then)
         shut = "configure" not in grant.permissions
     except TokenError as exc:
         if exc.code == "verify_busy":
@@ -127,9 +124,9 @@ def _check_not_shut_out(device, exchange, config):
         raise LatchkeyError("locks_out")
 
 
-def _stored(change):
+def _stored(change, *parts):
     try:
-        return change()
+        change(*parts)
     except StoreError:
         raise LatchkeyError("not_stored")
 

@@ -1,12 +1,25 @@
-"""What one device knows of itself: the facts behind /v1/info and /v1/diagnostics, and its own names.
+"""The device: what it is set to, what it holds, and what it does at each turn of its loop.
 
-Holds the parts that ``main`` built and asks them; decides nothing about tokens.
+Decides nothing about tokens. Who may change which setting, and whether it works, is decided in latchkey.api.setup and
+latchkey.device.pairing.
 """
 
-# pyright: reportAttributeAccessIssue=false
+import json
+import sys
 
-from latchkey import __version__, bignum, sha512
-from latchkey.errors import StoreError
+from latchkey import __version__, bignum, jwk, ledger, policy, sha512, uuids
+from latchkey.api.handlers import Api
+from latchkey.cloud.messages import Updates
+from latchkey.device import lazy
+from latchkey.device import settings as settings_
+from latchkey.device.button import Button
+from latchkey.device.log import LogRing
+from latchkey.device.pairing import Pairing
+from latchkey.errors import NOT_STORED, StoreError
+from latchkey.keystore import KeyStore
+from latchkey.limits import ROOM_BYTES
+from latchkey.stores.timefloor import TimeFloor
+from latchkey.verifier import Verifier
 
 try:
     from latchkey_image import MADE_FROM  # frozen in by `latchkey board image`
@@ -15,35 +28,89 @@ except ImportError:
 
 
 class Device:
-    """``board``: the adapters of one board (see boards/desk/board_config.py). ``installation``: what it is set to
-    (latchkey.device.installation), ``boots``: why it started (latchkey.device.start). ``keystore ledger floor updates
-    server pairing awake`` are set by ``main`` once they exist; None before."""
+    """Built in one step from its ``board`` (boards/desk/board_config.py has what boards give) and ``boots``
+    (latchkey.device.start). ``new_link(device, config)`` and ``new_server(device)`` make the link to the cloud and what
+    serves ``.api``. ``awake``: latchkey.device.sleep.Awake of a device on battery, else None.
 
-    def __init__(self, board, installation, boots, log):
-        self._board = board
-        self._boots = boots
-        self.installation = installation
+    ``.settings``: see latchkey.device.settings, None before provisioning; ``.lost``: there were some, now unreadable.
+    ``.keystore .ledger .verifier .updates .pairing``: None without settings, ``.link`` in the safe state too (A9).
+    """
+
+    def __init__(self, board, boots, new_link, new_server, awake=None, verifier=Verifier):
+        self.board, self.boots, self.awake = board, boots, awake
+        self.safe, self.wireless = boots.safe, board.radio.wants_network
         self.uptime_s = board.clock.uptime_s
-        self.log = log
+        self.log = LogRing(self.uptime_s, board.say, trace=getattr(sys, "print_exception", None))
+        self.settings, self.lost = settings_.load(board.store)
+        with lazy.credentials as credentials:
+            self.credentials = credentials.load(board.store)
+        self.lost = self.lost or (self.settings is None and self.credentials["cert_der"] is not None)
+        self.stale = False  # whether the link runs on settings that have been replaced
         self._granted = 0
-        self.keystore = self.ledger = self.floor = self.updates = self.server = self.pairing = self.awake = None
+        self._new_link = new_link
+        self._button = Button()
+        if self.settings and boots.gesture == "reset" and self.try_to_store(self.forget):
+            boots.reset_done()
+        config = self.config
+        self.floor = TimeFloor(board.store, board.clock, boots.floor_unix_s)
+        self.keystore = config and KeyStore(board.store, *_factory(board, config))
+        self.ledger = config and ledger.Ledger(board.store, uuids.to_bytes(config["system_uuid"]), board.ledger_tokens)
+        self.verifier = config and verifier(self.keystore, self.ledger, self.floor, policy.from_config(config))
+        self.updates = config and self._new_updates(config)
+        self.pairing = config and Pairing(board.radio, self.uptime_s, self, self.log.add, board.hurry)
+        self.link = new_link(self, config) if config and not self.safe else None
+        if config:
+            self._enter_network()
+        self.product = _product(board, boots)
+        self.api = Api(self, self.verifier, self.product)
+        self.server = new_server(self)
 
-    @property
-    def wireless(self):
-        """Whether the device joins networks itself."""
-        return self._board.radio.wants_network
+    def _new_updates(self, config):
+        parts = self.keystore, self.ledger, self.floor, self.settle_attempt, self.log.add
+        return Updates(*parts, _pinned(config))
+
+    def _enter_network(self):
+        """The network that was given; else, or if somebody asks for it, or in the safe state, the access point."""
+        radio, wake, gesture = self.board.radio, self.board.wake(), self.boots.gesture
+        radio.name(self.hostname)
+        alone = self.unpaired or self.safe
+        radio.use(*((None, None) if alone else self.network()))
+        if alone and wake != "timer" and self.settings["ap_passphrase"]:
+            radio.scan()  # Now, since it blocks, and nobody has joined yet.
+        # A sensor that wakes by itself would spend its cell on an access point that nobody asked for.
+        if gesture or (alone and wake != "timer"):
+            self.pairing.open(not alone)
+        if gesture == "long" or wake == "button":
+            self.pairing.pressed()
+
+    # What it is
 
     @property
     def config(self):
         """The configuration in force (dict), None before provisioning."""
-        return self.installation.config
+        return self.settings and self.settings["config"]
+
+    @property
+    def unpaired(self):
+        """Whether this device joins networks, and none was given yet."""
+        return bool(self.wireless and self.config and not self.config["wifi"]["ssid"])
+
+    @property
+    def hostname(self):
+        return "latchkey-" + self.config["system_uuid"][:8].lower()
+
+    def network(self):
+        """(ssid, passphrase) to join, or (None, None)."""
+        if not self.config["wifi"]["ssid"]:
+            return None, None
+        return self.config["wifi"]["ssid"], self.settings["wifi_passphrase"]
 
     def info(self):
         """What anybody may know (A1)."""
         config = self.config
         facts = {
-            "product": self._board.product_name,
-            "model": self._board.model,
+            "product": self.board.product_name,
+            "model": self.board.model,
             "version": __version__,
             "system_uuid": config["system_uuid"] if config else None,
             "name": config["name"] if config else None,
@@ -55,32 +122,16 @@ class Device:
         return facts
 
     def state(self):
-        """unprovisioned: no System yet. pairing: no network given. ready: everything else."""
+        """unprovisioned: no System yet. settings_lost: it had one. pairing: no network given. ready: all else."""
         if self.config is None:
-            return "unprovisioned"
-        return "pairing" if self.installation.unpaired else "ready"
-
-    @property
-    def safe(self):
-        """Whether this boot runs without the application (A9)."""
-        return self._boots.safe
-
-    @property
-    def gesture(self):
-        """What power cycles said, see latchkey.device.start."""
-        return self._boots.gesture
-
-    def busy(self):
-        """Whether somebody with a token is here, or was since this was asked last: no time to sleep."""
-        came = self.server.granted != self._granted
-        self._granted = self.server.granted
-        return came or self.server.event_streams > 0 or bool(self.pairing and self.pairing.busy)
+            return "settings_lost" if self.lost else "unprovisioned"
+        return "pairing" if self.unpaired else "ready"
 
     def hosts(self):
         """Names and addresses by which requests may call us (A4), lower case, without port or final dot."""
-        names = list(self._board.addresses())
+        names = list(self.board.addresses())
         if self.config:
-            names.append(self.installation.hostname + ".local")
+            names.append(self.hostname + ".local")
             names.extend([host.lower().rstrip(".") for host in self.config["hosts"]])
         return names
 
@@ -88,32 +139,155 @@ class Device:
         """The highest permission that plain LAN requests may use (A2). Asked of a provisioned device only."""
         return self.config["policy"]["plain_http"]
 
-    def save(self):
-        """Write what waits in RAM: before a planned restart. What flash refuses is logged and left as it was."""
-        for part in (self.keystore, self.ledger, self.floor):
-            if part:
-                self.try_to_store(part.save)
+    def busy(self):
+        """Whether somebody with a token is here, or was since this was asked last: no time to sleep."""
+        came = self.server.granted != self._granted
+        self._granted = self.server.granted
+        return came or self.server.event_streams > 0 or bool(self.pairing and self.pairing.busy)
 
-    def save_floor_if_due(self):
-        self.try_to_store(self.floor.save_if_due)
+    def diagnostics(self):
+        """Everything a technician may want to see; no secret is among it."""
+        parts = (
+            ("cloud", self.link),
+            ("messages", self.updates),
+            ("keys", self.keystore),
+            ("ledger", self.ledger),
+            ("clock", self.floor),
+            ("server", self.server),
+            ("pairing", self.pairing),
+            ("sleep", self.awake),
+        )
+        facts = {name: part.status() for name, part in parts if part}
+        facts["uptime_s"] = self.uptime_s()
+        facts["reset_cause"] = self.board.reset_cause
+        facts["crashes"] = self.boots.crashes
+        facts["safe_boot"] = self.safe
+        facts["trust_changes"] = self.settings["trust"]["changes"]
+        facts["stores_behind"] = sorted(self.board.store.behind)
+        facts["faults"] = {"count": self.log.faults, "last": self.log.last_fault}
+        facts["heap"] = self.board.heap()
+        facts["kernels"] = {"power": bignum.kernel, "sha512": sha512.kernel}
+        return facts
 
-    def restart(self):
-        """Never returns on a board, whatever cannot be saved: it has been promised (A12)."""
+    # What it is set to: stored first, then in force. StoreError: nothing has changed.
+
+    def keep(self, config, by=None, **parts):
+        """A configuration at once with ``parts`` of the settings. ``by``: who changes which trust settings when (jti,
+        names, unix_s), or None."""
+        made = policy.from_config(config)
+        if by:
+            parts["trust"] = settings_.with_trust(self.settings["trust"], by)
+            self.log.add("trust: %s by %s" % (", ".join(by[1]), by[0]))
+        self._change(False, config=config, **parts)
+        self.verifier.policy = made
+        self.updates.pinned = _pinned(config)
+
+    def note(self, attempt):
+        """The record of an attempt."""
+        self._change(False, attempt=attempt)
+
+    def note_at_least(self, attempt):
+        """The same, and in RAM alone where flash or memory refuses."""
         try:
-            self.save()
-            self._boots.end(self.floor.floor_unix_s)
-        finally:
-            self._board.restart()
+            self.note(attempt)
+        except NOT_STORED:
+            self.settings = dict(self.settings, attempt=attempt)
 
-    def reset(self):
-        """Factory reset (A7), and begin anew; nothing happens if flash refuses."""
-        if self.try_to_store(self.installation.reset):
-            self.restart()
+    def forget_network(self):
+        """Leave the network for good."""
+        self._forget(dict(self.config, wifi={"ssid": ""}))
+
+    def forget(self):
+        """Factory reset (A7): Wi-Fi, name and hosts go."""
+        self._forget(dict(self.config, name="", hosts=[], wifi={"ssid": ""}))
+
+    def _forget(self, config):
+        self._change(True, config=config, wifi_passphrase=None, attempt=settings_.idle())
+
+    def _change(self, alone, **parts):
+        changed = dict(self.settings, **parts)
+        room = bytearray(ROOM_BYTES)
+        settings_.save(self.board.store, changed, alone)
+        room = None  # noqa: F841  Stored: what follows must not fail.
+        self.settings = changed
+
+    def renew(self, pair):
+        """A new client certificate, which the link tries next (``turn``). ConfigError too."""
+        with lazy.credentials as credentials:
+            self.credentials = credentials.begin(self.board.store, pair)
+        self.stale = True
+
+    # The link
+
+    def link_state(self):
+        """(state, reason) of the cloud link."""
+        status = self.link.status() if self.link else {"state": "stopped", "reason": ""}
+        return status["state"], status["reason"]
+
+    def link_to(self, config):
+        """Have the link try another configuration; None: the one in force."""
+        if self.link:
+            link = self._new_link(self, config or self.config)  # first, for memory may not suffice
+            self.link.stop()
+            link.start()
+            self.link = link
 
     def settle_attempt(self, kept):
-        """The broker has taken a new client certificate, or refused it."""
+        """The broker has taken the new client certificate, or refused it."""
         self.log.add("cloud: new certificate " + ("kept" if kept else "refused"))
-        self.try_to_store(lambda: self.installation.settle(kept))
+        self.try_to_store(lambda: self._settle(kept))
+
+    def _settle(self, kept):
+        with lazy.credentials as credentials:
+            credentials.settle(self.board.store, kept)
+            self.credentials = credentials.load(self.board.store)
+
+    # What it does
+
+    def turn(self):
+        """Everything that the loop does at each of its turns; returns at once."""
+        if self.pairing:
+            self.pairing.tick()
+            self._look_at_button()
+        if self.stale:
+            self._refresh_link()
+        if self.link:
+            self.link.pump(self.updates, self.pairing.distrusts_broker)
+        if self.updates:
+            self.updates.tick()
+        self.try_to_store(self.floor.save_if_due)
+        self.boots.settled(self.uptime_s())
+
+    def _refresh_link(self):
+        """Have the link follow what was stored, as soon as memory allows: what asked for it has been answered."""
+        try:
+            self.link_to(None)
+            self.stale = False
+        except MemoryError:
+            pass
+
+    def _look_at_button(self):
+        button, clock = self.board.button, self.board.clock
+        said = self._button.look(button.down(), clock.now_ms()) if button else None
+        if said is None:
+            return
+        self.log.add("button: " + said)
+        if said == "reset":
+            return self.reset()
+        self.pairing.pressed()
+        if said == "long":
+            self.pairing.open()
+            self.show_itself()
+
+    def show_itself(self):
+        """Tell who presses or switches that it was understood."""
+        if self.safe:
+            return
+        try:
+            self.product.identify()
+        except Exception as exc:
+            # A mistake in a product must not restart the device at every press.
+            self.log.failed("identify", exc)
 
     def try_to_store(self, save):
         """Call ``save``; True if it worked. That flash refuses is logged, and what was in force stays."""
@@ -126,26 +300,48 @@ class Device:
             self.log.add("flash: no memory to write")
         return False
 
-    def diagnostics(self):
-        """Everything a technician may want to see; no secret is among it."""
-        parts = (
-            ("cloud", self.installation.link),
-            ("messages", self.updates),
-            ("keys", self.keystore),
-            ("ledger", self.ledger),
-            ("clock", self.floor),
-            ("server", self.server),
-            ("pairing", self.pairing),
-            ("sleep", self.awake),
-        )
-        facts = {name: part.status() for name, part in parts if part}
-        facts["uptime_s"] = self.uptime_s()
-        facts["reset_cause"] = self._board.reset_cause
-        facts["crashes"] = self._boots.crashes
-        facts["safe_boot"] = self._boots.safe
-        facts["trust_changes"] = self.installation.changes["trust"]["changes"]
-        facts["stores_behind"] = sorted(self._board.store.behind)
-        facts["faults"] = {"count": self.log.faults, "last": self.log.last_fault}
-        facts["heap"] = self._board.heap()
-        facts["kernels"] = {"power": bignum.kernel, "sha512": sha512.kernel}
-        return facts
+    def save(self):
+        """Write what waits in RAM: before a planned restart."""
+        for part in (self.keystore, self.ledger, self.floor):
+            if part:
+                self.try_to_store(part.save)
+
+    def stop(self):
+        """Before the end: the link lets go, and what waits in RAM is written."""
+        if self.link:
+            self.link.stop()
+        self.save()
+
+    def restart(self):
+        """Never returns on a board, whatever cannot be saved: it has been promised (A12)."""
+        try:
+            self.save()
+            self.boots.end(self.floor.floor_unix_s)
+        finally:
+            self.board.restart()
+
+    def reset(self):
+        """Factory reset, and begin anew; nothing happens if flash refuses."""
+        if self.try_to_store(self.forget):
+            self.restart()
+
+
+def _factory(board, config):
+    """(the keys written at the factory, whether the simulator's count)."""
+    return jwk.factory_keys(board.factory_keys(), config["dev"]), config["dev"]
+
+
+def _pinned(config):
+    """Whether keys come by the serial cable alone (K4)."""
+    return config["policy"]["keys"] == "pinned"
+
+
+def _product(board, boots):
+    if boots.safe:
+        from latchkey.products import safe
+
+        return safe.Product()
+    product = board.product()
+    if boots.kept:
+        product.restore(json.loads(boots.kept))
+    return product

@@ -1,20 +1,21 @@
-"""The configuration: one JSON document, judged whole, and the secrets, kept apart from it.
+"""The configuration, the part of the settings that is no secret: a JSON object, judged whole.
 
-docs/config.schema.json describes the document; a test holds the two equal. What is left out has the default below; an
-unknown member is refused. Trust settings are here too: who may change which is for the caller to decide (A3).
+docs/config.schema.json describes it; a test holds the two equal. What is left out has the default below; an unknown
+member is refused. Loaded only while something is judged (latchkey.device.lazy).
 """
-
-import json
-import struct
 
 from latchkey import strictjson, uuids
 from latchkey.device.log import shown
-from latchkey.errors import ConfigError, FormatError, StoreError
-from latchkey.limits import CONFIG_BYTES, CREDENTIAL_BYTES
+from latchkey.errors import ConfigError, FormatError, LatchkeyError
+from latchkey.limits import CONFIG_BYTES
 from latchkey.policy import DEFAULT_ROLES, PERMISSIONS
-from latchkey.stores.slots import Slots
 
 _NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+# A3: who may change what over the local API. The System is the serial cable's; Wi-Fi goes by an attempt of its own.
+_CABLE_ONLY = ("system_uuid", "dev", "model")
+_TRUST = ("slug", "issuer", "broker", "policy", "roles", "ntp")
+_MERGED = ("broker", "policy")
 
 # "unlisted": a token made while we were away opens the door; "clock_unset": so does one while the time is unknown,
 # or a device could not be commissioned; "keys": the broker may rotate them; "plain_http": a bearer sniffed
@@ -46,119 +47,55 @@ def parse(data, limit=CONFIG_BYTES):
 
     ConfigError names the offending field: "json_refused", "too_large", or "invalid_field".
     """
-    config = _read(data, limit)
-    for field in ("name", "model"):
+    if len(data) > limit:
+        raise ConfigError("too_large", "")
+    try:
+        return judged(strictjson.parse(data))
+    except FormatError as exc:
+        raise ConfigError(exc.code, "", exc.message)
+
+
+def judged(document, earlier=False):
+    """The configuration in ``document`` (parsed JSON), with every member. ``earlier``: names pass as an earlier version
+    may have stored them. ConfigError."""
+    config = _members(document, "", _FIELDS, DEFAULTS)
+    for field in () if earlier else ("name", "model"):
         if not shown(config[field].encode()):
             _wrong(field, "character")
     return config
 
 
-def _read(data, limit, stored=False):
-    """The same, and names as they may have been stored by an earlier version."""
-    if len(data) > limit:
-        raise ConfigError("too_large", "")
-    try:
-        document = strictjson.parse(data)
-    except FormatError as exc:
-        raise ConfigError(exc.code, "", exc.message)
-    if stored and isinstance(document, dict):
-        document.pop("pins", None)  # a setting that earlier versions stored, and nothing read
-    return _members(document, "", _FIELDS, DEFAULTS)
+def patched(config, fields):
+    """``config`` with ``fields`` (dict from a client), judged whole, and which trust settings differ (list of names).
+
+    LatchkeyError "serial_only"; ConfigError.
+    """
+    merged = dict(config)
+    for name, value in fields.items():
+        if name in _CABLE_ONLY and value != config[name]:
+            raise LatchkeyError("serial_only")
+        if name == "wifi" and value != config[name]:
+            raise ConfigError("invalid_field", "wifi")
+        merged[name] = _merged(config, name, value)
+    found = judged(merged)
+    return found, [name for name in _TRUST if found[name] != config[name]]
 
 
-class ConfigStore:
-    """The configuration in flash."""
-
-    def __init__(self, store):
-        self._slots = Slots(store, "config", b"c", True)
-
-    def load(self):
-        """The configuration (dict), or None if there is none that is valid."""
-        try:
-            # With every default written out it is longer than what was judged.
-            data = self._slots.read(2 * CONFIG_BYTES)
-            return _read(data, 2 * CONFIG_BYTES, True) if data else None
-        except (StoreError, ConfigError):
-            return None
-
-    def save(self, data, alone=False):
-        """Judge and keep ``data`` (bytes of JSON) whole; returns the configuration. ConfigError, StoreError."""
-        config = parse(data)
-        self.keep(config, alone)
-        return config
-
-    def keep(self, config, alone=False):
-        """Keep a configuration (dict) that was judged; ``alone``: neither slot holds another afterwards. StoreError."""
-        if alone or config != self.load():
-            self._slots.write(json.dumps(config).encode(), alone)
+def joining(config, ssid, fields):
+    """``config`` for another network, with what ``fields`` (dict) has of name and broker, judged whole. ConfigError."""
+    merged = dict(config, wifi={"ssid": ssid})
+    for name in ("name", "broker"):
+        if name in fields:
+            merged[name] = _merged(config, name, fields[name])
+    return judged(merged)
 
 
-class CredentialStore:
-    """Secrets in slots of their own: ``ca_der cert_der key_der`` for the broker, ``new_cert_der new_key_der`` while
-    they are tried (latchkey.device.certificate), ``https_cert_der https_key_der`` for the local API (bytes),
-    ``wifi_passphrase ap_passphrase`` (str)."""
-
-    NAMES = (
-        "ca_der",
-        "cert_der",
-        "key_der",
-        "new_pair",
-        "https_cert_der",
-        "https_key_der",
-        "wifi_passphrase",
-        "ap_passphrase",
-    )
-
-    def __init__(self, store):
-        self._store = store
-
-    def load(self):
-        """Every secret by name; None for one that is not there."""
-        found = {name: self._read(name) for name in self.NAMES}
-        pair = found.pop("new_pair")
-        end = 2 + struct.unpack("<H", pair[:2])[0] if pair else 0
-        found["new_cert_der"], found["new_key_der"] = (pair[2:end], pair[end:]) if pair else (None, None)
-        return found
-
-    def save(self, secrets, alone=False):
-        """Keep what is given and not None. ``alone``: neither slot holds another afterwards; else what did not change
-        is not written. A new certificate and its key share a slot, so that neither is ever kept without the other."""
-        secrets = dict(secrets)
-        cert, key = secrets.pop("new_cert_der", None), secrets.pop("new_key_der", None)
-        if cert and key:
-            secrets["new_pair"] = struct.pack("<H", len(cert)) + cert + key
-        for name, value in secrets.items():
-            if value is not None and (alone or value != self._read(name)):
-                data = value.encode() if isinstance(value, str) else value
-                if name not in self.NAMES or len(data) > _most(name):
-                    raise ConfigError("invalid_field", name)
-                self._slots(name).write(data, alone)
-
-    def erase(self, name):
-        """Forget one secret; neither slot holds it afterwards."""
-        erase(self._slots(name))
-
-    def _slots(self, name):
-        return Slots(self._store, name, b"s")
-
-    def _read(self, name):
-        try:
-            data = self._slots(name).read(_most(name))
-        except StoreError:
-            return None
-        if not data:
-            return None
-        return str(data, "utf-8") if name.endswith("passphrase") else bytes(data)
-
-
-def _most(name):
-    return 2 * CREDENTIAL_BYTES + 2 if name == "new_pair" else CREDENTIAL_BYTES
-
-
-def erase(slots):
-    """Overwrite both slots with nothing."""
-    if slots.ever_written:
-        slots.write(b"", True)
+def _merged(config, name, value):
+    if name not in _MERGED or not isinstance(value, dict):
+        return value
+    merged = dict(config[name])
+    merged.update(value)
+    return merged
 
 
 def _wrong(path, why):

@@ -5,21 +5,29 @@ One ``with`` may lie inside another; all of them are let go when the outermost e
 
 import sys
 
-_NAMES = ("latchkey.api.setup", "latchkey.device.settings", "latchkey.device.config", "latchkey.device.provision")
+# Module, its package, its name there. Whole, since letting go must not take memory.
+_RARE = (
+    ("latchkey.api.setup", "latchkey.api", "setup"),
+    ("latchkey.device.config", "latchkey.device", "config"),
+    ("latchkey.device.credentials", "latchkey.device", "credentials"),
+    ("latchkey.device.migration", "latchkey.device", "migration"),
+    ("latchkey.device.provision", "latchkey.device", "provision"),
+)
 
 
 class Rare:
-    """``load()`` imports a module and returns it."""
+    """``name``: of a module."""
 
     depth = 0  # how many are in use, of all
 
-    def __init__(self, load):
-        self._load = load
+    def __init__(self, name):
+        self._name = name
 
     def __enter__(self):
         Rare.depth += 1
         try:
-            return self._load()
+            __import__(self._name)
+            return sys.modules[self._name]
         except Exception:
             self.__exit__(None, None, None)
             raise
@@ -27,29 +35,12 @@ class Rare:
     def __exit__(self, _type, _exc, _trace):
         Rare.depth -= 1
         if not Rare.depth:
-            _forget()
+            for name, package, last in _RARE:
+                sys.modules.pop(name, None)
+                if hasattr(sys.modules.get(package), last):
+                    delattr(sys.modules[package], last)
 
 
-def _forget():
-    for name in _NAMES:
-        sys.modules.pop(name, None)
-        package, _, last = name.rpartition(".")
-        package = sys.modules.get(package)
-        if hasattr(package, last):
-            delattr(package, last)
-
-
-def _load_setup():
-    from latchkey.api import setup
-
-    return setup
-
-
-def _load_settings():
-    from latchkey.device import settings
-
-    return settings
-
-
-setup = Rare(_load_setup)
-settings = Rare(_load_settings)
+setup = Rare("latchkey.api.setup")
+credentials = Rare("latchkey.device.credentials")
+migration = Rare("latchkey.device.migration")

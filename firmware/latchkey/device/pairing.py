@@ -3,7 +3,7 @@
 An attempt runs in RAM: flash learns of new settings once they have worked, so after a power cut the last good ones are
 back. What was tried and what came of it is kept for whoever asks later. The loop calls ``tick`` at every turn.
 
-``radio``: see hw/wifi.py. ``owner``: whose settings these are, latchkey.device.installation. Times are whole seconds of
+``radio``: see hw/wifi.py. ``owner``: the device (latchkey.device.app). Times are whole seconds of
 ``uptime_s``; ``hurry`` divides every window (tests).
 """
 
@@ -111,7 +111,7 @@ class Pairing:
     def status(self):
         """For the person who waits: see docs/openapi.yaml, Pairing."""
         now = self._uptime_s()
-        answer = dict(self._owner.changes["attempt"])
+        answer = dict(self._owner.settings["attempt"])
         _up, answer["offline"], answer["address"] = self._radio.station()[:3]
         answer["host"] = self._owner.hostname + ".local"
         answer["access_point_s"] = max(0, self._ap_until_s - now) if self._radio.ap_open else 0
@@ -169,9 +169,9 @@ class Pairing:
     def _keep(self, attempt):
         """"" once flash has it, else why it does not."""
         record = _record("joined", attempt, self._radio.station()[2])
-        secret = {"wifi_passphrase": attempt.passphrase} if attempt.wifi else {}
+        passphrase = attempt.passphrase if attempt.wifi else self._owner.settings["wifi_passphrase"]
         try:
-            self._owner.keep(attempt.config, attempt.by, secret, record)
+            self._owner.keep(attempt.config, attempt.by, attempt=record, wifi_passphrase=passphrase)
         except NOT_STORED:
             return "not_stored"
         self._attempt = None
@@ -197,13 +197,13 @@ class Pairing:
     # The access point
 
     def _follow_ap(self, now):
-        wanted = now < self._ap_until_s and self._owner.ap_passphrase is not None
+        wanted = now < self._ap_until_s and self._owner.settings["ap_passphrase"] is not None
         if self._radio.ap_open and not wanted:
             self._radio.close_ap()
         elif wanted and not self._radio.ap_open and not (self._radio.scanning and now < self._scan_until_s):
             # Phones would drop off during a scan that comes late.
             self._radio.scanning = False
-            self._radio.open_ap(self._owner.hostname, self._owner.ap_passphrase)
+            self._radio.open_ap(self._owner.hostname, self._owner.settings["ap_passphrase"])
 
     def _open_for(self, seconds):
         now = self._uptime_s()

@@ -1,9 +1,8 @@
-"""Provisioning over the serial cable: a document is judged whole, then stored (K4, A3: nothing else sets the System).
+"""Provisioning: what the serial cable brings, judged whole. Nothing else may bring keys or a System (K4, A3).
 
 The document is one JSON object: ``config`` (see docs/config.schema.json), ``credentials`` (``ca_der``, ``cert_der``,
 ``key_der`` in base64, and for HTTPS ``https_cert_der``, ``https_key_der``), ``time_unix_s``; and, if wanted,
 ``key_set`` (a JWKS), ``wifi`` (``passphrase``), ``ap_passphrase``.
-The configuration is stored last: a device with a configuration has everything else.
 """
 
 import binascii
@@ -11,6 +10,7 @@ import json
 
 from latchkey import jwk, strictjson
 from latchkey.device import config as config_
+from latchkey.device import settings
 from latchkey.errors import ConfigError
 from latchkey.limits import DER_BYTES, PASSPHRASE_CHARS, PROVISION_DEPTH, const
 
@@ -21,7 +21,8 @@ _WPA_KEY_DIGITS = const(64)
 
 
 def read(data):
-    """Judge the document (bytes) and return ``(config bytes, credentials dict, keys or None, unix_s)``.
+    """Judge the document (bytes) and return ``(settings, credentials, keys or None, unix_s)``: settings as of
+    latchkey.device.settings, credentials as of latchkey.device.credentials.
 
     Raises ConfigError naming the field, FormatError, or KeySetError; nothing is stored then.
     """
@@ -31,10 +32,12 @@ def read(data):
     for name in document:
         if name not in _MEMBERS:
             raise _wrong(name)
-    config_bytes = json.dumps(document.get("config")).encode()
-    config = config_.parse(config_bytes)
+    config = config_.parse(json.dumps(document.get("config")).encode())
     keys = _keys(document.get("key_set"), config["dev"])
-    return config_bytes, _credentials(document), keys, _time(document.get("time_unix_s"))
+    wifi_passphrase = wifi_key(_wifi(document), "wifi.passphrase")
+    ap_passphrase = passphrase(document.get("ap_passphrase"), "ap_passphrase")
+    found = settings.made_of(config, wifi_passphrase, ap_passphrase)
+    return found, _credentials(document.get("credentials")), keys, _time(document.get("time_unix_s"))
 
 
 def read_renewal(data):
@@ -79,19 +82,15 @@ def wifi_key(text, field):
     raise ConfigError("invalid_field", field, "8 to 63 characters, or 64 hexadecimal digits.")
 
 
-def _credentials(document):
-    """Bytes of the DER files and texts of the passphrases, by name."""
-    der = document.get("credentials")
+def _credentials(der):
+    """Bytes of the DER files by name."""
     if not isinstance(der, dict):
         raise _wrong("credentials")
     names = _DER + _HTTPS if _HTTPS[0] in der or _HTTPS[1] in der else _DER
     for name in der:
         if name not in names:
             raise _wrong("credentials." + name)
-    kept = {name: _der(der.get(name), "credentials." + name) for name in names}
-    kept["wifi_passphrase"] = wifi_key(_wifi(document), "wifi.passphrase")  # pyright: ignore
-    kept["ap_passphrase"] = passphrase(document.get("ap_passphrase"), "ap_passphrase")  # pyright: ignore
-    return kept
+    return {name: _der(der.get(name), "credentials." + name) for name in names}
 
 
 def _der(text, field):

@@ -41,7 +41,7 @@ _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _STATUS = """
 import json, cable
 system = cable.status()["system_uuid"]
-kept = cable.CredentialStore(cable.Board().store).load()["ap_passphrase"] if system else None
+kept = cable.ap_passphrase() if system else None
 masked = [a ^ b for a, b in zip((kept or "").encode(), %r)]
 print(json.dumps({"now": system, "masked": masked}))
 """
