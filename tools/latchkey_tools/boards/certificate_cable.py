@@ -18,7 +18,9 @@ _FILE = "certificate.json"
 # Certificates are public; the keys beside them stay on the board.
 _HELD = """
 import binascii, json, cable
-kept = cable.CredentialStore(cable.Board().store).load()
+store = cable.Board().store
+kept = cable.credentials.load(store)
+kept.update(cable.credentials.https(store))
 text = lambda der: der and binascii.b2a_base64(der).decode().strip()
 held = {name: text(kept[name]) for name in ("ca_der", "cert_der", "https_cert_der")}
 print(json.dumps({"system": cable.status()["system_uuid"], "held": held}))
@@ -29,7 +31,7 @@ import binascii, json, os, cable
 try:
     with open("{_FILE}") as file:
         pair = json.load(file)
-    cable.CredentialStore(cable.Board().store).save({{name: binascii.a2b_base64(pair[name]) for name in pair}})
+    cable.credentials.save(cable.Board().store, {{name: binascii.a2b_base64(pair[name]) for name in pair}})
     print(json.dumps({{"ok": True}}))
 finally:
     os.remove("{_FILE}")
