@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from latchkey_tools.boards import build, inline, parameters, shorten
+from latchkey_tools.boards import build, inline, shorten
 
 LIMITS = {"A_MS": 5, "PREFIX": b"x"}
 
@@ -52,36 +52,6 @@ def test_what_could_go_wrong_unseen_is_refused(source):
         shorten.shorten(source, set())
 
 
-def test_parameters_that_no_call_names_become_letters():
-    source = (
-        "a = 5\nclass C:\n    def add(self, first, second, third=1):\n"
-        "        return first + second + third + a\n"
-        "def called(by_name, by_place):\n    return by_name - by_place\n"
-        "x = C().add(1, 2), called(by_name=3, **{}) if False else called(3, 2)\n"
-    )
-    short = parameters.shorten(source, parameters.named([source]))
-    assert run(short)["x"] == (9, 1)
-    assert "def add(b, c, d, third=1)" in short and "def called(by_name, b)" in short
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "def f(item):\n    def g(other):\n        return item * other\n    return g(2)\nx = f(5)\n",
-        "def f(item):\n    return (lambda other: item * other)(2)\nx = f(5)\n",
-        "def f(item):\n    return [item * 10 for item in range(2)][1] + item - 5\nx = f(5)\n",
-        "def f(item):\n    def g(item):\n        item += 1\n        return item\n    return g(4) + item\nx = f(5)\n",
-        'def f(item, other):\n    item += other\n    return int(f"{item}")\nx = f(5, 5)\n',
-        "def f(item=5, *, twice):\n    return item * twice\nx = f(twice=2)\n",
-        "def f(item):\n    try:\n        {}[0]\n    except KeyError as item:\n        return 10\nx = f(5)\n",
-        "def f(self, *rest, **more):\n    return self + rest[0] + more['x']\nx = f(5, 4, x=1)\n",
-        "word = 'é'\ndef f(item): word = 'éé'; return item + len(word)\nx = f(8)\n",
-    ],
-)
-def test_a_function_with_renamed_parameters_gives_the_same(source):
-    assert run(source)["x"] == run(parameters.shorten(source, parameters.named([source])))["x"] == 10
-
-
 def test_limits_become_numbers_and_their_imports_go():
     source = (
         "from latchkey import errors, limits\nfrom latchkey.limits import (\n    A_MS,\n    PREFIX,\n)\n"
@@ -97,7 +67,7 @@ def test_every_source_keeps_its_lines_and_its_public_names():
     texts = {name: inline.inline(path.read_text(), limits) for path, name in build.sources()}
     keep = shorten.border(texts.values())
     for path, name in build.sources():
-        source, short = path.read_text(), shorten.shorten(parameters.shorten(texts[name], set()), keep)
+        source, short = path.read_text(), shorten.shorten(texts[name], keep)
         assert short.count("\n") == source.count("\n"), name
         assert public_names(short) == public_names(source), name
 
