@@ -42,7 +42,7 @@ def make_new(wallet, systems, before_s, make, duration_s=None, tell=lambda words
     a token. What would go wrong again for the next System ends the making.
     """
     until_unix_s, stop = wallet.clock() + before_s, None
-    results = [_plan(wallet, system, until_unix_s) for system in systems]
+    results = [_plan(system, held, until_unix_s) for system, held in wallet.fitting_each(systems).items()]
     for result in results:
         if result.state == LASTS:
             continue
@@ -106,9 +106,9 @@ def gone_words(entry, now_unix_s):
     return f"{words}, and stays valid in the cloud until then" if lives(claims, now_unix_s) else words
 
 
-def _plan(wallet, system, until_unix_s):
-    """LASTS, with the token that does, or FAILED with the reason why there is none yet."""
-    tokens = [(claims_of(e.token) or {}, e) for e in wallet.fitting(system)]
+def _plan(system, held, until_unix_s):
+    """LASTS, with the token that does, or FAILED with the reason why there is none yet. ``held``: the best first."""
+    tokens = [(claims_of(e.token) or {}, e) for e in held]
     lasting = [e for claims, e in tokens if lives(claims, until_unix_s)]
     if lasting:
         result = Result(system, LASTS, next((e for e in lasting if e.replaces), lasting[0]))
@@ -179,7 +179,7 @@ def _try(wallet, result, attempt, confirmed):
 
 
 def _remove_old(wallet, result, may_go):
-    gone = wallet.settle(result.new, may_go)
+    gone = wallet.settle(result.new, may_go) if any(map(may_go, result.old)) else []
     if gone:
         result.gone += gone
         result.new = next(e for e in wallet.entries() if e.uuid == result.new.uuid)

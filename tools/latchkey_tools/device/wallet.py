@@ -148,10 +148,18 @@ class Wallet:
 
     def fitting(self, system_uuid):
         """Entries for a System, the best to try first: not expired, then the one made last."""
+        return self.fitting_each([system_uuid])[system_uuid]
+
+    def fitting_each(self, system_uuids):
+        """{System UUID: the same} for several, of one reading."""
         now = self.clock()
         found = [(claims_of(e.token) or {}, e) for e in self.entries()]
-        fits = [(_rank(claims, now), e) for claims, e in found if is_for(claims, system_uuid)]
-        return [e for _, e in sorted(fits, key=lambda pair: pair[0], reverse=True)]
+        found.sort(key=lambda pair: _rank(pair[0], now), reverse=True)
+        fits = {}
+        for claims, entry in found:
+            for system in dict.fromkeys(systems_of(claims)):
+                fits.setdefault(system, []).append(entry)
+        return {one: fits.get(uuids.folded(one), []) if isinstance(one, str) else [] for one in system_uuids}
 
     def systems(self):
         """System UUIDs that some token here is for, in the order of the wallet."""
@@ -183,7 +191,8 @@ class Wallet:
             fcntl.flock(lock, fcntl.LOCK_EX)
             content = self._read()
             yield content
-            self._write(json.dumps(content, indent=1).encode())
+            # With indent CPython takes its encoder in Python: 2.5 ms for 100 tokens, and not 0.7.
+            self._write(json.dumps(content).encode())
 
     def _write(self, data):
         """All or nothing, a power cut included: the new file is on the disk before it takes the old one's name."""

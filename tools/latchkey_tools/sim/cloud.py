@@ -251,7 +251,7 @@ class Cloud:
         """OSError where it cannot be written. Then nothing has changed: what is answered as failed made no token."""
         part = self.path.with_suffix(".part")
         try:
-            pki.write_private(part, json.dumps(self._data, indent=1).encode())
+            pki.write_private(part, json.dumps(self._data).encode())
             os.replace(part, self.path)
         except OSError:
             self._data = self._load() or self._data
