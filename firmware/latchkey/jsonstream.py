@@ -21,7 +21,6 @@ _OBJECT = const(0x7B)
 _OBJECT_END = const(0x7D)
 # Of the buffer at first: records of DRIVR with 2,048-bit signatures take 1.3 to 1.6 KB.
 _FIRST_BYTES = const(2048)
-_PIECE_BYTES = const(512)
 _SCALAR_ENDS = b",]}: \t\r\n"
 _OPENING = b'{["'
 _CLOSING = b'}]"'
@@ -66,34 +65,40 @@ def _member(window, member):
 
 
 class _Window:
-    """``buf``: what was read and is still needed; the current value begins at ``start``, the next byte is at ``at``."""
+    """A piece of the stream: the current value begins at ``start``, ``buf[at:end]`` lies ahead."""
 
     def __init__(self, stream, item_limit, total_limit):
         self.stream = stream
         self.limit = item_limit
         self.left = total_limit
-        self.piece = memoryview(bytearray(_PIECE_BYTES))
-        # Room first: MicroPython copies a bytearray that grows.
-        self.buf = bytearray(min(item_limit, _FIRST_BYTES))
-        self.buf[:] = b""
-        self.start = self.at = 0
+        self.start = self.at = self.end = 0
+        self.buf = b""
+        self.resize(min(item_limit, _FIRST_BYTES))
+
+    def resize(self, size):
+        """A buffer of ``size`` bytes that begins with what was read."""
+        old = self.buf
+        self.buf = bytearray(size)
+        self.view = memoryview(self.buf)
+        self.buf[: self.end] = old
 
     def more(self):
         """Let go of what lies before ``start`` and read on; False at the end of the stream."""
-        self.buf[: self.start] = b""
+        size = self.end - self.start
+        self.view[:size] = self.view[self.start : self.end]
         self.at -= self.start
         self.start = 0
-        count = self.stream.readinto(self.piece) or 0
+        count = self.stream.readinto(self.view[size:]) or 0
         self.left -= count
         if self.left < 0:
             raise FormatError("too_large")
-        self.buf += self.piece[:count]
+        self.end = size + count
         return count > 0
 
     def peek(self):
         """The next byte that is no white space, or _END. A value may begin there."""
         self.start = self.at
-        while self.at < len(self.buf) or self.more():
+        while self.at < self.end or self.more():
             byte = self.buf[self.at]
             if byte not in _SPACE:
                 return byte
@@ -131,19 +136,19 @@ class _Window:
         self.quoted = False
         fits = True
         while not (self.scalar() if kind < 0 else self.nested(_OPENING[kind : kind + 1], _CLOSING[kind : kind + 1])):
-            if len(self.buf) - self.start > self.limit:
+            if self.end - self.start == len(self.buf) < self.limit:
+                self.resize(self.limit)
+            elif self.end - self.start == len(self.buf):
                 # Only its end matters. After an escape ``at`` may lie one byte further on than what was read.
                 fits = False
-                self.start = len(self.buf)
+                self.start = self.end
             if not self.more():
                 raise FormatError("truncated")
-        if not fits or self.at - self.start > self.limit:
-            return None
-        return bytes(memoryview(self.buf)[self.start : self.at])
+        return bytes(self.view[self.start : self.at]) if fits else None
 
     def scalar(self):
         """Go on to the end of the number or word; False when that lies beyond what was read."""
-        while self.at < len(self.buf):
+        while self.at < self.end:
             if self.buf[self.at] in _SCALAR_ENDS:
                 if self.at == self.start:
                     strictjson.refuse()
@@ -155,7 +160,7 @@ class _Window:
         """The same for an object, an array or a string. Brackets of its own kind are counted where the number of quotes
         before them is even; the caller's parser judges the others. No byte is searched twice for the same thing."""
         buf = self.buf
-        end = len(buf)
+        end = self.end
         close = -1
         while self.at < end:
             if close < self.at:

@@ -6,7 +6,7 @@ Who may replace keys (K4, policy ``keys``) is for the caller to decide.
 
 import struct
 
-from latchkey.errors import KeySetError, StoreError
+from latchkey.errors import KeySetError
 from latchkey.jwk import Key, admitted
 from latchkey.limits import KEYS_HELD, KEYS_PAUSE_MS, KID_CHARS, RSA_MAX_BITS, const
 from latchkey.rsa import PublicKey
@@ -99,20 +99,14 @@ class KeyStore:
 
     def _write(self, keys):
         packed = pack(keys)
-        if packed != self._packed():  # a burst may end where it began
+        if packed != self._slots.read(_MAX_BYTES):  # a burst may end where it began
             self._slots.write(packed)
-
-    def _packed(self):
-        try:
-            return self._slots.read(_MAX_BYTES)
-        except StoreError:
-            return None
 
     def _load(self, dev):
         try:
             payload = self._slots.read(_MAX_BYTES)
             return admitted(unpack(payload), dev) if payload else []
-        except (StoreError, KeySetError, ValueError) as exc:
+        except (KeySetError, ValueError) as exc:
             self.refuse("no_usable_key" if getattr(exc, "code", "") == "no_usable_key" else "store_damaged")
             return []
 

@@ -17,15 +17,16 @@ A record that leaves the list while its token was issued after both marks (the d
 ahead) becomes a refusal (GONE) until the marks have passed it. Where there is no place for it (L7), the gap remembers
 the first and the last moment of such tokens: what was issued between them is refused as "full".
 
-Outside of the files' folder lies how many updates the files have seen. Files that have seen fewer are not the newest
-(L6): the ledger is lost. It admits nothing until a live list comes, or the very list that was lost.
+Outside of the files' folder lies how many updates both have seen (see latchkey.stores.slots). Files that have seen
+fewer are not the newest (L6): the ledger is lost. It admits nothing until a live list comes, or the very list that was
+lost.
 """
 
 import hashlib
 import struct
 
 from latchkey import uuids
-from latchkey.errors import NOT_STORED, StoreError
+from latchkey.errors import NOT_STORED
 from latchkey.limits import FLOOR_AHEAD_S, HEARD_MARGIN_S, LEDGER_REFUSALS, LEDGER_TOKENS, YEAR_2020_S, const
 from latchkey.stores import tokenlist
 from latchkey.stores.slots import Slots
@@ -46,9 +47,9 @@ _UNCLEAN = const(1)  # a record that cannot be read (L6)
 _FULL = const(2)  # a record was left out (L7)
 _HAS_GAP = const(4)  # version 0.1.0 had two other numbers in its place
 _NO_GAP = (NEVER, 0)
-# Outside: updates, the later mark, the latest moment in any record, checksum of the list that counts
-_OUTSIDE = "<III8s"
-_OUTSIDE_BYTES = const(20)
+# Noted outside: the later mark, the latest moment in any record, checksum of the list that counts
+_NOTE = "<II8s"
+_NOTE_BYTES = const(16)
 _NO_SUM = bytes(8)
 _MORE = const(8)
 
@@ -72,17 +73,15 @@ class Standing:
 
 
 class Ledger:
-    """``store``: see latchkey.stores.slots; its ``outside`` (``read(name) write(name, bytes)``), if any, lies
-    elsewhere (L6).
+    """``store``: see latchkey.stores.slots.
     ``system_uuid``: 16 bytes, or text. ``tokens``: how many admitting records are held at most (L7).
     ``.generation``: int, rises with every change."""
 
     def __init__(self, store, system_uuid, tokens=LEDGER_TOKENS):
         self._system16 = system_uuid if isinstance(system_uuid, bytes) else uuids.to_bytes(system_uuid)
         self._bound = tokens
-        self._outside = getattr(store, "outside", None)
-        self._slots = Slots(store, "ledger", b"l")
         self._heard_slots = Slots(store, "heard", b"h")
+        self._slots = Slots(store, "ledger", b"l", True, self._heard_slots.counter)
         self._records = bytearray()
         self._before = None  # the records on flash, while flash refuses newer ones (L8)
         self._marks = (0, 0, 0)  # heard, spoken, changed
@@ -140,7 +139,7 @@ class Ledger:
             saved=self._before is None,
             damaged_slots=list(self._slots.damaged),
             damaged_heard_slots=list(self._heard_slots.damaged),
-            outside_behind=self._behind,
+            outside_behind=self._slots.unnoted,
         )
 
     def _record(self, jti16):
@@ -194,21 +193,21 @@ class Ledger:
             # It may be older than the list that was lost.
             return
         marks = tuple(map(max, self._marks, new.marks))
-        stored = self._ever and self._before is None and not self._lost
-        stored = stored and (new.records, new.gap, new.flags) == (self._records, self._gap, self._flags)
+        same = self._ever and self._before is None and not self._lost
+        same = same and (new.records, new.gap, new.flags) == (self._records, self._gap, self._flags)
         if new.exact:
             self._sum = new.sum
-        elif not stored:
+        elif not same:
             self._sum = _NO_SUM
-        stored = stored and marks[1:] == self._marks[1:]
-        if stored and marks == self._marks and not self._missed:
+        same = same and marks[1:] == self._marks[1:]
+        if same and marks == self._marks and not self._missed:
             self._facts["unchanged"] += 1
             return
         self.generation += 1
         self._missed = False
         self._marks = marks
-        if stored:
-            self._store(self._heard_slots, self._pack())
+        if same:
+            self._store(self._heard_slots)
             return
         if self._before is None:
             self._before = self._records
@@ -255,88 +254,63 @@ class Ledger:
         if self._ever:
             self._write()
         if self._heard_slots.ever_written:
-            self._store(self._heard_slots, self._pack())
+            self._store(self._heard_slots)
         self._ever = self._ever and unix_s > 0
 
     def _write(self):
         """Records and marks in one commit."""
-        if self._lost:
-            # Above what was lost, or the next start would take this one for lost too.
-            self._slots.counter = max(self._slots.counter, self._noted - self._heard_slots.counter)
-        rest = struct.pack(_REST, self._gap[0], self._gap[1], self._flags | _HAS_GAP)
-        self._store(self._slots, self._records, self._pack(), rest)
+        self._store(self._slots, self._records, struct.pack(_REST, self._gap[0], self._gap[1], self._flags | _HAS_GAP))
         self._before = None
         self._lost = False
         self._ever = True
         self.generation += 1
 
-    def _store(self, slots, *parts):
-        writer = None
+    def _store(self, slots, records=b"", rest=b""):
+        self._slots.note = self._note()
         try:
-            writer = slots.writer()
-            for part in parts:
-                writer.write(part)
-            writer.commit()
+            slots.update(records, struct.pack(_MARKS, self._system16, *self._marks), rest)
         except NOT_STORED:
-            if writer:
-                writer.abort()
             if self._before is None:
                 self._before = self._records
             # What is on flash is out of date: after a restart it admits nothing.
-            self._note(self._updates() + 1)
+            self._slots.take_note(1)
             raise
-        self._note(self._updates())
+        if slots is self._heard_slots:
+            self._slots.others = slots.counter
+            self._slots.take_note()
 
-    def _updates(self):
-        """How many updates the files have seen: each raises one of the two counters by one."""
-        return self._slots.counter + self._heard_slots.counter
-
-    def _note(self, updates):
-        """Keep outside the store's folder what must be known if that is lost."""
-        if self._outside and updates >= self._noted:
-            moments = [_moment(self._records, at) for at in range(0, len(self._records), RECORD_BYTES)]
-            mark = max(self._marks[:2])
-            try:
-                top = max(mark, self._gap[1], *moments)
-                self._outside.write("ledger", struct.pack(_OUTSIDE, updates, mark, top, self._sum))
-                self._noted = updates
-            except StoreError:
-                pass  # The next update or start notes it.
-
-    def _pack(self):
-        return struct.pack(_MARKS, self._system16, *self._marks)
+    def _note(self):
+        """What must be known if the files are lost."""
+        mark = max(self._marks[:2])
+        top = max(mark, self._gap[1])
+        for at in range(0, len(self._records), RECORD_BYTES):
+            top = max(top, _moment(self._records, at))
+        return struct.pack(_NOTE, mark, top, self._sum)
 
     # Loading
 
     def _load(self):
-        payload = _read(self._slots, (self._bound + LEDGER_REFUSALS) * RECORD_BYTES + _TAIL_BYTES)
+        slots = self._slots
+        payload = slots.read((self._bound + LEDGER_REFUSALS) * RECORD_BYTES + _TAIL_BYTES)
         whole = payload is not None and len(payload) % RECORD_BYTES == _TAIL_BYTES
-        end = len(payload) - _TAIL_BYTES if whole else 0  # pyright: ignore[reportArgumentType]
         # The ledger of another System, from before the device was provisioned again, does not count.
-        if whole and self._take_marks(payload, end):
-            self._take_records(payload, end)
-            # Without records and marks it was forgotten: see set_over_cable.
-            self._ever = bool(end or any(self._marks))
-        marks = _read(self._heard_slots, _MARKS_BYTES)
+        if whole and self._take_marks(payload, len(payload) - _TAIL_BYTES):
+            self._take_records(payload, len(payload) - _TAIL_BYTES)
+        marks = self._heard_slots.read(_MARKS_BYTES)
         if marks and len(marks) == _MARKS_BYTES:
             self._take_marks(marks, 0)
-        outside = self._outside.read("ledger") if self._outside else b""
-        if len(outside) != _OUTSIDE_BYTES:
-            outside = bytes(_OUTSIDE_BYTES)
-        self._noted, mark, top, noted_sum = struct.unpack(_OUTSIDE, outside)
-        self._behind = max(0, self._updates() - self._noted) if self._outside else 0
-        gone = not whole and (self._slots.ever_written or self._heard_slots.ever_written)
-        self._lost = gone or self._updates() < self._noted
+        note = slots.note if len(slots.note) == _NOTE_BYTES else bytes(_NOTE_BYTES)
+        mark, top, self._sum = struct.unpack(_NOTE, note)
+        self._lost = slots.behind or not whole and (slots.ever_written or self._heard_slots.ever_written)
         if self._lost:
             self._ever = True
             self._flags = 0
             self._marks = (max(mark, self._marks[0]),) + self._marks[1:]
             self._gap = (0, top)
-        if self._behind:
+        if slots.unnoted:
             # The power went between an update and its note: of which list the checksum is, is not known.
-            self._note(self._updates())
-        else:
-            self._sum = noted_sum
+            slots.note = self._note()
+            slots.take_note()
 
     def _take_marks(self, payload, at):
         found = struct.unpack_from(_MARKS, payload, at)
@@ -353,6 +327,8 @@ class Ledger:
         for at in range(0, end, RECORD_BYTES):
             # Version 0.1.0 kept the order of the list, and tokens that it had twice.
             _put(self._records, bytes(payload[at : at + RECORD_BYTES]))
+        # Without records and marks it was forgotten: see set_over_cable.
+        self._ever = bool(end or any(self._marks))
 
 
 class _List:
@@ -526,13 +502,6 @@ def _changed_at(record, unix_s):
 
 def _short(record):
     return _field(record, 0) & 0x3FFFFFFF
-
-
-def _read(slots, limit):
-    try:
-        return slots.read(limit)
-    except StoreError:
-        return None
 
 
 def _place(records, jti16):

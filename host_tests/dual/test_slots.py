@@ -11,6 +11,24 @@ from latchkey.stores.slots import Slots
 VERSION_1 = b"LKx\x01\x07\x00\x00\x00hello\x05\x00\x00\x00"
 
 
+class _Spoiling(RamStore):
+    """Changes a byte of what is written (``spoils``), or lacks the memory for it (``too_much``)."""
+
+    spoils = too_much = None
+
+    def create(self, name):
+        file = RamStore.create(self, name)
+        write = file.write
+
+        def spoil(data):
+            if data == self.too_much:
+                raise MemoryError
+            write(b"?" + data[1:] if data == self.spoils else data)
+
+        file.write = spoil
+        return file
+
+
 def _slots(store):
     return Slots(store, "thing", b"x")
 
@@ -150,28 +168,33 @@ class TestSlots(unittest.TestCase):
             self.assertEqual(_slots(store).read(100), b"new")
 
     def test_a_write_that_does_not_read_back_is_an_error_and_not_used(self):
-        store = RamStore()
+        store = _Spoiling()
         slots = _slots(store)
         slots.write(b"old")
-        writer = slots.writer()
-        writer.write(b"new")
-        writer._file.data = writer._file.data[:-1] + b"?"
-        self.assertRaises(StoreError, writer.commit)
-        writer.abort()
+        store.spoils = b"new"
+        self.assertRaises(StoreError, slots.write, b"new")
         self.assertEqual(slots.read(100), b"old")
         self.assertEqual(_slots(store).read(100), b"old")
+        self.assertEqual(_slots(store).damaged, ())
 
-    def test_an_update_given_up_leaves_no_trace_but_space(self):
-        store = RamStore()
+    def test_an_update_that_memory_does_not_suffice_for_leaves_no_trace_but_space(self):
+        store = _Spoiling()
         slots = _slots(store)
         slots.write(b"old")
         slots.write(b"now")
-        writer = slots.writer()
-        writer.write(b"never")
-        writer.abort()
-        writer.abort()
+        store.too_much = b"half"
+        self.assertRaises(MemoryError, slots.update, b"one", b"half")
+        self.assertEqual(slots.read(100), b"now")
         self.assertEqual(_slots(store).read(100), b"now")
         self.assertEqual(_slots(store).damaged, ())
+
+    def test_a_payload_may_come_in_parts(self):
+        store = RamStore()
+        slots = _slots(store)
+        slots.update(b"one", bytearray(b"two"), b"")
+        self.assertEqual(slots.read(100), b"onetwo")
+        self.assertEqual(_slots(store).read(100), b"onetwo")
+        self.assertEqual(store.closes, 1)
 
     def test_a_power_cut_before_any_operation_leaves_old_or_new(self):
         for torn in (False, True):
@@ -202,7 +225,7 @@ class TestSlots(unittest.TestCase):
         slots.write(b"one")
         slots.write(b"two")
         store.files["thing.0"] = store.files["thing.0"].replace(b"two", b"tvo")
-        self.assertRaises(StoreError, slots.read, 100)
+        self.assertIsNone(slots.read(100))
         slots.load()
         self.assertEqual(slots.read(100), b"one")
 
@@ -241,3 +264,30 @@ class TestSlots(unittest.TestCase):
         slots = Slots(store, "thing", b"x", True)
         slots.write(b"one")
         self.assertEqual((slots.read(100), store.behind), (b"one", set()))
+        self.assertEqual(Slots(store, "thing", b"x", True).unnoted, 2)
+
+    def test_what_is_noted_beside_the_counter_is_there_while_the_counter_is_not_later(self):
+        store = RamStore(watched=True)
+        slots = Slots(store, "thing", b"x", True)
+        slots.note = b"beside"
+        slots.update(b"one")
+        before = dict(store.files)
+        slots.update(b"two")
+        found = Slots(store, "thing", b"x", True)
+        self.assertEqual((found.note, found.behind, found.unnoted), (b"beside", False, 0))
+        newest, store.files = store.files, before
+        found = Slots(store, "thing", b"x", True)
+        self.assertEqual((found.note, found.behind, found.unnoted), (b"beside", True, 0))
+        store.files = newest
+        store.outside.kept["thing"] = b"\x01\0\0\0beside"
+        found = Slots(store, "thing", b"x", True)
+        self.assertEqual((found.note, found.behind, found.unnoted), (b"", False, 1))
+
+    def test_an_update_that_failed_can_be_noted_and_the_next_one_counts(self):
+        store = RamStore(watched=True)
+        slots = Slots(store, "thing", b"x", True)
+        slots.update(b"one")
+        slots.take_note(1)
+        self.assertTrue(Slots(store, "thing", b"x", True).behind)
+        slots.update(b"two")
+        self.assertFalse(Slots(store, "thing", b"x", True).behind)

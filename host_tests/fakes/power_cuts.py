@@ -137,10 +137,10 @@ STORIES = (Keys, Tokens, Heard, Healing, Floor, Settings, Alone, Secret)
 class TurnedRound(slots_.Slots):
     """The control: what counts goes before what replaces it stands."""
 
-    def writer(self):
+    def update(self, *parts):
         if self.slot is not None:
             self._store.remove(self._paths[self.slot])
-        return slots_.Slots.writer(self)
+        slots_.Slots.update(self, *parts)
 
 
 def turn_round():

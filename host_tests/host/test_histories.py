@@ -20,6 +20,7 @@ import counts
 from latchkey import ledger
 from latchkey.errors import FormatError, StoreError
 from latchkey.ledger import Ledger
+from latchkey.stores.slots import Slots
 from latchkey.stores.timefloor import TimeFloor
 
 DAY = 86400
@@ -328,7 +329,7 @@ WEAKER = {
     "what lies after the marks leaves no trace": (ledger._List, "settle", _forget_the_far),
     "heard stands still": (Ledger, "begin", _never_hear),
     "a ledger that was lost takes any retained list": (Ledger, "begin", _recover_by_any),
-    "nothing is kept outside": (Ledger, "_note", _nothing),
+    "nothing is kept outside": (Slots, "take_note", _nothing),
     "records that were left out leave no trace": (ledger._List, "_widen_gap", _nothing),
 }
 

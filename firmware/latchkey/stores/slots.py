@@ -20,7 +20,7 @@ from latchkey.errors import NOT_STORED, StoreError
 from latchkey.limits import ROOM_BYTES, const
 
 _VERSION = const(2)
-_SUM_BYTES = {1: 8, 2: 16}
+_SUM_BYTES = const(8)  # times the version
 _HEADER = "<2s1sBI"
 _HEADER_BYTES = const(8)
 _PIECE_BYTES = const(256)
@@ -29,24 +29,27 @@ _DAMAGED = const(1)
 
 
 class Slots:
-    """``name``: of the files; ``kind``: one byte, told from other kinds in the header.
+    """``name``: of the files; ``kind``: one byte in the header, for each kind of payload another.
 
-    ``.slot``: 0 or 1, which counts, None if neither; ``.counter``: of updates; ``.length``: bytes of payload;
-    ``.damaged``: tuple of slots that hold something which cannot be believed. ``watched``: the counter is noted in
-    ``store.outside`` too, if the store has one (LittleFS may go back to an older directory, in which both slots are
-    whole); ``store.behind`` then names the slots that are older than what was noted.
+    ``.slot``: 0 or 1, which counts, None if neither; ``.counter``: of updates; ``.damaged``: tuple of slots that hold
+    something which cannot be believed.
+
+    ``watched``: the counter is noted in ``store.outside`` too, if the store has one, and behind it ``.note`` (bytes,
+    set before a write). LittleFS may go back to an older directory, in which both slots are whole: then ``.behind`` is
+    true, and ``store.behind`` has the name. ``.unnoted``: how many updates the note lacked at the start. ``.others``:
+    updates of other slots that the note counts too.
     """
 
-    def __init__(self, store, name, kind, watched=False):
+    def __init__(self, store, name, kind, watched=False, others=0):
         self._store = store
         self._name = name
         self._outside = watched and getattr(store, "outside", None) or None
         self._paths = (name + ".0", name + ".1")
         self._kind = kind
-        # Made once, so that asking allocates little.
-        self._head = bytearray(_HEADER_BYTES)
-        self._stated = bytearray(4)
-        self._sum = bytearray(_SUM_BYTES[_VERSION])
+        self.note = b""
+        self.others = others
+        self.behind = False
+        self.unnoted = 0
         self.load()
         if self._outside:
             self._compare()
@@ -54,7 +57,7 @@ class Slots:
     def load(self):
         """Look at both slots anew and choose."""
         self.slot = None
-        self.counter = self.length = self._sum_bytes = 0
+        self.counter = self._length = 0
         damaged = []
         for slot in (0, 1):
             found = self._examine(slot)
@@ -62,23 +65,29 @@ class Slots:
                 damaged.append(slot)
             elif found != _ABSENT and (self.slot is None or found[0] > self.counter):  # pyright: ignore
                 self.slot = slot
-                self.counter, self.length, self._sum_bytes = found  # pyright: ignore[reportGeneralTypeIssues]
+                self.counter, self._length = found  # pyright: ignore[reportGeneralTypeIssues]
         self.damaged = tuple(damaged)
 
     def _compare(self):
-        """Note that this is older than what was noted; the next update then counts above both."""
+        """Read the note. After an older folder came back, the next update counts above both."""
         data = self._outside.read(self._name)
-        noted = struct.unpack("<I", data)[0] if len(data) == 4 else 0
+        noted = struct.unpack_from("<I", data)[0] - self.others if len(data) >= 4 else 0
+        if noted < self.counter:
+            self.unnoted = self.counter - noted
+            return
+        self.note = data[4:]
         if noted > self.counter:
+            self.behind = True
             self._store.behind.add(self._name)
             self.counter = noted
 
-    def _note(self):
-        try:
-            self._outside.write(self._name, struct.pack("<I", self.counter))
-        except (StoreError, MemoryError):
-            pass  # The next update notes it.
-        self._store.behind.discard(self._name)
+    def take_note(self, missed=0):
+        """Note the counter, and ``note``. ``missed``: so many updates failed, and what is on flash is out of date."""
+        if self._outside:
+            try:
+                self._outside.write(self._name, struct.pack("<I", self.counter + self.others + missed) + self.note)
+            except NOT_STORED:
+                pass  # The next update notes it.
 
     @property
     def ever_written(self):
@@ -86,199 +95,118 @@ class Slots:
         return self.slot is not None or bool(self.damaged)
 
     def read(self, limit):
-        """The payload (bytearray, at most ``limit``), or None if there is none. StoreError if it has rotted since."""
-        if self.slot is None or self.length > limit:
+        """The payload (bytearray, at most ``limit``), or None if there is none, or if it has rotted since."""
+        if self.slot is None or self._length > limit:
             return None
-        payload = bytearray(self.length)
-        self.scan(memoryview(payload))
-        return payload
-
-    def scan(self, view, sink=None):
-        """Fill ``view`` (memoryview) with one piece of the payload after the other; ``sink(size)`` after each.
-
-        At the end the checksum is compared: StoreError("store_damaged"). Believe nothing before this returns. Allocates
-        nothing for a piece.
-        """
-        file = self._store.open(self._paths[self.slot])  # pyright: ignore
-        if file is None:
-            raise StoreError("store_damaged")
-        try:
-            hasher = hashlib.sha256()
-            _hash_next(file, hasher, self._head)
-            left = self.length
-            while left:
-                piece = view if left >= len(view) else view[:left]
-                if file.readinto(piece) != len(piece):
-                    raise StoreError("store_damaged")
-                hasher.update(piece)
-                left -= len(piece)
-                if sink:
-                    sink(len(piece))
-            _hash_next(file, hasher, self._stated)
-            file.readinto(self._sum)
-            if not _begins(hasher.digest(), self._sum, self._sum_bytes):
-                raise StoreError("store_damaged")
-        finally:
-            file.close()
-
-    def writer(self):
-        """Begin an update; see Writer."""
-        file = self._store.create(self._paths[self._other()])
-        try:
-            return Writer(self, file)
-        except StoreError:
-            self.discard(file)
-            raise
+        payload = bytearray(self._length)
+        found = self._examine(self.slot, payload)
+        return payload if found not in (_ABSENT, _DAMAGED) and found[1] == self._length else None  # pyright: ignore
 
     def write(self, payload, both=False):
-        """Update to ``payload``. StoreError leaves the old state in force.
-
-        ``both``: neither slot holds anything else afterwards; StoreError may then leave either state in force.
-        """
+        """``update``, and the first payload of all into both slots. ``both``: neither slot holds anything else
+        afterwards; StoreError may then leave either state in force."""
         first = self.slot is None
-        self._write(payload)
+        self.update(payload)
         try:
             if both or first:
-                self._write(payload)
+                self.update(payload)
         except NOT_STORED:
             # The first payload of all needs its copy as soon as a bit flips, and counts without.
             if both:
                 raise
 
-    def _write(self, payload):
-        writer = self.writer()
+    def update(self, *parts):
+        """Use ``parts`` (bytes) as the payload from now on. StoreError leaves the old state in force."""
+        slot = 1 if self.slot == 0 else 0
+        room = bytearray(ROOM_BYTES)
+        file = self._store.create(self._paths[slot])
         try:
-            writer.write(payload)
-            writer.commit()
+            try:
+                found = self._fill(file, parts)
+            finally:
+                file.close()
+            self._adopt(slot, found)
         except NOT_STORED:
-            writer.abort()
+            room = None  # noqa: F841  Undoing takes memory too.
+            self._undo(slot)
             raise
+        if self._outside:
+            self.take_note()
+            self._store.behind.discard(self._name)
 
-    def _other(self):
-        return 1 if self.slot == 0 else 0
+    def _fill(self, file, parts):
+        """Write a whole slot; returns what ``_examine`` has to find there."""
+        counter = self.counter + 1
+        length = 0
+        for part in parts:
+            length += len(part)
+        hasher = hashlib.sha256()
+        head = struct.pack(_HEADER, b"LK", self._kind, _VERSION, counter)
+        for part in (head,) + parts + (struct.pack("<I", length),):
+            hasher.update(part)
+            file.write(part)
+        file.write(hasher.digest()[: _SUM_BYTES * _VERSION])
+        return counter, length
 
-    def adopt(self, counter, length):
-        """Use the other slot, just written, if it reads back whole and is what was written."""
-        slot = self._other()
-        if self._examine(slot) != (counter, length, _SUM_BYTES[_VERSION]):
+    def _adopt(self, slot, written):
+        """Use the slot if it reads back whole and is what was written."""
+        if self._examine(slot) != written:
             raise StoreError("store_failed", "read back")
         if self.slot is None and (1 - slot) in self.damaged:
             # It may become readable again one day and must not outrank what counts from now on.
             self._store.remove(self._paths[1 - slot])
             self.damaged = ()
-        self.slot, self.counter, self.length = slot, counter, length
-        self._sum_bytes = _SUM_BYTES[_VERSION]
+        self.slot = slot
+        self.counter, self._length = written
+        self.behind = False
         self.damaged = tuple([s for s in self.damaged if s != slot])
-        if self._outside:
-            self._note()
 
-    def disown(self):
-        """Remove what was just written: an update that was told to have failed must not count at the next start."""
+    def _undo(self, slot):
+        """Leave nothing of an update that failed: it must neither count at the next start nor look damaged."""
         try:
-            self._store.remove(self._paths[self._other()])
+            found = self._examine(slot)
+            if found == _DAMAGED or found != _ABSENT and found[0] > self.counter:  # pyright: ignore
+                self._store.remove(self._paths[slot])
         except StoreError:
             pass  # The next load decides.
 
-    def discard(self, file):
-        """Close a half-written update and leave nothing that looks damaged; the slot that counts is not touched."""
-        try:
-            file.close()
-            if self._examine(self._other()) == _DAMAGED:
-                self._store.remove(self._paths[self._other()])
-        except StoreError:
-            pass  # The next load reports it.
-
-    def _examine(self, slot):
-        """(counter, length, bytes of checksum) of a whole slot, else _ABSENT or _DAMAGED."""
+    def _examine(self, slot, payload=None):
+        """(counter, length) of a whole slot, else _ABSENT or _DAMAGED. ``payload``: a bytearray as long as it, to be
+        filled."""
         try:
             file = self._store.open(self._paths[slot])
             if file is None:
                 return _ABSENT
             try:
-                return self._read_whole(file)
+                return self._read_whole(file, memoryview(payload or bytearray(_PIECE_BYTES)))
             finally:
                 file.close()
         except StoreError:
             return _DAMAGED
 
-    def _read_whole(self, file):
+    def _read_whole(self, file, piece):
         size = file.seek(0, 2)
         file.seek(0)
         if size == 0:
             # The name was made and the power went before the first close.
             return _ABSENT
-        file.readinto(self._head)
-        magic, kind, version, counter = struct.unpack(_HEADER, self._head)
-        if magic != b"LK" or kind != self._kind or version not in _SUM_BYTES:
+        head = bytearray(_HEADER_BYTES)
+        file.readinto(head)
+        magic, kind, version, counter = struct.unpack(_HEADER, head)
+        length = size - _HEADER_BYTES - 4 - _SUM_BYTES * version
+        if magic != b"LK" or kind != self._kind or not 1 <= version <= _VERSION or length < 0:
             return _DAMAGED
-        length = size - _HEADER_BYTES - 4 - _SUM_BYTES[version]
-        if length < 0 or not self._fits(file, length, _SUM_BYTES[version]):
-            return _DAMAGED
-        return counter, length, _SUM_BYTES[version]
-
-    def _fits(self, file, length, sum_bytes):
-        hasher = hashlib.sha256(self._head)
-        piece = memoryview(bytearray(_PIECE_BYTES))
+        hasher = hashlib.sha256(head)
         left = length
         while left:
-            count = file.readinto(piece[: min(left, _PIECE_BYTES)])
+            count = file.readinto(piece[:left])
             if not count:
-                return False
+                return _DAMAGED
             hasher.update(piece[:count])
             left -= count
-        _hash_next(file, hasher, self._stated)
-        file.readinto(self._sum)
-        return struct.unpack("<I", self._stated)[0] == length and _begins(hasher.digest(), self._sum, sum_bytes)
-
-
-def _hash_next(file, hasher, buf):
-    file.readinto(buf)
-    hasher.update(buf)
-
-
-def _begins(digest, start, count):
-    """Whether ``digest`` begins with the first ``count`` bytes of ``start``; a slice would be allocated."""
-    for i in range(count):
-        if digest[i] != start[i]:
-            return False
-    return True
-
-
-class Writer:
-    """An update under way: ``write`` any number of times, then ``commit`` or ``abort``. ``abort`` is always allowed."""
-
-    def __init__(self, slots, file):
-        self._slots = slots
-        self._file = file
-        self._hasher = hashlib.sha256()
-        self._length = 0
-        self._counter = slots.counter + 1
-        self._put(struct.pack(_HEADER, b"LK", slots._kind, _VERSION, self._counter))
-
-    def write(self, data):
-        self._put(data)
-        self._length += len(data)
-
-    def commit(self):
-        """Durable, read back and in force when this returns; StoreError if not."""
-        room = bytearray(ROOM_BYTES)  # first: without its checksum the file does not count
-        self._put(struct.pack("<I", self._length))
-        self._file.write(self._hasher.digest()[: _SUM_BYTES[_VERSION]])
-        file, self._file = self._file, None
-        file.close()
-        try:
-            self._slots.adopt(self._counter, self._length)
-        except NOT_STORED:
-            room = None  # noqa: F841  Removing takes memory too.
-            self._slots.disown()
-            raise
-
-    def abort(self):
-        """Give up; what counted before still does."""
-        file, self._file = self._file, None
-        if file:
-            self._slots.discard(file)
-
-    def _put(self, data):
-        self._hasher.update(data)
-        self._file.write(data)
+        tail = bytearray(4 + _SUM_BYTES * version)
+        file.readinto(tail)
+        hasher.update(tail[:4])
+        if struct.unpack_from("<I", tail)[0] != length or hasher.digest()[: _SUM_BYTES * version] != tail[4:]:
+            return _DAMAGED
+        return counter, length

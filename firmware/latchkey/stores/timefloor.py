@@ -8,7 +8,6 @@ The clock adapter has ``unix_s() set_unix_s(s) now_ms() uptime_s() host_trusted`
 
 import struct
 
-from latchkey.errors import StoreError
 from latchkey.limits import CLOCK_AHEAD_S, FLOOR_AHEAD_S, FLOOR_SAVE_S, HEARD_MARGIN_S, YEAR_2020_S
 from latchkey.stores.slots import Slots
 
@@ -118,8 +117,5 @@ class TimeFloor:
         }
 
     def _load(self):
-        try:
-            payload = self._slots.read(8)
-        except StoreError:
-            return 0
+        payload = self._slots.read(8)
         return struct.unpack("<Q", payload)[0] if payload and len(payload) == 8 else 0
