@@ -91,6 +91,13 @@ def test_a_broken_link_is_named_with_what_to_do(tech, answers, link, advice):
     assert list(found) == [link] and found[link]["todo"] == local_api.todo_of(advice)
 
 
+def test_settings_that_are_lost_are_told_from_a_new_device(tech):
+    lost = INFO | {"state": "settings_lost", "system_uuid": None}
+    found = broken(examined(tech, device(info=(200, lost, {})), 1))
+    assert list(found) == ["provisioned"] and "cannot be read" in found["provisioned"]["seen"]
+    assert "provision it again" in found["provisioned"]["todo"]
+
+
 def test_the_cloud_link_is_broken_while_local_calls_work(tech):
     away = healthy(cloud={"state": "waiting", "reason": "no_wifi", "since": int(time.time()) - 7200})
     link = broken(examined(tech, device(diagnostics=away), 1))["cloud link"]

@@ -37,6 +37,7 @@ _DATES = {
 }
 
 _WORN = "if this is still so after the next restart, its flash is worn: replace the device"
+_LOST = "provision it again over the serial cable; if this happens twice, its flash is worn: replace the device"
 # Why tokens are refused as ledger_unknown (docs/security.md, L6): (what was seen, what else to do).
 _UNKNOWN = {
     "damaged": ("the token list was lost: the device admits no token of it", ""),
@@ -111,7 +112,9 @@ class Examination:
         return info
 
     def _provisioned(self, info):
-        if info.get("state") == "unprovisioned":
+        if info.get("state") == "settings_lost":
+            self._break("provisioned", "its settings were there, and cannot be read", _LOST)
+        if info.get("state") in ("unprovisioned", "settings_lost"):
             raise Refusal(0, "unprovisioned")
         development = ", for development" if info.get("dev") else ""
         self._note("provisioned", OK, f"System {info.get('system_uuid')}, {info.get('state')}{development}")
