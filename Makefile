@@ -55,13 +55,21 @@ deploy: $(READY) ## firmware onto a board with an official image: BOARD= PORT=, 
 selftest: $(READY) ## walk the table of attacks and vectors on a board: PORT=
 	$(BIN)/latchkey board selftest --port "$(PORT)"
 
-firmware: kernel ## a frozen image with your own MicroPython and ESP-IDF: BOARD= MICROPYTHON=path
+# CONTAINER=1 runs it by docker, CONTAINER=podman by podman; paths are the same inside and outside.
+IDF := v5.5.2
+ENGINE = $(if $(filter 1,$(CONTAINER)),docker,$(CONTAINER))
+MOUNTS = $(foreach folder,"$(CURDIR)" "$(abspath $(MICROPYTHON))",-v $(folder):$(folder))
+IN_CONTAINER = $(if $(CONTAINER),$(ENGINE) run --rm -u "$$(id -u):$$(id -g)" -e HOME=/tmp $(MOUNTS) espressif/idf:$(IDF))
+NEED_IDF = $(if $(CONTAINER),$(ENGINE) is not there: install it,idf.py is not there: activate ESP-IDF (. export.sh) or give CONTAINER=1)
+PORT_OPTIONS = -C "$(abspath $(MICROPYTHON))/ports/esp32" BOARD_DIR="$(CURDIR)/boards/$(BOARD)" BUILD="$(CURDIR)/build/firmware/$(BOARD)"
+
+firmware: kernel ## a frozen image with your own MicroPython and ESP-IDF: BOARD= MICROPYTHON=path, CONTAINER=1 for a container
 	@test -f "boards/$(BOARD)/mpconfigboard.cmake" || { echo "BOARD= is one of:"; ls boards/*/mpconfigboard.cmake | cut -d/ -f2; exit 2; }
 	@test -d "$(MICROPYTHON)/ports/esp32" || { echo "MICROPYTHON= is a checkout of MicroPython 1.29"; exit 2; }
-	@command -v idf.py > /dev/null || { echo "idf.py is not there: activate ESP-IDF (. export.sh) first"; exit 2; }
-	$(MAKE) -C "$(MICROPYTHON)/mpy-cross"
-	$(MAKE) -C "$(MICROPYTHON)/ports/esp32" BOARD_DIR="$(CURDIR)/boards/$(BOARD)" BUILD="$(CURDIR)/build/firmware/$(BOARD)" submodules
-	$(MAKE) -C "$(MICROPYTHON)/ports/esp32" BOARD_DIR="$(CURDIR)/boards/$(BOARD)" BUILD="$(CURDIR)/build/firmware/$(BOARD)" all
+	@command -v $(if $(CONTAINER),$(ENGINE),idf.py) > /dev/null || { echo "$(NEED_IDF)"; exit 2; }
+	$(IN_CONTAINER) make -C "$(abspath $(MICROPYTHON))/mpy-cross"
+	$(IN_CONTAINER) make $(PORT_OPTIONS) submodules
+	$(IN_CONTAINER) make $(PORT_OPTIONS) all
 	@echo "image: build/firmware/$(BOARD)/firmware.bin"
 
 size: $(READY) ## bytes per module and chip, RAM after import, against budgets

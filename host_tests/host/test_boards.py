@@ -351,7 +351,7 @@ def test_what_all_boards_share_stands_once():
 def test_the_board_headers_define_nothing_that_the_port_defines_anyway():
     """Each of these is guarded by #ifndef, or not there at all, in MicroPython 1.29's ports/esp32/mpconfigport.h."""
     guarded = {"MICROPY_PY_ESPNOW", "MICROPY_PY_BLUETOOTH", "MICROPY_HW_ENABLE_UART_REPL"}
-    guarded |= {"MICROPY_HW_BOARD_NAME", "MICROPY_HW_MCU_NAME"}
+    guarded |= {"MICROPY_HW_BOARD_NAME", "MICROPY_HW_MCU_NAME", "MICROPY_GC_INITIAL_HEAP_SIZE"}
     defined = {name for path in catalog.FOLDER.glob("*/*.h") for name in re.findall(r"#define (\w+)", path.read_text())}
     assert defined == guarded
 

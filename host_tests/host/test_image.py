@@ -434,6 +434,7 @@ def test_the_command_refuses_an_image_that_was_never_tried_unless_told(any_board
     (any_board / "own.py").write_text("X = 1\n")
     done = run(*arguments, "--unlisted", "--module", f"own.py={any_board / 'own.py'}", "--heap-kb", 80)
     assert done.exit_code == 0, done.output
+    assert "first heap: 80 KB" in done.output
     assert "3 modules in 1 pages" in done.output and "ota_1" in done.output
     app = Download((any_board / "out.bin").read_bytes()).app
     tables = Tables(app)
@@ -449,6 +450,14 @@ def test_the_command_refuses_another_chip_and_a_module_that_the_image_lacks(any_
     assert "lacks the module neopixel" in str(run(*arguments).exception)
     (any_board / "boards/small/board.json").write_text(json.dumps(facts))
     assert "is for esp32, but small is esp32c3" in str(run(*arguments).exception)
+
+
+def test_the_first_heap_is_the_board_s(any_board):
+    path = any_board / "boards/small/board.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"heap_kb": 88}))
+    arguments = ("--board", "small", "--image", any_board / "official.bin", "--out", any_board / "x", "--unlisted")
+    assert "first heap: 88 KB" in run(*arguments).output
+    assert "first heap: 92 KB" in run(*arguments, "--heap-kb", 92).output
 
 
 def test_the_command_refuses_a_micropython_older_than_what_was_run_unless_told(any_board, monkeypatch):

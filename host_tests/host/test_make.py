@@ -1,12 +1,14 @@
 """What `make` says on a machine that lacks something: one sentence that names it."""
 
 import os
+import re
 import subprocess
 import sys
 
 import pytest
+import yaml
 
-from latchkey_tools.boards import build
+from latchkey_tools.boards import build, catalog
 
 OLD = """#!/bin/sh
 exec {python} -c "import sys; sys.version_info = (3, 10, 12, 'final', 0); exec(sys.argv[1])" "$2"
@@ -18,6 +20,36 @@ mkdir -p "$3/bin"
 printf '#!/bin/sh\\necho "ERROR: No matching distribution found for x" >&2\\nexit 1\\n' > "$3/bin/pip"
 chmod +x "$3/bin/pip"
 """
+
+
+def dry_run(*options):
+    """What `make firmware` would run."""
+    env = {name: text for name, text in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
+    command = ["make", "-n", "-o", "kernel", "firmware", "BOARD=esp32-bulb", *options]
+    done = subprocess.run(command, cwd=build.ROOT, env=env, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_an_image_is_built_alike_here_and_in_a_container():
+    here, there = dry_run("MICROPYTHON=../mp"), dry_run("MICROPYTHON=../mp", "CONTAINER=podman")
+    path = build.ROOT.parent / "mp"
+    made = [line for line in here.splitlines() if line.strip().startswith("make -C")]
+    assert len(made) == 3 and f'BOARD_DIR="{build.ROOT}/boards/esp32-bulb"' in made[1]
+    inside = [line for line in there.splitlines() if line.startswith("podman run")]
+    assert [line.split("espressif/idf:v5.5.2 ")[1] for line in inside] == [line.strip() for line in made]
+    assert all(f'-v "{folder}":"{folder}"' in inside[0] for folder in (build.ROOT, path))
+    assert "docker run" in dry_run("MICROPYTHON=mp", "CONTAINER=1")
+
+
+def test_the_release_workflow_builds_every_board_by_targets_that_exist():
+    text = (build.ROOT / ".github/workflows/release.yml").read_text()
+    flow = yaml.safe_load(text)
+    assert flow["jobs"]["image"]["strategy"]["matrix"]["board"] == "${{ fromJSON(needs.boards.outputs.names) }}"
+    (listing,) = re.findall(r"names=\$\((ls .*? cut -d/ -f2)", text)
+    found = subprocess.check_output(listing, shell=True, cwd=build.ROOT, text=True).split()
+    assert found == [name for name in catalog.names() if name != "desk"]
+    for line in re.findall(r"run: make (.*)", text):
+        dry_run(*line.replace("${{ matrix.board }}", found[0]).split()[1:])
 
 
 @pytest.mark.parametrize(

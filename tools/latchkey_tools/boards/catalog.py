@@ -22,7 +22,7 @@ class BoardError(Exception):
 @dataclass(frozen=True)
 class Board:
     """``takes``: how firmware gets onto it, an "image" with the modules frozen in, or "mpy" files on its flash;
-    ``micropython``: the oldest version that it runs on."""
+    ``micropython``: the oldest version that it runs on; ``heap_kb``: MicroPython's first heap in an image, or None."""
 
     name: str
     mcu: str
@@ -30,6 +30,7 @@ class Board:
     flash_offset: str | None
     takes: str
     micropython: str
+    heap_kb: int | None
 
     @property
     def arch(self):
@@ -52,7 +53,8 @@ def board(name):
         raise BoardError(f"there is no board {name!r}; there are: {', '.join(names())}")
     facts = json.loads((folder(name) / "board.json").read_text())
     offset = facts["deploy_options"].get("flash_offset")
-    return Board(name, facts["mcu"], facts["product"], offset, facts["takes"], facts["micropython"])
+    way = facts["takes"], facts["micropython"], facts.get("heap_kb")
+    return Board(name, facts["mcu"], facts["product"], offset, *way)
 
 
 def refusal(board, version):

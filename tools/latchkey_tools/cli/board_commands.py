@@ -353,7 +353,7 @@ def _frozen(plan, module, heap_kb, unlisted):
     show.say("without PSRAM the firmware goes into the image; `latchkey board deploy` is not needed")
     with show_wait("freezing the firmware into the image"):
         report = command.make(plan.board, plan.image, out, module, heap_kb, unlisted)
-    for text in command.lines(out, report, heap_kb):
+    for text in command.lines(out, report):
         show.say(text)
     return dataclasses.replace(plan, image=out)
 

@@ -12,7 +12,9 @@ Official = Annotated[Path, typer.Option(help="MicroPython's official image for t
 Modules = Annotated[
     list[str] | None, typer.Option(help="NAME.py=PATH: a module of your own, or one instead of the board's.")
 ]
-HeapKb = Annotated[int | None, typer.Option(min=16, max=256, help="First heap in KB; see docs/image.md.")]
+HeapKb = Annotated[
+    int | None, typer.Option(min=16, max=256, help="First heap in KB, instead of the board's; see docs/image.md.")
+]
 Unlisted = Annotated[bool, typer.Option(help="Take an image that was never tried; all checks still hold.")]
 
 
@@ -30,14 +32,14 @@ def image(
     if as_json:
         show.data(facts(report))
         return
-    for text in lines(out, report, heap_kb):
+    for text in lines(out, report):
         show.line(text)
 
 
 def make(board, image, out, module, heap_kb, unlisted):
     """Write the image to ``out``; returns its freezing.Report."""
     own = dict(_module(text) for text in module or ())
-    data, report = recipe.make(board, image, own, heap_kb and heap_kb * 1024, unlisted)
+    data, report = recipe.make(board, image, own, heap_kb, unlisted)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(out.name + ".part")
     part.write_bytes(data)
@@ -45,7 +47,7 @@ def make(board, image, out, module, heap_kb, unlisted):
     return report
 
 
-def lines(out, report, heap_kb):
+def lines(out, report):
     """What a person reads of a new image."""
     yield f"{out}: {report.modules} modules in {report.pages} pages of 64 KB, and {report.code_added} bytes of code"
     yield f"application: {report.size:,} of {report.table.program.size:,} bytes"
@@ -53,8 +55,10 @@ def lines(out, report, heap_kb):
         yield f"  {row.name:10} {row.offset:#9x} {row.size:>10,}"
     if report.table.slots < 2:
         yield "one program slot: this device cannot be updated over the network"
-    if heap_kb and report.heap is None:
-        yield "the first heap stays as it is: its place in this image cannot be told beyond doubt"
+    if report.heap:
+        yield f"first heap: {report.heap // 1024} KB"
+    else:
+        yield "the first heap is MicroPython's: no other was asked for, or its place in this image cannot be told"
 
 
 def facts(report):

@@ -28,11 +28,12 @@ _FROZEN = b"latchkey/__init__.py\0"
 _VERSION = re.compile(rb"MicroPython (v[0-9][0-9A-Za-z.-]*) on \d{4}-\d\d-\d\d")
 
 
-def make(board_name, image, own=None, heap=None, unlisted=False):
+def make(board_name, image, own=None, heap_kb=None, unlisted=False):
     """``(bytes, Report)`` of an image for a board; Refused, BoardError or BuildError with words for the user.
 
     ``image``: path of MicroPython's download; ``own``: sources (path as frozen -> path) in addition to the board's, or
-    instead of them; ``heap``: bytes of the first heap; ``unlisted``: also an image that was never tried.
+    instead of them; ``heap_kb``: of the first heap, by default as the board says; ``unlisted``: also an image that was
+    never tried.
     """
     board = catalog.board(board_name)
     raw = Path(image).read_bytes()
@@ -47,6 +48,7 @@ def make(board_name, image, own=None, heap=None, unlisted=False):
     need(unlisted or not too_old, f"{too_old}. Take a newer image, or give --unlisted")
     mpys = _compile(_sources(board, app) | (own or {}), board.arch)
     made_from = f"{MADE_BY}{__version__} on {version}"
+    heap = (heap_kb or board.heap_kb or 0) * 1024
 
     def described(parts):
         facts = {"MADE_FROM": made_from, "FLASH_FROM": app.drom.addr - app.drom.at, **_packed(parts)}
