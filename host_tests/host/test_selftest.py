@@ -10,6 +10,7 @@ import sys
 import threading
 import types
 
+import machine
 import pytest
 from test_image import any_board  # noqa: F401
 from typer.testing import CliRunner
@@ -124,17 +125,13 @@ class Chip:
     def __init__(self, app, monkeypatch):
         self.app = app
         self.pages = {table + 4 * n: 1 + n for table in self.tables for n in range(64)}  # program at 0x10000
-        info = (0, 16, 0x10000, 0x1D0000, "ota_0", False)
-        partition = types.SimpleNamespace(RUNNING=0)
-        partition = type("Partition", (), {"RUNNING": 0, "__init__": lambda *_: None, "info": lambda _: info})
         modules = {
             "uctypes": types.SimpleNamespace(bytearray_at=self._constants),
-            "machine": types.SimpleNamespace(mem32=self),
-            "esp32": types.SimpleNamespace(Partition=partition),
             "latchkey_image": types.SimpleNamespace(**self._description()),
         }
         for name, module in modules.items():
             monkeypatch.setitem(sys.modules, name, module)
+        monkeypatch.setattr(machine.mem32, "words", self)
         monkeypatch.setattr(sys.implementation, "_machine", self.machine, raising=False)
 
     def _description(self):

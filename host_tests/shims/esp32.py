@@ -1,4 +1,5 @@
-"""What the firmware uses of `esp32`: blobs in NVS, which keeps nothing before commit, and the pins that end a sleep."""
+"""What the firmware uses of `esp32`: blobs in NVS, which keeps nothing before commit, pins that end a sleep, and the
+place of the program that runs."""
 
 WAKEUP_ALL_LOW = False
 
@@ -9,6 +10,18 @@ _wakes = {"pins": (), "level": None}
 
 def wake_on_gpio(pins, level):
     _wakes.update(pins=tuple(pin._id for pin in pins), level=level)
+
+
+class Partition:
+    RUNNING = 1
+
+    def __init__(self, id):
+        if id != Partition.RUNNING:
+            raise OSError("ESP_ERR_NOT_FOUND")
+
+    def info(self):
+        """(type, subtype, address, size, label, encrypted)"""
+        return (0, 0x10, 0x10000, 0x1D0000, "ota_0", False)
 
 
 class NVS:
