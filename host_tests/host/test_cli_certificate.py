@@ -210,19 +210,24 @@ def test_a_line_has_the_certificates_signed_that_it_lacks_and_a_second_run_asks_
     line = ("board", "provision", "--line", tmp_path / "line.json", "--common", tmp_path / "common.json")
     files = ("--report", tmp_path / "report.json", "--labels", tmp_path / "labels.csv", "--port", tmp_path / "none")
     made = ("--certificates", tmp_path / "certs")
-    done = tech.run(*line, *files, *made, "--sim")
+    done = tech.run(*line, *files, *made, "--https", "--sim")
     assert done.status == 1 and "2 not begun" in done.err  # there is no such port
-    assert len(kept(tech, tmp_path / "certs")) == 4
+    assert len(kept(tech, tmp_path / "certs")) == 2 * 2 + 3 * 2
     cloud = cloud_api.Cloud("https://nobody.example/graphql", cloud_api.Key("x", "x"))
-    fill = certificate_commands.filler(tmp_path / "certs", cloud, "P365D", None)
+    fill = certificate_commands.filler(tmp_path / "certs", cloud, True, None)
     devices = production.read_devices(tmp_path / "line.json", tmp_path / "common.json", fill)
     assert [load(tmp_path / d["cert"]).subject.rfc4514_string() for d in devices[:2]] == [
         f"CN={SYSTEM}",
         f"CN={OTHER_SYSTEM}",
     ]
+    for one in devices:
+        assert production.document(one)[0]["credentials"].keys() >= {"cert_der", "https_cert_der", "https_key_der"}
     assert devices[2]["cert"] == str(tmp_path / "c.pem")
     done = tech.run(*line, *files, "--sim")
     assert done.status == 2 and "--sim does nothing without --certificates" in done.err
+    one = ("--config", "x", "--ca", "x", "--cert", "x", "--key", "x", "--port", "x")
+    refused = tech.run("board", "provision", *one, "--endpoint", "https://a.example/graphql").err
+    assert "--endpoint is for a line" in refused
     assert "--endpoint" in tech.run(*line, *files, "--endpoint", "https://a.example/graphql").err
 
 

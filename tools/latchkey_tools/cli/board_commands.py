@@ -22,7 +22,8 @@ Port = Annotated[str, typer.Option(help="Serial port, as mpremote takes it.")]
 Board = Annotated[str, typer.Option(help="A folder of boards/.")]
 Json = Annotated[bool, typer.Option("--json", help="Data for programs.")]
 
-_OF_A_LINE = {"line_file", "common", "report", "labels", "certificates", "issuer", "slug", "url", "sim", "remember"}
+_OF_THE_CLOUD = {"https", "issuer", "slug", "url", "sim", "remember"}
+_OF_A_LINE = {"line_file", "common", "report", "labels", "certificates", *_OF_THE_CLOUD}
 _OF_BOTH = {"port", "replace", "as_json"}
 _STARTS = {
     "started: ": ", and its program runs",
@@ -104,6 +105,7 @@ def provision(
     certificates: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Of a line: have missing client certificates signed, into it.")
     ] = None,
+    https: Annotated[bool, typer.Option("--https", help="With --certificates: those of HTTPS too.")] = False,
     issuer: certificate_commands.Issuer = None,
     slug: token_commands.Slug = None,
     url: token_commands.Url = None,
@@ -128,7 +130,7 @@ def provision(
         if certificates:
             with show.usage():
                 cloud = token_commands.choose_cloud(slug, url, sim, remember)
-            fill = certificate_commands.filler(certificates, cloud, certificate_commands.DURATION, issuer)
+            fill = certificate_commands.filler(certificates, cloud, https, issuer)
         devices = production.read_devices(line_file, common, fill)
         return _line(production.Line(devices, port, report, labels, replace), as_json)
     given = {"config": config, "ca": ca, "cert": cert, "key": key, "key_set": key_set, "factory_keys": factory_keys}
@@ -164,13 +166,13 @@ def _refuse_ignored(context, ports):
     else:
         ignored, why = given & _OF_A_LINE, "is for a line: give --line"
     if ignored:
-        raise typer.BadParameter(f"--{min(ignored).replace('_', '-')} {why}")
+        raise typer.BadParameter(f"{options.as_typed(context, min(ignored))} {why}")
     if len(ports) > 1 and "line_file" not in given or len(set(ports)) < len(ports):
         raise typer.BadParameter("one board has one port; a line has several, each once")
     missing = [name for name in _NEEDED if name not in given]
     if missing and "line_file" not in given:
         raise typer.BadParameter(f"give --{', --'.join(missing)} too; or --line for a line of boards")
-    of_the_cloud = [(name, "certificates") for name in ("issuer", "slug", "url", "sim", "remember")]
+    of_the_cloud = [(name, "certificates") for name in sorted(_OF_THE_CLOUD)]
     options.check_company(context, needs=(("https_cert", "https_key"), ("https_key", "https_cert"), *of_the_cloud))
 
 

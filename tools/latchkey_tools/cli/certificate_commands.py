@@ -134,16 +134,19 @@ def renew(
     _finish(asked, port, host, out, as_json, (wait, token_file, token, ca))
 
 
-def filler(folder, cloud, duration, issuer):
-    """A function that gives a device of a production line (dict) the client certificate that it lacks, in files of
-    ``folder``."""
+def filler(folder, cloud, https, issuer):
+    """A function that gives a device of a line (dict) the certificates that it lacks, as files in ``folder``.
+
+    ``https``: whether the one of its local API too.
+    """
 
     def fill(device):
-        if "cert" in device or "key" in device or "system_uuid" not in device:
-            return
-        asked = Request(folder, options.a_system(device["system_uuid"]), CLIENT)
-        _fulfil(asked, cloud, duration, issuer)
-        device |= {"cert": str(asked.cert_path), "key": str(asked.key_path)}
+        for kind, prefix in ((CLIENT, ""), (HTTPS, "https_"))[: 1 + https]:
+            names = prefix + "cert", prefix + "key"
+            if "system_uuid" in device and not device.keys() & set(names):
+                asked = Request(folder, options.a_system(device["system_uuid"]), kind)
+                _fulfil(asked, cloud, DURATION, issuer)
+                device |= dict(zip(names, (str(asked.cert_path), str(asked.key_path)), strict=True))
 
     return fill
 

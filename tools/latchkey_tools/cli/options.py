@@ -64,16 +64,16 @@ def check_company(context, needs=(), excludes=()):
     typed = given(context)
     for name, other in needs:
         if name in typed and other not in typed:
-            first, second = _option(context, name), _option(context, other)
+            first, second = as_typed(context, name), as_typed(context, other)
             raise typer.BadParameter(f"{first} does nothing without {second}: give both, or neither")
     for name, other in excludes:
         if name in typed and other in typed:
-            first, second = _option(context, name), _option(context, other)
+            first, second = as_typed(context, name), as_typed(context, other)
             raise typer.BadParameter(f"{first} does nothing beside {second}: give one of them")
 
 
-def _option(context, name):
-    """An option as it is typed."""
+def as_typed(context, name):
+    """The option of a parameter, as it is typed."""
     return next(parameter.opts[0] for parameter in context.command.params if parameter.name == name)
 
 

@@ -154,7 +154,8 @@ def _print(results):
     for result in told:
         name = result.new.name if result.new else "none"
         end = end_words(claims_of(result.new.token) or {}, now) if result.new else ""
-        words = [result.words, *(f"{old.name} stays until then" for old in result.old)]
+        stays = result.old if result.state in (renewal.WAITING, renewal.REFUSED) else ()
+        words = [result.words, *(f"{old.name} stays until the device accepts {name}" for old in stays)]
         colour = _COLOURS.get(result.state, "dim")
         cells = map(show.clean, (name, end, "; ".join(filter(None, words))))
         table.add_row(result.system, f"[{colour}]{result.state}[/{colour}]", *cells)
@@ -162,5 +163,6 @@ def _print(results):
         show.console().print(table)
     for todo in dict.fromkeys(result.todo for result in told if result.todo):
         show.say(f"What to do: {todo}.")
-    if len(results) > len(told):
-        show.say(f"{len(results) - len(told)} last long enough")
+    rest = len(results) - len(told)
+    if rest:
+        show.say(f"{rest} last{'s' * (rest == 1)} long enough")

@@ -49,10 +49,9 @@ def make_new(wallet, systems, before_s, make, duration_s=None, tell=lambda words
         if stop:
             result.tell(FAILED, f"not tried, since {stop}", "run the same again")
             continue
-        tell(f"making a token for {result.system}")
         try:
             if result.old or first:
-                _make(wallet, result, before_s, make, duration_s)
+                _make(wallet, result, before_s, make, duration_s, tell)
         except (CloudAway, *_UNKEPT) as problem:
             stop = problems.words(problem)
             result.tell(FAILED, *_split(stop))
@@ -121,7 +120,7 @@ def _plan(system, held, until_unix_s):
     return result
 
 
-def _make(wallet, result, before_s, make, duration_s):
+def _make(wallet, result, before_s, make, duration_s, tell):
     """Ask the cloud for a successor of the System's tokens, and keep it."""
     duration_s = duration_s or _length_s(result.old[0])
     if duration_s is None or duration_s <= before_s:
@@ -129,6 +128,7 @@ def _make(wallet, result, before_s, make, duration_s):
         words = f"{result.old[0].name} {made_for}, so another like it would not last for --before"
         return result.tell(FAILED, words, "give --duration, such as 90D, or a smaller --before")
     wallet.check_writable()  # what could not be kept is not made
+    tell(f"making a token for {result.system}")
     result.new = make(result.system, duration_s, lambda token: _keep(wallet, token, result.old))
     if not lives(claims_of(result.new.token), wallet.clock() + before_s):
         words = f"the cloud made a token that {end_words(claims_of(result.new.token), wallet.clock())}"
