@@ -6,7 +6,6 @@ Nobody imports it but the start of the board.
 """
 
 import asyncio
-import json
 import sys
 
 from board_config import Board
@@ -16,12 +15,9 @@ from latchkey.cloud.link import Link
 from latchkey.device import lazy
 from latchkey.device.app import Device
 from latchkey.device.log import LogRing
-from latchkey.device.sleep import Awake
 from latchkey.device.start import Boots
-from latchkey.errors import StoreError
 from latchkey.net import https
 from latchkey.net.server import Server
-from latchkey.stores.timefloor import TimeFloor
 
 _LOOP_S = 0.02  # the loop's turn
 
@@ -101,34 +97,17 @@ def run():
 
 def live(board, boots):
     """Until it is time to sleep: returns for how long, in ms."""
-    awake = Awake(board.sleep_s, board.wake() == "timer", boots.wakes, board.hurry) if board.sleep_s else None
-    if awake and not awake.opens and not boots.safe:
-        return glance(board, boots, awake)
+    awake = None
+    if board.sleep_s:
+        from latchkey.device.sleep import Awake
+
+        awake = Awake(board.sleep_s, board.wake() == "timer", boots.wakes, board.hurry)
+        if not awake.opens and not boots.safe:
+            log = LogRing(board.clock.uptime_s, board.say, trace=sys.print_exception)
+            return awake.glance(board, boots, lambda product: measure_once(product, log))
     device = Device(board, boots, link, server, awake)
     try:
         asyncio.run(serve(device))
     finally:
         device.stop()
-    return fall_asleep(boots, awake, device.floor, None if boots.safe else device.product, device.uptime_s())
-
-
-def glance(board, boots, awake):
-    """Measure and sleep again: no network, no API."""
-    floor = TimeFloor(board.store, board.clock, boots.floor_unix_s)
-    product = board.product()
-    if boots.kept:
-        product.restore(json.loads(boots.kept))
-    measure_once(product, LogRing(board.clock.uptime_s, board.say, trace=sys.print_exception))
-    try:
-        floor.save_if_due()
-    except StoreError as exc:
-        board.say("flash: " + exc.code)
-    return fall_asleep(boots, awake, floor, product, 0)
-
-
-def fall_asleep(boots, awake, floor, product, uptime_s):
-    """What has to outlive the sleep goes to memory that does; returns its length in ms."""
-    sleep_ms = awake.sleep_ms(uptime_s)
-    kept = json.dumps(product.state()).encode() if product else b""
-    boots.end(floor.floor_unix_s, sleep_ms=sleep_ms, kept=kept)
-    return sleep_ms
+    return awake.begin(boots, device.floor, None if boots.safe else device.product, device.uptime_s())

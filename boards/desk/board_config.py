@@ -35,7 +35,11 @@ class Board:
         self.clock = DeskClock(start_unset=desk_options.clock == "unset")
         self.radio = self._wifi() if desk_options.air else DeskRadio(desk_options.uplink)
         self.note = Note(desk_options.note)
-        self.button = Button(desk_options.button) if desk_options.button else None
+        self.button = None
+        if desk_options.button:
+            from latchkey.device.button import Button
+
+            self.button = Button(ButtonFile(desk_options.button))
         sensor = desk_options.product == "sensor"
         self.product_name, self.model = ("sensor", "th") if sensor else ("bulb", "cct")
         self.sleep_s = max(300 // self.hurry, 1) if desk_options.battery else None
@@ -133,14 +137,14 @@ class WiredLight:
         self._strings.blink()
 
 
-class Button:
-    """Down while the file at ``path`` says so."""
+class ButtonFile:
+    """A button's pin: low while the file at ``path`` says ``down``."""
 
     def __init__(self, path):
         self._path = path
 
-    def down(self):
-        return _read(self._path) == b"down"
+    def value(self):
+        return int(_read(self._path) != b"down")
 
 
 class Note:

@@ -84,9 +84,6 @@ AP_OPEN_S = const(900)
 AP_AFTER_S = const(120)
 PRESENCE_S = const(600)
 SCAN_WAIT_S = const(10)
-PRESS_LONG_MS = const(3000)
-PRESS_RESET_MS = const(10000)
-PRESS_LEAST_MS = const(50)
 CYCLE_S = const(10)  # switched off again sooner, a start counts as one of a row
 CYCLES_RETRY_S = const(60)
 CYCLES_OPEN = const(5)
@@ -94,9 +91,6 @@ CYCLES_RESET = const(10)
 CRASHES = const(3)
 CRASH_PAUSE_MS = const(2000)
 STABLE_S = const(300)
-AWAKE_S = const(300)
-AWAKE_SCHEDULED_S = const(60)
-AWAKE_EVERY = const(12)  # measurements of a sleeping sensor to one window of its API
 
 # Provisioning over the serial cable
 PROVISION_BYTES = const(16384)

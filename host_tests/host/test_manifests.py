@@ -5,6 +5,7 @@ import re
 import shutil
 
 import imports
+import on_board
 import pytest
 
 import latchkey
@@ -49,6 +50,13 @@ def test_a_board_s_manifest_has_what_the_board_imports_and_nothing_else(name):
 
 
 @pytest.mark.parametrize("name", FROZEN)
+def test_a_board_carries_button_and_sleep_where_it_has_them(name):
+    files, board = catalog.frozen(name).files, on_board.load(name).Board
+    assert ("latchkey/device/button.py" in files) == (board.button_pin is not None)
+    assert ("latchkey/device/sleep.py" in files) == (board.sleep_s is not None)
+
+
+@pytest.mark.parametrize("name", FROZEN)
 def test_what_is_not_the_firmware_s_own_is_in_micropython_or_required(name):
     found = catalog.frozen(name)
     assert found.files[kernel.NAME].parent.parent.name == catalog.board(name).arch
@@ -84,7 +92,7 @@ def test_what_a_manifest_freezes_starts_as_it_lies_there(tmp_path):
         shutil.copy(path, tmp_path / "tree" / name)
     made_from = "latchkey 0.1.0 on v1.26.1"
     (tmp_path / "tree" / recipe.ITSELF).write_text(f"MADE_FROM = {made_from!r}\n")
-    with unix_board.Desk(tmp_path / "desk", tree=tmp_path / "tree", heapsize="2M") as board:
+    with unix_board.Desk(tmp_path / "desk", tree=tmp_path / "tree", heapsize="2M", button=False) as board:
         info = board.power_on().info()
         assert info["state"] == "unprovisioned" and info["image"] == made_from
         assert board.log_text().index(made_from) < board.log_text().index("started: ")

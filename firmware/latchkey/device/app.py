@@ -12,7 +12,6 @@ from latchkey.api.handlers import Api
 from latchkey.cloud.messages import Updates
 from latchkey.device import lazy
 from latchkey.device import settings as settings_
-from latchkey.device.button import Button
 from latchkey.device.log import LogRing
 from latchkey.device.pairing import Pairing
 from latchkey.errors import NOT_STORED, StoreError
@@ -48,7 +47,6 @@ class Device:
         self.stale = False  # whether the link runs on settings that have been replaced
         self._granted = 0
         self._new_link = new_link
-        self._button = Button()
         if self.settings and boots.gesture == "reset" and self.try_to_store(self.forget):
             boots.reset_done()
         config = self.config
@@ -267,8 +265,8 @@ class Device:
             pass
 
     def _look_at_button(self):
-        button, clock = self.board.button, self.board.clock
-        said = self._button.look(button.down(), clock.now_ms()) if button else None
+        button = self.board.button
+        said = button.look(self.board.clock.now_ms()) if button else None
         if said is None:
             return
         self.log.add("button: " + said)

@@ -1,19 +1,29 @@
-"""What a hand says with one button: here I am, open the access point, forget everything (A3, A5, A7)."""
+"""One button and what its presses mean: "this is the device", open the access point, factory reset (A3, A5, A7)."""
 
-from latchkey import limits
+from latchkey.limits import const
+
+_LEAST_MS = const(50)
+_LONG_MS = const(3000)
+_RESET_MS = const(10000)
 
 
 class Button:
-    """``look(down, now_ms)`` at every turn of the loop."""
+    """``pin``: a ``machine.Pin`` that the button pulls low, an input with its pull-up on. ``look(now_ms)`` at every
+    turn of the loop."""
 
-    def __init__(self):
+    def __init__(self, pin):
+        self._pin = pin
         self._since_ms = None
         self._said = 0
         self._was_up = False  # one that is down from the start on is stuck, or is what woke us
 
-    def look(self, down, now_ms):
+    def down(self):
+        """Whether it is pressed now."""
+        return self._pin.value() == 0
+
+    def look(self, now_ms):
         """"press" once let go, "long" and "reset" as soon as it was held for so long, else None."""
-        if not down:
+        if not self.down():
             self._was_up = True
             return self._released(now_ms)
         if not self._was_up:
@@ -21,7 +31,7 @@ class Button:
         if self._since_ms is None:
             self._since_ms, self._said = now_ms, 0
         held_ms = now_ms - self._since_ms
-        stage = (held_ms >= limits.PRESS_LONG_MS) + (held_ms >= limits.PRESS_RESET_MS)
+        stage = 2 if held_ms >= _RESET_MS else 1 if held_ms >= _LONG_MS else 0
         if stage <= self._said:
             return None
         self._said = stage
@@ -29,6 +39,6 @@ class Button:
 
     def _released(self, now_ms):
         since_ms, self._since_ms = self._since_ms, None
-        if since_ms is None or self._said or now_ms - since_ms < limits.PRESS_LEAST_MS:
+        if since_ms is None or self._said or now_ms - since_ms < _LEAST_MS:
             return None
         return "press"

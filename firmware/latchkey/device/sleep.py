@@ -5,7 +5,15 @@ one. All others measure and sleep again, without Wi-Fi. Lists that the cloud sen
 they are retained.
 """
 
-from latchkey import limits
+import json
+
+from latchkey.errors import StoreError
+from latchkey.limits import const
+from latchkey.stores.timefloor import TimeFloor
+
+_OPEN_S = const(300)  # switched on, or woken by the button
+_SCHEDULED_S = const(60)
+_EVERY = const(12)  # measurements to one that opens the API
 
 
 class Awake:
@@ -13,10 +21,10 @@ class Awake:
 
     def __init__(self, every_s, timed, wakes, hurry=1):
         self._every_s = every_s
-        scheduled = wakes % limits.AWAKE_EVERY == 0
-        window_s = (limits.AWAKE_SCHEDULED_S if scheduled else 0) if timed else limits.AWAKE_S
+        scheduled = wakes % _EVERY == 0
+        window_s = (_SCHEDULED_S if scheduled else 0) if timed else _OPEN_S
         self._until_s = -(-window_s // hurry)
-        self._stay_s = -(-limits.AWAKE_SCHEDULED_S // hurry) + 1  # a second that has begun counts as whole
+        self._stay_s = -(-_SCHEDULED_S // hurry) + 1  # a second that has begun counts as whole
         self.opens = window_s > 0
 
     def due(self, uptime_s, busy):
@@ -31,4 +39,25 @@ class Awake:
 
     def status(self):
         """For diagnostics."""
-        return {"every_s": self._every_s, "window_every": limits.AWAKE_EVERY, "misses_live_lists": True}
+        return {"every_s": self._every_s, "window_every": _EVERY, "misses_live_lists": True}
+
+    def glance(self, board, boots, measure):
+        """Measure (``measure(product)``) and sleep again: no network, no API. Returns for how long, in ms."""
+        floor = TimeFloor(board.store, board.clock, boots.floor_unix_s)
+        product = board.product()
+        if boots.kept:
+            product.restore(json.loads(boots.kept))
+        measure(product)
+        try:
+            floor.save_if_due()
+        except StoreError as exc:
+            board.say("flash: " + exc.code)
+        return self.begin(boots, floor, product, 0)
+
+    def begin(self, boots, floor, product, uptime_s):
+        """Keep in RTC memory what has to outlive the sleep; returns its length in ms. ``product``: None in the safe
+        state."""
+        sleep_ms = self.sleep_ms(uptime_s)
+        kept = json.dumps(product.state()).encode() if product else b""
+        boots.end(floor.floor_unix_s, sleep_ms=sleep_ms, kept=kept)
+        return sleep_ms

@@ -10,7 +10,6 @@ import machine
 
 from latchkey import limits
 from latchkey.hw import nvs
-from latchkey.hw.button import Button
 from latchkey.hw.clock import BoardClock
 from latchkey.hw.flash import FileStore
 from latchkey.hw.wifi import Wifi
@@ -32,7 +31,8 @@ class Chip:
 
     ``ledger_tokens``: how many tokens the ledger holds at most, 65 bytes of RAM each while they are there (L7).
     ``button_pin``: number of the pin that a button pulls low, or None. ``button_wakes``: whether it also ends a deep
-    sleep, which the ESP32-C3 allows on GPIO 0 to 5. ``sleep_s``: between a sleeping sensor's measurements.
+    sleep, which the ESP32-C3 allows on GPIO 0 to 5. ``sleep_s``: between a sleeping sensor's measurements. A board
+    with a button includes the feature ``button`` in its manifest, one that sleeps ``sleep``.
     """
 
     ledger_tokens = limits.LEDGER_TOKENS
@@ -49,8 +49,11 @@ class Chip:
         self.store = FileStore("state", nvs.Outside())
         self.clock = BoardClock(machine.RTC())
         self.note = Note(machine.RTC())
-        pin = self.button_pin
-        self.button = None if pin is None else Button(machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP))
+        self.button = None
+        if self.button_pin is not None:
+            from latchkey.device.button import Button
+
+            self.button = Button(machine.Pin(self.button_pin, machine.Pin.IN, machine.Pin.PULL_UP))
         self._radio = None
 
     @property
