@@ -119,7 +119,7 @@ def image():
     belongs there, entries of the MMU's tables]; no entries where the chip's tables are not known.
     """
     try:
-        import latchkey_image as made
+        import latchkey_image as made  # pyright: ignore[reportMissingImports]
     except ImportError:
         return None
     wrong, addresses = [], []
@@ -151,7 +151,7 @@ def _pages(flash_from, first, last):
 
     chip = getattr(sys.implementation, "_machine", "").split(" with ")[-1]
     tables, count = _MMU.get(chip, ((), 1))
-    running = esp32.Partition(esp32.Partition.RUNNING).info()[2]
+    running = esp32.Partition(esp32.Partition.RUNNING).info()[2]  # pyright: ignore[reportArgumentType]
     rows = []
     for page in range(first >> 16, (last >> 16) + 1):
         entries = [machine.mem32[table + 4 * (page % count)] for table in tables]

@@ -21,7 +21,8 @@ from latchkey.stores.timefloor import TimeFloor
 from latchkey.verifier import Verifier
 
 try:
-    from latchkey_image import MADE_FROM  # frozen in by `latchkey board image`
+    # Frozen in by `latchkey board image`.
+    from latchkey_image import MADE_FROM  # pyright: ignore[reportMissingImports]
 except ImportError:
     MADE_FROM = None
 

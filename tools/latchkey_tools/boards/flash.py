@@ -5,10 +5,8 @@ image's layout already gets it in pieces, which leave its NVS and its files alon
 """
 
 import errno
-import hashlib
 import os
 import re
-import struct
 import subprocess
 import sys
 import tempfile
@@ -21,7 +19,7 @@ from serial.tools import list_ports
 
 from latchkey_tools.boards import catalog
 from latchkey_tools.boards.mpremote import WireError, busy, check_port, sole_use
-from latchkey_tools.image import partitions
+from latchkey_tools.image import Refused, partitions
 
 # Where an ESP32's partition table is on flash, how long it is, and how each of its rows begins.
 _TABLE_AT, _TABLE_BYTES, _TABLE_END = 0x8000, 0xC00, 0x9000
@@ -90,29 +88,17 @@ def _check_program(image, offset):
     """FlashError unless ``image``, to be written at ``offset``, has behind its bootloader a partition table and a whole
     program where that says."""
     data = Path(image).read_bytes()
-    start = _program_at(image, data[_TABLE_AT - offset :][:_TABLE_BYTES])
-    with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "program.bin"
-        program.write_bytes(data[start - offset :])
-        try:
-            image_chip(program)
-        except FlashError:
-            raise _damaged(image) from None
-
-
-def _program_at(image, table):
-    """Where on flash the first program of a partition table begins (ESP-IDF: partition tables, binary form)."""
-    rows = [table[at : at + 32] for at in range(0, len(table) - 31, 32)]
-    if not rows or not rows[0].startswith(_ROW):
+    if not data[_TABLE_AT - offset :].startswith(_ROW):
         raise FlashError(
             f"{image} is a program without bootloader and partition table: download the chip's .bin, not its .app-bin"
         )
-    count = next((n for n, row in enumerate(rows) if not row.startswith(_ROW)), len(rows))
-    programs = [struct.unpack_from("<I", row, 4)[0] for row in rows[:count] if row[2] == 0]
-    digest = rows[count][16:] if rows[count:] and rows[count].startswith(b"\xeb\xeb") else None
-    if not programs or digest not in (None, hashlib.md5(table[: count * 32], usedforsecurity=False).digest()):
-        raise _damaged(image)
-    return programs[0]
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / "program.bin"
+        try:
+            program.write_bytes(data[partitions.split(data)[2] :])
+            image_chip(program)
+        except (FlashError, Refused):
+            raise _damaged(image) from None
 
 
 def _damaged(image):
