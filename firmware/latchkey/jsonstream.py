@@ -71,7 +71,8 @@ class _Window:
         self.stream = stream
         self.limit = item_limit
         self.left = total_limit
-        self.start = self.at = self.end = 0
+        self.start = self.at = self.end = self.depth = 0
+        self.quoted = False
         self.buf = b""
         self.resize(min(item_limit, _FIRST_BYTES))
 

@@ -350,6 +350,7 @@ class _List:
         self._left_out = 0
         self._undated = self._full = False
         self._hasher = hashlib.sha256()
+        self.sum, self.marks, self.flags = _NO_SUM, marks, 0
         self.exact = True  # its records are what counts from now on, none is narrowed or dropped by L5
         self._spoken = self._changed = 0
         self.facts = {"others": 0, "unreadable": 0, "dropped": 0}

@@ -7,7 +7,7 @@ latchkey.device.pairing.
 import json
 import sys
 
-from latchkey import __version__, bignum, jwk, ledger, policy, sha512, uuids
+from latchkey import __version__, bignum, jwk, policy, sha512
 from latchkey.api.handlers import Api
 from latchkey.cloud.messages import Updates
 from latchkey.device import lazy
@@ -16,6 +16,7 @@ from latchkey.device.log import LogRing
 from latchkey.device.pairing import Pairing
 from latchkey.errors import NOT_STORED, StoreError
 from latchkey.keystore import KeyStore
+from latchkey.ledger import Ledger
 from latchkey.limits import ROOM_BYTES
 from latchkey.stores.timefloor import TimeFloor
 from latchkey.verifier import Verifier
@@ -38,8 +39,7 @@ class Device:
 
     def __init__(self, board, boots, new_link, new_server, awake=None, verifier=Verifier):
         self.board, self.boots, self.awake = board, boots, awake
-        self.safe, self.wireless = boots.safe, board.radio.wants_network
-        self.uptime_s = board.clock.uptime_s
+        self.safe, self.wireless, self.uptime_s = boots.safe, board.radio.wants_network, board.clock.uptime_s
         self.log = LogRing(self.uptime_s, board.say, trace=getattr(sys, "print_exception", None))
         self.settings, self.lost = settings_.load(board.store)
         with lazy.credentials as credentials:
@@ -52,11 +52,11 @@ class Device:
             boots.reset_done()
         config = self.config
         self.floor = TimeFloor(board.store, board.clock, boots.floor_unix_s)
-        self.keystore = config and KeyStore(board.store, *_factory(board, config))
-        self.ledger = config and ledger.Ledger(board.store, uuids.to_bytes(config["system_uuid"]), board.ledger_tokens)
-        self.verifier = config and verifier(self.keystore, self.ledger, self.floor, policy.from_config(config))
-        self.updates = config and self._new_updates(config)
-        self.pairing = config and Pairing(board.radio, self.uptime_s, self, self.log.add, board.hurry)
+        self.keystore = KeyStore(board.store, *_factory(board, config)) if config else None
+        self.ledger = Ledger(board.store, config["system_uuid"], board.ledger_tokens) if config else None
+        self.verifier = verifier(self.keystore, self.ledger, self.floor, policy.from_config(config)) if config else None
+        self.updates = self._new_updates(config) if config else None
+        self.pairing = Pairing(board.radio, self.uptime_s, self, self.log.add, board.hurry) if config else None
         self.link = new_link(self, config) if config and not self.safe else None
         if config:
             self._enter_network()

@@ -19,7 +19,7 @@ _TRUST_CHANGES = const(4)
 _EARLIER = ("journal", "config", "changes", "wifi_passphrase", "ap_passphrase")
 
 
-def load(store):
+def load(store) -> tuple:
     """(document or None, whether there was one that cannot be read)."""
     slots = _slots(store)
     document = _read(slots)
