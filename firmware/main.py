@@ -10,14 +10,16 @@ import sys
 
 from board_config import Board
 
-from latchkey import limits
 from latchkey.cloud.link import Link
 from latchkey.device import lazy
 from latchkey.device.app import Device
 from latchkey.device.log import LogRing
 from latchkey.device.start import Boots
+from latchkey.limits import const
 from latchkey.net import https
 from latchkey.net.server import Server
+
+_CRASH_PAUSE_MS = const(2000)
 
 _LOOP_S = 0.02  # the loop's turn
 
@@ -89,7 +91,7 @@ def run():
     except Exception as exc:
         sys.print_exception(exc)
         boots.end(crashed=True)
-        board.clock.sleep_ms(limits.CRASH_PAUSE_MS)
+        board.clock.sleep_ms(_CRASH_PAUSE_MS)
         board.restart()
     else:
         board.sleep(sleep_ms)

@@ -47,10 +47,6 @@ PENALTY_MAX_MS = const(16000)
 CONNECTIONS = const(4)
 ROOM_BYTES = const(1536)  # held before a change is stored, free for all that must not fail after it
 HEAD_BYTES = const(3072)
-BODY_BYTES = const(1024)
-BODY_DEPTH = const(5)
-LOG_LINES = const(40)
-LOG_CHARS = const(120)
 
 # Key sets
 JWK_BYTES = const(4096)
@@ -68,35 +64,10 @@ FLOOR_AHEAD_S = const(400 * 86400)
 CLOCK_AHEAD_S = const(60)
 YEAR_2020_S = const(1577836800)
 CONFIG_BYTES = const(4096)
-CREDENTIAL_BYTES = const(4096)
-
-
-# Pairing and configuration over the local API (A3, A5, A6), starts (A9), sleep: seconds unless the name says otherwise
-PAIRING_BODY_BYTES = const(1024)
-CONFIG_BODY_BYTES = const(2048)
-CERTIFICATE_BODY_BYTES = const(6144)
-CHANGES_BYTES = const(2048)
-TRUST_CHANGES = const(4)
-ATTEMPT_S = const(120)
-ATTEMPT_PAUSE_S = const(1)  # the answer to the request that began it leaves first
-JOIN_TRIES = const(3)  # a wrong key shows at the first, and at times by mistake
-AP_OPEN_S = const(900)
-AP_AFTER_S = const(120)
-PRESENCE_S = const(600)
-SCAN_WAIT_S = const(10)
-CYCLE_S = const(10)  # switched off again sooner, a start counts as one of a row
-CYCLES_RETRY_S = const(60)
-CYCLES_OPEN = const(5)
-CYCLES_RESET = const(10)
-CRASHES = const(3)
-CRASH_PAUSE_MS = const(2000)
-STABLE_S = const(300)
 
 # Provisioning over the serial cable
 PROVISION_BYTES = const(16384)
-PROVISION_DEPTH = const(5)
 DER_BYTES = const(4096)
-PASSPHRASE_CHARS = const(63)
 
 # Boards
 FACTORY_KEYS_BYTES = const(4096)

@@ -16,6 +16,13 @@ from latchkey.api.request import unescaped
 from latchkey.api.response import Refused, Response, as_json
 from latchkey.device import lazy
 from latchkey.errors import ConfigError, LatchkeyError, TokenError
+from latchkey.limits import const
+
+_BODY_BYTES = const(1024)
+_BODY_DEPTH = const(5)
+_PAIRING_BODY_BYTES = const(1024)
+_CONFIG_BODY_BYTES = const(2048)
+_CERTIFICATE_BODY_BYTES = const(6144)
 
 # What a product may leave out (firmware/features): its route answers `not_found` then.
 try:
@@ -31,19 +38,19 @@ _ROUTES = (
     ("/v1/info", "GET", OPEN, "get_info", 0, False),
     ("/v1/whoami", "GET", ANY, "get_whoami", 0, False),
     ("/v1/state", "GET", "read", "get_state", 0, False),
-    ("/v1/state", "PATCH", "control", "patch_state", limits.BODY_BYTES, True),
-    ("/v1/identify", "POST", "control", "post_identify", limits.BODY_BYTES, False),
+    ("/v1/state", "PATCH", "control", "patch_state", _BODY_BYTES, True),
+    ("/v1/identify", "POST", "control", "post_identify", _BODY_BYTES, False),
     ("/v1/diagnostics", "GET", "configure", "get_diagnostics", 0, False),
     ("/v1/log", "GET", "configure", "get_log", 0, False),
-    ("/v1/restart", "POST", "configure", "post_restart", limits.BODY_BYTES, False),
+    ("/v1/restart", "POST", "configure", "post_restart", _BODY_BYTES, False),
     ("/v1/config", "GET", "configure", "get_config", 0, False),
-    ("/v1/config", "PATCH", "configure", "patch_config", limits.CONFIG_BODY_BYTES, True),
-    ("/v1/config/certificate", "PUT", "configure", "put_certificate", limits.CERTIFICATE_BODY_BYTES, True),
+    ("/v1/config", "PATCH", "configure", "patch_config", _CONFIG_BODY_BYTES, True),
+    ("/v1/config/certificate", "PUT", "configure", "put_certificate", _CERTIFICATE_BODY_BYTES, True),
     ("/v1/pairing", "GET", "configure", "get_pairing", 0, False),
 )
 # The same of a device that joins networks itself.
 _WIRELESS = (
-    ("/v1/pairing", "POST", "configure", "post_pairing", limits.PAIRING_BODY_BYTES, True),
+    ("/v1/pairing", "POST", "configure", "post_pairing", _PAIRING_BODY_BYTES, True),
     ("/v1/pairing", "DELETE", "configure", "delete_pairing", 0, False),
     ("/v1/pairing/networks", "GET", "configure", "get_networks", 0, False),
 )
@@ -112,7 +119,7 @@ class Api:
     def answer(self, exchange, body=b""):
         """Response of the route's handler; raises LatchkeyError (json_refused, invalid_field...)."""
         if len(body) or exchange.route.body_needed:
-            parsed = strictjson.parse(body, limits.BODY_DEPTH)
+            parsed = strictjson.parse(body, _BODY_DEPTH)
             if not isinstance(parsed, dict):
                 raise ConfigError("invalid_field", "")
             exchange.body = parsed

@@ -4,7 +4,10 @@ Whatever looks like a token is cut off when a line is added, so that neither an 
 crash dump can give one away; a line with control characters keeps its ASCII alone. Nothing here reaches flash.
 """
 
-from latchkey import limits
+from latchkey.limits import const
+
+_LOG_LINES = const(40)
+_LOG_CHARS = const(120)
 
 _CUT = "CLOUD-"
 # What no text that a person reads may hold, as the UTF-8 of a character in one number, first and last: controls (C0,
@@ -33,7 +36,7 @@ class LogRing:
     """``uptime_s``: callable giving seconds since start. ``echo``: callable that also gets each line (a console).
     ``trace``: callable that prints an exception's traceback there. ``.faults``: exceptions that nobody expected."""
 
-    def __init__(self, uptime_s, echo=None, size=limits.LOG_LINES, trace=None):
+    def __init__(self, uptime_s, echo=None, size=_LOG_LINES, trace=None):
         self._uptime_s = uptime_s
         self._echo = echo
         self._trace = trace
@@ -74,6 +77,6 @@ def _clean(text):
     at = text.find(_CUT)
     if at >= 0:
         text = text[:at] + _CUT + "..."
-    text = text[: limits.LOG_CHARS]
+    text = text[:_LOG_CHARS]
     raw = text.encode()
     return text if shown(raw) else bytes([b if 32 <= b < 127 else 63 for b in raw]).decode()

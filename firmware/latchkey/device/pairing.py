@@ -7,13 +7,20 @@ back. What was tried and what came of it is kept for whoever asks later. The loo
 ``uptime_s``; ``hurry`` divides every window (tests).
 """
 
-from latchkey import limits
 from latchkey.errors import NOT_STORED, LatchkeyError
+from latchkey.limits import const
+
+_ATTEMPT_S = const(120)
+# The answer to the request that began it leaves first, within a second; one that has begun counts as whole.
+_PAUSE_S = const(2)
+_JOIN_TRIES = const(3)  # a wrong key shows at the first, and at times by mistake
+_AP_OPEN_S = const(900)
+_AP_AFTER_S = const(120)
+_PRESENCE_S = const(600)
+_SCAN_WAIT_S = const(10)
 
 # What a chip says of a network that will not let us in however often we ask.
 _FINAL = ("wifi_wrong_passphrase", "wifi_not_found", "wifi_wrong_security")
-# A second that has begun counts as whole.
-_PAUSE_S = limits.ATTEMPT_PAUSE_S + 1
 _NO_GATEWAY = (None, "", "0.0.0.0")
 
 
@@ -47,7 +54,7 @@ class Pairing:
 
     def pressed(self):
         """Somebody is here: presence for ten minutes (A3)."""
-        self._present_until_s = self._uptime_s() + self._window(limits.PRESENCE_S)
+        self._present_until_s = self._uptime_s() + self._window(_PRESENCE_S)
 
     @property
     def busy(self):
@@ -73,8 +80,8 @@ class Pairing:
         if scan and not self._radio.ap_open and self._owner.link:
             # While nobody has joined a scan disturbs nobody; the link does it.
             self._radio.ask_scan()
-            self._scan_until_s = self._uptime_s() + limits.SCAN_WAIT_S
-        self._open_for(limits.AP_OPEN_S)
+            self._scan_until_s = self._uptime_s() + _SCAN_WAIT_S
+        self._open_for(_AP_OPEN_S)
 
     # Attempts
 
@@ -115,7 +122,7 @@ class Pairing:
         _up, answer["offline"], answer["address"] = self._radio.station()[:3]
         answer["host"] = self._owner.hostname + ".local"
         answer["access_point_s"] = max(0, self._ap_until_s - now) if self._radio.ap_open else 0
-        answer["presence_s"] = limits.PRESENCE_S if self._alone else max(0, self._present_until_s - now)
+        answer["presence_s"] = _PRESENCE_S if self._alone else max(0, self._present_until_s - now)
         return answer
 
     def networks(self):
@@ -129,7 +136,7 @@ class Pairing:
         reason = self._wifi_outcome() if attempt.wifi else ""
         if reason == "" and attempt.cloud:
             reason = self._cloud_outcome()
-        if reason is None and now - attempt.starts_s >= self._window(limits.ATTEMPT_S):
+        if reason is None and now - attempt.starts_s >= self._window(_ATTEMPT_S):
             reason = self._late_reason(attempt)
         if reason is None:
             return
@@ -141,7 +148,7 @@ class Pairing:
     def _start(self, attempt):
         attempt.started = True
         if attempt.wifi:
-            self._open_for(limits.ATTEMPT_S + limits.AP_AFTER_S)
+            self._open_for(_ATTEMPT_S + _AP_AFTER_S)
             self._radio.use(attempt.config["wifi"]["ssid"], attempt.passphrase)
         if attempt.cloud:
             try:
@@ -155,7 +162,7 @@ class Pairing:
         up, reason, _, gateway, tries = self._radio.station()
         if up:
             return "no_route" if gateway in _NO_GATEWAY else ""
-        return reason if tries > limits.JOIN_TRIES and reason in _FINAL else None
+        return reason if tries > _JOIN_TRIES and reason in _FINAL else None
 
     def _cloud_outcome(self):
         return "" if self._owner.link_state()[0] == "online" else None
@@ -178,7 +185,7 @@ class Pairing:
         self._log("pairing: joined " + record["ssid"])
         if attempt.wifi:
             # Joining moved the access point to another channel, and who waits there needs time to come back.
-            self._open_for(limits.AP_AFTER_S)
+            self._open_for(_AP_AFTER_S)
         if attempt.cloud:
             # What the broker sent meanwhile was not believed; retained messages come again.
             self._owner.link_to(None)
@@ -189,7 +196,7 @@ class Pairing:
         self._log("pairing: failed, " + reason)
         if attempt.wifi:
             self._radio.use(*self._owner.network())
-            self._open_for(limits.AP_OPEN_S if self._owner.unpaired else limits.AP_AFTER_S)
+            self._open_for(_AP_OPEN_S if self._owner.unpaired else _AP_AFTER_S)
         if attempt.cloud:
             self._owner.link_to(None)
         self._owner.note_at_least(_record("failed", attempt, None, reason))

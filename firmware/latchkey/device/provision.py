@@ -12,7 +12,10 @@ from latchkey import jwk, strictjson
 from latchkey.device import config as config_
 from latchkey.device import settings
 from latchkey.errors import ConfigError
-from latchkey.limits import DER_BYTES, PASSPHRASE_CHARS, PROVISION_DEPTH, const
+from latchkey.limits import DER_BYTES, const
+
+_PROVISION_DEPTH = const(5)
+_PASSPHRASE_CHARS = const(63)
 
 _MEMBERS = ("config", "credentials", "time_unix_s", "key_set", "wifi", "ap_passphrase")
 _DER = ("ca_der", "cert_der", "key_der")
@@ -26,7 +29,7 @@ def read(data):
 
     Raises ConfigError naming the field, FormatError, or KeySetError; nothing is stored then.
     """
-    document = strictjson.parse(data, PROVISION_DEPTH)
+    document = strictjson.parse(data, _PROVISION_DEPTH)
     if not isinstance(document, dict):
         raise _wrong("")
     for name in document:
@@ -43,7 +46,7 @@ def read(data):
 def read_renewal(data):
     """The new client certificate in ``data``, an object of ``cert_der`` and ``key_der`` in base64, as a dict of what is
     to be stored. Errors as of ``read``."""
-    document = strictjson.parse(data, PROVISION_DEPTH)
+    document = strictjson.parse(data, _PROVISION_DEPTH)
     if not isinstance(document, dict):
         raise _wrong("")
     return renewal_of(document)
@@ -60,7 +63,7 @@ def renewal_of(document):
 def passphrase(text, field):
     """``text`` as WPA2 takes it: 8 to 63 printable ASCII characters (IEEE 802.11, Annex J.4), or None. ConfigError."""
     if text is not None:
-        if not isinstance(text, str) or not 8 <= len(text) <= PASSPHRASE_CHARS:
+        if not isinstance(text, str) or not 8 <= len(text) <= _PASSPHRASE_CHARS:
             raise ConfigError("invalid_field", field, "8 to 63 characters.")
         for c in text.encode():
             if not 32 <= c <= 126:

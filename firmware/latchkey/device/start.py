@@ -8,9 +8,16 @@ that the program runs tells it from a restart that was meant.
 import binascii
 import struct
 
-from latchkey import limits
 from latchkey.errors import StoreError
+from latchkey.limits import const
 from latchkey.stores.slots import Slots
+
+_CYCLE_S = const(10)  # switched off again sooner, a start counts as one of a row
+_CYCLES_RETRY_S = const(60)
+_CYCLES_OPEN = const(5)
+_CYCLES_RESET = const(10)
+_CRASHES = const(3)
+_STABLE_S = const(300)
 
 _NOTE = "<2sBBHIQ"  # magic, running, crashes, wakes, ms of sleep, floor
 _MAGIC = b"LN"
@@ -41,18 +48,18 @@ class Boots:
         else:
             self.wakes = (self.wakes + 1) & 0xFFFF
             self.floor_unix_s += slept_ms * _SLEPT_PERCENT // 100000 if timed else 0
-        self.safe = self.crashes >= limits.CRASHES
+        self.safe = self.crashes >= _CRASHES
         self._cycles = self._load_cycles() if counts_cycles else 0
-        self._settles_s = limits.CYCLE_S
+        self._settles_s = _CYCLE_S
         self.gesture = self._count_cycle() if counts_cycles and cause == "power" else None
         self._write(True)
 
     def settled(self, uptime_s):
         """To be called now and then: what was no short start, and what runs well, no longer counts."""
         if self._cycles and uptime_s >= self._settles_s:
-            self._settles_s = uptime_s + limits.CYCLES_RETRY_S
+            self._settles_s = uptime_s + _CYCLES_RETRY_S
             self._keep_cycles(0)
-        if self.crashes and not self.safe and uptime_s >= limits.STABLE_S:
+        if self.crashes and not self.safe and uptime_s >= _STABLE_S:
             self.crashes = 0
             self._write(True)
 
@@ -75,9 +82,9 @@ class Boots:
     def _count_cycle(self):
         self._keep_cycles(min(self._cycles + 1, 255))
         # The count stays until the reset is carried out: a power cut may come first.
-        if self._cycles >= limits.CYCLES_RESET:
+        if self._cycles >= _CYCLES_RESET:
             return "reset"
-        return "long" if self._cycles >= limits.CYCLES_OPEN else None
+        return "long" if self._cycles >= _CYCLES_OPEN else None
 
     def _load_cycles(self):
         try:
