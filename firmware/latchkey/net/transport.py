@@ -40,8 +40,7 @@ class Transport:
         self._alive = alive
         self._raw = self._tls = self._poller = None
         self._secure = False
-        self._start_ms = 0
-        self._limit_ms = 0
+        self._end_ms = 0
         self._bytes = 0
         self.heard = b""
         self._out = bytearray()
@@ -56,9 +55,6 @@ class Transport:
 
     def settimeout(self, _timeout):
         """umqtt 1.8.0 sets one; ours is the operation's."""
-
-    def setblocking(self, _blocking):
-        """umqtt cancels time limits with this; ours stays."""
 
     def connect(self, address):
         host, port = address
@@ -112,8 +108,7 @@ class Transport:
 
     def operation(self, limit_ms, byte_limit):
         """Begin an operation: everything until the next call has ``limit_ms`` and may read ``byte_limit`` bytes."""
-        self._start_ms = self._clock.now_ms()
-        self._limit_ms = limit_ms
+        self._end_ms = self._clock.now_ms() + limit_ms
         self._bytes = byte_limit
 
     def readinto(self, view):
@@ -121,14 +116,12 @@ class Transport:
         self.flush()
         if len(view) > self._bytes:
             raise LinkError("bad_packet")
-        while True:
-            n = self._try(self._tls.readinto, view)
-            if n:
-                self._bytes -= n
-                return n
-            if n == 0:
-                raise LinkError("closed")
+        n = self._receive(view)
+        while n is None:
             self._wait(select.POLLIN)
+            n = self._receive(view)
+        self._bytes -= n
+        return n
 
     def readable(self, wait_ms):
         """Whether the socket has something within ``wait_ms``. Bytes that TLS already holds do not show: read first."""
@@ -137,10 +130,7 @@ class Transport:
     def try_byte(self):
         """One byte as an int if it is there, else None. Costs no deadline."""
         buf = bytearray(1)
-        n = self._try(self._tls.readinto, buf)
-        if n == 0:
-            raise LinkError("closed")
-        return buf[0] if n else None
+        return buf[0] if self._receive(buf) else None
 
     def peer_certificate(self):
         """DER of the server's certificate, or None where the port does not give it."""
@@ -167,38 +157,28 @@ class Transport:
         self._raw.setblocking(False)
         self._poller = select.poll()
         self._poller.register(self._raw, select.POLLIN)
-        self._finish_tcp(info[-1])
-
-    def _finish_tcp(self, address):
-        try:
-            self._raw.connect(address)
-        except OSError as e:
-            if e.args[0] != errno.EINPROGRESS:
-                raise
-        try:
-            self._wait(select.POLLOUT)
-        except LinkError as e:
-            raise LinkError("no_answer") if e.code == "stalled" else e
-        self._raise_pending()
-
-    def _raise_pending(self):
+        _start(self._raw.connect, info[-1], errno.EINPROGRESS)
+        self._wait(select.POLLOUT, "no_answer")
         # MicroPython has no getsockopt(SO_ERROR); a read reports the failure. A TLS server has nothing to say yet.
-        try:
-            self._raw.recv(1)
-        except OSError as e:
-            if e.args[0] != errno.EAGAIN:
-                raise
+        _start(self._raw.recv, 1, errno.EAGAIN)
 
-    def _wait(self, event):
-        """Until the socket is ready; LinkError ``stalled`` at the deadline."""
+    def _wait(self, event, late="stalled"):
+        """Until the socket is ready; LinkError ``late`` at the deadline."""
         self._poller.modify(self._raw, event)
         while True:
             self._alive()
-            left = self._start_ms + self._limit_ms - self._clock.now_ms()
+            left = self._end_ms - self._clock.now_ms()
             if left <= 0:
-                raise LinkError("stalled")
+                raise LinkError(late)
             if self._poller.poll(min(left, self._slice_ms)):
                 return
+
+    def _receive(self, buf):
+        """Number of bytes, at least 1; None if none are there yet; LinkError ``closed``."""
+        n = self._try(self._tls.readinto, buf)
+        if n == 0:
+            raise LinkError("closed")
+        return n
 
     def _try(self, call, buf):
         try:
@@ -207,3 +187,12 @@ class Transport:
             raise LinkError(tls_reason(e.args))
         except OSError as e:
             raise LinkError(tls_reason(e.args), e.args[0])
+
+
+def _start(call, argument, going_on):
+    """``call``, where OSError ``going_on`` says that it goes on."""
+    try:
+        call(argument)
+    except OSError as e:
+        if e.args[0] != going_on:
+            raise
