@@ -67,6 +67,7 @@ firmware: kernel ## a frozen image with your own MicroPython and ESP-IDF: BOARD=
 	@test -f "boards/$(BOARD)/mpconfigboard.cmake" || { echo "BOARD= is one of:"; ls boards/*/mpconfigboard.cmake | cut -d/ -f2; exit 2; }
 	@test -d "$(MICROPYTHON)/ports/esp32" || { echo "MICROPYTHON= is a checkout of MicroPython 1.29"; exit 2; }
 	@command -v $(if $(CONTAINER),$(ENGINE),idf.py) > /dev/null || { echo "$(NEED_IDF)"; exit 2; }
+	@$(BIN)/python -m latchkey_tools.boards.page
 	$(IN_CONTAINER) make -C "$(abspath $(MICROPYTHON))/mpy-cross"
 	$(IN_CONTAINER) make $(PORT_OPTIONS) submodules
 	$(IN_CONTAINER) make $(PORT_OPTIONS) all

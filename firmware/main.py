@@ -17,7 +17,13 @@ from latchkey.device.log import LogRing
 from latchkey.device.start import Boots
 from latchkey.limits import const
 from latchkey.net import https
-from latchkey.net.server import Server
+from latchkey.net.server import Server, peer_text
+
+try:
+    from latchkey.api.page import Page
+    from latchkey.net.names import Names
+except ImportError:
+    Page = Names = None
 
 _CRASH_PAUSE_MS = const(2000)
 
@@ -39,7 +45,15 @@ def server(device):
     host, port, tls_port = board.listen
     with lazy.credentials as credentials:
         tls = https.context(credentials.https(board.store), device.log)
+    if Page:
+        device.api.add(Page(board.radio, port, tls_port))
     return Server(device.api, board.clock.now_ms, host, port, tls, tls_port, board.radio.channel)
+
+
+def names(device):
+    """DNS on the access point of ``device``, or None without one."""
+    if Names and device.config and device.wireless:
+        return Names(device.board.radio, device.board.names_port, device.hostname, peer_text)
 
 
 async def serve(device):
@@ -55,9 +69,11 @@ async def serve(device):
         device.show_itself()
     if board.measure_every_s and not device.safe:
         asyncio.create_task(measure(device.product, board.measure_every_s, device.log))
-    watchdog = board.watchdog()
+    watchdog, dns = board.watchdog(), names(device)
     while not (awake and awake.due(device.uptime_s(), device.busy())):
         device.turn()
+        if dns:
+            dns.turn()
         if watchdog:
             watchdog.look(device.link.turns if device.link else None)
         await asyncio.sleep(_LOOP_S)

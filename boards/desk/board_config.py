@@ -27,6 +27,7 @@ class Board:
 
     def __init__(self):
         self.listen = (desk_options.host, desk_options.port, desk_options.tls_port)
+        self.names_port = desk_options.port  # UDP's, which is free where TCP's is ours
         self.reset_cause = _CAUSES.get(desk_options.cause, desk_options.cause)
         self.restart = desk_options.reset
         self.hurry = desk_options.hurry

@@ -138,7 +138,7 @@ async function meet() {
   at("about").textContent = word("version", { version: info.version, system: info.system_uuid || word("no_system") });
   at("plain-warning").hidden = ENCRYPTED || ON_ACCESS_POINT;
   at("captive-hint").hidden = !ON_ACCESS_POINT;
-  if (info.state === "unprovisioned") {
+  if (!info.system_uuid) {
     at("access").hidden = true;
     return tell("news", advice(new Refusal("unprovisioned")), "bad");
   }

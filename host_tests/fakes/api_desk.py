@@ -1,9 +1,9 @@
 """Serve the API alone on MicroPython, with the fake device: `micropython api_desk.py PORT [option=value ...]`.
 
 Options: channel (loopback), connections (16), state, cap, cert and key (DER files: HTTPS on tls_port), product,
-product_folder (where plug.py is), verifier (file for real_verifier), setup (pairing and configuration too); names in
-capitals set limits. Lines on standard input command it, one line of answer each: `heap` (bytes in use), `refuse CODE`,
-`change` (measure), `calls`, `status`, `stop`.
+product_folder (where plug.py is), page (a file to serve at /), verifier (file for real_verifier), setup (pairing and
+configuration too); names in capitals set limits. Lines on standard input command it, one line of answer each: `heap`
+(bytes in use), `refuse CODE`, `change` (measure), `calls`, `status`, `stop`.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from fake_device import FakeDevice, FakeVerifier
 
 from latchkey import limits
 from latchkey.api.handlers import Api
+from latchkey.api.page import Page
 from latchkey.net import connection
 from latchkey.net.server import Server
 
@@ -158,6 +159,8 @@ async def main(port, options):
         device = FakeDevice(options.get("state", "ready"))
         device.cap = options.get("cap", "control")
         api = Api(device, None if device.state() == "unprovisioned" else verifier, product)
+    if "page" in options:
+        api.add(Page(None, port, 443, lambda: open(options["page"], "rb")))
     server = Server(
         api,
         time.ticks_ms,

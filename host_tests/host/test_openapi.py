@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, settings
 
 import counts
 from latchkey.api.handlers import ANY, OPEN, Api
+from latchkey.api.page import Page
 from latchkey.products import bulb
+from latchkey_tools.boards import page
 from latchkey_tools.cli import advice
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "openapi.yaml"
@@ -48,7 +50,7 @@ reached = collections.Counter()
 
 @pytest.fixture(scope="module")
 def device():
-    with api_process.running(heapsize="512K", product="rgb", setup=1) as process:
+    with api_process.running(heapsize="512K", product="rgb", setup=1, page=page.make().with_name(page.FILE)) as process:
         yield process
         # Most of what was sent with sufficient tokens must have got past the door.
         assert reached["past"] > reached["stopped"]
@@ -94,6 +96,7 @@ def documented():
 
 def test_the_document_has_every_route_with_its_permission():
     api = Api(SimpleNamespace(wireless=True), None, bulb.Product(None))
+    api.add(Page(None, 80, 443))
     served = {(path, method): permission for path, method, permission, *_ in api.routes}
     words = {OPEN: None, ANY: "any"}
     assert {(p, m): o.get("x-permission") for p, m, o in documented()} == {

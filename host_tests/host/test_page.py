@@ -11,7 +11,7 @@ import pytest
 from phone import AP_HOST, LAN_HOST, LOCAL_HOST, Phone
 from test_commissioning import AIR, HOME, Cellar
 
-from latchkey_tools.boards import build, page
+from latchkey_tools.boards import build
 from latchkey_tools.desk import demo
 from latchkey_tools.sim import signing
 from needs import needs
@@ -27,13 +27,6 @@ SUBMIT = " button:not([type=button])"
 PICTURES = build.BUILD / "page"
 
 
-def serve_page(_network, method, _host, path):
-    """The page, as long as it does not come from the device."""
-    if (method, path) == ("GET", "/"):
-        kind = {"Content-Type": "text/html; charset=utf-8", "Content-Encoding": "gzip"}
-        return 200, kind, page.compressed()
-
-
 @pytest.fixture(scope="module")
 def cellar(tmp_path_factory):
     made = Cellar(tmp_path_factory.mktemp("page"), hurry=HURRY)
@@ -45,7 +38,7 @@ def cellar(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser(cellar):
     PICTURES.mkdir(parents=True, exist_ok=True)
-    with Phone(cellar.desk, serve_page) as made:
+    with Phone(cellar.desk) as made:
         yield made
 
 
@@ -55,7 +48,7 @@ def phone(cellar, browser):
     cellar.desk.restart()
     if cellar.desk.info()["state"] != "pairing":
         cellar.unbox()
-    browser.answer = serve_page
+    browser.answer = lambda *_: None
     browser.join("ap")
     browser.show("en-GB", "light")
     browser.open("about:blank")
@@ -310,10 +303,9 @@ def test_every_step_is_accessible_and_drawn(cellar, phone, language, scheme):
 def pairing_stands_at(attempt):
     """The device's answers but for its attempt, for which nobody waits here."""
 
-    def answer(network, method, host, path):
+    def answer(_network, _method, _host, path):
         if path == "/v1/pairing":
             return 202, {"Content-Type": "application/json"}, json.dumps(attempt).encode()
-        return serve_page(network, method, host, path)
 
     return answer
 

@@ -54,6 +54,7 @@ _WIRELESS = (
     ("/v1/pairing", "DELETE", "configure", "delete_pairing", 0, False),
     ("/v1/pairing/networks", "GET", "configure", "get_networks", 0, False),
 )
+_BEFORE_PROVISIONING = ("/v1/info", "/")
 _RANK = ("read", "control", "configure")
 # RFC 9110 section 7.8: HTTPS is to be had, on the port of its own.
 _UPGRADE = ("Upgrade: TLS/1.2, HTTP/1.1", "Connection: Upgrade")
@@ -102,15 +103,23 @@ class Api:
         self.hub = events.Hub(product) if events else None
         self.refusals = {}
         self.routes = _ROUTES + (_WIRELESS if device.wireless else ()) + ((events.ROUTE,) if events else ())
+        self.page = None
+
+    def add(self, page):
+        """Serve ``page`` (latchkey.api.page.Page) too."""
+        self.page = page
+        self.routes += page.routes()
 
     def admit(self, request):
         """Exchange for a parsed head, everything but the body judged; raises Refused or TokenError."""
+        if self.page and self.page.leads(request) and not self._is_ours(request):
+            return Exchange(request, Route(OPEN, self.page.lead), None)
         self._check_source(request)
-        info = request.path == "/v1/info"
-        if not info and (self.verifier is None or self.device.state() == "unprovisioned"):
+        unprovisioned = self.verifier is None or self.device.state() == "unprovisioned"
+        if unprovisioned and request.path not in _BEFORE_PROVISIONING:
             raise Refused("unprovisioned")
         route = self._route(request)
-        if request.tls_serves and request.channel != "tls" and route.permission is not OPEN:
+        if request.tls_serves and request.channel not in ("tls", "ap") and route.permission is not OPEN:
             raise Refused("tls_required", _UPGRADE)
         grant = self._grant(request, route)
         _check_framing(request, route)
@@ -175,13 +184,15 @@ class Api:
 
     def _check_source(self, request):
         """A4, and A2's tokens in URLs."""
-        hosts = self.device.hosts()
-        if _host_name(request.host) not in hosts:
+        if not self._is_ours(request):
             raise Refused("wrong_host")
         if request.origin is not None and not _own_origin(request):
             raise Refused("origin_refused")
         if _token_in(request.query) or b"cloud-" in unescaped(request.path.encode()):
             raise Refused("token_in_url")
+
+    def _is_ours(self, request):
+        return host_name(request.host) in self.device.hosts()
 
     def _route(self, request):
         name = "GET" if request.method == "HEAD" else request.method
@@ -207,6 +218,8 @@ class Api:
     # The routes
 
     def get_info(self, exchange):
+        if self.page:
+            self.page.visitor = exchange.request.peer
         response = as_json(200, self.device.info())
         if exchange.request.tls_serves and exchange.request.channel != "tls":
             response.lines = _UPGRADE
@@ -288,7 +301,7 @@ def _check_empty(body):
         raise ConfigError("invalid_field", field)
 
 
-def _host_name(host):
+def host_name(host):
     """Text of a Host value without its port, lower case; "" if it is not one. A fully qualified name may end with a
     dot (RFC 1034 3.1)."""
     name, _, port = (host or b"").decode().lower().partition(":")

@@ -15,8 +15,8 @@ class Refused(LatchkeyError):
 
 class Response:
     """``status``, ``body`` bytes, or None for one that ends with the connection, which ``stream`` (events.Stream)
-    gives; ``lines`` of further header, ``after``: callable to run once the answer is out, ``code``: what an error
-    answers, else None."""
+    gives; ``file``: sent in place of the body, then closed; ``lines`` of further header, ``after``: callable to run
+    once the answer is out, ``code``: what an error answers, else None."""
 
     def __init__(self, status, body=b"", lines=(), media="application/json", code=None):
         self.status = status
@@ -24,8 +24,7 @@ class Response:
         self.lines = lines
         self.media = media
         self.code = code
-        self.stream = None
-        self.after = None
+        self.stream = self.file = self.after = None
 
 
 def as_json(status, value):

@@ -41,6 +41,7 @@ class Chip:
     sleep_s = None
     hurry = 1
     listen = ("0.0.0.0", 80, 443)
+    names_port = 53
     measure_every_s = None
 
     def __init__(self):

@@ -56,7 +56,7 @@ class Wifi:
         self._before = None  # what the chip said before this try, and goes on saying until it knows better
         self._verdict = "wifi_not_set"
         self._seen = (False, self._verdict, None, None, 0)
-        self._bits, self._ap_address = _AP_BITS, None  # of the station's netmask
+        self._bits, self.ap_address = _AP_BITS, None  # of the station's netmask
         self.ap_open = False
         self.networks = ()
         self.scanned_ms = None
@@ -104,7 +104,7 @@ class Wifi:
 
     def addresses(self):
         """Our own, on every network that is up."""
-        both = (self._seen[2], self._ap_address if self.ap_open else None)
+        both = (self._seen[2], self.ap_address if self.ap_open else None)
         return [address for address in both if address]
 
     # The access point
@@ -121,7 +121,7 @@ class Wifi:
             self._ap.active(True)
         except OSError:
             return
-        self._ap_address = self._ap.ifconfig()[0]
+        self.ap_address = self._ap.ifconfig()[0]
         self.ap_open = True
 
     def close_ap(self):
@@ -136,8 +136,8 @@ class Wifi:
         if peer in ("127.0.0.1", "::1"):
             return "loopback"
         station = self._seen[2]
-        if self.ap_open and _same(peer, self._ap_address, _AP_BITS):
-            if not (station and _same(station, self._ap_address, self._bits & _AP_BITS)):
+        if self.ap_open and _same(peer, self.ap_address, _AP_BITS):
+            if not (station and _same(station, self.ap_address, self._bits & _AP_BITS)):
                 return "ap"
         return "lan" if self._seen[0] else None
 

@@ -27,6 +27,7 @@ LINGER_MS = 2000
 _QUIET_MS = const(200)
 _POLL_BYTES = const(512)  # what asyncio's poller may take for one wait
 _JOINED_BYTES = const(512)
+_PIECE_BYTES = const(256)  # of a file that is sent
 _EVENT_POLL_MS = const(100)
 _DROPPED = bytearray(64)
 # Phases: a request may begin; half a request is here; no answer is possible any more.
@@ -196,19 +197,22 @@ class Connection:
     async def _give(self, response, close, head_only):
         try:
             await self._send(response, close, head_only)
+            if response.file and not head_only:
+                await self._copy(response.file)
             if response.stream:
                 await self._stream(response.stream)
         finally:
-            if response.stream:
-                response.stream.close()
+            for part in (response.stream, response.file):
+                if part:
+                    part.close()
         if response.after:
             response.after()
 
     async def _send(self, response, close, head_only=False):
         self.phase = ANSWERING
-        body = response.body
+        body, file = response.body, response.file
         reason = response.code or ("Accepted" if response.status == 202 else "OK")
-        length = None if body is None else len(body)
+        length = file.seek(0, 2) if file else None if body is None else len(body)
         head = response_head(response.status, reason, length, response.lines, close, response.media)
         if head_only or not body:
             return await self._write(head)
@@ -217,6 +221,15 @@ class Connection:
             await self._write(head)
             return await self._write(body)
         await self._write(head + body)
+
+    async def _copy(self, file):
+        file.seek(0)
+        piece = memoryview(bytearray(_PIECE_BYTES))
+        while True:
+            count = file.readinto(piece)
+            if not count:
+                return
+            await self._write(piece[:count])
 
     async def _stream(self, stream):
         now_ms = self._server.now_ms

@@ -93,7 +93,7 @@ class Server:
         bytearray(512)  # accept() would lose a connection for which memory is too short
         sock, address = listener.accept()
         try:
-            peer = _text(address)
+            peer = peer_text(address)
             channel = self._channel(peer)
             if channel is None:
                 return sock.close()
@@ -201,7 +201,7 @@ def _stranger(places, peer):
     return max(strangers, key=lambda place: (not place.reader, peers.count(place.peer)), default=None)
 
 
-def _text(address):
+def peer_text(address):
     """Address of a peer as text."""
     if isinstance(address, tuple):
         return address[0]

@@ -36,6 +36,11 @@ class Product:
     """``light``: adapter with ``show(state, transition_ms)`` and ``blink()``. ``model``: a key of MODELS."""
 
     name = "bulb"
+    # What may be set, for whoever draws it: those of these that the state has.
+    fields = (
+        '{"on": {}, "brightness_pct": {"min": 1, "max": 100}, '
+        '"color_temp_k": {"min": 2200, "max": 6500, "step": 50}, "rgb": {}}'
+    )
 
     def __init__(self, light, model="white"):
         self._light = light

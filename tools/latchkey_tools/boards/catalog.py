@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from latchkey_tools import kernel
-from latchkey_tools.boards import build, manifest
+from latchkey_tools.boards import build, manifest, page
 
 FOLDER = build.ROOT / "boards"
 COMMON = FOLDER / "common"
@@ -76,4 +76,5 @@ def frozen(name):
     arch = board(name).arch
     if arch in kernel.SOURCES:
         kernel.write(arch)
+    page.make()
     return manifest.read(folder(name) / "manifest.py")

@@ -277,7 +277,7 @@ class Plan:
 
     def check_memory(self, port):
         """DeployError if the chip cannot hold the modules and what they need to run."""
-        total = sum(path.stat().st_size for path, _digest in self._wanted.values())
+        total = sum(path.stat().st_size for path, _digest in self._wanted.values() if path.suffix == ".mpy")
         needed = total * _RAM_PER_10 // 10 + _RAM_RUNNING
         if self._board.mcu != "unix" and self._facts["ram"] < needed:
             have, flash = self._facts["ram"] // 1024, f"--board {self._board.name} --port {port} --image OFFICIAL.bin"

@@ -1,8 +1,9 @@
 """The page that a device serves at `/`: the files of firmware/page joined into one, gzipped.
 
-    python -m latchkey_tools.boards.page          build/page/page.html and page.html.gz, and their sizes
+    python -m latchkey_tools.boards.page          make it in build/page, and print its size
 
-The policy in it allows the one script and the one style by their hashes, and calls to the device itself.
+An image has it as the bytes of a frozen module, a file system as a file. The policy in it allows the one script and the
+one style by their hashes, and calls to the device itself.
 """
 
 import base64
@@ -15,6 +16,7 @@ from latchkey_tools.boards import build
 from latchkey_tools.cli import advice
 
 FOLDER = build.FIRMWARE / "page"
+FILE = "page.gz"
 MOST_BYTES = 20_000
 _PLACE = re.compile(r"@(policy|style|script)@")
 
@@ -67,11 +69,18 @@ def words():
     return {"en": english, "de": {"page": words["de"], "codes": german_codes, "reasons": german_reasons}}
 
 
+def make():
+    """Path of the page as a module for an image, made if it is not there or old."""
+    source = f"DATA = {compressed()!r}\n".encode()
+    module = build.BUILD / "page" / "latchkey" / "api" / "page_gz.py"
+    if not module.exists() or module.read_bytes() != source:
+        build.write(module, source)
+        build.write(module.with_name(FILE), compressed())
+    return module
+
+
 def main():
-    text, data = html(), compressed()
-    build.write(build.BUILD / "page" / "page.html", text.encode())
-    build.write(build.BUILD / "page" / "page.html.gz", data)
-    print(f"build/page/page.html.gz: {len(data)} bytes, {len(text.encode())} unpacked")
+    print(f"{make()}: {len(compressed())} bytes, {len(html().encode())} unpacked")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from latchkey_tools.boards import build, catalog, umqtt
+from latchkey_tools.boards import build, catalog, page, umqtt
+
+_PAGE = "latchkey/api/page_gz.py"
 
 
 def release(board, arch, lines=False):
@@ -12,7 +14,7 @@ def release(board, arch, lines=False):
     compiled = build.compile_for_board([simple], arch, lines)
     own = build.BUILD / "board" / f"{arch}-{board.name}"
     found = {name: _compiled(path, name, arch, compiled, own) for name, path in _sources(board, simple).items()}
-    return {Path(name).with_suffix(".mpy").as_posix(): path for name, path in found.items()}
+    return {Path(name).with_suffix(path.suffix).as_posix(): path for name, path in found.items()}
 
 
 def _sources(board, simple):
@@ -20,12 +22,16 @@ def _sources(board, simple):
     files = dict(found.files)
     # An image starts its own main.py; the starter of a flash imports the firmware's.
     files["main.py"] = files.pop("firmware/main.py")
+    # Bytes of a module lie in RAM, but in an image.
+    module = files.pop(_PAGE, None)
+    if module:
+        files[_PAGE.replace("page_gz.py", page.FILE)] = module.with_name(page.FILE)
     # Whatever else is required is in every official image.
     return files | ({"umqtt/simple.py": simple} if "umqtt.simple" in found.required else {})
 
 
 def _compiled(source, name, arch, compiled, own):
-    if source.suffix == ".mpy":
+    if source.suffix != ".py":
         return source
     if source.is_relative_to(build.FIRMWARE):
         return compiled / source.relative_to(build.FIRMWARE).with_suffix(".mpy")

@@ -57,7 +57,7 @@ def verifier():
 def bulb(arch):
     """Name on the device to path here of what a bulb of ``arch`` loads."""
     files = release(catalog.board(BULBS[arch]), arch)
-    return {name: path for name, path in files.items() if name not in _NOT_LOADED}
+    return {name: path for name, path in files.items() if path.suffix == ".mpy" and name not in _NOT_LOADED}
 
 
 def bulb_parts(arch):

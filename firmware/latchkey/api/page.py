@@ -1,0 +1,98 @@
+"""The page for a phone (docs/page.md), its routes, and how phones on the access point are led to it.
+
+A feature: a device without this module answers `/` with not_found. The page itself is one gzip file, made by
+latchkey_tools.boards.page: bytes of a frozen module, which stay in flash, or a file beside this one. It is sent in
+pieces and never held whole.
+"""
+
+from latchkey.api.handlers import OPEN, host_name
+from latchkey.api.response import Refused, Response
+
+_HEADERS = (
+    "Content-Encoding: gzip",
+    # The rest of the policy is in the page, with the hash of its script. A page cannot forbid its own framing.
+    "Content-Security-Policy: frame-ancestors 'none'",
+    "X-Frame-Options: DENY",
+    "X-Content-Type-Options: nosniff",
+    "Referrer-Policy: no-referrer",
+)
+_HTML = "text/html; charset=utf-8"
+# What a phone, a tablet or a laptop takes for the internet, by the path that it asks for. None: status 204.
+_ONLINE = (
+    ("/generate_204", None),  # Android, ChromeOS
+    ("/gen_204", None),
+    ("/hotspot-detect.html", "<HTML><HEAD><TITLE>Success</TITLE></HEAD><BODY>Success</BODY></HTML>"),  # iOS, macOS
+    ("/connecttest.txt", "Microsoft Connect Test"),  # Windows
+    ("/success.txt", "success\n"),  # Firefox
+)
+
+
+def _opened():
+    import io
+
+    try:
+        from latchkey.api import page_gz
+
+        return io.BytesIO(page_gz.DATA)
+    except ImportError:
+        return open(__file__[: __file__.rfind("/") + 1] + "page.gz", "rb")
+
+
+class Page:
+    """``radio``: see hw/wifi.py; ``port``, ``tls_port``: the API's; ``opened()``: the page, a file to read.
+
+    ``visitor``: address of the peer that used the API last, set by the API. Once a page runs in it, a phone that finds
+    no internet here would leave.
+    """
+
+    def __init__(self, radio, port, tls_port, opened=_opened):
+        self._radio = radio
+        self._port = port
+        self._tls_port = tls_port
+        self._opened = opened
+        self.visitor = None
+
+    def routes(self):
+        """Rows as of latchkey.api.handlers."""
+        return (
+            ("/", "GET", OPEN, self.get, 0, False),
+            ("/v1/state/fields", "GET", "read", self.get_fields, 0, False),
+        )
+
+    def leads(self, request):
+        """Whether a request by a name that is not ours is led to the page: on the access point, outside of /v1."""
+        return request.channel == "ap" and request.method in ("GET", "HEAD") and (request.path + "/")[:4] != "/v1/"
+
+    def lead(self, _api, exchange):
+        """Answer such a request: an address to go to, or what the phone takes for the internet."""
+        request = exchange.request
+        if request.peer == self.visitor:
+            for path, text in _ONLINE:
+                if path == request.path:
+                    return Response(204, None) if text is None else _text(path, text)
+        return _moved("http", self._radio.ap_address, self._port, 80)
+
+    def get(self, _api, exchange):
+        """The page; where HTTPS serves, plain HTTP from the owner's network is led there (A2)."""
+        request = exchange.request
+        if request.tls_serves and request.channel in ("lan", "loopback"):
+            return _moved("https", host_name(request.host), self._tls_port, 443)
+        response = Response(200, b"", _HEADERS, _HTML)
+        response.file = self._opened()
+        return response
+
+    def get_fields(self, api, _exchange):
+        """What the product says of the fields of its state, for whoever draws them."""
+        fields = getattr(api.product, "fields", None)
+        if fields is None:
+            raise Refused("not_found")
+        return Response(200, fields.encode())
+
+
+def _moved(scheme, host, port, usual):
+    place = "%s://%s" % (scheme, host) + ("/" if port == usual else ":%d/" % port)
+    return Response(302, b"", ("Location: " + place,), "text/plain", "Found")
+
+
+def _text(path, text):
+    return Response(200, text.encode(), (), "text/html" if path[-1] == "l" else "text/plain")
