@@ -173,7 +173,9 @@ def test_a_site_s_file_names_devices_roles_and_files_and_the_files_are_packed(te
     done = tech.run("trip", "check")
     assert "no firmware" in done.out and "pack it again" in done.out
     with cloud() as stub:
+        tech.ok("token", "remove", tech.data("token", "list")[0]["name"], "--yes")
         done = tech.run("trip", "--site", tmp_path / "site.toml", "--endpoint", stub.url + "/graphql")
+        assert not stub.requests
     assert done.status == 1 and "bulb.lkr" in done.err and "check how it is written" in done.err
 
 

@@ -73,8 +73,9 @@ def pack(
         until_unix_s = _future(plan.until, wallet)
         cloud = token_commands.choose_cloud(slug, url, sim, remember)
     with alone(wallet), show.progress() as tell:
-        done = _make_tokens(wallet, plan, until_unix_s, maker(cloud, device), tell)
+        # First: a file that cannot be read ends this before the cloud is asked for anything.
         taken = trip.packed(wallet, plan, until_unix_s)
+        done = _make_tokens(wallet, plan, until_unix_s, maker(cloud, device), tell)
         if sim:
             done += _take_keys(wallet, taken)
     _report(trip.check(wallet, taken), wallet, as_json, done)

@@ -28,7 +28,7 @@ HEARD_MARGIN_S = 120
 
 # A certificate that ends sooner is worth a word: the device warns from the same day on (docs/cloud.md).
 ENDS_SOON_S = 60 * 86400
-_RENEW = "latchkey certificate renew --host HOST, or --port PORT by serial cable"
+_RENEW = "latchkey certificate renew: with --host over HTTPS or the access point, with --port by serial cable"
 _RENEW_HTTPS = "latchkey certificate renew --https --port PORT, by serial cable"
 # Of diagnostics' cloud: (whose certificate, what to do)
 _DATES = {

@@ -18,6 +18,8 @@ from latchkey_tools.device.wallet import Unsafe, WalletError, claims_of, end_wor
 # What can become of a System.
 LASTS, RENEWED, WAITING, REFUSED, FAILED = "lasts", "renewed", "waiting", "refused", "failed"
 BAD = (REFUSED, FAILED)
+# A device refuses a new token so until it has heard the cloud's list, or its clock has caught up.
+_NOT_YET = ("unlisted", "ledger_unknown", "not_yet_valid")
 # What a wallet raises that cannot be written.
 _UNKEPT = (WalletError, Unsafe, OSError)
 
@@ -168,7 +170,8 @@ def _try(wallet, result, attempt, confirmed):
     try:
         attempt(result.system, result.new.token)
     except Refusal as refusal:
-        state = REFUSED if access.is_of_one_token(refusal) else WAITING
+        lasting = access.is_of_one_token(refusal) and refusal.code not in _NOT_YET
+        state = REFUSED if lasting else WAITING
         return result.tell(state, f"the device answers {refusal.code}: {refusal.words}", refusal.todo)
     except Unreachable as problem:
         if not confirmed:
