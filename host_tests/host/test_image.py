@@ -156,6 +156,14 @@ def test_the_image_says_what_it_was_made_from_and_is_not_frozen_into_again():
         freezing.freeze(out, NEW_MPYS)
 
 
+def test_a_pointer_before_the_names_that_looks_like_a_letter_is_no_part_of_them(monkeypatch):
+    """Addresses of an ESP32-C6 end with 0x42, a B."""
+    monkeypatch.setitem(synthetic_image.CHIPS, "riscv", (13, 0, 0x42000020, 0x42080020))
+    image = Image("riscv")
+    assert image.word("names", -4) >> 24 == ord("B") and image.addr["names"] % 4 == 0
+    assert Tables(Download(frozen(image)[0]).app).names == [name.encode() for name in [*NEW, *FROZEN]]
+
+
 @pytest.mark.parametrize("cpu", CPUS)
 def test_the_search_of_the_runtime_finds_every_name(cpu):
     names = "".join(f"def n{i:03}_{'x' * (i % 9)}():\n    pass\n" for i in range(60))

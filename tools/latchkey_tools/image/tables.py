@@ -193,11 +193,12 @@ class Tables:
         data, found = bytes(self.app.drom.data), []
         for match in re.finditer(rb"(?:[A-Za-z0-9_./-]+\.py\0)+\0", data):
             names, first = match[0][:-2].split(b"\0"), match.start()
-            # Other text may lie right before the table, and look like a name of it.
+            # Other text may lie right before the table, and look like a name of it or a part of its first.
             for skip in range(len(names)):
-                content = self._content(names[skip:])
+                content, own = self._content(names[skip:])
                 if content:
-                    found.append((len(names) - skip, self.app.drom.addr + first, match.end(), names[skip:], content))
+                    start = self.app.drom.addr + first + len(names[skip]) - len(own)
+                    found.append((len(names) - skip, start, match.end(), [own, *names[skip + 1 :]], content))
                     break
                 first += len(names[skip]) + 1
         longest = max((one[0] for one in found), default=0)
@@ -209,12 +210,14 @@ class Tables:
         self.modules = [self.app.u32(self.content_addr + 4 * i) for i in range(len(self.names))]
 
     def _content(self, names):
+        """``(address, first name)`` of the table of modules with these names, or Nones."""
         for i in range(len(self._words) - len(names) + 1):
-            if self._module_name(self._words[i]) == names[0]:
-                rest = zip(self._words[i : i + len(names)], names, strict=True)
+            own = self._module_name(self._words[i])
+            if own and names[0].endswith(own):
+                rest = zip(self._words[i + 1 : i + len(names)], names[1:], strict=True)
                 if all(self._module_name(word) == name for word, name in rest):
-                    return self.app.drom.addr + 4 * i
-        return None
+                    return self.app.drom.addr + 4 * i, own
+        return None, None
 
     def _module_name(self, addr):
         """The first name in a module's table of names: the module's own."""
@@ -283,6 +286,7 @@ class Reader:
         objects |= used.objects
         count = max(used.children, default=-1) + 1
         expected = expected.children if expected else [None] * count
+        need(len(expected) >= count, "there are more functions than were written")
         children = self._children(children_addr, expected[:count], qstrs, objects)
         return Code(BYTECODE, window[: used.end], used.is_generator, children)
 
