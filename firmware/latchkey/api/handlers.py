@@ -32,28 +32,6 @@ except ImportError:
 
 ANY = ""  # any valid token, whatever it permits
 OPEN = None  # no token
-# Path, method, permission, handler, most bytes of a body, whether one must come. A handler is a method of Api, a
-# function of latchkey.api.setup, which is loaded for one request (a tenth of a small heap), or a function of a feature.
-_ROUTES = (
-    ("/v1/info", "GET", OPEN, "get_info", 0, False),
-    ("/v1/whoami", "GET", ANY, "get_whoami", 0, False),
-    ("/v1/state", "GET", "read", "get_state", 0, False),
-    ("/v1/state", "PATCH", "control", "patch_state", _BODY_BYTES, True),
-    ("/v1/identify", "POST", "control", "post_identify", _BODY_BYTES, False),
-    ("/v1/diagnostics", "GET", "configure", "get_diagnostics", 0, False),
-    ("/v1/log", "GET", "configure", "get_log", 0, False),
-    ("/v1/restart", "POST", "configure", "post_restart", _BODY_BYTES, False),
-    ("/v1/config", "GET", "configure", "get_config", 0, False),
-    ("/v1/config", "PATCH", "configure", "patch_config", _CONFIG_BODY_BYTES, True),
-    ("/v1/config/certificate", "PUT", "configure", "put_certificate", _CERTIFICATE_BODY_BYTES, True),
-    ("/v1/pairing", "GET", "configure", "get_pairing", 0, False),
-)
-# The same of a device that joins networks itself.
-_WIRELESS = (
-    ("/v1/pairing", "POST", "configure", "post_pairing", _PAIRING_BODY_BYTES, True),
-    ("/v1/pairing", "DELETE", "configure", "delete_pairing", 0, False),
-    ("/v1/pairing/networks", "GET", "configure", "get_networks", 0, False),
-)
 _BEFORE_PROVISIONING = ("/v1/info", "/")
 _RANK = ("read", "control", "configure")
 # RFC 9110 section 7.8: HTTPS is to be had, on the port of its own.
@@ -141,13 +119,11 @@ class Api:
         return result if isinstance(result, Response) else as_json(200, result)
 
     def _handle(self, exchange):
-        name = exchange.route.handler
-        if callable(name):
-            return name(self, exchange)
-        if hasattr(self, name):
-            return getattr(self, name)(exchange)
+        handler = exchange.route.handler
+        if callable(handler):
+            return handler(self, exchange)
         with lazy.setup as setup:
-            return getattr(setup, name)(self.device, exchange)
+            return getattr(setup, handler)(self.device, exchange)
 
     def ask(self, request, permission):
         """The Grant for the request's token if it opens ``permission`` (or ANY) now; raises TokenError or Refused."""
@@ -215,57 +191,6 @@ class Api:
                 raise Refused("plain_http")
         return self.ask(request, route.permission)
 
-    # The routes
-
-    def get_info(self, exchange):
-        if self.page:
-            self.page.visitor = exchange.request.peer
-        response = as_json(200, self.device.info())
-        if exchange.request.tls_serves and exchange.request.channel != "tls":
-            response.lines = _UPGRADE
-        return response
-
-    def get_whoami(self, exchange):
-        grant = exchange.grant
-        return {
-            "jti": grant.jti,
-            "sub": grant.sub,
-            "name": grant.name,
-            "typename": grant.typename,
-            "roles": [{"uuid": uuid, "name": name} for uuid, name in grant.roles],
-            "permissions": list(grant.permissions),
-            "exp_unix_s": grant.exp_unix_s,
-        }
-
-    def get_state(self, _exchange):
-        return self.product.state()
-
-    def patch_state(self, exchange):
-        return self.product.patch(exchange.body)
-
-    def post_identify(self, exchange):
-        _check_empty(exchange.body)
-        answer = as_json(202, {"accepted": True})
-        self.product.identify()
-        return answer
-
-    def get_diagnostics(self, _exchange):
-        facts = self.device.diagnostics()
-        facts["refusals"] = self.refusals
-        return facts
-
-    def get_pairing(self, _exchange):
-        return self.device.pairing.status()
-
-    def get_log(self, _exchange):
-        return {"lines": self.device.log.lines()}
-
-    def post_restart(self, exchange):
-        _check_empty(exchange.body)
-        self.device.log.add("restart asked by " + exchange.grant.jti)
-        response = as_json(202, {"accepted": True})
-        response.after = self.device.restart
-        return response
 
 
 def _lines(code, status, exc):
@@ -323,3 +248,86 @@ def _token_in(query):
         if name in (b"token", b"access_token") or b"cloud-" in name or b"cloud-" in value:
             return True
     return False
+
+
+def _get_info(api, exchange):
+    if api.page:
+        api.page.visitor = exchange.request.peer
+    response = as_json(200, api.device.info())
+    if exchange.request.tls_serves and exchange.request.channel != "tls":
+        response.lines = _UPGRADE
+    return response
+
+
+def _get_whoami(api, exchange):
+    grant = exchange.grant
+    return {
+        "jti": grant.jti,
+        "sub": grant.sub,
+        "name": grant.name,
+        "typename": grant.typename,
+        "roles": [{"uuid": uuid, "name": name} for uuid, name in grant.roles],
+        "permissions": list(grant.permissions),
+        "exp_unix_s": grant.exp_unix_s,
+    }
+
+
+def _get_state(api, _exchange):
+    return api.product.state()
+
+
+def _patch_state(api, exchange):
+    return api.product.patch(exchange.body)
+
+
+def _post_identify(api, exchange):
+    _check_empty(exchange.body)
+    answer = as_json(202, {"accepted": True})
+    api.product.identify()
+    return answer
+
+
+def _get_diagnostics(api, _exchange):
+    facts = api.device.diagnostics()
+    facts["refusals"] = api.refusals
+    return facts
+
+
+def _get_pairing(api, _exchange):
+    return api.device.pairing.status()
+
+
+def _get_log(api, _exchange):
+    return {"lines": api.device.log.lines()}
+
+
+def _post_restart(api, exchange):
+    _check_empty(exchange.body)
+    api.device.log.add("restart asked by " + exchange.grant.jti)
+    response = as_json(202, {"accepted": True})
+    response.after = api.device.restart
+    return response
+
+
+# Path, method, permission, handler, most bytes of a body, whether one must come. A handler is a function of the Api and
+# the exchange, or the name of one in latchkey.api.setup, which is loaded for one request: a tenth of a small heap.
+_ROUTES = (
+    ("/v1/info", "GET", OPEN, _get_info, 0, False),
+    ("/v1/whoami", "GET", ANY, _get_whoami, 0, False),
+    ("/v1/state", "GET", "read", _get_state, 0, False),
+    ("/v1/state", "PATCH", "control", _patch_state, _BODY_BYTES, True),
+    ("/v1/identify", "POST", "control", _post_identify, _BODY_BYTES, False),
+    ("/v1/diagnostics", "GET", "configure", _get_diagnostics, 0, False),
+    ("/v1/log", "GET", "configure", _get_log, 0, False),
+    ("/v1/restart", "POST", "configure", _post_restart, _BODY_BYTES, False),
+    ("/v1/config", "GET", "configure", "get_config", 0, False),
+    ("/v1/config", "PATCH", "configure", "patch_config", _CONFIG_BODY_BYTES, True),
+    ("/v1/config/certificate", "PUT", "configure", "put_certificate", _CERTIFICATE_BODY_BYTES, True),
+    ("/v1/pairing", "GET", "configure", _get_pairing, 0, False),
+)
+# The same of a device that joins networks itself.
+_WIRELESS = (
+    ("/v1/pairing", "POST", "configure", "post_pairing", _PAIRING_BODY_BYTES, True),
+    ("/v1/pairing", "DELETE", "configure", "delete_pairing", 0, False),
+    ("/v1/pairing/networks", "GET", "configure", "get_networks", 0, False),
+)

@@ -234,7 +234,7 @@ class Device:
     def settle_attempt(self, kept):
         """The broker has taken the new client certificate, or refused it."""
         self.log.add("cloud: new certificate " + ("kept" if kept else "refused"))
-        self.try_to_store(lambda: self._settle(kept))
+        self.try_to_store(self._settle, kept)
 
     def _settle(self, kept):
         with lazy.credentials as credentials:
@@ -288,10 +288,10 @@ class Device:
             # A mistake in a product must not restart the device at every press.
             self.log.failed("identify", exc)
 
-    def try_to_store(self, save):
+    def try_to_store(self, save, *parts):
         """Call ``save``; True if it worked. That flash refuses is logged, and what was in force stays."""
         try:
-            save()
+            save(*parts)
             return True
         except StoreError as exc:
             self.log.add("flash: " + exc.code)

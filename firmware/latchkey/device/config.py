@@ -42,12 +42,12 @@ DEFAULTS = {
 }
 
 
-def parse(data, limit=CONFIG_BYTES):
+def parse(data):
     """The configuration (dict, every member there) in ``data`` (bytes of JSON).
 
     ConfigError names the offending field: "json_refused", "too_large", or "invalid_field".
     """
-    if len(data) > limit:
+    if len(data) > CONFIG_BYTES:
         raise ConfigError("too_large", "")
     try:
         return judged(strictjson.parse(data))
