@@ -17,7 +17,6 @@ from latchkey.device import provision as provision_
 from latchkey.errors import LatchkeyError
 from latchkey.keystore import KeyStore
 from latchkey.ledger import Ledger
-from latchkey.limits import PROVISION_BYTES
 from latchkey.stores.timefloor import TimeFloor
 
 
@@ -42,8 +41,8 @@ def _serve(path, act):
 
 def _read(path):
     with open(path, "rb") as file:
-        data = file.read(PROVISION_BYTES + 1)
-    if len(data) > PROVISION_BYTES:
+        data = file.read(provision_.PROVISION_BYTES + 1)
+    if len(data) > provision_.PROVISION_BYTES:
         raise LatchkeyError("too_large")
     return data
 

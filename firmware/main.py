@@ -27,6 +27,7 @@ except ImportError:
 
 _CRASH_PAUSE_MS = const(2000)
 
+_CRASH_PAUSE_MS = const(2000)
 _LOOP_S = 0.02  # the loop's turn
 
 

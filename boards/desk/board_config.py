@@ -10,7 +10,7 @@ from desk import DeskLight, DeskRadio, DeskSensor, Outside
 
 from latchkey.hw.clock import DeskClock
 from latchkey.hw.flash import FileStore
-from latchkey.limits import LEDGER_TOKENS
+from latchkey.ledger import LEDGER_TOKENS
 
 WARM_PIN = 25
 COLD_PIN = 26

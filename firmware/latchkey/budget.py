@@ -7,14 +7,16 @@ unknown token, longer each time, and whoever was told to wait is not looked at b
 """
 
 from latchkey.errors import TokenError
-from latchkey.limits import (
-    BUDGET_CALLERS,
-    BUDGET_FORGET_MS,
-    BUDGET_REFILL_MS,
-    BUDGET_UNITS,
-    PENALTY_MAX_MS,
-    PENALTY_MS,
-)
+from latchkey.limits import const
+
+# A key tried costs a chip 11 million instructions by pow, an eighth of it by the kernel: two a second are a tenth of
+# its time at most.
+_BUDGET_UNITS = const(16)
+_BUDGET_REFILL_MS = const(500)
+_BUDGET_CALLERS = const(8)
+_BUDGET_FORGET_MS = const(60000)
+_PENALTY_MS = const(1000)
+_PENALTY_MAX_MS = const(16000)
 
 
 class Budget:
@@ -23,7 +25,7 @@ class Budget:
     def __init__(self, clock, admits):
         self._clock = clock
         self._admits = admits
-        self._units = BUDGET_UNITS
+        self._units = _BUDGET_UNITS
         self._filled_ms = clock.now_ms()  # until when it has been refilled
         self._callers = []  # [caller, failures, since_ms, pause_ms], latest last, at most BUDGET_CALLERS
         self._burnt = []  # [jti16, None, since_ms] of forged tokens that the ledger lists, likewise
@@ -37,14 +39,14 @@ class Budget:
         """
         self._check_waited(caller)
         self._refill()
-        free = self._units - BUDGET_UNITS // 2
+        free = self._units - _BUDGET_UNITS // 2
         if free >= keys:
             return False
         if jti16 is not None and self._row(self._burnt, jti16) is None and self._admits(jti16):
             if self._units >= keys:
                 return True
             free = self._units
-        pause_ms = BUDGET_REFILL_MS * (keys - free)
+        pause_ms = _BUDGET_REFILL_MS * (keys - free)
         self._wait(caller, 0, pause_ms)
         raise _busy(pause_ms)
 
@@ -56,7 +58,7 @@ class Budget:
         """``caller`` sent a bad signature; ``jti16``: the listed token it claimed to be, or None."""
         row = self._row(self._callers, caller)
         failures = 1 + (row[1] if row else 0)
-        self._wait(caller, failures, min(PENALTY_MS << min(failures - 1, 8), PENALTY_MAX_MS))
+        self._wait(caller, failures, min(_PENALTY_MS << min(failures - 1, 8), _PENALTY_MAX_MS))
         if jti16 is not None:
             self._keep(self._burnt, [jti16, None, self._clock.now_ms()])
 
@@ -85,23 +87,23 @@ class Budget:
         if row is not None:
             rows.remove(row)
         rows.append(new)
-        if len(rows) > BUDGET_CALLERS:
+        if len(rows) > _BUDGET_CALLERS:
             del rows[0]
 
     def _row(self, rows, name):
         now = self._clock.now_ms()
         for row in rows:
             if row[0] == name:
-                if now - row[2] < BUDGET_FORGET_MS:
+                if now - row[2] < _BUDGET_FORGET_MS:
                     return row
                 rows.remove(row)
                 return None
         return None
 
     def _refill(self):
-        units = (self._clock.now_ms() - self._filled_ms) // BUDGET_REFILL_MS
-        self._filled_ms += units * BUDGET_REFILL_MS
-        self._units = min(BUDGET_UNITS, self._units + units)
+        units = (self._clock.now_ms() - self._filled_ms) // _BUDGET_REFILL_MS
+        self._filled_ms += units * _BUDGET_REFILL_MS
+        self._units = min(_BUDGET_UNITS, self._units + units)
 
 
 def _busy(wait_ms):

@@ -6,10 +6,12 @@ Python per bracket and none per byte. The inside of an item is not judged here: 
 ``FormatError``.
 """
 
-from latchkey import limits, strictjson
+from latchkey import strictjson
 from latchkey.errors import FormatError
 from latchkey.limits import const
 
+_LIST_ITEM_BYTES = const(4096)
+_LIST_BYTES = const(2097152)
 _SPACE = b" \t\r\n"
 _END = const(-1)
 _QUOTE = const(0x22)
@@ -26,7 +28,7 @@ _OPENING = b'{["'
 _CLOSING = b'}]"'
 
 
-def items(stream, member=None, item_limit=limits.LIST_ITEM_BYTES, total_limit=limits.LIST_BYTES):
+def items(stream, member=None, item_limit=_LIST_ITEM_BYTES, total_limit=_LIST_BYTES):
     """Yield each item of the array in ``stream`` as ``bytes``, or None for one of more than ``item_limit`` bytes.
 
     ``stream.readinto(buffer)`` gives a count of bytes, 0 at the end. ``member``: the array is the value of this

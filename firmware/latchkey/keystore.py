@@ -8,10 +8,11 @@ import struct
 
 from latchkey.errors import KeySetError
 from latchkey.jwk import Key, admitted
-from latchkey.limits import KEYS_HELD, KEYS_PAUSE_MS, KID_CHARS, RSA_MAX_BITS, const
+from latchkey.limits import KEYS_HELD, KID_CHARS, RSA_MAX_BITS, const
 from latchkey.rsa import PublicKey
 from latchkey.stores.slots import Slots
 
+_KEYS_PAUSE_MS = const(2000)
 _ALGS = (None, "RS256", "RS512")
 _HEAD = "<HBIH"  # bytes of kid (0xFFFF: none), alg, e, bytes of n
 _HEAD_BYTES = const(9)
@@ -61,7 +62,7 @@ class KeyStore:
             self.generation += 1
         self._dirty = now_ms is not None
         # The first set waits for no other: a device that loses it in a power cut opens to nobody.
-        self._changed_ms = now_ms - KEYS_PAUSE_MS if first and self._dirty else now_ms
+        self._changed_ms = now_ms - _KEYS_PAUSE_MS if first and self._dirty else now_ms
         self.source = "cloud" if self._dirty else "flash"
         return True
 
@@ -72,7 +73,7 @@ class KeyStore:
 
     def save_if_due(self, now_ms):
         """Write what changed once nothing has for a while; True if it did. StoreError: tried again after a pause."""
-        if not self._dirty or now_ms - self._changed_ms < KEYS_PAUSE_MS:
+        if not self._dirty or now_ms - self._changed_ms < _KEYS_PAUSE_MS:
             return False
         self._changed_ms = now_ms
         self.save()

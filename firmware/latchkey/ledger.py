@@ -27,11 +27,14 @@ import struct
 
 from latchkey import uuids
 from latchkey.errors import NOT_STORED
-from latchkey.limits import FLOOR_AHEAD_S, HEARD_MARGIN_S, LEDGER_REFUSALS, LEDGER_TOKENS, YEAR_2020_S, const
+from latchkey.limits import YEAR_2020_S, const
 from latchkey.stores import tokenlist
 from latchkey.stores.slots import Slots
+from latchkey.stores.timefloor import FLOOR_AHEAD_S, HEARD_MARGIN_S
 from latchkey.stores.tokenlist import ADMITS, GONE, NEVER, RECORD_BYTES, narrower, parse_records, role_hash
 
+LEDGER_TOKENS = const(128)  # admitting records; a setting of the board
+_LEDGER_REFUSALS = const(32)
 _WHOLE = "65s"
 # Offsets in a record
 _FLAGS = const(16)
@@ -291,7 +294,7 @@ class Ledger:
 
     def _load(self):
         slots = self._slots
-        payload = slots.read((self._bound + LEDGER_REFUSALS) * RECORD_BYTES + _TAIL_BYTES)
+        payload = slots.read((self._bound + _LEDGER_REFUSALS) * RECORD_BYTES + _TAIL_BYTES)
         whole = payload is not None and len(payload) % RECORD_BYTES == _TAIL_BYTES
         # The ledger of another System, from before the device was provisioned again, does not count.
         if whole and self._take_marks(payload, len(payload) - _TAIL_BYTES):
@@ -344,7 +347,7 @@ class _List:
         self._latest = latest
         self._mark = max(marks[:2])
         self._bar = max(marks[0], marks[2])
-        self._room = (LEDGER_REFUSALS, bound)
+        self._room = (_LEDGER_REFUSALS, bound)
         self._counts = [0, 0]  # refusing, admitting
         self._out = set()  # 30 bits of the jti of each refusing record that was left out
         self._left_out = 0

@@ -7,9 +7,10 @@ deep nesting, numbers over 19 digits before the point, over 32 characters, or no
 
 import binascii
 
-from latchkey import limits
 from latchkey.errors import FormatError
 from latchkey.limits import const
+
+_JSON_DEPTH = const(6)
 
 # Characters of the grammar.
 _BLANK = const(0x20)
@@ -30,7 +31,7 @@ _MEANINGS = b'"\\/\b\f\n\r\t'
 _PIECE = const(128)
 
 
-def parse(data, max_depth=limits.JSON_DEPTH, as_bytes=False):
+def parse(data, max_depth=_JSON_DEPTH, as_bytes=False):
     """The value of one JSON text in ``data`` (bytes-like); FormatError("json_refused") otherwise.
 
     ``max_depth``: how many arrays and objects may stand inside each other. ``as_bytes``: strings and names are bytes

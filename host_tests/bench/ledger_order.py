@@ -11,8 +11,7 @@ import time
 import lists
 from ram_store import RamStore
 
-from latchkey import limits
-from latchkey.ledger import Ledger
+from latchkey.ledger import LEDGER_TOKENS, Ledger
 
 TURNS = 9
 ASKED = 200
@@ -36,7 +35,7 @@ def _ask_us(call, *arguments):
     return time.ticks_diff(time.ticks_us(), start) / ASKED
 
 
-order = sorted(range(limits.LEDGER_TOKENS), key=lists.jti16)
+order = sorted(range(LEDGER_TOKENS), key=lists.jti16)
 shuffled = order[:]
 for i in range(len(shuffled) - 1, 0, -1):
     j = random.randrange(i + 1)

@@ -10,11 +10,11 @@ import time
 
 import lists
 
-from latchkey import jwk, limits
+from latchkey import jwk
 from latchkey.hw.clock import DeskClock
 from latchkey.hw.flash import FileStore
 from latchkey.keystore import KeyStore
-from latchkey.ledger import Ledger
+from latchkey.ledger import LEDGER_TOKENS, Ledger
 from latchkey.policy import Policy
 from latchkey.stores.timefloor import TimeFloor
 from latchkey.verifier import Verifier
@@ -28,7 +28,7 @@ floor = TimeFloor(store, DeskClock(start_unset=True))
 floor.set_over_cable(table["now_unix_s"])
 ledger = Ledger(store, lists.SYSTEM16)
 # Before the token was issued, so that it is a token made while the device was away.
-ledger.ingest(io.BytesIO(lists.text([lists.record(n) for n in range(limits.LEDGER_TOKENS)])), False, lists.BASE)
+ledger.ingest(io.BytesIO(lists.text([lists.record(n) for n in range(LEDGER_TOKENS)])), False, lists.BASE)
 keystore = KeyStore(store, keys)
 policy = Policy(table["system_uuid"], issuer=table["issuer"])
 

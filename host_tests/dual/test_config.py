@@ -5,7 +5,6 @@ import unittest
 
 from ram_store import RamStore
 
-from latchkey import limits
 from latchkey.device import config, credentials
 from latchkey.errors import ConfigError, StoreError
 
@@ -52,7 +51,7 @@ class TestConfig(unittest.TestCase):
         for text in self.table["bad_text"]:
             with self.subTest(text):
                 self.assertRaises(ConfigError, config.parse, text.encode())
-        self.assertRaises(ConfigError, config.parse, b" " * (limits.CONFIG_BYTES + 1))
+        self.assertRaises(ConfigError, config.parse, b" " * (config.CONFIG_BYTES + 1))
 
 
 class TestCredentials(unittest.TestCase):
@@ -88,7 +87,7 @@ class TestCredentials(unittest.TestCase):
             self.assertEqual((data.find(b"\x30new"), data.find(b"\x30other")), (-1, -1))
 
     def test_secrets_of_other_sizes_are_refused(self):
-        self.assertRaises(ConfigError, credentials.save, RamStore(), {"ca_der": b"x" * (limits.DER_BYTES + 1)})
+        self.assertRaises(ConfigError, credentials.save, RamStore(), {"ca_der": b"x" * (credentials.DER_BYTES + 1)})
 
     def test_a_full_store_says_so_and_keeps_the_old_secret(self):
         store = RamStore()

@@ -14,6 +14,7 @@ from latchkey.ledger import Ledger, parse_records, role_hash
 from latchkey.uuids import to_bytes
 
 DAY = 86400
+REFUSALS = 32
 SAMPLE = [
     {
         "uuid": "b70f330a-c8d1-4bf8-8763-d59d455f9c1e",
@@ -248,12 +249,12 @@ class TestFar(_Case):
         self.check({0: "listed", 1: "revoked"}, iat=self.far)
 
     def test_more_of_them_than_there_are_places_are_full_and_move_no_mark(self):
-        for many in (limits.LEDGER_REFUSALS + 1, 50, 110):
+        for many in (REFUSALS + 1, 50, 110):
             self.setUp()
             self.send([record(n, created=self.far + n) for n in range(many)], heard=BASE)
             self.assertEqual(self.ledger.status()["spoken_unix_s"], 0)
             self.send([], heard=BASE + 60)
-            left_out = many - limits.LEDGER_REFUSALS
+            left_out = many - REFUSALS
             # This list had more than there are places.
             self.check({999: "full"}, iat=BASE + 61)
             self.send([], heard=BASE + 60)

@@ -7,11 +7,11 @@ from fake_device import SYSTEM_UUID, FakeGrant
 from fake_radio import FakeRadio
 from ram_store import RamStore
 
-from latchkey import limits
 from latchkey.api.request import parse_head
 from latchkey.device import app, config, settings
 from latchkey.device.start import Boots
 from latchkey.errors import LatchkeyError, TokenError
+from latchkey.ledger import LEDGER_TOKENS
 from latchkey.products import bulb
 from latchkey.stores.timefloor import TimeFloor
 
@@ -93,7 +93,7 @@ class Board:
 
     product_name, model = "bulb", "white"
     listen = ("127.0.0.1", 0, 0)
-    ledger_tokens = limits.LEDGER_TOKENS
+    ledger_tokens = LEDGER_TOKENS
     hurry = 1
     reset_cause = "power"
     sleep_s = measure_every_s = button = None

@@ -4,9 +4,7 @@ import ast
 
 import pytest
 
-from latchkey_tools.boards import build, inline, shorten
-
-LIMITS = {"A_MS": 5, "PREFIX": b"x"}
+from latchkey_tools.boards import build, shorten
 
 
 def run(source):
@@ -52,19 +50,8 @@ def test_what_could_go_wrong_unseen_is_refused(source):
         shorten.shorten(source, set())
 
 
-def test_limits_become_numbers_and_their_imports_go():
-    source = (
-        "from latchkey import errors, limits\nfrom latchkey.limits import (\n    A_MS,\n    PREFIX,\n)\n"
-        "def f(a=limits.A_MS):\n    return a + A_MS, PREFIX\n"
-    )
-    text = inline.inline(source, LIMITS)
-    assert text.count("\n") == source.count("\n")
-    assert run(text.replace("from latchkey import errors", ""))["f"]() == (10, b"x")
-
-
 def test_every_source_keeps_its_lines_and_its_public_names():
-    limits = inline.values((build.FIRMWARE / "latchkey/limits.py").read_text())
-    texts = {name: inline.inline(path.read_text(), limits) for path, name in build.sources()}
+    texts = {name: path.read_text() for path, name in build.sources()}
     keep = shorten.border(texts.values())
     for path, name in build.sources():
         source, short = path.read_text(), shorten.shorten(texts[name], keep)

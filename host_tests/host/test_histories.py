@@ -274,7 +274,7 @@ def spoil(device, name, rest):
 def tell(small, moves):
     """``small``: a device that holds 2 tokens and 2 refusals."""
     TALLY["histories"] += 1
-    ledger.LEDGER_REFUSALS = 2 if small else 32
+    ledger._LEDGER_REFUSALS = 2 if small else 32
     cloud = Cloud()
     device = Device(cloud, 2 if small else 128)
     for n, move in enumerate(moves):

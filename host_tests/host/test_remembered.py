@@ -5,7 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from latchkey import limits
+from latchkey.ledger import LEDGER_TOKENS
 from latchkey_tools.boards import build
 
 HERE = Path(__file__).resolve().parents[1]
@@ -28,5 +28,5 @@ def measure(folder, turns=31):
 def test_a_remembered_token_costs_a_twentieth_of_a_new_one_at_most(tmp_path):
     seen = measure(tmp_path)
     print(seen)
-    assert seen["tokens"] == limits.LEDGER_TOKENS
+    assert seen["tokens"] == LEDGER_TOKENS
     assert seen["remembered_us"] * 20 <= seen["new_us"], seen

@@ -10,8 +10,9 @@ import pytest
 from fake_clock import FakeClock
 from ram_store import RamStore
 
-from latchkey import keystore, limits
+from latchkey import keystore
 from latchkey.device import credentials, settings
+from latchkey.ledger import LEDGER_TOKENS
 from latchkey.stores import timefloor
 from latchkey_tools.boards import build
 
@@ -29,7 +30,7 @@ def cable(monkeypatch):
         clock=FakeClock(),
         note=SimpleNamespace(write=lambda data: None),
         factory_keys=lambda: None,
-        ledger_tokens=limits.LEDGER_TOKENS,
+        ledger_tokens=LEDGER_TOKENS,
     )
     monkeypatch.setitem(sys.modules, "board_config", SimpleNamespace(Board=lambda: board))
     monkeypatch.delitem(sys.modules, "cable", raising=False)

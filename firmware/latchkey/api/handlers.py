@@ -10,25 +10,26 @@ then the body. Whoever serves calls, per request:
     response = api.failure(exc)                            # for any other exception
 """
 
-from latchkey import limits, strictjson
+from latchkey import strictjson
 from latchkey.api import codes
 from latchkey.api.request import unescaped
 from latchkey.api.response import Refused, Response, as_json
 from latchkey.device import lazy
 from latchkey.errors import ConfigError, LatchkeyError, TokenError
 from latchkey.limits import const
-
-_BODY_BYTES = const(1024)
-_BODY_DEPTH = const(5)
-_PAIRING_BODY_BYTES = const(1024)
-_CONFIG_BODY_BYTES = const(2048)
-_CERTIFICATE_BODY_BYTES = const(6144)
+from latchkey.stores.slots import ROOM_BYTES
 
 # What a product may leave out (firmware/features): its route answers `not_found` then.
 try:
     from latchkey.api import events
 except ImportError:
     events = None
+
+_BODY_BYTES = const(1024)
+_BODY_DEPTH = const(5)
+_PAIRING_BODY_BYTES = const(1024)
+_CONFIG_BODY_BYTES = const(2048)
+_CERTIFICATE_BODY_BYTES = const(6144)
 
 ANY = ""  # any valid token, whatever it permits
 OPEN = None  # no token
@@ -111,7 +112,7 @@ class Api:
                 raise ConfigError("invalid_field", "")
             exchange.body = parsed
         # A change that is made has to be answered: what the answer takes is free once this is let go.
-        room = bytearray(limits.ROOM_BYTES)
+        room = bytearray(ROOM_BYTES)
         result = self._handle(exchange)
         room = None  # noqa: F841
         if isinstance(result, tuple):

@@ -14,7 +14,7 @@ from latchkey.limits import const
 _PUBLISH = const(0x30)
 _SUBACK = const(0x90)
 _PINGRESP = const(0xD0)
-_PACKET_BYTES = const(2097152 + 65536)  # limits.LIST_BYTES (L7) and its topic
+_PACKET_BYTES = const(2097152 + 65536)  # a list at its longest (L7) and its topic
 _BUFFER_BYTES = const(256)
 
 

@@ -12,10 +12,11 @@ from latchkey.cloud.messages import Intake
 from latchkey.cloud.mqtt import Client
 from latchkey.cloud.reasons import LinkError
 from latchkey.device import certdates
-from latchkey.limits import CLOCK_AHEAD_S, const
+from latchkey.limits import const
 from latchkey.net import ntp
 from latchkey.net.thread import SLICE_MS
 from latchkey.net.transport import Transport, context
+from latchkey.stores.timefloor import CLOCK_AHEAD_S
 
 _TOPIC_WORDS = ("jwks", "localApiTokens")
 _NTP_AGAIN_MS = const(6 * 3600 * 1000)

@@ -17,7 +17,7 @@ from latchkey.device.pairing import Pairing
 from latchkey.errors import NOT_STORED, StoreError
 from latchkey.keystore import KeyStore
 from latchkey.ledger import Ledger
-from latchkey.limits import ROOM_BYTES
+from latchkey.stores.slots import ROOM_BYTES
 from latchkey.stores.timefloor import TimeFloor
 from latchkey.verifier import Verifier
 

@@ -6,8 +6,8 @@ member is refused. Loaded only while something is judged (latchkey.device.lazy).
 
 from latchkey import strictjson, uuids
 from latchkey.device.log import shown
+from latchkey.device.settings import CONFIG_BYTES
 from latchkey.errors import ConfigError, FormatError, LatchkeyError
-from latchkey.limits import CONFIG_BYTES
 from latchkey.policy import DEFAULT_ROLES, PERMISSIONS
 
 _NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

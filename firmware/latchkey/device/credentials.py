@@ -9,9 +9,10 @@ the new one to be tried again.
 import struct
 
 from latchkey.errors import ConfigError, StoreError
-from latchkey.limits import DER_BYTES
+from latchkey.limits import const
 from latchkey.stores.slots import Slots
 
+DER_BYTES = const(4096)
 _LINK = ("ca_der", "cert_der", "key_der")
 # A new certificate and its key share a slot, so that neither is ever kept without the other.
 _PAIR = "new_pair"

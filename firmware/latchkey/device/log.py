@@ -8,7 +8,6 @@ from latchkey.limits import const
 
 _LOG_LINES = const(40)
 _LOG_CHARS = const(120)
-
 _CUT = "CLOUD-"
 # What no text that a person reads may hold, as the UTF-8 of a character in one number, first and last: controls (C0,
 # DEL, C1), and what turns, breaks or hides text: Unicode's bidirectional controls, separators, invisible operators,

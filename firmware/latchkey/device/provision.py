@@ -11,12 +11,13 @@ import json
 from latchkey import jwk, strictjson
 from latchkey.device import config as config_
 from latchkey.device import settings
+from latchkey.device.credentials import DER_BYTES
 from latchkey.errors import ConfigError
-from latchkey.limits import DER_BYTES, const
+from latchkey.limits import const
 
+PROVISION_BYTES = const(16384)  # of the whole document
 _PROVISION_DEPTH = const(5)
 _PASSPHRASE_CHARS = const(63)
-
 _MEMBERS = ("config", "credentials", "time_unix_s", "key_set", "wifi", "ap_passphrase")
 _DER = ("ca_der", "cert_der", "key_der")
 _HTTPS = ("https_cert_der", "https_key_der")

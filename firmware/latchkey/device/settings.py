@@ -9,10 +9,11 @@ import json
 
 from latchkey.device import lazy
 from latchkey.errors import NOT_STORED, StoreError
-from latchkey.limits import CONFIG_BYTES, const
+from latchkey.limits import const
 from latchkey.stores.slots import Slots
 
 # A configuration with every default written out is longer than what was judged.
+CONFIG_BYTES = const(4096)
 _MOST_BYTES = 2 * CONFIG_BYTES + 2048
 _TRUST_CHANGES = const(4)
 # Slots of earlier versions, see latchkey.device.migration.

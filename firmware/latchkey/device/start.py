@@ -18,7 +18,6 @@ _CYCLES_OPEN = const(5)
 _CYCLES_RESET = const(10)
 _CRASHES = const(3)
 _STABLE_S = const(300)
-
 _NOTE = "<2sBBHIQ"  # magic, running, crashes, wakes, ms of sleep, floor
 _MAGIC = b"LN"
 # The oscillator that counts sleep is good to some percent: less is known to be past.

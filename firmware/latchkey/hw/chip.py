@@ -8,11 +8,12 @@ import gc
 import esp32
 import machine
 
-from latchkey import limits
 from latchkey.hw import nvs
 from latchkey.hw.clock import BoardClock
 from latchkey.hw.flash import FileStore
 from latchkey.hw.wifi import Wifi
+from latchkey.ledger import LEDGER_TOKENS
+from latchkey.limits import YEAR_2020_S, const
 
 # A panic reads as "reset", as machine.reset() does; a brown-out as "power" (ports/esp32/modmachine.c).
 _CAUSES = {
@@ -23,7 +24,7 @@ _CAUSES = {
     machine.SOFT_RESET: "soft",
 }
 
-_WATCHDOG_MS = limits.const(60000)  # longer than any wait of loop or link that reports no progress
+_WATCHDOG_MS = const(60000)  # longer than any wait of loop or link that reports no progress
 
 
 class Chip:
@@ -35,7 +36,7 @@ class Chip:
     with a button includes the feature ``button`` in its manifest, one that sleeps ``sleep``.
     """
 
-    ledger_tokens = limits.LEDGER_TOKENS
+    ledger_tokens = LEDGER_TOKENS
     button_pin = None
     button_wakes = False
     sleep_s = None
@@ -79,7 +80,7 @@ class Chip:
     def now_unix_s(self):
         """Unix seconds, or None while nobody has set the clock."""
         now = self.clock.unix_s()
-        return now if now > limits.YEAR_2020_S else None
+        return now if now > YEAR_2020_S else None
 
     def heap(self):
         gc.collect()

@@ -14,7 +14,7 @@ from latchkey import strictjson
 from latchkey.cloud.backoff import Backoff
 from latchkey.device.log import shown
 from latchkey.errors import FormatError
-from latchkey.limits import CONNECTIONS, const
+from latchkey.limits import const
 
 _LOOK_MS = const(100)
 # Less, and the next try cuts off a slow association; so with a hurry too.
@@ -23,6 +23,7 @@ _LEAST_PAUSE_MS = const(1000)
 _CEILING_MS = const(120000)
 # A driver that is joining refuses a scan: nothing is found, at once. A real one takes a second and more.
 _REFUSED_MS = const(100)
+_PHONES = const(4)  # as many as the API has places
 _NETWORKS = const(16)  # that a scan keeps, the strongest
 _NOWHERE = "0.0.0.0"
 _AP_BITS = const(0xFFFFFF00)  # of the access point's netmask
@@ -117,7 +118,7 @@ class Wifi:
         try:
             # Before it is active: otherwise it would come up open for a moment, under a name of its own.
             security = network.AUTH_WPA2_PSK
-            self._ap.config(ssid=ssid, key=passphrase, security=security, max_clients=CONNECTIONS)
+            self._ap.config(ssid=ssid, key=passphrase, security=security, max_clients=_PHONES)
             self._ap.active(True)
         except OSError:
             return

@@ -10,10 +10,12 @@ connections that are late, since a task per timeout would cost more than the req
 import asyncio
 import socket
 
-from latchkey import limits
 from latchkey.api.request import Reader
 from latchkey.limits import const
 from latchkey.net.connection import ANSWERING, IDLE, Connection, ready, sleep_ms
+
+_CONNECTIONS = const(4)
+_HEAD_BYTES = const(3072)  # a buffer holds a whole head
 
 TLS_SESSIONS = 2
 _READERS = const(2)
@@ -37,7 +39,7 @@ class Server:
     ``granted`` changes with every request that a token let in.
     """
 
-    def __init__(self, api, now_ms, host, port, tls, tls_port, channel, connections=limits.CONNECTIONS):
+    def __init__(self, api, now_ms, host, port, tls, tls_port, channel, connections=_CONNECTIONS):
         self.api = api
         self.now_ms = now_ms
         self.tls = tls
@@ -45,7 +47,7 @@ class Server:
         self._ports = (port, tls_port)
         self._channel = channel
         self._places = connections - TLS_SESSIONS if tls else connections
-        self._readers = [Reader(bytearray(limits.HEAD_BYTES)) for _ in range(_READERS)]
+        self._readers = [Reader(bytearray(_HEAD_BYTES)) for _ in range(_READERS)]
         self._open = []  # Connection, the oldest first
         self.turned_away = 0
         self.granted = 0

@@ -17,11 +17,12 @@ import hashlib
 import struct
 
 from latchkey.errors import NOT_STORED, StoreError
-from latchkey.limits import ROOM_BYTES, const
+from latchkey.limits import const
 
 _VERSION = const(2)
 _SUM_BYTES = const(8)  # times the version
 _HEADER = "<2s1sBI"
+ROOM_BYTES = const(1536)  # held before a change is stored, free for all that must not fail after it
 _HEADER_BYTES = const(8)
 _PIECE_BYTES = const(256)
 _ABSENT = const(0)

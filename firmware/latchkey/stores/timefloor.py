@@ -8,8 +8,13 @@ The clock adapter has ``unix_s() set_unix_s(s) now_ms() uptime_s() host_trusted`
 
 import struct
 
-from latchkey.limits import CLOCK_AHEAD_S, FLOOR_AHEAD_S, FLOOR_SAVE_S, HEARD_MARGIN_S, YEAR_2020_S
+from latchkey.limits import YEAR_2020_S, const
 from latchkey.stores.slots import Slots
+
+HEARD_MARGIN_S = const(120)
+FLOOR_AHEAD_S = const(400 * 86400)
+CLOCK_AHEAD_S = const(60)
+_FLOOR_SAVE_S = const(3600)
 
 
 class TimeFloor:
@@ -77,9 +82,9 @@ class TimeFloor:
     def save_if_due(self):
         """Write the floor if it rose by an hour, at most hourly; True if it did. StoreError: tried again in an hour."""
         floor = self.floor_unix_s
-        if floor - self._saved < FLOOR_SAVE_S:
+        if floor - self._saved < _FLOOR_SAVE_S:
             return False
-        if self._saved_at_s is not None and self._uptime_s - self._saved_at_s < FLOOR_SAVE_S:
+        if self._saved_at_s is not None and self._uptime_s - self._saved_at_s < _FLOOR_SAVE_S:
             return False
         self._saved_at_s = self._uptime_s
         self.save()

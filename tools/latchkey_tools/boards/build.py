@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from latchkey_tools.boards import inline, shorten
+from latchkey_tools.boards import shorten
 
 ROOT = Path(__file__).resolve().parents[3]
 FIRMWARE = ROOT / "firmware"
@@ -91,8 +91,7 @@ def compile_firmware(arch="x64"):
 
 
 def compile_for_board(libraries, arch="x64", lines=False):
-    """The firmware as a board gets it in files, in build/board/ARCH: limits inlined, private names shortened, to save
-    RAM.
+    """The firmware as a board gets it in files, in build/board/ARCH: private names shortened, to save RAM.
 
     ``libraries``: sources (paths) whose classes the firmware extends. ``lines``: whether a traceback tells path, line
     and names as the source has them, to find a mistake; in build/board/ARCH-lines then.
@@ -101,24 +100,17 @@ def compile_for_board(libraries, arch="x64", lines=False):
     texts = {name: source.read_text() for source, name in sources()}
     others = [path.read_text() for path in libraries]
     # Parsing takes a second of every desk that is unpacked; what it starts from is read in a moment.
-    own = [Path(module.__file__).read_text() for module in (inline, shorten)]
-    state = hashlib.sha256(repr((sorted(texts.items()), others, own)).encode()).hexdigest()
+    given = (sorted(texts.items()), others, Path(shorten.__file__).read_text())
+    state = hashlib.sha256(repr(given).encode()).hexdigest()
     stamp = out / ".state"
     if not stamp.exists() or stamp.read_text() != state:
-        _compile_short(out, *_inlined(texts, others), arch, lines)
+        _compile_all(out, texts, shorten.border(texts.values(), others), arch, lines)
         _remove_stale(out, sources())
         stamp.write_text(state)
     return out
 
 
-def _inlined(texts, others):
-    """``texts`` with limits as numbers; and the names that have to stay."""
-    limits = inline.values(texts[Path("latchkey/limits.py")])
-    texts = {name: inline.inline(text, limits) for name, text in texts.items()}
-    return texts, shorten.border(texts.values(), others)
-
-
-def _compile_short(out, texts, keep, arch, lines):
+def _compile_all(out, texts, keep, arch, lines):
     with tempfile.TemporaryDirectory() as folder:
         short = Path(folder) / "short.py"
         for name, text in texts.items():

@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
 
 from latchkey_tools.cli import show
 
-# What a device takes (firmware/latchkey/limits.py, DER_BYTES).
+# What a device takes (firmware/latchkey/device/credentials.py, DER_BYTES).
 _MOST_BYTES = 4096
 # What mbedtls takes at least (its default profile).
 _LEAST_RSA_BITS = 2048

@@ -41,23 +41,21 @@ asyncio.StreamReader = Standin
 sys.path[:] = [%r, ".frozen"]
 names = %r
 """
-# The self-test is for whoever asks for it; the numbers of limits are literals in what imports them.
-_NOT_LOADED = ("selftest.mpy", "latchkey/limits.mpy")
 _KERNEL = "latchkey.sha512_plain"
 _RAM = ("gc.collect()", "before = gc.mem_alloc()", "for name in names: __import__(name)", "gc.collect()")
 _SAY = "print(gc.mem_alloc() - before)"
 
 
 def verifier():
-    """Names on the device of the mip package, which is the verifier alone; limits are literals in what boards get."""
+    """Names on the device of the mip package, which is the verifier alone."""
     urls = json.loads((build.FIRMWARE / "package.json").read_text())["urls"]
-    return [target.replace(".py", ".mpy") for target, _ in urls if target != "latchkey/limits.py"]
+    return [target.replace(".py", ".mpy") for target, _ in urls]
 
 
 def bulb(arch):
-    """Name on the device to path here of what a bulb of ``arch`` loads."""
+    """Name on the device to path here of what a bulb of ``arch`` loads: all but the self-test."""
     files = release(catalog.board(BULBS[arch]), arch)
-    return {name: path for name, path in files.items() if path.suffix == ".mpy" and name not in _NOT_LOADED}
+    return {name: path for name, path in files.items() if path.suffix == ".mpy" and name != "selftest.mpy"}
 
 
 def bulb_parts(arch):

@@ -66,7 +66,7 @@ def check_factory_keys(key_set_bytes, dev):
 def check_document(document_bytes):
     """WalletError unless a device takes this document of provisioning (bytes); the text names the field, no value."""
     firmware = _firmware()
-    most = firmware.limits.PROVISION_BYTES
+    most = firmware.device.provision.PROVISION_BYTES
     if len(document_bytes) > most:
         raise WalletError(f"{len(document_bytes)} bytes in all, and a device takes {most} for its provisioning")
     try:
