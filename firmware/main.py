@@ -26,8 +26,6 @@ except ImportError:
     Page = Names = None
 
 _CRASH_PAUSE_MS = const(2000)
-
-_CRASH_PAUSE_MS = const(2000)
 _LOOP_S = 0.02  # the loop's turn
 
 

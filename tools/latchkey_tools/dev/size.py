@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from latchkey_tools.boards import build, catalog, mpyparts, umqtt
+from latchkey_tools.boards import build, catalog, manifest, mpyparts, umqtt
 from latchkey_tools.boards.release import release
 from latchkey_tools.cli import show
 from latchkey_tools.dev import held, wasm
@@ -52,10 +52,18 @@ def verifier():
     return [target.replace(".py", ".mpy") for target, _ in urls]
 
 
-def bulb(arch):
-    """Name on the device to path here of what a bulb of ``arch`` loads: all but the self-test."""
+def bulb(arch, page=False):
+    """Name on the device to path here of what a bulb of ``arch`` loads. Not the self-test; ``page``: also the page for
+    a phone, which has rows of its own."""
     files = release(catalog.board(BULBS[arch]), arch)
-    return {name: path for name, path in files.items() if path.suffix == ".mpy" and name != "selftest.mpy"}
+    apart = {"selftest.mpy"} | (set() if page else page_files())
+    return {name: path for name, path in files.items() if path.suffix == ".mpy" and name not in apart}
+
+
+def page_files():
+    """Names on the device of what the feature ``page`` adds."""
+    found = manifest.read(build.FIRMWARE / "features" / "page").files
+    return {Path(name).with_suffix(".mpy").as_posix() for name in found}
 
 
 def bulb_parts(arch):
@@ -110,12 +118,15 @@ def all_sizes():
     """Name of each budget to what is measured."""
     alone = ram(verifier_files(RAM_ARCH), ["latchkey.simple", "latchkey.jwk"])
     whole = ram(bulb(RAM_ARCH), ["main"])
+    with_page = bulb(RAM_ARCH, page=True)
     lengths = functions()
     return {
         "bulb_ram_romfs": whole["romfs"],
         "bulb_ram_mpy": whole["mpy"],
         "bulb_held_beside_modules": held.measure(bulb(RAM_ARCH)),
         "bulb_mpy_bytes": max(sum(modules(arch).values()) for arch in BULBS),
+        "page_ram_romfs": ram(with_page, ["main"])["romfs"] - whole["romfs"],
+        "page_mpy_bytes": sum(path.stat().st_size for name, path in with_page.items() if name in page_files()),
         "verifier_ram_romfs": alone["romfs"],
         "verifier_ram_mpy": alone["mpy"],
         "verifier_mpy_bytes": max(sum(p.stat().st_size for p in verifier_files(arch).values()) for arch in BULBS),
