@@ -42,9 +42,9 @@ def list_(as_json: Json = False):
     if as_json:
         show.data({"boards": [vars(b) | {"arch": b.arch} for b in found], "ports": ports})
         return
-    table = show.table("board", "chip", "code", "product")
+    table = show.table("board", "chip", "code", "takes", "product")
     for b in found:
-        table.add_row(b.name, b.mcu, b.arch, b.product)
+        table.add_row(b.name, b.mcu, b.arch, b.takes, b.product)
     show.console().print(table)
     for port in ports:
         print(f"{port['port']}  {show.plain(port['description'])}")
