@@ -175,14 +175,14 @@ class TestBroker(unittest.TestCase):
         status, answer = device.call("PATCH", "/v1/config", BROKER)
         self.assertEqual((status, answer["state"], answer["what"]), (202, "joining", "cloud"))
         device.pass_s(2)
-        self.assertTrue(device.pairing.distrusts_broker)
+        self.assertTrue(device.tried)
         device.link.state = "partial"
         device.pass_s(50)
         self.assertEqual(device.again().config["broker"]["host"], "mqtt.drivr.cloud")
         device.link.state = "online"
         device.pass_s(1)
         self.assertEqual(device.links, ["mqtt.else.example", "mqtt.else.example"])
-        self.assertFalse(device.pairing.distrusts_broker)
+        self.assertFalse(device.tried)
         again = device.again()
         self.assertEqual(again.config["broker"], {"host": "mqtt.else.example", "port": 8883})
         self.assertEqual(again.settings["trust"]["last"][0]["fields"], ["broker"])
@@ -200,7 +200,25 @@ class TestBroker(unittest.TestCase):
         device.pass_s(3)
         self.assertEqual((device.attempt()["state"], device.attempt()["reason"]), ("failed", "no_memory"))
         self.assertTrue(device.link is before)
-        self.assertFalse(device.pairing.distrusts_broker)
+        self.assertFalse(device.tried)
+
+    def test_no_memory_for_the_way_back_is_no_crash_and_the_tried_broker_stays_distrusted(self):
+        for state, reason in (("online", ""), ("waiting", "dns")):
+            device = present()
+            device.call("PATCH", "/v1/config", BROKER)
+            device.pass_s(2)
+            device.link.state, new_link = state, device._new_link
+
+            def short(_device, _config):
+                raise MemoryError
+
+            device._new_link = short
+            device.pass_s(130)
+            self.assertEqual(device.attempt()["reason"], reason)
+            self.assertTrue(device.tried)
+            device._new_link = new_link
+            device.pass_s(1)
+            self.assertEqual((device.tried, device.links[-1]), (False, device.config["broker"]["host"]))
 
     def test_one_that_does_not_is_given_up_after_two_minutes(self):
         device = present()

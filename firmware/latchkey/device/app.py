@@ -45,7 +45,9 @@ class Device:
         with lazy.credentials as credentials:
             self.credentials = credentials.load(board.store)
         self.lost = self.lost or (self.settings is None and self.credentials["cert_der"] is not None)
-        self.stale = False  # whether the link runs on settings that have been replaced
+        # Whether the link runs on settings that have been replaced; whether on settings that are only tried: what its
+        # broker sends must not outlive the attempt.
+        self.stale = self.tried = False
         self._granted = 0
         self._new_link = new_link
         if self.settings and boots.gesture == "reset" and self.try_to_store(self.forget):
@@ -223,13 +225,13 @@ class Device:
         status = self.link.status() if self.link else {"state": "stopped", "reason": ""}
         return status["state"], status["reason"]
 
-    def link_to(self, config):
-        """Have the link try another configuration; None: the one in force."""
+    def link_to(self, config, tried=False):
+        """Have the link follow ``config``. MemoryError: the link that there is goes on."""
         if self.link:
-            link = self._new_link(self, config or self.config)  # first, for memory may not suffice
+            link = self._new_link(self, config)
             self.link.stop()
             link.start()
-            self.link = link
+            self.link, self.tried = link, tried
 
     def settle_attempt(self, kept):
         """The broker has taken the new client certificate, or refused it."""
@@ -251,7 +253,7 @@ class Device:
         if self.stale:
             self._refresh_link()
         if self.link:
-            self.link.pump(self.updates, self.pairing.distrusts_broker)
+            self.link.pump(self.updates, self.tried)
         if self.updates:
             self.updates.tick()
         self.try_to_store(self.floor.save_if_due)
@@ -260,7 +262,7 @@ class Device:
     def _refresh_link(self):
         """Have the link follow what was stored, as soon as memory allows: what asked for it has been answered."""
         try:
-            self.link_to(None)
+            self.link_to(self.config)
             self.stale = False
         except MemoryError:
             pass

@@ -62,11 +62,6 @@ class Pairing:
         return self._attempt is not None or self._radio.ap_open
 
     @property
-    def distrusts_broker(self):
-        """Whether the broker at hand is only tried: what it sends must not outlive the attempt."""
-        return self._attempt is not None and self._attempt.started and self._attempt.cloud
-
-    @property
     def present(self):
         """Whether trust settings may change now: after a press, and in no network, once it has been left (A3)."""
         return self._alone or self._uptime_s() < self._present_until_s
@@ -152,7 +147,7 @@ class Pairing:
             self._radio.use(attempt.config["wifi"]["ssid"], attempt.passphrase)
         if attempt.cloud:
             try:
-                self._owner.link_to(attempt.config)
+                self._owner.link_to(attempt.config, True)
             except MemoryError:
                 attempt.cloud = False  # the link that there is goes on
                 self._take_back(attempt, "no_memory")
@@ -188,7 +183,7 @@ class Pairing:
             self._open_for(_AP_AFTER_S)
         if attempt.cloud:
             # What the broker sent meanwhile was not believed; retained messages come again.
-            self._owner.link_to(None)
+            self._owner.stale = True
         return ""
 
     def _take_back(self, attempt, reason):
@@ -198,7 +193,7 @@ class Pairing:
             self._radio.use(*self._owner.network())
             self._open_for(_AP_OPEN_S if self._owner.unpaired else _AP_AFTER_S)
         if attempt.cloud:
-            self._owner.link_to(None)
+            self._owner.stale = True
         self._owner.note_at_least(_record("failed", attempt, None, reason))
 
     # The access point
