@@ -34,7 +34,10 @@ class Chip:
         self.said.append(" ".join(arguments))
         verb = next(word for word in arguments if word.endswith("-flash"))
         getattr(self, "_" + verb.removesuffix("-flash"))(*arguments[arguments.index(verb) + 1 :])
-        return CompletedProcess(arguments, int(self.fails), f"Chip type: X\nFeatures:           {self.features}\n", "")
+        if self.fails:
+            said = "Connecting...\nA fatal error occurred: No serial data received.\nSee\n"
+            return CompletedProcess(arguments, 2, said, "")
+        return CompletedProcess(arguments, 0, f"Chip type: X\nFeatures:           {self.features}\n", "")
 
     def _read(self, at, size, path):
         with open(path, "wb") as file:
@@ -151,7 +154,8 @@ def test_an_image_that_has_the_firmware_is_written_as_it_is(chip):
 
 def test_a_chip_that_does_not_answer_and_an_image_that_is_refused_change_nothing(chip):
     chip.fails = True
-    assert "hold BOOT" in str(run(chip).exception) and chip.flash == BLANK
+    words = str(run(chip).exception)
+    assert "(No serial data received): hold BOOT" in words and chip.flash == BLANK
     chip.fails = False
     (chip.folder / "boards/small/manifest.py").write_text("require('neopixel')\nmodule('main.py')\n")
     assert "lacks the module neopixel" in str(run(chip, "--erase").exception)

@@ -119,7 +119,8 @@ def look(plan):
         read = ("read-flash", hex(_TABLE_AT), hex(_TABLE_BYTES), str(out))
         done = _esptool("--chip", plan.chip, "--port", plan.port, *read)
         if done.returncode:
-            raise _failed(plan.port)
+            said = re.search(r"error occurred: *(.*?)[.]?$", done.stdout + done.stderr, re.M)
+            raise _failed(plan.port, f" ({said[1]})" if said else "")
         features = re.search(r"^Features:(.*)", done.stdout, re.M)
         words = features[1] if features else ""
         return Device("PSRAM" in words and "No Embedded PSRAM" not in words, out.read_bytes())
@@ -153,10 +154,9 @@ def _pieces(plan, folder):
     return [(hex(at), folder / hex(at)) for at in sorted(parts)]
 
 
-def _failed(port):
-    return FlashError(
-        f"esptool failed on {port}: hold BOOT, press and let go RESET, let go BOOT, and run the same again"
-    )
+def _failed(port, said=""):
+    todo = "hold BOOT, press and let go RESET, let go BOOT, and run the same again"
+    return FlashError(f"esptool failed on {port}{said}: {todo}")
 
 
 def _esptool(*arguments, shown=False):
