@@ -128,7 +128,7 @@ class Search:
         try:
             with Device(place, self._ca, _ANSWER_S, _CONNECT_S, source) as device:
                 info = device.info()
-                system = info["system_uuid"] or "unprovisioned"
+                system = info["system_uuid"] or info["state"]
                 if system != self.system:
                     return STRANGER, system, info
                 return TOLD, device.call("GET", "/v1/pairing", self._token, patient=False), info
