@@ -83,11 +83,13 @@ def test_one_board_from_deploy_to_label_selftest_and_log(deployed, files):
     options = [part for name in names for part in (f"--{name}", files / f"{name}.pem")]
     options += ["--config", files / "lamp.json", "--factory-keys", files / "jwks.json", "--wifi-ssid", "cellar"]
     done = latchkey(
-        "provision", "--port", deployed.serial, *options, "--wifi-passphrase-file", files / "wifi.txt", "--json"
-    )
+        "provision", "--port", deployed.serial, *options, "--wifi-passphrase-file", files / "wifi.txt", "--json",
+        "--label", files / "label",
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     label = json.loads(done.stdout)
     assert label["host"] == "latchkey-792b6149.local" and len(label["ap_passphrase"]) == 12
+    assert (files / "label.png").exists() and label["ap_passphrase"] in (files / "label.svg").read_text()
     assert deployed.wait_ready()["name"] == "lamp"
     key = (files / "key.pem").read_text().splitlines()[1]
     assert not any(secret in done.stdout + done.stderr + deployed.log_text() for secret in (WIFI, key))
@@ -213,6 +215,7 @@ def test_a_line_without_a_person_stops_after_a_round_and_goes_on_later(deployed,
     assert [d["state"] for d in json.loads(second.stdout)["devices"].values()] == ["done", "done"]
     assert latchkey(*command, cwd=tmp_path).returncode == 0
     assert (tmp_path / "labels.csv").exists() and (tmp_path / "report.json").exists()
+    assert (tmp_path / "labels.png").exists() and (tmp_path / "labels.svg").exists()
 
 
 def test_ctrl_c_in_a_line_loses_no_label_and_leaves_no_board_stopped(deployed, files, tmp_path):

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from latchkey_tools.boards import build, catalog, deploy, flash, mpremote, production, selftest
+from latchkey_tools.boards import labels as printed
 from latchkey_tools.cli import ask, certificate_commands, options, show, token_commands
 from latchkey_tools.image import command, recipe
 
@@ -115,9 +116,16 @@ def provision(
     new_ap_passphrase: Annotated[
         bool, typer.Option("--new-ap-passphrase", help="Of its access point: a new one, also if the board has one.")
     ] = False,
+    label: Annotated[
+        Path | None,
+        typer.Option(metavar="NAME", help="Of one board: draw its label as NAME.svg and NAME.png, with QR codes."),
+    ] = None,
     as_json: Json = False,
 ):
     """Give a board its System, certificates, keys and access point; or a line of boards theirs.
+
+    The label has the passphrase of the access point, and two QR codes: one joins it, one opens the page. For a line all
+    of them are drawn beside --labels, as sheets of A4 (labels.svg and labels.png).
 
     With --certificates the cloud signs a client certificate for each device of the line that names none; --slug,
     --endpoint or --sim says which cloud.
@@ -132,7 +140,8 @@ def provision(
                 cloud = token_commands.choose_cloud(slug, url, sim, remember)
             fill = certificate_commands.filler(certificates, cloud, https, issuer)
         devices = production.read_devices(line_file, common, fill)
-        return _line(production.Line(devices, port, report, labels, replace), as_json)
+        _line(production.Line(devices, port, report, labels, replace), as_json)
+        return _drawn(production.labels_in(labels), labels.with_suffix(""))
     given = {"config": config, "ca": ca, "cert": cert, "key": key, "key_set": key_set, "factory_keys": factory_keys}
     given |= {"https_cert": https_cert, "https_key": https_key}
     device = {name: str(path) for name, path in given.items() if path}
@@ -144,14 +153,21 @@ def provision(
         show.say(f"{config} has no issuer: the device takes tokens of any issuer whose key it has")
     try:
         with show_wait(f"provisioning the board on {port[0]}"):
-            label = production.provision_one(device, port[0], replace, new_passphrase=new_ap_passphrase)
+            made = production.provision_one(device, port[0], replace, new_passphrase=new_ap_passphrase)
     except KeyboardInterrupt:
         show.say("broken off: nobody has seen the board's label; run the same again")
         raise
     if as_json:
-        show.data(label)
+        show.data(made)
     else:
-        show.facts((name.replace("_", " "), value) for name, value in label.items())
+        show.facts((name.replace("_", " "), value) for name, value in made.items())
+    if label:
+        _drawn([made], label)
+
+
+def _drawn(made, path):
+    for written in printed.write(made, path):
+        show.say(f"to print: {written}")
 
 
 def _nothing(_device):

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from latchkey_tools import problems
-from latchkey_tools.cli import ask, options, show
+from latchkey_tools.cli import ask, options, qr, show
 from latchkey_tools.cli.advice import advice
 from latchkey_tools.cli.sim_commands import HOME as SIMULATOR_HOME
 from latchkey_tools.device import access, answer_shapes, cloud_api, offline_check, pasted
@@ -128,11 +128,28 @@ def list_(
 def show_(
     name: Name,
     out: options.Out = None,
+    code: Annotated[
+        Path | None,
+        typer.Option("--qr", metavar="FILE", help="A QR code of it: a .png or .svg file; - for this terminal."),
+    ] = None,
+    link: Annotated[bool, typer.Option("--link", help="With --qr: opens the device's page with it.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --qr: do not ask.")] = False,
     as_json: AsJson = False,
 ):
-    """One token: whose, for what, how long; and, if asked for with --out, itself."""
+    """One token: whose, for what, how long; and, if asked for with --out or --qr, itself.
+
+    Whoever sees a QR code of a token can use the token. With --link it is in the page's address on a device's access
+    point: whatever answers there gets it, and a browser may remember it. So the token must end within 7 days.
+    """
     options.refuse_both(out, as_json)
+    with show.usage():
+        if code and (out or as_json) or (link or yes) and not code:
+            raise ValueError("--qr goes with neither --out nor --json; --link and --yes go with --qr alone")
+        if code:
+            qr.check_file(code)
     entry = Wallet().find(name)
+    if code:
+        return _draw(entry, code, link, yes)
     if out:
         return _hand_out(entry, out)
     _explain(entry.token, Wallet().key_sets(), as_json, entry.name)
@@ -246,6 +263,15 @@ def _key_set(text):
 def _hand_out(entry, out):
     if options.deliver(entry.token, out):
         show.say(f"{entry.name} is in {out}")
+
+
+def _draw(entry, file, link, yes):
+    text = qr.content(entry.token, link)
+    where = "this terminal" if str(file) == "-" else file
+    ask.require_yes(f"Whoever sees the code can use this token: it {_ends(entry)}. Draw it in {where}?", yes)
+    qr.write(text, file)
+    if str(file) != "-":
+        show.say(f"the QR code of {entry.name} is in {file}; remove it after use")
 
 
 def _ends(entry):
