@@ -31,11 +31,11 @@ _LOOP_S = 0.02  # the loop's turn
 
 def link(device, config):
     """The link of ``device`` to its cloud, by another configuration than the stored one while that is tried."""
-    with lazy.credentials as credentials:
-        attempt = credentials.attempt(device.credentials)
-    board = device.board
-    floor_unix_s, log = device.floor.floor_unix_s, device.log.add
-    return Link(config, device.credentials, board.radio, board.clock, floor_unix_s, log, attempt)
+    board, held = device.board, device.credentials
+    attempt = None
+    if held["new_cert_der"]:
+        attempt = dict(held, cert_der=held["new_cert_der"], key_der=held["new_key_der"])
+    return Link(config, held, board.radio, board.clock, device.floor.floor_unix_s, device.log.add, attempt)
 
 
 def server(device):

@@ -64,20 +64,13 @@ def begin(store, pair):
     return held
 
 
-def attempt(held):
-    """The credentials to try first (dict), or None if no whole new pair waits. ``held``: as of ``load``."""
-    if not (held["new_cert_der"] and held["new_key_der"]):
-        return None
-    return {"ca_der": held["ca_der"], "cert_der": held["new_cert_der"], "key_der": held["new_key_der"]}
-
-
 def settle(store, kept):
     """The broker has taken the new pair (``kept``) or refused it. StoreError."""
     held = load(store)
     # A power cut may have put the certificate in the old one's place already: there is no way back then. It goes first,
     # since the key may be the old one again.
     kept = kept or held["cert_der"] == held["new_cert_der"]
-    if kept and attempt(held):
+    if kept and held["new_cert_der"]:
         save(store, {"cert_der": held["new_cert_der"]})
         save(store, {"key_der": held["new_key_der"]})
     drop(store)
