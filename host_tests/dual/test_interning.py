@@ -4,6 +4,9 @@ import gc
 import unittest
 
 from latchkey import strictjson, uuids
+from latchkey.api.handlers import host_name
+from latchkey.device import config
+from latchkey.errors import ConfigError
 
 
 def utf8(point):
@@ -22,18 +25,32 @@ def read(point):
             pass
 
 
+def called(point):
+    host_name(b"lamp.local:" + utf8(point))
+
+
+def set_up(point):
+    text = utf8(point).decode()
+    for field in ("name", "slug"):
+        try:
+            config.judged({"system_uuid": "792b6149-1daa-488f-b07a-f684503b0586", "slug": "x", field: text})
+        except ConfigError:
+            pass
+
+
 def used():
     gc.collect()
     return gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0
 
 
 class Characters(unittest.TestCase):
-    def test_no_character_of_a_json_text_or_a_uuid_is_kept(self):
-        read(0x4000)
-        before = used()
-        for point in range(0x5000, 0x5200):
-            read(point)
-        self.assertLess(used() - before, 512)
+    def test_no_character_of_a_json_text_a_uuid_a_host_or_a_setting_is_kept(self):
+        for take in (read, called, set_up):
+            take(0x4000)
+            before = used()
+            for point in range(0x5000, 0x5200):
+                take(point)
+            self.assertLess(used() - before, 512, take.__name__ if hasattr(take, "__name__") else "")
 
     def test_escapes_of_every_length_still_decode(self):
         text = b'"\\u0041\\u00e9\\u20ac\\ud83d\\ude00\\u0000"'

@@ -230,11 +230,11 @@ def _check_empty(body):
 def host_name(host):
     """Text of a Host value without its port, lower case; "" if it is not one. A fully qualified name may end with a
     dot (RFC 1034 3.1)."""
-    name, _, port = (host or b"").decode().lower().partition(":")
+    name, _, port = (host or b"").lower().partition(b":")
     for c in port:
-        if c not in "0123456789":
+        if not 48 <= c <= 57:
             return ""
-    return name[:-1] if name[-1:] == "." else name
+    return (name[:-1] if name[-1:] == b"." else name).decode()
 
 
 def _own_origin(request):

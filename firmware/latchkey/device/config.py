@@ -10,7 +10,7 @@ from latchkey.device.settings import CONFIG_BYTES
 from latchkey.errors import ConfigError, FormatError, LatchkeyError
 from latchkey.policy import DEFAULT_ROLES, PERMISSIONS
 
-_NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_NAME = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 # A3: who may change what over the local API. The System is the serial cable's; Wi-Fi goes by an attempt of its own.
 _CABLE_ONLY = ("system_uuid", "dev", "model")
@@ -123,10 +123,12 @@ def _under(path, name):
 
 
 def _text(value, path, least, most, alphabet=None):
-    if not isinstance(value, str) or not least <= len(value.encode()) <= most:
+    raw = value.encode() if isinstance(value, str) else b""
+    if not isinstance(value, str) or not least <= len(raw) <= most:
         _wrong(path, "not a text of %d to %d bytes" % (least, most))
-    for c in value:
-        if c not in alphabet if alphabet else c < " ":
+    # Bytes: MicroPython keeps every character of a text that is walked.
+    for c in raw:
+        if c not in alphabet if alphabet else c < 32:
             _wrong(path, "character")
     return value
 
@@ -181,17 +183,17 @@ def _roles(value, path):
 def _hosts(value, path, most):
     if not isinstance(value, list) or len(value) > most:
         _wrong(path, "not a list of at most %d" % most)
-    return [_text(v, path, 1, 253, _NAME + ".-") for v in value]
+    return [_text(v, path, 1, 253, _NAME + b".-") for v in value]
 
 
 _FIELDS = {
     "system_uuid": (_uuid, ()),
-    "slug": (_text, (1, 63, _NAME + "_-")),
+    "slug": (_text, (1, 63, _NAME + b"_-")),
     "issuer": (_text_or_null, (1, 256)),
     "name": (_text, (0, 64)),
     "model": (_text, (0, 32)),
     "dev": (_flag, ()),
-    "broker": (_members, {"host": (_text, (1, 253, _NAME + ".-")), "port": (_integer, (1, 65535))}),
+    "broker": (_members, {"host": (_text, (1, 253, _NAME + b".-")), "port": (_integer, (1, 65535))}),
     "policy": (
         _members,
         {
