@@ -16,14 +16,18 @@ from latchkey.device.app import Device
 from latchkey.device.log import LogRing
 from latchkey.device.start import Boots
 from latchkey.limits import const
-from latchkey.net import https
 from latchkey.net.server import Server, peer_text
 
+# What a product may leave out (firmware/features).
 try:
     from latchkey.api.page import Page
     from latchkey.net.names import Names
 except ImportError:
     Page = Names = None
+try:
+    from latchkey.net import https
+except ImportError:
+    https = None
 
 _CRASH_PAUSE_MS = const(2000)
 _LOOP_S = 0.02  # the loop's turn
@@ -42,8 +46,10 @@ def server(device):
     """What serves the API of ``device``."""
     board = device.board
     host, port, tls_port = board.listen
-    with lazy.credentials as credentials:
-        tls = https.context(credentials.https(board.store), device.log)
+    tls = None
+    if https:
+        with lazy.credentials as credentials:
+            tls = https.context(credentials.https(board.store), device.log)
     if Page:
         device.api.add(Page(board.radio, port, tls_port))
     return Server(device.api, board.clock.now_ms, host, port, tls, tls_port, board.radio.channel)

@@ -5,6 +5,8 @@ import unittest
 from ram_store import PowerCut, RamStore
 from setting_up import Device
 
+from latchkey.api import renewal
+
 HOME = {"wifi": {"ssid": "Home", "passphrase": "new secret"}}
 
 
@@ -350,7 +352,7 @@ class TestPowerCuts(unittest.TestCase):
 
         def renew(device):
             for pair in pairs:
-                device.renew(pair)
+                renewal.keep(device, pair)
 
         def found(device):
             held = device.credentials

@@ -6,6 +6,7 @@ import unittest
 from ram_store import PowerCut
 from setting_up import ISSUER, OWNER, Device
 
+from latchkey.api import renewal
 from latchkey.device import credentials
 
 BROKER = {"broker": {"host": "mqtt.else.example"}}
@@ -286,7 +287,7 @@ class TestCertificate(unittest.TestCase):
         while cut:
             device = paired()
             credentials.save(device.store, old)
-            device.renew({"new_" + name: new[name] for name in new})
+            renewal.keep(device, {"new_" + name: new[name] for name in new})
             device.store.cut_after, cut = at, False
             try:
                 device.settle_attempt(True)
@@ -313,7 +314,7 @@ class TestCertificate(unittest.TestCase):
         device = paired()
         half = {"cert_der": b"\x30new", "key_der": b"\x30old", "new_cert_der": b"\x30new", "new_key_der": b"\x30key"}
         credentials.save(device.store, half)
-        device.renew({"new_cert_der": b"\x30third", "new_key_der": b"\x30third key"})
+        renewal.keep(device, {"new_cert_der": b"\x30third", "new_key_der": b"\x30third key"})
         found = device.again().credentials
         self.assertEqual((found["cert_der"], found["key_der"]), (b"\x30new", b"\x30key"))
         self.assertEqual((found["new_cert_der"], found["new_key_der"]), (b"\x30third", b"\x30third key"))
@@ -321,7 +322,7 @@ class TestCertificate(unittest.TestCase):
     def test_a_refused_certificate_for_the_same_key_is_not_kept(self):
         device = paired()
         credentials.save(device.store, {"cert_der": b"\x30old", "key_der": b"\x30key"})
-        device.renew({"new_cert_der": b"\x30new", "new_key_der": b"\x30key"})
+        renewal.keep(device, {"new_cert_der": b"\x30new", "new_key_der": b"\x30key"})
         device.settle_attempt(False)
         found = device.again().credentials
         self.assertEqual((found["cert_der"], found["new_cert_der"]), (b"\x30old", None))

@@ -10,5 +10,4 @@ module("boot.py", base_path="../..")
 module("cable.py", base_path="../..")
 # Frozen, a main.py is executed and never imported: an image has one of its own, which imports this one.
 module("firmware/main.py", base_path="../../..")
-require("ssl")
 require("umqtt.simple")

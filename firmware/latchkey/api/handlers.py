@@ -24,12 +24,15 @@ try:
     from latchkey.api import events
 except ImportError:
     events = None
+try:
+    from latchkey.api import renewal
+except ImportError:
+    renewal = None
 
 _BODY_BYTES = const(1024)
 _BODY_DEPTH = const(5)
 _PAIRING_BODY_BYTES = const(1024)
 _CONFIG_BODY_BYTES = const(2048)
-_CERTIFICATE_BODY_BYTES = const(6144)
 
 ANY = ""  # any valid token, whatever it permits
 OPEN = None  # no token
@@ -81,7 +84,8 @@ class Api:
         self.product = product
         self.hub = events.Hub(product) if events else None
         self.refusals = {}
-        self.routes = _ROUTES + (_WIRELESS if device.wireless else ()) + ((events.ROUTE,) if events else ())
+        features = tuple([feature.ROUTE for feature in (events, renewal) if feature])
+        self.routes = _ROUTES + (_WIRELESS if device.wireless else ()) + features
         self.page = None
 
     def add(self, page):
@@ -323,7 +327,6 @@ _ROUTES = (
     ("/v1/restart", "POST", "configure", _post_restart, _BODY_BYTES, False),
     ("/v1/config", "GET", "configure", "get_config", 0, False),
     ("/v1/config", "PATCH", "configure", "patch_config", _CONFIG_BODY_BYTES, True),
-    ("/v1/config/certificate", "PUT", "configure", "put_certificate", _CERTIFICATE_BODY_BYTES, True),
     ("/v1/pairing", "GET", "configure", _get_pairing, 0, False),
 )
 # The same of a device that joins networks itself.

@@ -20,7 +20,7 @@ _WIFI = ("ssid", "passphrase")
 
 def post_pairing(device, exchange):
     """Try to join a network."""
-    _check_may_try(device)
+    check_may_try(device)
     body = exchange.body
     _check_members(body, _PAIRING, "")
     wifi = body.get("wifi")
@@ -42,7 +42,7 @@ def delete_pairing(device, _exchange):
     device.pairing.check_idle()
     if device.settings["ap_passphrase"] is None:
         raise LatchkeyError("no_access_point")
-    _stored(device.pairing.leave)
+    stored(device.pairing.leave)
     return 202, device.pairing.status()
 
 
@@ -66,7 +66,7 @@ def patch_config(device, exchange):
     config, trust = config_.patched(device.config, exchange.body)
     by = _by(device, exchange, trust) if trust else None
     if [name for name in trust if name in _CLOUD]:
-        _check_may_try(device)
+        check_may_try(device)
         return _begin(device, exchange, Attempt(config, cloud=True, by=by))
     record = device.settings["trust"]
     if by:
@@ -75,21 +75,13 @@ def patch_config(device, exchange):
     # Before anything is stored, since memory may not suffice for it.
     answer = as_json(200, {"config": config, "trust": record})
     if config != device.config:
-        _stored(device.keep, config, by)
+        stored(device.keep, config, by)
     if "ntp" in trust:
         device.stale = True
     return answer
 
 
-def put_certificate(device, exchange):
-    """A new client certificate, which the link tries."""
-    _check_may_try(device)
-    pair = provision.renewal_of(exchange.body)
-    _stored(device.renew, pair)
-    return 202, {"accepted": True}
-
-
-def _check_may_try(device):
+def check_may_try(device):
     """Nothing is tried while something else is, nor in the safe state, which has no network and no link."""
     device.pairing.check_idle()
     if device.safe:
@@ -99,7 +91,7 @@ def _check_may_try(device):
 def _begin(device, exchange, attempt):
     if attempt.by:
         _check_not_shut_out(device, exchange, attempt.config)
-    _stored(device.pairing.begin, attempt)
+    stored(device.pairing.begin, attempt)
     return 202, device.pairing.status()
 
 
@@ -124,7 +116,8 @@ def _check_not_shut_out(device, exchange, config):
         raise LatchkeyError("locks_out")
 
 
-def _stored(change, *parts):
+def stored(change, *parts):
+    """Call ``change``; LatchkeyError "not_stored" if flash refuses."""
     try:
         change(*parts)
     except StoreError:

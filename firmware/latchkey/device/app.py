@@ -212,12 +212,6 @@ class Device:
         room = None  # noqa: F841  Stored: what follows must not fail.
         self.settings = changed
 
-    def renew(self, pair):
-        """A new client certificate, which the link tries next (``turn``). ConfigError too."""
-        with lazy.credentials as credentials:
-            self.credentials = credentials.begin(self.board.store, pair)
-        self.stale = True
-
     # The link
 
     def link_state(self):

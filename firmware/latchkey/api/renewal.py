@@ -1,0 +1,25 @@
+"""PUT /v1/config/certificate: a new client certificate, which the link to the cloud tries next."""
+
+from latchkey.device import lazy
+from latchkey.limits import const
+
+_BODY_BYTES = const(6144)
+
+
+def put_certificate(api, exchange):
+    """Accepted once it is stored; the log says whether the broker took it."""
+    with lazy.setup as setup:
+        setup.check_may_try(api.device)
+        pair = setup.provision.renewal_of(exchange.body)
+        setup.stored(keep, api.device, pair)
+    return 202, {"accepted": True}
+
+
+def keep(device, pair):
+    """Store a new pair, which the link tries at the next turn. ConfigError, StoreError."""
+    with lazy.credentials as credentials:
+        device.credentials = credentials.begin(device.board.store, pair)
+    device.stale = True
+
+
+ROUTE = ("/v1/config/certificate", "PUT", "configure", put_certificate, _BODY_BYTES, True)
