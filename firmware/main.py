@@ -65,7 +65,7 @@ async def serve(device):
     """Serve until cancelled, or until a sensor on battery may sleep."""
     board, awake = device.board, device.awake
     # A task that nobody waits for would end in silence, a fade for one.
-    asyncio.get_event_loop().set_exception_handler(lambda _loop, told: device.log.failed("task", told["exception"]))
+    asyncio.get_event_loop().set_exception_handler(lambda _loop, facts: device.log.failed("task", facts["exception"]))
     await device.server.start()
     device.log.add("started: " + device.state() + (", safe state" if device.safe else ""))
     if device.link:

@@ -149,7 +149,7 @@ class Api:
             answer["field"] = exc.field
         self.refusals[code] = self.refusals.get(code, 0) + 1
         if code == "claims_refused":
-            # The cloud signed this token: its owner finds here what no stranger is told.
+            # The cloud signed this token: the log names the claim to its owner; the answer names it to nobody.
             self.device.log.add("token refused, claim: " + exc.message)
         response = as_json(status, answer)
         response.code = code

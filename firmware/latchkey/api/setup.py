@@ -103,7 +103,7 @@ def _by(device, exchange, names):
 
 
 def _check_not_shut_out(device, exchange, config):
-    """The token at hand has to configure under the new policy too, or LatchkeyError "locks_out" (or "verify_busy")."""
+    """The token of this request has to configure under the new policy too. LatchkeyError "locks_out", "verify_busy"."""
     request, then = exchange.request, policy.from_config(config)
     try:
         grant = device.verifier.verify(request.token, request.peer, then)

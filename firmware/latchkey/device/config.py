@@ -17,9 +17,9 @@ _CABLE_ONLY = ("system_uuid", "dev", "model")
 _TRUST = ("slug", "issuer", "broker", "policy", "roles", "ntp")
 _MERGED = ("broker", "policy")
 
-# "unlisted": a token made while we were away opens the door; "clock_unset": so does one while the time is unknown,
-# or a device could not be commissioned; "keys": the broker may rotate them; "plain_http": a bearer sniffed
-# on the Wi-Fi cannot configure.
+# "unlisted": a token that was made while the device was offline is accepted; "clock_unset": so is one while the time is
+# unknown, or a device could not be commissioned; "keys": the broker may rotate them; "plain_http": a bearer that was
+# sniffed on the Wi-Fi cannot configure.
 DEFAULTS = {
     "system_uuid": None,
     "slug": None,

@@ -19,7 +19,7 @@ _AP_AFTER_S = const(120)
 _PRESENCE_S = const(600)
 _SCAN_WAIT_S = const(10)
 
-# What a chip says of a network that will not let us in however often we ask.
+# Reasons of a chip that another try does not change.
 _FINAL = ("wifi_wrong_passphrase", "wifi_not_found", "wifi_wrong_security")
 _NO_GATEWAY = (None, "", "0.0.0.0")
 
@@ -209,7 +209,7 @@ class Pairing:
 
     def _open_for(self, seconds):
         now = self._uptime_s()
-        # What a hand has opened no attempt shortens.
+        # An attempt must not shorten a window that the button opened.
         least_s = self._ap_until_s if now < self._present_until_s else 0
         self._ap_until_s = max(now + self._window(seconds), least_s)
 

@@ -1,8 +1,8 @@
 """Why we start, and what that asks for: crashes in a row (A9), short power cycles in place of a button (A7), sleep.
 
-Crashes stand in ``note``, memory that outlives every reset but no power cut (a chip's RTC memory), so a device that was
-switched on is always tried whole. Power cycles stand in flash. A panic reads as an ordinary reset on ESP32; the mark
-that the program runs tells it from a restart that was meant.
+Crashes are counted in ``note``, memory that outlives every reset but no power cut (a chip's RTC memory), so a device
+that was switched on always starts whole. Power cycles are counted in flash. A panic reads as an ordinary reset on
+ESP32; the mark that the program runs tells it from a restart that was meant.
 """
 
 import binascii
@@ -67,7 +67,7 @@ class Boots:
         self._keep_cycles(0)
 
     def end(self, floor_unix_s=0, crashed=False, sleep_ms=0, kept=b""):
-        """Before a reset or sleep of our own, or back to the prompt. One that was meant forgives every crash.
+        """Before a reset or sleep of our own, or a return to the prompt. An intended one clears the count of crashes.
 
         It also ends a row of power cycles: opening a serial port resets many boards, which reads as power-on.
         """
