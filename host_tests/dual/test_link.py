@@ -5,8 +5,9 @@ import json
 import unittest
 
 from fake_link import FakePayload
+from ram_store import RamStore
 
-from latchkey import limits
+from latchkey import jwk, keystore, limits
 from latchkey.cloud import messages, reasons
 from latchkey.device import certdates
 from latchkey.errors import FormatError
@@ -44,6 +45,11 @@ class TestReasons(unittest.TestCase):
         self.assertEqual(reasons.tls_reason((words,)), "cert_wrong_ca")
 
 
+class FakeFloor:
+    def now_ms(self):
+        return 0
+
+
 class TestIntake(unittest.TestCase):
     def setUp(self):
         self.put = []
@@ -63,6 +69,26 @@ class TestIntake(unittest.TestCase):
             self.put.clear()
             messages.Intake(b"\x11" * 16, self.put.append, dev).serve(0, True, FakePayload(data))
             self.assertEqual(self.put[0][0], kind)
+
+    def test_a_key_is_made_once_on_its_way_to_the_keys_in_force(self):
+        with open(__file__.rsplit("/", 2)[0] + "/vectors/verifier.json") as f:
+            data = json.dumps({"keys": json.load(f)["jwks"]["keys"][:1]}).encode()
+        made, real = [], jwk.PublicKey
+
+        def counted(n_be, e):
+            made.append(e)
+            return real(n_be, e)
+
+        kept = keystore.KeyStore(RamStore())
+        updates = messages.Updates(kept, None, FakeFloor(), None, None)
+        jwk.PublicKey = keystore.PublicKey = counted
+        try:
+            self.intake.serve(0, True, FakePayload(data))
+            updates.apply(self.put[0], None)
+            updates.tick()
+        finally:
+            jwk.PublicKey = keystore.PublicKey = real
+        self.assertEqual((len(made), len(kept.keys), kept.source), (1, 1, "flash"))
 
     def test_a_key_set_that_is_too_long_is_refused_unread(self):
         payload = FakePayload(b" " * (limits.KEY_SET_BYTES + 1))

@@ -95,10 +95,10 @@ class Keeper:
         self._first_server = 0
         self._early = 0
         self._checked = False
-        self._state = self._told = None
+        self._state = self._sent = None
 
     def turn(self, wait_ms):
-        """One piece of work, or a wait of ``wait_ms`` (0 to return at once)."""
+        """One piece of work, or a wait of at most ``wait_ms``."""
         try:
             self._link.alive()
             self._turn(wait_ms)
@@ -107,7 +107,7 @@ class Keeper:
         except Exception as e:
             # One cloud message or session must never end the thread.
             self._lost(LinkError("no_memory" if isinstance(e, MemoryError) else "internal"))
-        self._retell()
+        self._send_state()
 
     def close(self):
         """Close the connection, if there is one."""
@@ -123,7 +123,7 @@ class Keeper:
             self._online(wait_ms)
         elif self._elapsed_ms() >= self._pause_ms:
             self._connect()
-        elif wait_ms:
+        else:
             self._clock.sleep_ms(min(self._pause_ms - self._elapsed_ms(), wait_ms))
 
     def _no_radio(self, wait_ms):
@@ -131,8 +131,7 @@ class Keeper:
         self._set("waiting", self._radio.why())
         # Back on air the broker is tried at once: the pause belongs to the broker.
         self._pause_ms = 0
-        if wait_ms:
-            self._clock.sleep_ms(wait_ms)
+        self._clock.sleep_ms(wait_ms)
 
     def _online(self, wait_ms):
         self._client.turn(wait_ms)
@@ -143,7 +142,7 @@ class Keeper:
 
     def _connect(self):
         self._set("connecting", "")
-        self._retell()
+        self._send_state()
         self._ask_time()
         self._client = self._open()
         self._checked = self._synced_ms is not None
@@ -246,7 +245,8 @@ class Keeper:
             now_ms = self._clock.now_ms()
             self._doubted_ms = now_ms if self._doubted_ms is None else self._doubted_ms
             late = now_ms - self._doubted_ms > self._timing.attempt_ms
-        self._early += code == "closed_early"
+        if code == "closed_early":
+            self._early += 1
         if late or code in _ATTEMPT_ENDS or self._early >= _EARLY_ENDS:
             self._end_attempt(False, code)
 
@@ -259,11 +259,11 @@ class Keeper:
     def _set(self, state, reason, detail=None):
         self._state = (state, reason, detail)
 
-    def _retell(self):
-        # Told without waiting: a full queue holds up neither a reconnect nor a stop, and only the newest counts.
+    def _send_state(self):
+        # Without waiting: a full queue holds up neither a reconnect nor a stop, and only the newest counts.
         state = self._state
-        if state and state != self._told and self._link.offer(("state",) + state):
-            self._told = state
+        if state and state != self._sent and self._link.offer(("state",) + state):
+            self._sent = state
 
     def _elapsed_ms(self):
         return self._clock.now_ms() - self._since_ms

@@ -50,7 +50,7 @@ class Inbox:
 
 
 def run(job, sleep_ms):
-    """Hand over a job; the one before it must have been stopped."""
+    """Run ``job`` next; the one before it must have been stopped."""
     with _lock:
         _slot[0] = job
         if _slot[1]:
