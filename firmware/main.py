@@ -1,103 +1,20 @@
-"""Composition: builds the device of this board and runs it.
+"""Starts the device: the radio before anything large, and a clear end where memory is too short.
 
     import main; main.run()        until the power goes or the console interrupts
 
-Nobody imports it but the start of the board.
+On ESP32 the radio, the link's thread and TLS live in the memory that MicroPython's heap has not taken, and the heap
+does not give any back (docs/image.md). Nobody imports this but the start of the board.
 """
 
-import asyncio
 import sys
 
 from board_config import Board
 
-from latchkey.cloud.link import Link
-from latchkey.device import lazy
-from latchkey.device.app import Device
-from latchkey.device.log import LogRing
 from latchkey.device.start import Boots
+from latchkey.hw import memory
 from latchkey.limits import const
-from latchkey.net.server import Server, peer_text
-
-# What a product may leave out (firmware/features).
-try:
-    from latchkey.api.page import Page
-    from latchkey.net.names import Names
-except ImportError:
-    Page = Names = None
-try:
-    from latchkey.net import https
-except ImportError:
-    https = None
 
 _CRASH_PAUSE_MS = const(2000)
-_LOOP_S = 0.02  # the loop's turn
-
-
-def link(device, config):
-    """The link of ``device`` to its cloud, by another configuration than the stored one while that is tried."""
-    board, held = device.board, device.credentials
-    attempt = None
-    if held["new_cert_der"]:
-        attempt = dict(held, cert_der=held["new_cert_der"], key_der=held["new_key_der"])
-    return Link(config, held, board.radio, board.clock, device.floor.floor_unix_s, device.log.add, attempt)
-
-
-def server(device):
-    """What serves the API of ``device``."""
-    board = device.board
-    host, port, tls_port = board.listen
-    tls = None
-    if https:
-        with lazy.credentials as credentials:
-            tls = https.context(credentials.https(board.store), device.log)
-    if Page:
-        device.api.add(Page(board.radio, port, tls_port))
-    return Server(device.api, board.clock.now_ms, host, port, tls, tls_port, board.radio.channel)
-
-
-def names(device):
-    """DNS on the access point of ``device``, or None without one."""
-    if Names and device.config and device.wireless:
-        return Names(device.board.radio, device.board.names_port, device.hostname, peer_text)
-
-
-async def serve(device):
-    """Serve until cancelled, or until a sensor on battery may sleep."""
-    board, awake = device.board, device.awake
-    # A task that nobody waits for would end in silence, a fade for one.
-    asyncio.get_event_loop().set_exception_handler(lambda _loop, facts: device.log.failed("task", facts["exception"]))
-    await device.server.start()
-    device.log.add("started: " + device.state() + (", safe state" if device.safe else ""))
-    if device.link:
-        device.link.start()
-    if device.boots.gesture == "long" or (device.boots.gesture and device.unpaired):
-        device.show_itself()
-    if board.measure_every_s and not device.safe:
-        asyncio.create_task(measure(device.product, board.measure_every_s, device.log))
-    watchdog, dns = board.watchdog(), names(device)
-    while not (awake and awake.due(device.uptime_s(), device.busy())):
-        device.turn()
-        if dns:
-            dns.turn()
-        if watchdog:
-            watchdog.look(device.link.turns if device.link else None)
-        await asyncio.sleep(_LOOP_S)
-
-
-async def measure(product, every_s, log):
-    """A sensor that does not answer keeps its last values, whose age shows; so it is after a mistake in the product."""
-    while True:
-        measure_once(product, log)
-        await asyncio.sleep(every_s)
-
-
-def measure_once(product, log):
-    try:
-        product.measure()
-    except OSError:
-        log.add("sensor: no answer")
-    except Exception as exc:
-        log.failed("measure", exc)
 
 
 def run():
@@ -112,8 +29,7 @@ def run():
     except Exception as exc:
         sys.print_exception(exc)
         boots.end(crashed=True)
-        board.clock.sleep_ms(_CRASH_PAUSE_MS)
-        board.restart()
+        failed(board, boots, memory.was_short(exc))
     else:
         board.sleep(sleep_ms)
 
@@ -125,12 +41,22 @@ def live(board, boots):
         from latchkey.device.sleep import Awake
 
         awake = Awake(board.sleep_s, board.wake() == "timer", boots.wakes, board.hurry)
-        if not awake.opens and not boots.safe:
-            log = LogRing(board.clock.uptime_s, board.say, trace=sys.print_exception)
-            return awake.glance(board, boots, lambda product: measure_once(product, log))
-    device = Device(board, boots, link, server, awake)
-    try:
-        asyncio.run(serve(device))
-    finally:
-        device.stop()
-    return awake.begin(boots, device.floor, None if boots.safe else device.product, device.uptime_s())
+    if awake and not awake.opens and not boots.safe:
+        import program
+
+        return program.glance(board, boots, awake)
+    board.radio  # noqa: B018  made when it is first asked for: here, while memory is whole
+    import program
+
+    return program.live(board, boots, awake)
+
+
+def failed(board, boots, short):
+    """Begin anew; but the safe state itself, if memory is too ``short`` for it, would end so for ever."""
+    if short:
+        board.say("Latchkey: memory is too short to start. " + memory.words())
+        board.say("What to do: use a frozen image (latchkey board image), or a board with PSRAM.")
+    if short and boots.safe:
+        return board.say("Latchkey: stopped. The serial cable works; a power cycle tries again.")
+    board.clock.sleep_ms(_CRASH_PAUSE_MS)
+    board.restart()

@@ -3,11 +3,10 @@
 What a board gives is written once, here: every other board has the same names.
 """
 
-import gc
-
 import desk_options
 from desk import DeskLight, DeskRadio, DeskSensor, Outside
 
+from latchkey.hw import memory
 from latchkey.hw.clock import DeskClock
 from latchkey.hw.flash import FileStore
 from latchkey.ledger import LEDGER_TOKENS
@@ -83,8 +82,7 @@ class Board:
         self.restart()
 
     def heap(self):
-        gc.collect()
-        return {"free_bytes": gc.mem_free(), "used_bytes": gc.mem_alloc()}
+        return memory.heap()
 
     def say(self, text):
         """A line on the console."""

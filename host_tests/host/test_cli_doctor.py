@@ -328,6 +328,13 @@ def test_an_older_state_that_a_fault_of_the_flash_brought_back_is_said(tech):
     assert link["verdict"] == "weak" and "older state of: config" in link["seen"] and "device config" in link["todo"]
 
 
+@pytest.mark.parametrize("lowest, verdict", [(8191, "weak"), (8192, "ok")])
+def test_a_device_whose_memory_outside_python_s_heap_ran_short_is_weak(tech, lowest, verdict):
+    heap = {"idf_free_bytes": 40000, "idf_largest_bytes": 30000, "idf_lowest_bytes": lowest}
+    link = examined(tech, device(diagnostics=healthy(heap=heap)), 0)["application"]
+    assert link["verdict"] == verdict and ("8,191 bytes" in link["seen"]) == (verdict == "weak")
+
+
 @pytest.mark.parametrize(
     "ledger, verdict, words, todo",
     [

@@ -8,6 +8,7 @@ package("latchkey", files=[name for name in _NAMES if f'"{name}"' not in _OTHERS
 include("../safe")
 module("boot.py", base_path="../..")
 module("cable.py", base_path="../..")
+module("program.py", base_path="../..")
 # Frozen, a main.py is executed and never imported: an image has one of its own, which imports this one.
 module("firmware/main.py", base_path="../../..")
 require("umqtt.simple")

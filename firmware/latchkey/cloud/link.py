@@ -16,6 +16,7 @@ from latchkey.net import thread
 _INBOX = const(8)  # messages between the thread and the loop
 _WARN_S = const(60 * 86400)
 _FULL_PAUSE_MS = const(5)
+_THREAD_AGAIN_MS = const(30000)
 
 
 class Link:
@@ -35,13 +36,20 @@ class Link:
         self._timing = timing or Timing()
         self._cert_not_after = certdates.not_after(credentials["cert_der"])
         self._again = False
+        self._waits_ms = None  # since when there is no thread for want of memory
         self._inbox = thread.Inbox(_INBOX)
         self._keeper = Keeper(config, credentials, attempt, floor_unix_s, radio, clock, self._timing, self)
 
     # On the loop
 
     def start(self):
-        thread.run(self, self._clock.sleep_ms)
+        """Hand the link to its thread. Where memory is too short for one, ``pump`` tries again."""
+        try:
+            thread.run(self, self._clock.sleep_ms)
+            self._waits_ms = None
+        except MemoryError:
+            self._waits_ms = self._clock.now_ms()
+            self.change("waiting", "no_memory", None)
 
     def stop(self):
         """Have the link end; it closes its connection within a slice (a name look-up may take longer)."""
@@ -51,6 +59,10 @@ class Link:
     def pump(self, updates, distrusted=False):
         """Have ``updates`` (messages.Updates) apply what has come, at most a queue's length. If memory was too short
         for it, the link connects again, since retained messages then come again. ``distrusted``: see there."""
+        if self._waits_ms is not None:
+            self.turns = (self.turns + 1) & 0x3FFF
+            if self._clock.now_ms() - self._waits_ms >= _THREAD_AGAIN_MS:
+                self.start()
         for _ in range(_INBOX):
             message = self._inbox.take()
             if message is None:

@@ -3,12 +3,10 @@
 A board's ``board_config.Board`` extends ``Chip`` with its product and its pins. Nothing is touched at import.
 """
 
-import gc
-
 import esp32
 import machine
 
-from latchkey.hw import nvs
+from latchkey.hw import memory, nvs
 from latchkey.hw.clock import BoardClock
 from latchkey.hw.flash import FileStore
 from latchkey.hw.wifi import Wifi
@@ -83,8 +81,7 @@ class Chip:
         return now if now > YEAR_2020_S else None
 
     def heap(self):
-        gc.collect()
-        return {"free_bytes": gc.mem_free(), "used_bytes": gc.mem_alloc()}
+        return memory.heap()
 
     def say(self, text):
         """A line on the console."""

@@ -11,6 +11,7 @@ import asyncio
 import socket
 
 from latchkey.api.request import Reader
+from latchkey.hw import memory
 from latchkey.limits import const
 from latchkey.net.connection import ANSWERING, IDLE, Connection, ready, sleep_ms
 
@@ -49,7 +50,7 @@ class Server:
         self._places = connections - TLS_SESSIONS if tls else connections
         self._readers = [Reader(bytearray(_HEAD_BYTES)) for _ in range(_READERS)]
         self._open = []  # Connection, the oldest first
-        self.turned_away = 0
+        self.turned_away = self.too_short = 0
         self.granted = 0
 
     async def start(self):
@@ -71,6 +72,7 @@ class Server:
             "tls_sessions": len(self._on("tls")),
             "event_streams": self.event_streams,
             "turned_away": self.turned_away,
+            "tls_no_memory": self.too_short,
         }
 
     # Places
@@ -98,6 +100,9 @@ class Server:
             peer = peer_text(address)
             channel = self._channel(peer)
             if channel is None:
+                return sock.close()
+            if tls and not memory.tls_fits():
+                self.too_short += 1
                 return sock.close()
             if tls:
                 channel = "tls"

@@ -11,6 +11,7 @@ import sys
 SLICE_MS = 200  # how late a stop or a lost Wi-Fi may be noticed
 # Enough for strict JSON at full depth under a TLS read on a 32-bit chip; frames of 64-bit words take twice as much.
 _STACK_BYTES = 16 * 1024 if sys.maxsize < 1 << 32 else 32 * 1024
+_NO_THREAD = (OSError, RuntimeError, MemoryError)
 _lock = _thread.allocate_lock()
 _slot = [None, False]  # the next job; whether the thread runs
 
@@ -50,7 +51,7 @@ class Inbox:
 
 
 def run(job, sleep_ms):
-    """Run ``job`` next; the one before it must have been stopped."""
+    """Run ``job`` next; the one before it must have been stopped. MemoryError if a thread finds none."""
     with _lock:
         _slot[0] = job
         if _slot[1]:
@@ -59,7 +60,11 @@ def run(job, sleep_ms):
     # CPython needs more and takes care of it; MicroPython's default on a chip is 4 KB, too little for TLS.
     if sys.implementation.name == "micropython":
         _thread.stack_size(_STACK_BYTES)
-    _thread.start_new_thread(_live, (sleep_ms,))
+    try:
+        _thread.start_new_thread(_live, (sleep_ms,))
+    except _NO_THREAD:
+        _slot[:] = (None, False)
+        raise MemoryError("no memory for a thread")
 
 
 def _next():

@@ -14,6 +14,7 @@ import socket
 import tls
 
 from latchkey.cloud.reasons import LinkError, connect_reason, tls_reason
+from latchkey.hw import memory
 
 _ADDRESSES = 3
 
@@ -58,6 +59,8 @@ class Transport:
 
     def connect(self, address):
         host, port = address
+        if not memory.tls_fits():
+            raise LinkError("no_memory")
         self._connect_tcp(host, port)
         try:
             self._tls = self._context.wrap_socket(self._raw, server_hostname=host, do_handshake_on_connect=False)

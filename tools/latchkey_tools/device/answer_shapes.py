@@ -42,6 +42,7 @@ DIAGNOSTICS = {
     "clock": {"floor_unix_s": time},
     "faults": {"count": whole, "last": text},
     "stores_behind": [text],
+    "heap": {"idf_free_bytes": whole, "idf_largest_bytes": whole, "idf_lowest_bytes": whole},
 }
 LOG = {"lines": [{"uptime_s": whole, "text": text}]}
 PAIRING = {"state": text, "what": text, "ssid": text, "address": text, "offline": text, "reason": text}

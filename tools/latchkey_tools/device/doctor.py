@@ -27,6 +27,8 @@ _CLOCKS = "check the clock of this machine; if that is right, set the device's t
 HEARD_MARGIN_S = 120
 
 # A certificate that ends sooner is worth a word: the device warns from the same day on (docs/cloud.md).
+# What Wi-Fi's own buffers may ask for at any moment, by estimate.
+SPARE_BYTES = 8 * 1024
 ENDS_SOON_S = 60 * 86400
 _RENEW = "latchkey certificate renew: with --host over HTTPS or the access point, with --port by serial cable"
 _RENEW_HTTPS = "latchkey certificate renew --https --port PORT, by serial cable"
@@ -250,6 +252,7 @@ class Examination:
             return self._unseen_inside(f"{refusal.code}: {refusal.todo}")
         self._faults(facts.get("faults") or {})
         self._stores(facts.get("stores_behind") or [])
+        self._memory(facts.get("heap") or {})
         self._clock(facts.get("clock") or {})
         self._keys(facts.get("keys") or {})
         self._cloud(facts.get("cloud") or {}, facts.get("ledger") or {})
@@ -282,6 +285,13 @@ class Examination:
         if behind:
             words = f"runs; a fault of its flash brought back an older state of: {', '.join(map(str, behind))}"
             self._weaken(words, "compare `latchkey device config` with what you set, and set it again")
+
+    def _memory(self, heap):
+        """A device that is online holds its own TLS session; below this, another one finds no memory (hw/memory.py)."""
+        lowest = heap.get("idf_lowest_bytes")
+        if lowest is not None and lowest < SPARE_BYTES:
+            words = f"runs, but had only {lowest:,} bytes of memory left outside MicroPython's heap"
+            self._weaken(words, "use a frozen image (`latchkey board image`), or leave HTTPS out on this chip")
 
     def _weaken(self, words, todo):
         """The application runs, but not as it should; what was found to be worse stays."""
