@@ -99,7 +99,7 @@ def test_who_sets_an_attribute_of_another_s_object_finds_it_there():
     assert [(name, late) for name, late in found if late.partition(".")[2] not in known] == []
 
 
-@pytest.mark.parametrize("name", ["main.py", "cable.py", "latchkey/device/app.py"])
+@pytest.mark.parametrize("name", ["main.py", "program.py", "cable.py", "latchkey/device/app.py"])
 def test_the_composition_finishes_no_object_that_was_made(name):
     assert list(from_outside(SOURCES[name])) == []
 
