@@ -118,12 +118,21 @@ def linked(**dates):
         ({"cert_not_after": 59}, "weak", "this device's certificate ends in 59 days", "latchkey certificate renew"),
         ({"cert_not_after": -2}, "weak", "this device's certificate ended 2 days ago", "latchkey certificate renew"),
         ({"broker_cert_not_after": 59}, "weak", "the broker's certificate ends in 59 days", "who runs the broker"),
+        ({"ca_not_after": 59}, "weak", "the broker's CA on this device ends in 59 days", "latchkey board provision --ca"),
     ],
-    ids="later soon over broker".split(),
+    ids="later soon over broker ca".split(),
 )
 def test_certificates_that_end_soon_are_told_with_what_to_do(tech, dates, verdict, words, todo):
     link = examined(tech, device(diagnostics=linked(**dates)), 0)["cloud link"]
     assert link["verdict"] == verdict and words in link["seen"] and (todo or "") in (link["todo"] or "")
+
+
+@pytest.mark.parametrize("days, told", [(61, False), (59, True)])
+def test_the_end_of_the_certificate_for_https_is_told_over_plain_http_too(tech, days, told):
+    facts = healthy(https_cert_not_after=int(time.time()) + days * 86400)
+    link = examined(tech, device(diagnostics=facts), 0)["TLS"]
+    assert ("the device's certificate for HTTPS ends in 59 days" in link["seen"]) is told
+    assert ("latchkey certificate renew --https" in (link["todo"] or "")) is told
 
 
 def test_a_certificate_that_the_broker_refuses_since_it_ended_is_broken_and_says_so(tech):

@@ -209,4 +209,6 @@ def test_certificate_dates_are_told_and_no_secret_is(made, kind):
             ends = x509.load_pem_x509_certificate(made.device.cert_pem.read_bytes()).not_valid_after_utc
             assert link["cert_not_after"] == int(ends.timestamp())
             assert link["cert_warning"] is False
+            ends = x509.load_pem_x509_certificate(made.ca.cert_pem.read_bytes()).not_valid_after_utc
+            assert link["ca_not_after"] == int(ends.timestamp())
             assert not any("der" in name for name in link)

@@ -53,6 +53,8 @@ def test_one_that_the_broker_takes_is_kept_over_a_power_cut(story):
     before = story.tech.diagnostics(story.day)["cloud"]["cert_not_after"]
     story.desk.renew(document(fresh))
     ends(story, lambda: attempt(story), "kept")
+    # At once, without a restart.
+    ends(story, lambda: story.tech.diagnostics(story.day)["cloud"]["cert_not_after"] > before, True)
     story.desk.restart()
     ends(story, story.link_state, "online")
     assert attempt(story) is None

@@ -34,7 +34,7 @@ class Link:
         self._clock = clock
         self._log = log
         self._timing = timing or Timing()
-        self._cert_not_after = certdates.not_after(credentials["cert_der"])
+        self.credentials = credentials  # in force; another pair may be being tried
         self._again = False
         self._waits_ms = None  # since when there is no thread for want of memory
         self._inbox = thread.Inbox(_INBOX)
@@ -85,14 +85,15 @@ class Link:
 
     def status(self):
         """State, reason and dates as a dict of plain values; no secret is in it."""
-        left_s = None if self._cert_not_after is None else self._cert_not_after - self._clock.unix_s()
+        end = certdates.not_after(self.credentials["cert_der"])
         return {
             "state": self.state,
             "reason": self.reason,
             "detail": self.detail,
             "since": self.since_unix_s,
-            "cert_not_after": self._cert_not_after,
-            "cert_warning": left_s is not None and left_s < _WARN_S,
+            "cert_not_after": end,
+            "cert_warning": end is not None and end - self._clock.unix_s() < _WARN_S,
+            "ca_not_after": certdates.not_after(self.credentials["ca_der"]),
             "broker_cert_not_after": self.broker_not_after,
             "attempt": self.attempt,
         }

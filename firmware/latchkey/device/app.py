@@ -10,7 +10,7 @@ import sys
 from latchkey import __version__, bignum, jwk, policy, sha512
 from latchkey.api.handlers import Api
 from latchkey.cloud.messages import Updates
-from latchkey.device import lazy
+from latchkey.device import certdates, lazy
 from latchkey.device import settings as settings_
 from latchkey.device.log import LogRing
 from latchkey.device.pairing import Pairing
@@ -44,6 +44,7 @@ class Device:
         self.settings, self.lost = settings_.load(board.store)
         with lazy.credentials as credentials:
             self.credentials = credentials.load(board.store)
+            self._https_not_after = certdates.not_after(credentials.https(board.store)["https_cert_der"])
         self.lost = self.lost or (self.settings is None and self.credentials["cert_der"] is not None)
         # Whether the link runs on settings that have been replaced; whether on settings that are only tried: what its
         # broker sends must not outlive the attempt.
@@ -159,6 +160,7 @@ class Device:
             ("sleep", self.awake),
         )
         facts = {name: part.status() for name, part in parts if part}
+        facts["https_cert_not_after"] = self._https_not_after
         facts["uptime_s"] = self.uptime_s()
         facts["reset_cause"] = self.board.reset_cause
         facts["crashes"] = self.boots.crashes
@@ -235,7 +237,7 @@ class Device:
     def _settle(self, kept):
         with lazy.credentials as credentials:
             credentials.settle(self.board.store, kept)
-            self.credentials = credentials.load(self.board.store)
+            self.credentials = self.link.credentials = credentials.load(self.board.store)
 
     # What it does
 

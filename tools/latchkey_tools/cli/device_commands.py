@@ -28,7 +28,7 @@ FIND_WITHIN_S = 5
 # A device sends its members in any order.
 INFO_ORDER = ("name", "product", "model", "version", "state", "system_uuid", "dev")
 PARTS_ORDER = ("uptime_s", "reset_cause", "cloud", "messages", "keys", "ledger", "clock", "server", "refusals")
-_TIMES = ("since", "cert_not_after", "broker_cert_not_after")
+_TIMES = ("since", "cert_not_after", "broker_cert_not_after", "ca_not_after", "https_cert_not_after")
 
 
 def hosts(incomplete: str):

@@ -36,7 +36,9 @@ def system(value):
 INFO = {"product": text, "model": text, "version": text, "system_uuid": system, "name": text, "state": text}
 GRANT = {"permissions": [text], "exp_unix_s": time}
 DIAGNOSTICS = {
-    "cloud": {"state": text, "reason": text, "since": time, "attempt": text},
+    "cloud": {"state": text, "reason": text, "since": time, "attempt": text}
+    | dict.fromkeys(("cert_not_after", "broker_cert_not_after", "ca_not_after"), time),
+    "https_cert_not_after": time,
     "keys": {"keys": [{"kid": text, "bits": whole, "alg": text}], "source": text, "sets_refused": whole},
     "ledger": {"heard_unix_s": time, "outside_behind": whole},
     "clock": {"floor_unix_s": time},

@@ -32,10 +32,13 @@ SPARE_BYTES = 8 * 1024
 ENDS_SOON_S = 60 * 86400
 _RENEW = "latchkey certificate renew: with --host over HTTPS or the access point, with --port by serial cable"
 _RENEW_HTTPS = "latchkey certificate renew --https --port PORT, by serial cable"
-# Of diagnostics' cloud: (whose certificate, what to do)
+_RENEW_CA = "get the CA's new certificate from who runs the broker, and: latchkey board provision --ca, by serial cable"
+# Of diagnostics and their cloud: (link, whose certificate, what to do)
 _DATES = {
-    "cert_not_after": ("this device's certificate", _RENEW),
-    "broker_cert_not_after": ("the broker's certificate", "have who runs the broker renew it"),
+    "cert_not_after": ("cloud link", "this device's certificate", _RENEW),
+    "broker_cert_not_after": ("cloud link", "the broker's certificate", "have who runs the broker renew it"),
+    "ca_not_after": ("cloud link", "the certificate of the broker's CA on this device", _RENEW_CA),
+    "https_cert_not_after": ("TLS", "the device's certificate for HTTPS", _RENEW_HTTPS),
 }
 
 _WORN = "if this is still so after the next restart, its flash is worn: replace the device"
@@ -256,8 +259,13 @@ class Examination:
         self._clock(facts.get("clock") or {})
         self._keys(facts.get("keys") or {})
         self._cloud(facts.get("cloud") or {}, facts.get("ledger") or {})
-        for name, (whose, todo) in _DATES.items():
-            self._ends("cloud link", whose, (facts.get("cloud") or {}).get(name), todo)
+        self._dates(facts | (facts.get("cloud") or {}))
+
+    def _dates(self, ends):
+        for name, (link, whose, todo) in _DATES.items():
+            # Over HTTPS the connection has shown its certificate.
+            if not (link == "TLS" and self._device.secure):
+                self._ends(link, whose, ends.get(name), todo)
 
     def _ends(self, name, whose, end_unix_s, todo):
         """A certificate that ends soon makes a link weak; what was seen of it before stays."""
