@@ -118,7 +118,7 @@ def linked(**dates):
         ({"cert_not_after": 59}, "weak", "this device's certificate ends in 59 days", "latchkey certificate renew"),
         ({"cert_not_after": -2}, "weak", "this device's certificate ended 2 days ago", "latchkey certificate renew"),
         ({"broker_cert_not_after": 59}, "weak", "the broker's certificate ends in 59 days", "who runs the broker"),
-        ({"ca_not_after": 59}, "weak", "the broker's CA on this device ends in 59 days", "latchkey board provision --ca"),
+        ({"ca_not_after": 59}, "weak", "broker's CA on this device ends in 59 days", "board provision --ca"),
     ],
     ids="later soon over broker ca".split(),
 )
