@@ -38,16 +38,9 @@ def decode_into(out, data):
 
 
 def _decode_step(text):
-    if b"+" in text or b"/" in text:
-        raise ValueError("base64url")
-    piece = binascii.a2b_base64(text.replace(b"-", b"+").replace(b"_", b"/") + b"=="[: -len(text) & 3])
-    # binascii skips stray characters, which leaves fewer bytes than so many characters hold, and drops unused bits.
-    rest = len(text) & 3
-    if len(piece) != len(text) * 3 >> 2 or rest and _last(piece, rest) != text[-1]:
+    standard = text.replace(b"-", b"+").replace(b"_", b"/")
+    piece = binascii.a2b_base64(standard + b"=="[: -len(text) & 3])
+    # There and back: binascii skips stray characters and drops unused bits.
+    if b"+" in text or b"/" in text or binascii.b2a_base64(piece).rstrip(b"=\n") != standard:
         raise ValueError("base64url")
     return piece
-
-
-def _last(piece, rest):
-    """The character that stands last when the bytes after the last whole four characters are encoded."""
-    return binascii.b2a_base64(piece[1 - rest :]).replace(b"+", b"-").replace(b"/", b"_")[rest - 1]

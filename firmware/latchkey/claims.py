@@ -62,14 +62,10 @@ class Claims:
             raise TokenError("wrong_system")
 
 
-def check_start(start_unix_s, now_unix_s, skew_s):
-    """TokenError("not_yet_valid") before ``start_unix_s``; None does not refuse."""
+def check_times(start_unix_s, end_unix_s, now_unix_s, skew_s):
+    """TokenError("not_yet_valid") before ``start_unix_s``, ("expired") from ``end_unix_s`` on; None is no bound."""
     if start_unix_s is not None and now_unix_s + skew_s < start_unix_s:
         raise TokenError("not_yet_valid")
-
-
-def check_end(end_unix_s, now_unix_s, skew_s):
-    """TokenError("expired") from ``end_unix_s`` on; None does not refuse."""
     if end_unix_s is not None and now_unix_s >= end_unix_s + skew_s:
         raise TokenError("expired")
 
@@ -96,16 +92,10 @@ def _systems(aud):
     audiences = [aud] if isinstance(aud, str) else aud
     if not isinstance(audiences, list) or not audiences:
         raise ValueError("aud")
-    return [uuid16 for uuid16 in [_system(one) for one in audiences] if uuid16]
-
-
-def _system(one):
-    if not isinstance(one, str):
-        raise ValueError("aud")
-    try:
-        return uuids.to_bytes(one)
-    except ValueError:
-        return None
+    for one in audiences:
+        if not isinstance(one, str):
+            raise ValueError("aud")
+    return [uuids.or_none(one) for one in audiences]
 
 
 def _roles(value):

@@ -75,37 +75,30 @@ def factory_keys(data, dev):
 
 def parse_key(members):
     """``Key`` of one JWK's members (dict); KeySetError("key_refused") if it may not verify tokens here."""
-    if not isinstance(members, dict) or members.get("kty") != "RSA":
-        raise _refused("kty")
+    _need(isinstance(members, dict) and members.get("kty") == "RSA")
     for name in _PRIVATE:
-        if name in members:
-            raise _refused("private")
+        _need(name not in members)
     ops = members.get("key_ops", ["verify"])
-    if members.get("use", "sig") != "sig" or not isinstance(ops, list) or "verify" not in ops:
-        raise _refused("use")
-    alg = members.get("alg")
-    if "alg" in members and alg not in ("RS256", "RS512"):
-        raise _refused("alg")
-    kid = members.get("kid")
-    if "kid" in members and not (isinstance(kid, str) and len(kid) <= KID_CHARS):
-        raise _refused("kid")
+    _need(members.get("use", "sig") == "sig" and isinstance(ops, list) and "verify" in ops)
+    alg, kid = members.get("alg"), members.get("kid")
+    _need("alg" not in members or alg in ("RS256", "RS512"))
+    _need("kid" not in members or isinstance(kid, str) and len(kid) <= KID_CHARS)
     e = int.from_bytes(_bytes(members.get("e"), 8), "big")
-    if e < _LEAST_E:
-        raise _refused("e")
+    _need(e >= _LEAST_E)
     return Key(kid, PublicKey(_bytes(members.get("n"), _MAX_CHARS), e), alg)
 
 
 def _bytes(text, max_chars):
-    if not isinstance(text, str) or len(text) > max_chars:
-        raise _refused("number")
+    _need(isinstance(text, str) and len(text) <= max_chars)
     try:
         return b64url.decode(text)
     except ValueError:
-        raise _refused("number")
+        raise KeySetError("key_refused")
 
 
-def _refused(why):
-    return KeySetError("key_refused", why)
+def _need(usable):
+    if not usable:
+        raise KeySetError("key_refused")
 
 
 def _simulated(key):

@@ -30,7 +30,7 @@ def of_token(token):
     """A view of the compact JWS in ``token`` (bytes-like, with ``CLOUD-``); TokenError("token_malformed")."""
     view = memoryview(token)
     if len(view) > TOKEN_BYTES or bytes(view[: len(TOKEN_PREFIX)]) != TOKEN_PREFIX:
-        raise _malformed()
+        raise TokenError("token_malformed")
     return view[len(TOKEN_PREFIX) :]
 
 
@@ -40,20 +40,20 @@ def split(jws):
     """
     view = memoryview(jws)
     if len(view) > TOKEN_BYTES:
-        raise _malformed()
+        raise TokenError("token_malformed")
     # A view has no find, and a copy of the whole token is too much at once.
     tail = max(0, len(view) - _SIGNATURE_CHARS - 1)
     first = bytes(view[: _HEADER_CHARS + 1]).find(b".")
     second = tail + bytes(view[tail:]).rfind(b".")
     if first < 0 or second <= first or second < tail:
-        raise _malformed()
+        raise TokenError("token_malformed")
     segments = view[:first], view[first + 1 : second], view[second + 1 :]
     try:  # room for all first, so that what stays lies together; a third dot is not in base64url's alphabet
         parts = [b64url.room(len(segment)) for segment in segments]
         for i in range(3):
             b64url.decode_into(parts[i], segments[i])
     except ValueError:
-        raise _malformed()
+        raise TokenError("token_malformed")
     return parts[0], parts[1], parts[2], view[:second]
 
 
@@ -76,12 +76,8 @@ def parse_header(header_b):
 
 def choose_keys(header, keys):
     """Rule V4: the key that ``kid`` names if it is held, otherwise all that fit ``alg``, in order and at most 8."""
-    kid = header.get("kid")
-    if kid is not None:
-        for key in keys:
-            if key.kid == kid:
-                return [key]
-    return [key for key in keys if _agrees(key, header["alg"])][:KEYS_HELD]
+    named = [key for key in keys if "kid" in header and key.kid == header["kid"]]
+    return named[:1] or [key for key in keys if _agrees(key, header["alg"])][:KEYS_HELD]
 
 
 def verify_signature(alg, signing_input, signature, keys, charge=None):
@@ -103,8 +99,4 @@ def verify_signature(alg, signing_input, signature, keys, charge=None):
 
 
 def _agrees(key, alg):
-    return key.alg is None or key.alg == alg
-
-
-def _malformed():
-    return TokenError("token_malformed")
+    return key.alg in (None, alg)

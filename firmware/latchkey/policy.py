@@ -68,8 +68,9 @@ def _levels(roles):
     by_uuid, by_name = {}, {}
     for role, permission in roles.items():
         level = 1 + PERMISSIONS.index(_one_of(permission, PERMISSIONS))
-        try:
-            by_uuid[uuids.to_bytes(role)] = level
-        except ValueError:
+        uuid16 = uuids.or_none(role)
+        if uuid16:
+            by_uuid[uuid16] = level
+        else:
             by_name[role] = level
     return by_uuid, by_name

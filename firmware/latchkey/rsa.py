@@ -32,11 +32,11 @@ class PublicKey:
     def __init__(self, n_be, e):
         n_be = bytes(n_be).lstrip(b"\x00") if isinstance(n_be, (bytes, bytearray, memoryview)) else b""
         self.size = len(n_be)
-        self.bits = _bits(n_be)
-        if not RSA_MIN_BITS <= self.bits <= RSA_MAX_BITS:
-            raise KeySetError("key_refused", "modulus size")
-        if type(e) is not int or not 3 <= e < 1 << 32 or not e & 1 or not n_be[-1] & 1:
-            raise KeySetError("key_refused", "even modulus, or exponent")
+        self.bits = self.size * 8 - 10 + len(bin(n_be[0])) if n_be else 0
+        if not RSA_MIN_BITS <= self.bits <= RSA_MAX_BITS or not n_be[-1] & 1:
+            raise KeySetError("key_refused", "modulus")
+        if type(e) is not int or not 3 <= e < 1 << 32 or not e & 1:
+            raise KeySetError("key_refused", "exponent")
         self.n_be = n_be
         self.e = e
         self.power = Modulus(n_be, e).power
@@ -80,13 +80,3 @@ def _is_expected(block, info):
     block = memoryview(block)
     end = len(block) - len(info) - 1
     return block[:2] == b"\x00\x01" and min(block[2:end]) == 0xFF and block[end] == 0 and block[end + 1 :] == info
-
-
-def _bits(n_be):
-    """Length in bits of a big-endian number without leading zeros."""
-    bits = len(n_be) * 8
-    top = n_be[0] if n_be else 0x80
-    while top < 0x80:
-        top <<= 1
-        bits -= 1
-    return bits

@@ -5,7 +5,7 @@ signature, and a token that the cloud has revoked passes until it expires.
 """
 
 from latchkey import jws
-from latchkey.claims import Claims, check_end, check_start, parse
+from latchkey.claims import Claims, check_times, parse
 from latchkey.errors import TokenError
 from latchkey.limits import YEAR_2020_S
 from latchkey.policy import Policy
@@ -31,8 +31,7 @@ def check(token, keys, audience, now_unix_s, issuer=None, roles=None):
     members = parse(payload)
     claims = Claims(members)
     claims.check(policy)
-    check_start(claims.nbf, now_unix_s, policy.skew_s)
-    check_end(claims.exp, now_unix_s, policy.skew_s)
+    check_times(claims.nbf, claims.exp, now_unix_s, policy.skew_s)
     if roles is not None:
         permissions = policy.permissions(claims.roles)
         if not permissions:

@@ -21,6 +21,14 @@ def to_bytes(text):
     return b16
 
 
+def or_none(text):
+    """``to_bytes``, or None for whatever is not a UUID."""
+    try:
+        return to_bytes(text)
+    except ValueError:
+        return None
+
+
 def to_text(b16):
     """Lower-case text of 16 bytes."""
     # Pieces as bytes: MicroPython looks up every new str among all that it has interned.

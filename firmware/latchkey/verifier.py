@@ -10,7 +10,7 @@ import hashlib
 
 from latchkey import jws, uuids
 from latchkey.budget import Budget
-from latchkey.claims import Claims, check_end, check_start, parse
+from latchkey.claims import Claims, check_times, parse
 from latchkey.errors import TokenError
 from latchkey.limits import REMEMBERED, REMEMBERED_PER_SUB
 
@@ -63,7 +63,7 @@ class Verifier:
         """Claims of a token that the cloud has signed for this System."""
         header, signature, signing_input, unverified = _take_apart(view)  # V1, V2
         unverified.check_system(policy)  # V3
-        check_end(unverified.exp, self._clock.now_unix_s(), policy.skew_s)
+        check_times(None, unverified.exp, self._clock.now_unix_s(), policy.skew_s)
         self._check_signature(header, signing_input, signature, unverified.jti16, caller)  # V4, V5, V9
         claims = unverified
         claims.check(policy)  # V6
@@ -77,13 +77,11 @@ class Verifier:
         claims = entry.claims
         claims.check(policy)
         now = self._now(claims, policy)
-        check_start(claims.nbf, now, policy.skew_s)
-        check_end(claims.exp, now, policy.skew_s)
+        check_times(claims.nbf, claims.exp, now, policy.skew_s)
         roles, exp = claims.roles, claims.exp
         standing = self._standing(entry, policy)
         if standing.state == "listed":
-            check_start(standing.start_unix_s, now, policy.skew_s)
-            check_end(standing.end_unix_s, now, policy.skew_s)
+            check_times(standing.start_unix_s, standing.end_unix_s, now, policy.skew_s)
             roles = [role for role in roles if standing.counts_role(role[0])]
             exp = _earlier(exp, standing.end_unix_s)
         permissions = policy.permissions(roles)
@@ -129,14 +127,10 @@ class Verifier:
             entry.ledger_generation = self._ledger.generation
             entry.standing = self._ledger.standing(entry.claims.jti16, entry.claims.iat)
         state = entry.standing.state
-        if state == "revoked":
-            raise TokenError("revoked")
-        if state == "unknown":
-            raise TokenError("ledger_unknown")
-        if state == "full":
-            raise TokenError("ledger_full")
-        if state == "unlisted" and policy.unlisted == "refuse":
-            raise TokenError("unlisted")
+        if state in ("unknown", "full"):
+            raise TokenError("ledger_" + state)
+        if state == "revoked" or state == "unlisted" and policy.unlisted == "refuse":
+            raise TokenError(state)
         return entry.standing
 
     # V8

@@ -97,10 +97,10 @@ class _Peeked:
 def _record(members, system_text):
     system = members.get(b"systemUuid")
     if system != system_text:
-        system = _uuid_or_none(system)
+        system = uuids.or_none(system)
         if system is not None and system != uuids.to_bytes(system_text):
             return OTHER_SYSTEM
-    jti16 = _uuid_or_none(members.get(b"uuid"))
+    jti16 = uuids.or_none(members.get(b"uuid"))
     if jti16 is None:
         return UNREADABLE
     changed = _changed(members)
@@ -116,13 +116,6 @@ def _members(item):
     try:
         return strictjson.parse(item or b"", as_bytes=True)
     except FormatError:
-        return None
-
-
-def _uuid_or_none(text):
-    try:
-        return uuids.to_bytes(text)
-    except ValueError:
         return None
 
 
