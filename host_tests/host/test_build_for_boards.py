@@ -4,7 +4,8 @@ import ast
 
 import pytest
 
-from latchkey_tools.boards import build, shorten
+from latchkey_tools.boards import build, shorten, umqtt
+from latchkey_tools.image import recipe
 
 
 def run(source):
@@ -57,6 +58,15 @@ def test_every_source_keeps_its_lines_and_its_public_names():
         source, short = path.read_text(), shorten.shorten(texts[name], keep)
         assert short.count("\n") == source.count("\n"), name
         assert public_names(short) == public_names(source), name
+
+
+def test_an_image_is_made_of_the_sources_as_they_are(tmp_path):
+    name = "latchkey/policy.py"
+    source = build.FIRMWARE / name
+    build.compile_file(source, tmp_path / "plain.mpy", "xtensawin", name)
+    assert recipe._compile({name: source}, "xtensawin") == {name: (tmp_path / "plain.mpy").read_bytes()}
+    shortened = build.compile_for_board([umqtt.fetch() / "umqtt" / "simple.py"], "xtensawin") / "latchkey/policy.mpy"
+    assert shortened.stat().st_size < (tmp_path / "plain.mpy").stat().st_size
 
 
 def public_names(source):

@@ -2,8 +2,10 @@
 
 ``_anything`` that a module defines for itself becomes ``_a``, ``_b``, ... afresh in each module, so modules share these
 names. Line numbers stay, so a traceback still leads to the place. Names that cross a module's border stay as they are:
-those used in some module without being defined there (``_thread``, what umqtt calls, ...). Frozen builds keep names in
-flash and do not need this.
+those used in some module without being defined there (``_thread``, what umqtt calls, ...).
+
+Measured in words of 32 bits: it saves 12.8 KB of the bulb's 142 KB of RAM as .mpy files, and 9.0 KB of 74 KB from a
+ROMFS. An image with the firmware frozen in keeps names in flash: its sources are compiled as they are.
 """
 
 import ast

@@ -42,7 +42,7 @@ def measure(files):
         (data / "document.json").write_text(json.dumps(_document(Path(scratch) / "pki")))
         printed = _run(image, data, f"device_held.provision({str(data / 'document.json')!r})")
         (data / "flash.json").write_text(printed[-1])
-        steps = [f"device_held.unpack({str(data / 'flash.json')!r})", "import main"]
+        steps = [f"device_held.unpack({str(data / 'flash.json')!r})", "import main, program"]
         printed = _run(image, data, *steps, _COLLECT, _SAY, "device_held.start()", _COLLECT, _SAY)
     if "started: ready" not in printed:
         raise build.BuildError(f"the device is not ready: {printed}")
