@@ -108,7 +108,7 @@ class Board:
         from latchkey.products import bulb
 
         light = DeskLight(self.say)
-        return bulb.Product(WiredLight(light) if desk_options.pins else light, self.model)
+        return bulb.Product(PinsLight(light) if desk_options.pins else light, self.model)
 
     def _sensor(self):
         from latchkey.products import sensor
@@ -116,7 +116,7 @@ class Board:
         return sensor.Product(DeskSensor(self.say), self.now_unix_s)
 
 
-class WiredLight:
+class PinsLight:
     """A light that says what it shows and drives pins besides, as the bulb of two white strings does."""
 
     def __init__(self, light):

@@ -66,7 +66,7 @@ def in_use(port):
     try:
         with mpremote.sole_use(port):
             return False
-    except mpremote.WireError:
+    except mpremote.CableError:
         return True
 
 
@@ -309,7 +309,7 @@ def test_an_image_goes_only_onto_the_chip_it_is_for(tmp_path):
     with pytest.raises(flash.FlashError, match="a program without bootloader.*not its .app-bin"):
         flash.plan("esp32-bulb", port, image(0, tmp_path), erase=False)
     good = whole_image(0, 0x1000, tmp_path)
-    with pytest.raises(mpremote.WireError, match="there is no /dev/nowhere"):
+    with pytest.raises(mpremote.CableError, match="there is no /dev/nowhere"):
         flash.plan("esp32-bulb", "/dev/nowhere", good, erase=False)
     with pytest.raises(flash.FlashError, match="there is no COM99; `latchkey board list`"):
         flash.plan("esp32-bulb", "COM99", good, erase=False)

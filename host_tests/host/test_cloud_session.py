@@ -1,4 +1,4 @@
-"""What the device says on the wire, and what it makes of honest but unusual sessions."""
+"""What the device sends to its broker, and what it makes of honest but unusual sessions."""
 
 import time
 

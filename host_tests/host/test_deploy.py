@@ -12,7 +12,7 @@ from test_docs import table_rows
 
 import counts
 from latchkey_tools.boards import catalog, deploy, flash, mpremote
-from latchkey_tools.boards.mpremote import Wire, WireError
+from latchkey_tools.boards.mpremote import CableError, SerialCable
 from latchkey_tools.desk import unix_board
 
 STOCK_BOOT = deploy.STOCK_BOOT
@@ -120,7 +120,7 @@ CUTS = [2 + 56 * (n + 1) // (counts.get("deploy_cuts") + 1) for n in range(count
 def test_power_lost_in_the_middle_leaves_the_old_release_and_a_second_deploy_puts_it_right(deployed, monkeypatch, at):
     monkeypatch.setattr(deploy, "release", with_one_more_file(deploy.release, deployed.folder))
     monkeypatch.setattr(deploy.Plan, "_sort_files", everything_travels)
-    with pytest.raises(WireError) as caught:
+    with pytest.raises(CableError) as caught:
         deploy.deploy("desk", deployed.serial, quiet_s=2, on_step=cut_at(deployed, at))
     assert caught.value.kind in ("silent", "gone", "failed")
     deployed.power_on()
@@ -172,13 +172,13 @@ def test_a_file_that_did_not_arrive_whole_is_told(name):
     whole = {"a/" + n: digest for n, digest in plan._hashes().items()} | plan._starter
     plan._verify(Read(whole))
     step = plan._commit if name == "a/release" else plan._verify
-    with pytest.raises(WireError, match=f"{name} .*whole.*run the same again") as caught:
+    with pytest.raises(CableError, match=f"{name} .*whole.*run the same again") as caught:
         step(Read(whole | {name: "damaged"}))
     assert caught.value.kind == "differs"
 
 
 def test_power_lost_in_the_very_first_deploy_leaves_words_and_a_second_puts_it_right(empty):
-    with pytest.raises(WireError):
+    with pytest.raises(CableError):
         deploy.deploy("desk", empty.serial, quiet_s=2, on_step=cut_at(empty, "verifying"))
     empty.power_on(wait=False)
     assert "no whole release" in empty.mpremote("exec", "exec(open('main.py').read())")
@@ -285,7 +285,7 @@ def test_a_full_file_system_is_told_before_anything_is_touched_and_when_it_happe
             deploy.deploy("desk", board.serial)
         assert "main.py" not in board.mpremote("fs", "ls")
         monkeypatch.setattr(deploy.Plan, "check_space", lambda self: None)
-        with pytest.raises(WireError, match="full") as caught:
+        with pytest.raises(CableError, match="full") as caught:
             deploy.deploy("desk", board.serial)
         assert caught.value.kind == "full"
         board.mpremote("fs", "rm", ":huge")
@@ -294,9 +294,9 @@ def test_a_full_file_system_is_told_before_anything_is_touched_and_when_it_happe
 
 
 def test_a_port_that_vanishes_or_never_was_is_told(empty):
-    with pytest.raises(WireError, match="there is no /dev/nowhere"):
+    with pytest.raises(CableError, match="there is no /dev/nowhere"):
         deploy.deploy("desk", "/dev/nowhere")
-    with pytest.raises(WireError, match="no port was named; .*board list"):
+    with pytest.raises(CableError, match="no port was named; .*board list"):
         deploy.deploy("desk", "")
     serial = empty.serial
 
@@ -304,23 +304,23 @@ def test_a_port_that_vanishes_or_never_was_is_told(empty):
         if done == 20:
             empty.close()
 
-    with pytest.raises(WireError) as caught:
+    with pytest.raises(CableError) as caught:
         deploy.deploy("desk", serial, quiet_s=3, on_step=unplug)
     assert caught.value.kind in ("gone", "silent", "failed") and serial not in terminals.held()
 
 
-@pytest.mark.parametrize("end", [WireError("full", "x"), deploy.DeployError("x"), KeyboardInterrupt(), MemoryError()])
+@pytest.mark.parametrize("end", [CableError("full", "x"), deploy.DeployError("x"), KeyboardInterrupt(), MemoryError()])
 def test_a_stopped_board_is_restarted_whatever_ends_it(tmp_path, monkeypatch, end):
     restarts = []
 
-    def restart(wire):
-        restarts.append(wire._quiet_s)
-        raise WireError("silent", "hides no other failure")
+    def restart(cable):
+        restarts.append(cable._quiet_s)
+        raise CableError("silent", "hides no other failure")
 
-    monkeypatch.setattr(Wire, "restart", restart)
+    monkeypatch.setattr(SerialCable, "restart", restart)
     (tmp_path / "port").touch()
     with pytest.raises(type(end), match=None if isinstance(end, KeyboardInterrupt | MemoryError) else "^x$"):
-        with Wire(str(tmp_path / "port")).stopped(deploy.DeployError):
+        with SerialCable(str(tmp_path / "port")).stopped(deploy.DeployError):
             raise end
     answers = isinstance(end, deploy.DeployError | KeyboardInterrupt)
     assert restarts == [mpremote.QUIET_S if answers else 5]
@@ -337,13 +337,13 @@ def test_who_looks_at_the_console_and_who_deploys_keep_each_other_out():
     try:
         port = os.ttyname(theirs)
         with mpremote.sole_use(port):
-            with pytest.raises(WireError, match="in use by another program") as caught:
+            with pytest.raises(CableError, match="in use by another program") as caught:
                 list(flash.console_lines(port, 0))
             assert caught.value.kind == "busy"
-            with pytest.raises(WireError, match="in use"):
+            with pytest.raises(CableError, match="in use"):
                 deploy.deploy("desk", port)
         with serial.Serial(port, exclusive=True):  # as mpremote has it
-            with pytest.raises(WireError, match="in use"):
+            with pytest.raises(CableError, match="in use"):
                 list(flash.console_lines(port, 0))
         assert list(flash.console_lines(port, 0)) == []
     finally:

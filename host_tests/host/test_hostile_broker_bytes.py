@@ -141,7 +141,7 @@ def test_damaged_sessions_end_in_a_reason_and_allocate_little(session):
         data = damage(session, chance)
         messages, transport, _ = serve(data)
         assert {m[0] for m in messages} <= MESSAGES
-        # A length from the wire never becomes an allocation: only topics as long as ours are read whole.
+        # A length from the network never becomes an allocation: only topics as long as ours are read whole.
         assert transport.largest <= len(LIST_TOPIC)
 
 

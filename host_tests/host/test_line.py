@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 
 import counts
 from latchkey_tools.boards import build, production
-from latchkey_tools.boards.mpremote import Wire, WireError
+from latchkey_tools.boards.mpremote import CableError, SerialCable
 from latchkey_tools.cli import board_commands
 from latchkey_tools.desk import unix_board
 from latchkey_tools.sim import pki
@@ -91,7 +91,7 @@ def test_a_board_becomes_a_system_with_factory_keys_and_a_label(boards, files):
     assert board.info()["system_uuid"] == SYSTEMS[0] and board.info()["name"] == "lamp 0"
     assert label["ap_passphrase"] == SECRETS[1] and label["host"] == "latchkey-792b6140.local"
     assert (board.folder / "nvs.json").read_bytes() == (files / "jwks.json").read_bytes()
-    status = Wire(board.serial).json_lines("import json, cable; print(json.dumps(cable.status()))")[-1]
+    status = SerialCable(board.serial).json_lines("import json, cable; print(json.dumps(cable.status()))")[-1]
     assert status["keys"]["held"] == 1 if "held" in status["keys"] else status["keys"]
     listing = board.mpremote("fs", "ls")
     assert "provision.json" not in listing and "factory.json" not in listing
@@ -166,18 +166,18 @@ def test_a_board_provisioned_again_keeps_the_passphrase_on_its_label_unless_a_ne
 @pytest.mark.parametrize("cut", ["copied", 0.15])
 def test_power_lost_in_the_middle_and_a_second_run_puts_it_right(boards, files, monkeypatch, cut):
     (board,) = boards(1)
-    real = Wire.json_lines
+    real = SerialCable.json_lines
 
-    def cutting(wire, script):
+    def cutting(cable, script):
         if script == production._COMMIT:
             threading.Timer(0 if cut == "copied" else 0.5 + cut, board.power_cut).start()
             time.sleep(0.1 if cut == "copied" else 0)
-        return real(wire, script)
+        return real(cable, script)
 
-    monkeypatch.setattr(Wire, "json_lines", cutting)
+    monkeypatch.setattr(SerialCable, "json_lines", cutting)
     try:
         production.provision_one(device(files), board.serial, quiet_s=2)
-    except WireError:
+    except CableError:
         pass
     monkeypatch.undo()
     time.sleep(0.7)
@@ -230,21 +230,21 @@ def test_a_refused_document_and_a_board_without_firmware_are_told(boards, files,
     tree.mkdir()
     with unix_board.Desk(tmp_path / "empty", tree=tree) as bare:
         bare.power_on(wait=False)
-        with pytest.raises(WireError, match="latchkey board deploy"):
+        with pytest.raises(CableError, match="latchkey board deploy"):
             production.provision_one(device(files), bare.serial)
 
 
 def test_of_what_broke_off_nothing_stays_on_the_board(boards, files, monkeypatch):
     (board,) = boards(1)
-    real = Wire.json_lines
+    real = SerialCable.json_lines
 
-    def breaking(wire, script):
+    def breaking(cable, script):
         if script == production._COMMIT:
-            assert "provision.json" in wire.run("fs", "ls")
+            assert "provision.json" in cable.run("fs", "ls")
             raise KeyboardInterrupt
-        return real(wire, script)
+        return real(cable, script)
 
-    monkeypatch.setattr(Wire, "json_lines", breaking)
+    monkeypatch.setattr(SerialCable, "json_lines", breaking)
     with pytest.raises(KeyboardInterrupt):
         production.provision_one(device(files), board.serial)
     assert board.wait_ready()["state"] == "unprovisioned"
@@ -261,7 +261,7 @@ def test_factory_keys_that_a_board_does_not_take_leave_no_copy(tmp_path, monkeyp
 
 
 class Bench:
-    """Stands in for Wire: boards by port, each a function of the label's passphrase called at the commit."""
+    """Stands in for SerialCable: boards by port, each a function of the label's passphrase called at the commit."""
 
     def __init__(self, **boards):
         self.boards = boards
@@ -286,7 +286,7 @@ class Bench:
 
 
 def fall_silent(passphrase):
-    raise WireError("silent", "fell silent")
+    raise CableError("silent", "fell silent")
 
 
 @pytest.fixture
@@ -297,7 +297,7 @@ def three(files, tmp_path, monkeypatch):
     devices = production.read_devices(files / "three.json", files / "common.json")
 
     def begin(**boards):
-        monkeypatch.setattr(production, "Wire", Bench(**boards))
+        monkeypatch.setattr(production, "SerialCable", Bench(**boards))
         return production.Line(devices, list(boards), "report.json", "labels.csv")
 
     return begin
@@ -482,7 +482,7 @@ def test_a_key_set_of_an_editor_that_marks_its_files_is_read(files, field, monke
     (files / "marked.json").write_bytes(b"\xef\xbb\xbf" + (files / "jwks.json").read_bytes())
     sent = []
     monkeypatch.setattr(Bench, "run", lambda _, *words: sent.extend(Path(w).read_bytes() for w in words if is_file(w)))
-    monkeypatch.setattr(production, "Wire", Bench(a=str))
+    monkeypatch.setattr(production, "SerialCable", Bench(a=str))
     monkeypatch.setattr(Bench, "document", {"ap_passphrase": ""}, raising=False)
     production.provision_one(device(files, **{field: "marked.json"}), "a")
     assert b"\xef\xbb\xbf" not in b"".join(sent) and b'"n": ' in sent[0]

@@ -41,14 +41,14 @@ def test_every_row_comes_out_right_on_the_desk_board_which_answers_again_after_i
 
 
 def test_a_board_that_is_not_there_is_an_error_with_words(tmp_path):
-    with pytest.raises(mpremote.WireError, match="there is no .*`latchkey board list`"):
+    with pytest.raises(mpremote.CableError, match="there is no .*`latchkey board list`"):
         selftest.run(str(tmp_path / "no-such-port"))
 
 
 def test_a_board_that_says_nothing_is_given_up_soon():
     ours, theirs = os.openpty()
     try:
-        with pytest.raises(mpremote.WireError, match="fell silent"):
+        with pytest.raises(mpremote.CableError, match="fell silent"):
             selftest.run(os.ttyname(theirs), quiet_s=0.7)
     finally:
         os.close(ours)
@@ -57,8 +57,8 @@ def test_a_board_that_says_nothing_is_given_up_soon():
 
 @pytest.mark.parametrize("printed", ["", '{"rows": 3, "differ": [], "power": "pow", "sha512": "viper"}'])
 def test_a_table_that_was_not_walked_to_its_end_is_no_success(monkeypatch, printed):
-    monkeypatch.setattr(mpremote.Wire, "stopped", lambda *_: contextlib.nullcontext())
-    monkeypatch.setattr(mpremote.Wire, "run", lambda *_, **__: printed)
+    monkeypatch.setattr(mpremote.SerialCable, "stopped", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(mpremote.SerialCable, "run", lambda *_, **__: printed)
     with pytest.raises(selftest.SelftestError, match="did not walk all 284 rows"):
         selftest.run("P")
 

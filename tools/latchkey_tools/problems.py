@@ -6,7 +6,7 @@ from latchkey_tools.boards.build import BuildError
 from latchkey_tools.boards.catalog import BoardError
 from latchkey_tools.boards.deploy import DeployError
 from latchkey_tools.boards.flash import FlashError
-from latchkey_tools.boards.mpremote import WireError
+from latchkey_tools.boards.mpremote import CableError
 from latchkey_tools.boards.production import LineError
 from latchkey_tools.boards.selftest import SelftestError
 from latchkey_tools.cli import show
@@ -23,7 +23,7 @@ from latchkey_tools.sim.publisher import Refused
 REFUSALS = (Refused, Unsafe)
 PROBLEMS = (BrokerError, BuildError, DeskError, SimulatorError, CloudError, ValueError, OSError)
 PROBLEMS += (CloudRefusal, Refusal, Unreachable, WalletError)
-PROBLEMS += (BoardError, DeployError, FlashError, ImageRefused, LineError, SelftestError, WireError)
+PROBLEMS += (BoardError, DeployError, FlashError, ImageRefused, LineError, SelftestError, CableError)
 
 _TODO = {
     errno.ENOENT: "check how it is written",

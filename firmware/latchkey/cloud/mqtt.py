@@ -158,7 +158,7 @@ class Client(simple.MQTTClient):
         return two[0] << 8 | two[1]
 
     def _topic_index(self, length):
-        """Which of our topics comes next on the wire, or -1; a longer one than ours is skipped unread."""
+        """Which of our topics comes next in the stream, or -1; a longer one than ours is skipped unread."""
         if length > max([len(t) for t in self._topics]):
             Payload(self, length).drain(self._buf)
             return -1

@@ -10,7 +10,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from latchkey_tools.boards.mpremote import LONG_WATCHDOG, Wire, WireError
+from latchkey_tools.boards.mpremote import LONG_WATCHDOG, CableError, SerialCable
 from latchkey_tools.boards.production import LineError
 from latchkey_tools.sim.pki import write_private
 
@@ -47,7 +47,7 @@ class Cable:
     """The board at ``port``, its program stopped; used in ``with``, after which it restarts."""
 
     def __init__(self, port, quiet_s=None):
-        self._wire = Wire(port, **({"quiet_s": quiet_s} if quiet_s else {}))
+        self._wire = SerialCable(port, **({"quiet_s": quiet_s} if quiet_s else {}))
         self._stack = contextlib.ExitStack()
 
     def __enter__(self):
@@ -67,7 +67,7 @@ class Cable:
         return found["system"].lower(), held
 
     def put(self, pair):
-        """Give the board a pair, as of boards.certificate: a client's or one for HTTPS. LineError, WireError."""
+        """Give the board a pair, as of boards.certificate: a client's or one for HTTPS. LineError, CableError."""
         script = _HTTPS if "https_cert_der" in pair else _CLIENT
         try:
             with tempfile.TemporaryDirectory() as private:
@@ -75,11 +75,11 @@ class Cable:
                 write_private(path, json.dumps(pair).encode())
                 self._wire.run("fs", "cp", "-f", path, f":{_FILE}")
             report = next((one for one in self._wire.json_lines(script) if "ok" in one), None)
-        except (WireError, KeyboardInterrupt):
-            with contextlib.suppress(WireError):
+        except (CableError, KeyboardInterrupt):
+            with contextlib.suppress(CableError):
                 self._wire.run("exec", _CLEAR)
             raise
         if report is None:
-            raise WireError("silent", f"the board on {self._wire.port} gave no report; run the same again")
+            raise CableError("silent", f"the board on {self._wire.port} gave no report; run the same again")
         if not report["ok"]:
             raise LineError(f"the board refused: {report.get('code')} {report.get('field') or ''}".strip())

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from latchkey_tools.boards import catalog
-from latchkey_tools.boards.mpremote import LONG_WATCHDOG, Wire, WireError
+from latchkey_tools.boards.mpremote import LONG_WATCHDOG, CableError, SerialCable
 from latchkey_tools.boards.release import release
 
 STARTER = catalog.COMMON / "start"
@@ -173,26 +173,26 @@ def deploy(board_name, port, replace=False, quiet_s=None, on_step=None, lines=Fa
     """
     step = on_step or (lambda done, total, words: None)
     board = catalog.board(board_name)
-    wire = Wire(port, **({"quiet_s": quiet_s} if quiet_s else {}))
+    cable = SerialCable(port, **({"quiet_s": quiet_s} if quiet_s else {}))
     step(0, 1, "asking the board")
-    with wire.stopped(DeployError):
-        facts = read_facts(wire)
+    with cable.stopped(DeployError):
+        facts = read_facts(cable)
         arch = check(board, port, facts, replace)
         plan = Plan(board, facts, release(board, arch, lines))
         plan.check_memory(port)
         plan.check_space()
         if plan.changed:
-            plan.carry_out(wire, step)
+            plan.carry_out(cable, step)
         step(1, 1, "restarting")
     return plan.report(port, arch)
 
 
-def read_facts(wire):
+def read_facts(cable):
     """What the board is and holds: a dict; ``files`` maps what lies in the two folders and the starter to SHA-256."""
-    found = wire.json_lines(_FACTS)
+    found = cable.json_lines(_FACTS)
     facts = next((one for one in found if "mpy" in one), None)
     if facts is None:
-        raise WireError("silent", f"the board on {wire.port} did not say what it is; run the same again")
+        raise CableError("silent", f"the board on {cable.port} did not say what it is; run the same again")
     return facts | {"files": _digests(found)}
 
 
@@ -301,18 +301,18 @@ class Plan:
                 "remove files that are not Latchkey's (`mpremote fs ls`) and run this again"
             )
 
-    def carry_out(self, wire, step):
+    def carry_out(self, cable, step):
         total = len(self._send) + 3
         step(1, total, "preparing")
-        self._prepare(wire)
-        sent = self._transfer(wire, step, total)
+        self._prepare(cable)
+        sent = self._transfer(cable, step, total)
         step(sent + 2, total, "verifying")
-        self._verify(wire)
-        self._commit(wire)
+        self._verify(cable)
+        self._commit(cable)
         step(total, total, "switched")
         step(total, total, "done")
 
-    def _prepare(self, wire):
+    def _prepare(self, cable):
         folders = {str(parent) for name in self._wanted for parent in Path(name).parents if str(parent) != "."}
         lists = {
             "folder": self._idle,
@@ -320,9 +320,9 @@ class Plan:
             "folders": [f"{self._idle}/{name}" for name in sorted(folders)],
             "copy": [(f"{self._running}/{name}", f"{self._idle}/{name}") for name in self._copy],
         }
-        wire.run("exec", LONG_WATCHDOG + _PREPARE % lists)
+        cable.run("exec", LONG_WATCHDOG + _PREPARE % lists)
 
-    def _transfer(self, wire, step, total):
+    def _transfer(self, cable, step, total):
         """One mpremote for all files; returns how many. The starter is harmless before there is a release."""
         arguments = []
         for folder in sorted({str(Path(name).parent) for name in self._send}):
@@ -341,22 +341,22 @@ class Plan:
                 done += 1
                 step(1 + min(done, len(self._send)), total, Path(line.split()[1]).stem)
 
-        wire.run(*arguments[:-1], on_line=heard)
+        cable.run(*arguments[:-1], on_line=heard)
         return len(self._send)
 
-    def _verify(self, wire):
+    def _verify(self, cable):
         wanted = {f"{self._idle}/{name}": digest for name, digest in self._hashes().items()} | self._starter
-        there = _digests(wire.json_lines(_HASH + f"for path in {[self._idle, *self._starter]!r}:\n    walk(path)\n"))
+        there = _digests(cable.json_lines(_HASH + f"for path in {[self._idle, *self._starter]!r}:\n    walk(path)\n"))
         there.pop(f"{self._idle}/release", None)
         wrong = sorted(set(there.items()) ^ set(wanted.items()))
         if wrong:
-            raise WireError("differs", f"{wrong[0][0]} did not arrive whole, nothing was switched: run the same again")
+            raise CableError("differs", f"{wrong[0][0]} did not arrive whole, nothing was switched: run the same again")
 
-    def _commit(self, wire):
+    def _commit(self, cable):
         path, text = f"{self._idle}/release", f"{self._number}\n"
-        there = _digests(wire.json_lines(_HASH + _COMMIT % {"path": path, "text": text}))
+        there = _digests(cable.json_lines(_HASH + _COMMIT % {"path": path, "text": text}))
         if there != {path: hashlib.sha256(text.encode()).hexdigest()}:
-            raise WireError("differs", f"{path} was not written whole: run the same again")
+            raise CableError("differs", f"{path} was not written whole: run the same again")
 
     def report(self, port, arch):
         folder, number = (self._idle, self._number) if self.changed else (self._running, self._number - 1)

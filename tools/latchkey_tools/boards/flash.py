@@ -18,7 +18,7 @@ import serial
 from serial.tools import list_ports
 
 from latchkey_tools.boards import catalog
-from latchkey_tools.boards.mpremote import WireError, busy, check_port, sole_use
+from latchkey_tools.boards.mpremote import CableError, busy, check_port, sole_use
 from latchkey_tools.image import Refused, partitions
 
 # Where an ESP32's partition table is on flash, how long it is, and how each of its rows begins.
@@ -106,7 +106,7 @@ def _damaged(image):
 
 
 def _check_port(port):
-    """FlashError or WireError unless it is there; esptool takes addresses as well."""
+    """FlashError or CableError unless it is there; esptool takes addresses as well."""
     check_port(port)
     if os.sep not in port and "://" not in port and port not in {p.device for p in list_ports.comports()}:
         raise FlashError(f"there is no {port}; `latchkey board list` shows the ports there are")
@@ -188,7 +188,7 @@ def _open_quietly(port):
     except (OSError, serial.SerialException) as e:
         if e.errno in (errno.EAGAIN, errno.EBUSY):
             raise busy(port) from None
-        raise WireError("gone", f"{port} cannot be opened; `latchkey board list` shows the ports there are") from None
+        raise CableError("gone", f"{port} cannot be opened; `latchkey board list` shows the ports there are") from None
     return line
 
 
@@ -198,6 +198,6 @@ def _lines(line, end, port):
         try:
             text += line.read(line.in_waiting or 1)
         except (OSError, serial.SerialException):
-            raise WireError("gone", f"{port} went away; plug the board in and run the same again") from None
+            raise CableError("gone", f"{port} went away; plug the board in and run the same again") from None
         *whole, text = text.split(b"\n")
         yield from (part.decode(errors="replace").rstrip() for part in whole)

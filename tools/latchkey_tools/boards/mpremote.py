@@ -1,8 +1,8 @@
 """The real mpremote against one serial port, with failures in words that say what to do next.
 
-    wire = Wire("/dev/ttyUSB0")
-    wire.run("exec", "print(6 * 7)")         what it printed
-    wire.json_lines(script)                  the JSON objects that a script prints, one a line
+    cable = SerialCable("/dev/ttyUSB0")
+    cable.run("exec", "print(6 * 7)")         what it printed
+    cable.json_lines(script)                  the JSON objects that a script prints, one a line
 
 Every run interrupts the board's program and, as mpremote does, begins with a soft reset that does not start it again.
 """
@@ -60,7 +60,7 @@ _SIGNS = (
 )
 
 
-class WireError(Exception):
+class CableError(Exception):
     """A board did not do what it was asked; the text says what to do. ``kind``: a short stable word."""
 
     def __init__(self, kind, text):
@@ -75,19 +75,19 @@ def started(heard):
 
 
 def check_port(port):
-    """WireError unless ``port`` is named and, if it is a path, there and not of a vboard that has ended."""
+    """CableError unless ``port`` is named and, if it is a path, there and not of a vboard that has ended."""
     folder = Path(port).parent
     if Path(port).name == LINK and (folder / LOCK).exists() and not filelock.used(folder / LOCK):
         # The link of one that was killed is still there, and another terminal may have got its number.
         todo = f"start it again: `latchkey vboard --folder {folder}`"
-        raise WireError("gone", f"{port} is of a vboard that has ended; {todo}")
+        raise CableError("gone", f"{port} is of a vboard that has ended; {todo}")
     if not port or (os.sep in port and "://" not in port and not os.path.exists(port)):
         words = f"there is no {port}" if port else "no port was named"
-        raise WireError("gone", f"{words}; `latchkey board list` shows the ports there are")
+        raise CableError("gone", f"{words}; `latchkey board list` shows the ports there are")
 
 
 def sole_use(port):
-    """A context in which no other `latchkey` has ``port``, else WireError.
+    """A context in which no other `latchkey` has ``port``, else CableError.
 
     mpremote locks a port too, but lets go of it between two runs.
     """
@@ -98,11 +98,11 @@ def sole_use(port):
 
 
 def busy(port):
-    """The WireError of a port that somebody else has."""
-    return WireError("busy", f"{port} is in use by another program; stop that, or wait until it has ended")
+    """The CableError of a port that somebody else has."""
+    return CableError("busy", f"{port} is in use by another program; stop that, or wait until it has ended")
 
 
-class Wire:
+class SerialCable:
     """``port``: as mpremote takes it. ``quiet_s``: how long nothing may be heard before the board counts as gone."""
 
     def __init__(self, port, quiet_s=QUIET_S):
@@ -141,8 +141,8 @@ class Wire:
                 yield
             except BaseException as end:
                 answers = isinstance(end, (*refusals, KeyboardInterrupt))
-                with contextlib.suppress(WireError):
-                    Wire(self.port, self._quiet_s if answers else min(self._quiet_s, _BRIEF_S)).restart()
+                with contextlib.suppress(CableError):
+                    SerialCable(self.port, self._quiet_s if answers else min(self._quiet_s, _BRIEF_S)).restart()
                 raise
             self.restart()
 
@@ -201,7 +201,7 @@ class Wire:
                 line = lines.get(timeout=self._quiet_s)
             except queue.Empty:
                 words = f"the board on {self.port} fell silent; check cable and power and run the same again"
-                raise WireError("silent", words) from None
+                raise CableError("silent", words) from None
             if line is None:
                 process.wait()
                 return "".join(heard)
@@ -213,8 +213,8 @@ class Wire:
         last = (printed.strip().splitlines() or ["no words"])[-1]
         for sign, kind, words in _SIGNS:
             if sign in printed:
-                return WireError(kind, words.format(port=self.port, detail=last))
-        return WireError("failed", f"mpremote failed on {self.port}: {last}")
+                return CableError(kind, words.format(port=self.port, detail=last))
+        return CableError("failed", f"mpremote failed on {self.port}: {last}")
 
 
 def _pump(stream, lines):

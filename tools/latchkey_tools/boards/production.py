@@ -19,7 +19,7 @@ from types import SimpleNamespace
 
 from latchkey_tools import uuids
 from latchkey_tools.boards import provision
-from latchkey_tools.boards.mpremote import LONG_WATCHDOG, Wire, WireError
+from latchkey_tools.boards.mpremote import LONG_WATCHDOG, CableError, SerialCable
 from latchkey_tools.cli import show
 from latchkey_tools.device import offline_check
 from latchkey_tools.device.local_api import local_name
@@ -305,45 +305,45 @@ def _new_passphrase():
 def provision_one(
     device, port, replace=False, quiet_s=None, ap_passphrase=None, keep=lambda label: None, new_passphrase=False
 ):
-    """Provision the board at ``port`` as ``device``; returns its label. WireError, LineError, ValueError.
+    """Provision the board at ``port`` as ``device``; returns its label. CableError, LineError, ValueError.
 
     ``replace``: also a board that is another System already. ``ap_passphrase``: as of ``document``; by default a board
     that is this System keeps the one it has, since its label has it, unless ``new_passphrase``. ``keep``: called with
     the label before its passphrase goes to the board, so that a board never has one that nobody knows.
     """
-    wire = Wire(port, **({"quiet_s": quiet_s} if quiet_s else {}))
+    cable = SerialCable(port, **({"quiet_s": quiet_s} if quiet_s else {}))
     check(device)
-    with wire.stopped(LineError):
-        had = _refuse_another(wire, device["system_uuid"], replace)
+    with cable.stopped(LineError):
+        had = _refuse_another(cable, device["system_uuid"], replace)
         made, label = document(device, ap_passphrase or (None if new_passphrase else had))
         keep(label)
-        with _cleared(wire):
-            _send(wire, made, device.get("factory_keys"))
+        with _cleared(cable):
+            _send(cable, made, device.get("factory_keys"))
     return label
 
 
 @contextlib.contextmanager
-def _cleared(wire):
+def _cleared(cable):
     """Around what copies secrets to a board: if it broke off, none of the copies stays, as far as the board answers."""
     try:
         yield
-    except (WireError, KeyboardInterrupt):
-        with contextlib.suppress(WireError):
-            wire.run("exec", _CLEAR)
+    except (CableError, KeyboardInterrupt):
+        with contextlib.suppress(CableError):
+            cable.run("exec", _CLEAR)
         raise
 
 
-def _refuse_another(wire, system, replace):
+def _refuse_another(cable, system, replace):
     """The passphrase of the board's access point if the board is ``system`` already, or None."""
     pad = secrets.token_bytes(64)
-    status = next((one for one in wire.json_lines(LONG_WATCHDOG + _STATUS % pad) if "now" in one), {"now": None})
+    status = next((one for one in cable.json_lines(LONG_WATCHDOG + _STATUS % pad) if "now" in one), {"now": None})
     now = status["now"] and status["now"].lower()
     if now and now != system and not replace:
-        raise LineError(f"the board on {wire.port} is System {now} already; --replace makes it {system}")
+        raise LineError(f"the board on {cable.port} is System {now} already; --replace makes it {system}")
     return bytes(a ^ b for a, b in zip(status["masked"], pad, strict=False)).decode() if now == system else None
 
 
-def _send(wire, made, factory_keys):
+def _send(cable, made, factory_keys):
     """Copy and commit. The factory's keys go first: a device with a configuration has everything else."""
     with tempfile.TemporaryDirectory() as private:
         path = Path(private) / "provision.json"
@@ -351,12 +351,12 @@ def _send(wire, made, factory_keys):
         if factory_keys:
             keys = Path(private) / "factory.json"
             keys.write_bytes(text_of(factory_keys).encode())
-            wire.run("fs", "cp", "-f", keys, ":factory.json", "+", "exec", _FACTORY)
-        wire.run("fs", "cp", "-f", path, ":provision.json")
-        reports = wire.json_lines(_COMMIT)
+            cable.run("fs", "cp", "-f", keys, ":factory.json", "+", "exec", _FACTORY)
+        cable.run("fs", "cp", "-f", path, ":provision.json")
+        reports = cable.json_lines(_COMMIT)
     report = next((one for one in reports if "ok" in one), None)
     if report is None:
-        raise WireError("silent", f"the board on {wire.port} gave no report; run the same again")
+        raise CableError("silent", f"the board on {cable.port} gave no report; run the same again")
     if not report["ok"]:
         raise LineError(f"the board refused: {report.get('code')} {report.get('field') or ''}".strip())
 
@@ -418,7 +418,7 @@ class Line:
         try:
             given = self._label_of(device["system_uuid"]).get("ap_passphrase")
             provision_one(device, port, **self._options, ap_passphrase=given, keep=self._keep_label)
-        except (WireError, LineError, OSError, ValueError) as problem:
+        except (CableError, LineError, OSError, ValueError) as problem:
             result |= {"state": "failed", "reason": str(problem)}
         with self._lock:
             self._known[device["system_uuid"]] = result | {"unix_s": int(time.time())}

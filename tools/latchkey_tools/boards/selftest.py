@@ -65,7 +65,7 @@ class SelftestError(Exception):
 
 def run(port, on_row=None, quiet_s=QUIET_S):
     """Let the board at ``port`` walk the table; a dict of ``rows`` (count), ``differ`` (dicts of name and what the
-    board ``got``), ``power`` and ``sha512`` (what computes them there). SelftestError, WireError.
+    board ``got``), ``power`` and ``sha512`` (what computes them there). SelftestError, CableError.
 
     ``on_row(done, total)``: rows the board has read. ``quiet_s``: how long it may say nothing.
     """
@@ -79,12 +79,12 @@ def run(port, on_row=None, quiet_s=QUIET_S):
             told(_rows(table[: int(count)]), total)
 
     told(0, total)
-    wire = mpremote.Wire(port, quiet_s)
-    with wire.stopped():
-        if mpremote.objects(wire.run("exec", mpremote.LONG_WATCHDOG + _WRITE)):
-            wire.restart()
+    cable = mpremote.SerialCable(port, quiet_s)
+    with cable.stopped():
+        if mpremote.objects(cable.run("exec", mpremote.LONG_WATCHDOG + _WRITE)):
+            cable.restart()
         steps = ["exec", mpremote.LONG_WATCHDOG, "+", "fs", "cp", TABLE, ":selftest.json", "+", "exec", _WALK]
-        found = [one for one in mpremote.objects(wire.run(*steps, on_line=heard)) if "rows" in one]
+        found = [one for one in mpremote.objects(cable.run(*steps, on_line=heard)) if "rows" in one]
     if not found or found[0]["rows"] != total:
         raise SelftestError(f"the board on {port} did not walk all {total} rows; run the same again")
     return found[0] | {"differ": [{"name": name, "got": got} for name, got in found[0]["differ"]]}
@@ -103,13 +103,13 @@ def image_faults(found):
 def measure(port, ssid="", passphrase="", tls=("", 0), quiet_s=QUIET_S):
     """For a report: chip, memory at each step of a start, Wi-Fi's verdicts, a TLS session if ``tls`` names a server,
     times of powers. Nothing of it is secret but the network's name, which is not in it."""
-    wire = mpremote.Wire(port, quiet_s)
-    with wire.stopped(), tempfile.TemporaryDirectory() as folder:
+    cable = mpremote.SerialCable(port, quiet_s)
+    with cable.stopped(), tempfile.TemporaryDirectory() as folder:
         # Others see a command line, and this holds a passphrase.
         script = Path(folder) / "measure.py"
         call = f"\nmain{(ssid, passphrase, *tls)!r}\n"
         write_private(script, (mpremote.LONG_WATCHDOG + _MEASURE.read_text() + call).encode())
-        said = mpremote.objects(wire.run("run", script))
+        said = mpremote.objects(cable.run("run", script))
     chip = next((one for one in said if "machine" in one), {})
     powers = {str(one["power_bits"]): one["us"] for one in said if "power_bits" in one}
     if not powers:

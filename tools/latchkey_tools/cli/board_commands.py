@@ -298,7 +298,7 @@ def logs(
 def restart(port: Port, as_json: Json = False):
     """Restart the board, and say whether its program starts."""
     with mpremote.sole_use(port), show_wait(f"restarting the board on {port}"):
-        heard = mpremote.Wire(port).restart()
+        heard = mpremote.SerialCable(port).restart()
     sign = _sign_of_start(port, heard)
     if as_json:
         return show.data({"port": port, "started": sign == "started: "})
@@ -306,10 +306,10 @@ def restart(port: Port, as_json: Json = False):
 
 
 def _sign_of_start(port, heard):
-    """A key of _STARTS; WireError if an exception ended the program."""
+    """A key of _STARTS; CableError if an exception ended the program."""
     sign = mpremote.started(heard)
     if sign == "Traceback":
-        raise mpremote.WireError("failed", f"the program on {port} does not start:\n{_traceback(heard)}")
+        raise mpremote.CableError("failed", f"the program on {port} does not start:\n{_traceback(heard)}")
     return sign
 
 
@@ -325,7 +325,7 @@ def monitor(port: Port):
     """The console with a keyboard (mpremote's REPL); Ctrl-C stops the program, Ctrl-] leaves and starts it again."""
     if not sys.stdin.isatty():
         raise ValueError("there is no terminal to type at; `latchkey board logs` only shows the console")
-    status, heard = mpremote.Wire(port).interact(_say_restart)
+    status, heard = mpremote.SerialCable(port).interact(_say_restart)
     if heard is not None:
         show.say(f"the board on {port} has restarted{_STARTS[_sign_of_start(port, heard)]}")
     raise typer.Exit(status)
