@@ -231,13 +231,13 @@ def foreign(facts):
 
 
 def _may_go(name, digest, facts):
-    """A starter as we wrote it, MicroPython's own boot.py, and compiled files in a folder that has our `release`."""
+    """A starter as we wrote it, MicroPython's own boot.py, and a release's files in a folder that has our `release`."""
     if name in ("boot.py", "main.py"):
         return digest in _KNOWN
     folder, _, rest = name.partition("/")
     mark = facts[folder]
     ours = mark is not None and (not mark.strip() or mark.strip().isdigit())
-    return ours and (rest == "release" or rest.endswith(".mpy"))
+    return ours and (rest == "release" or rest.endswith((".mpy", ".gz")))
 
 
 class Plan:
