@@ -49,6 +49,17 @@ def test_a_board_s_manifest_has_what_the_board_imports_and_nothing_else(name):
     assert set(texts(files)) - needed == set()
 
 
+@pytest.mark.parametrize("name", catalog.names())
+def test_the_table_of_features_says_what_a_board_carries(name):
+    rows = [line.split("|")[1:-1] for line in (catalog.FOLDER / "README.md").read_text().splitlines()]
+    rows = [[cell.strip() for cell in row] for row in rows if len(row) == 6]
+    column = next(row for row in rows if row[0] == "feature").index(name)
+    told = {row[0].strip("`") for row in rows if row[column] == "x"}
+    carried = catalog.frozen(name).files.items()
+    features = {path.parent.name: manifest.read(path).files.items() for path in build.FIRMWARE.glob("features/*/*.py")}
+    assert told == {feature for feature, files in features.items() if files <= carried}
+
+
 @pytest.mark.parametrize("name", FROZEN)
 def test_a_board_carries_button_and_sleep_where_it_has_them(name):
     files, board = catalog.frozen(name).files, on_board.load(name).Board

@@ -11,6 +11,8 @@ from latchkey_tools.boards import build, provision
 from latchkey_tools.dev import wasm
 from latchkey_tools.sim import pki, signing
 
+# What a running bulb has imported for good, with all that these import.
+MODULES = ["main", "program", "latchkey.cloud.link", "latchkey.hw.watchdog"]
 HOST_TESTS = build.ROOT / "host_tests"
 SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
 # Beside these the script imports its stand-ins of esp32, machine and network from shims/ and from the desk.
@@ -42,7 +44,7 @@ def measure(files):
         (data / "document.json").write_text(json.dumps(_document(Path(scratch) / "pki")))
         printed = _run(image, data, f"device_held.provision({str(data / 'document.json')!r})")
         (data / "flash.json").write_text(printed[-1])
-        steps = [f"device_held.unpack({str(data / 'flash.json')!r})", "import main, program"]
+        steps = [f"device_held.unpack({str(data / 'flash.json')!r})", "import " + ", ".join(MODULES)]
         printed = _run(image, data, *steps, _COLLECT, _SAY, "device_held.start()", _COLLECT, _SAY)
     if "started: ready" not in printed:
         raise build.BuildError(f"the device is not ready: {printed}")

@@ -117,7 +117,7 @@ def functions():
 def all_sizes():
     """Name of each budget to what is measured."""
     alone = ram(verifier_files(RAM_ARCH), ["latchkey.simple", "latchkey.jwk"])
-    whole = ram(bulb(RAM_ARCH), ["main", "program"])
+    whole = ram(bulb(RAM_ARCH), held.MODULES)
     with_page = bulb(RAM_ARCH, page=True)
     lengths = functions()
     return {
@@ -125,7 +125,7 @@ def all_sizes():
         "bulb_ram_mpy": whole["mpy"],
         "bulb_held_beside_modules": held.measure(bulb(RAM_ARCH)),
         "bulb_mpy_bytes": max(sum(modules(arch).values()) for arch in BULBS),
-        "page_ram_romfs": ram(with_page, ["main", "program"])["romfs"] - whole["romfs"],
+        "page_ram_romfs": ram(with_page, held.MODULES)["romfs"] - whole["romfs"],
         "page_mpy_bytes": sum(path.stat().st_size for name, path in with_page.items() if name in page_files()),
         "verifier_ram_romfs": alone["romfs"],
         "verifier_ram_mpy": alone["mpy"],
