@@ -196,8 +196,7 @@ class Ledger:
             # It may be older than the list that was lost.
             return
         marks = tuple(map(max, self._marks, new.marks))
-        same = self._ever and self._before is None and not self._lost
-        same = same and (new.records, new.gap, new.flags) == (self._records, self._gap, self._flags)
+        same = self._is_stored(new)
         if new.exact:
             self._sum = new.sum
         elif not same:
@@ -216,6 +215,12 @@ class Ledger:
             self._before = self._records
         self._records, self._gap, self._flags = new.records, new.gap, new.flags
         self._write()
+
+    def _is_stored(self, new):
+        """Whether flash already has what a list says, marks apart."""
+        if not self._ever or self._before is not None or self._lost:
+            return False
+        return (new.records, new.gap, new.flags) == (self._records, self._gap, self._flags)
 
     def abort(self):
         """The list broke off: it changes nothing and moves no mark. Allowed at any time."""
