@@ -73,10 +73,10 @@ class _Reader:
         return at
 
     def value(self, at, depth):
-        first = self.data[at]
-        if first <= _BLANK:
-            at = self.space(at)
-            first = self.data[at]
+        data = self.data
+        while data[at] <= _BLANK and data[at] in _SPACE:
+            at += 1
+        first = data[at]
         if first == _QUOTE:
             return self.string(at)
         if first != _OBJECT and first != _ARRAY:
@@ -94,8 +94,8 @@ class _Reader:
         at = self.space(at + 1)
         more = data[at] != closing
         while more:
-            if data[at] <= _BLANK:
-                at = self.space(at)
+            while data[at] <= _BLANK and data[at] in _SPACE:
+                at += 1
             if named:
                 name = self.string(at)
                 if name in found:
