@@ -49,6 +49,21 @@ class TestPairing(unittest.TestCase):
         device.pass_s(1)
         self.assertTrue(device.radio.ap_open)
 
+    def test_a_passphrase_that_has_worked_once_ends_no_attempt(self):
+        device = Device(ssid="Old")
+        device.pairing.pressed()
+        device.call("POST", "/v1/pairing", dict(HOME, broker={"host": "mqtt.else.example", "port": 8883}))
+        device.pass_s(2)
+        device.radio.join()
+        device.pass_s(1)
+        for reason in ("wifi_wrong_passphrase", "wifi_probably_passphrase"):
+            device.radio.fail(reason, 4)
+            device.pass_s(1)
+            self.assertEqual(device.attempt()["state"], "joining")
+        device.radio.fail("wifi_not_found", 4)
+        device.pass_s(1)
+        self.assertEqual(device.attempt()["reason"], "wifi_not_found")
+
     def test_it_tells_where_it_is_now_whatever_came_of_the_attempt(self):
         device = Device(ssid="Old")
         device.call("POST", "/v1/pairing", HOME)
@@ -98,7 +113,10 @@ class TestPairing(unittest.TestCase):
         for reason, tries, after_s in (
             ("wifi_wrong_passphrase", 4, 1),
             ("wifi_not_found", 4, 1),
+            ("wifi_probably_passphrase", 4, 1),
             ("wifi_wrong_passphrase", 3, 120),
+            ("wifi_weak", 9, 120),
+            ("wifi_full", 9, 120),
             ("no_address", 9, 120),
             ("no_wifi", 9, 120),
         ):

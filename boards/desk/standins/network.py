@@ -20,6 +20,8 @@ _IDLE, _CONNECTING, _GOT_IP = 1000, 1001, 1010
 _LEFT, _HANDSHAKE, _LOST, _NOT_FOUND, _WANTS_SECURITY, _TOO_OPEN = 8, 15, 200, 201, 210, 211
 # Reasons of which status() speaks even while the driver tries again.
 _SAID_AT_ONCE = (201, 202, 210, 211, 212)
+# status() has one word for both: modnetwork's STAT_WRONG_PASSWORD.
+_AUTH_FAIL, _CONNECTION_FAIL = 202, 205
 _LOOK_EVERY_MS = 100
 _EVENT_MS = 20
 _MASK = "255.255.255.0"
@@ -286,7 +288,7 @@ class WLAN:
 
     def _drop(self, reason, again=None):
         again = again or (self._joined and self._joined[:2])
-        self._reason = reason
+        self._reason = _AUTH_FAIL if reason == _CONNECTION_FAIL else reason
         self._joined = None
         self._connected = False
         if not self._requested or not again or self._try:

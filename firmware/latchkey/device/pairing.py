@@ -19,8 +19,9 @@ _AP_AFTER_S = const(120)
 _PRESENCE_S = const(600)
 _SCAN_WAIT_S = const(10)
 
-# Reasons of a chip that another try does not change.
-_FINAL = ("wifi_wrong_passphrase", "wifi_not_found", "wifi_wrong_security")
+# Reasons of a chip that another try does not change; the first two only until the passphrase has worked once.
+_PASSPHRASE = ("wifi_wrong_passphrase", "wifi_probably_passphrase")
+_FINAL = _PASSPHRASE + ("wifi_not_found", "wifi_wrong_security")
 _NO_GATEWAY = (None, "", "0.0.0.0")
 
 
@@ -35,7 +36,7 @@ class Attempt:
         self.cloud = cloud
         self.by = by
         self.starts_s = 0
-        self.started = False
+        self.started = self.joined = False
 
 
 class Pairing:
@@ -128,7 +129,7 @@ class Pairing:
     def _watch(self, attempt, now):
         if not attempt.started:
             return self._start(attempt)
-        reason = self._wifi_outcome() if attempt.wifi else ""
+        reason = self._wifi_outcome(attempt) if attempt.wifi else ""
         if reason == "" and attempt.cloud:
             reason = self._cloud_outcome()
         if reason is None and now - attempt.starts_s >= self._window(_ATTEMPT_S):
@@ -152,12 +153,14 @@ class Pairing:
                 attempt.cloud = False  # the link that there is goes on
                 self._take_back(attempt, "no_memory")
 
-    def _wifi_outcome(self):
+    def _wifi_outcome(self, attempt):
         """"" once joined, a reason that is final, or None."""
         up, reason, _, gateway, tries = self._radio.station()
         if up:
+            attempt.joined = True
             return "no_route" if gateway in _NO_GATEWAY else ""
-        return reason if tries > _JOIN_TRIES and reason in _FINAL else None
+        final = reason in _FINAL and not (attempt.joined and reason in _PASSPHRASE)
+        return reason if final and tries > _JOIN_TRIES else None
 
     def _cloud_outcome(self):
         return "" if self._owner.link_state()[0] == "online" else None

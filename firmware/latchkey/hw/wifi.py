@@ -27,15 +27,21 @@ _PHONES = const(4)  # as many as the API has places
 _NETWORKS = const(16)  # that a scan keeps, the strongest
 _NOWHERE = "0.0.0.0"
 _AP_BITS = const(0xFFFFFF00)  # of the access point's netmask
-# Which of 15, 202 and 204 a wrong passphrase gives depends on the network's access point.
+# Which of 15, 202 and 204 a wrong passphrase gives depends on the network's access point. MicroPython says 202 in place
+# of 205 too, which is any failure to connect. 2: authentication came to no end; 5: too many stations; 203: association
+# was refused; 212: the signal is below the driver's bound.
 _REASONS = {
+    2: "wifi_weak",
+    5: "wifi_full",
     15: "wifi_wrong_passphrase",
     201: "wifi_not_found",
-    202: "wifi_wrong_passphrase",
+    202: "wifi_probably_passphrase",
+    203: "wifi_full",
     204: "wifi_wrong_passphrase",
+    205: "wifi_weak",
     210: "wifi_wrong_security",
     211: "wifi_wrong_security",
-    212: "wifi_not_found",
+    212: "wifi_weak",
 }
 
 

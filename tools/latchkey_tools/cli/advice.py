@@ -189,6 +189,18 @@ REASONS = {
     "wifi_not_set": ("no network is given", "give one when pairing"),
     "wifi_not_found": ("no such network in reach", "check name and distance"),
     "wifi_wrong_passphrase": ("the access point refuses the passphrase", "give the right one"),
+    "wifi_probably_passphrase": (
+        "the access point refuses the passphrase, or the connection failed in another way",
+        "check the passphrase; if it is right, move the device nearer",
+    ),
+    "wifi_weak": (
+        "the signal is too weak",
+        "move the device nearer to the access point, or the access point to it",
+    ),
+    "wifi_full": (
+        "the access point refuses this device: most often it is full",
+        "take another device off that network, or restart the access point",
+    ),
     "wifi_wrong_security": (
         "the network wants a passphrase and none was given, or has none, or too old a security",
         "give its passphrase, or leave it out for an open network",
@@ -249,6 +261,18 @@ REASONS = {
 # The same for an attempt of a network; what is not here has the words of the cloud link.
 PAIRING_REASONS = {
     "wifi_wrong_passphrase": ("the network refuses the passphrase, three times", "type it again"),
+    "wifi_probably_passphrase": (
+        "the network most likely refuses the passphrase, three times",
+        "type it again; if it is right, move the device nearer",
+    ),
+    "wifi_weak": (
+        "the signal is too weak",
+        "move the device nearer to the access point, or the access point to it",
+    ),
+    "wifi_full": (
+        "the access point refuses this device: most often it is full",
+        "take another device off that network, or restart the access point",
+    ),
     "wifi_not_found": (
         "no such network in reach, three times",
         "check the name and the distance; ESP32 hears 2.4 GHz only",

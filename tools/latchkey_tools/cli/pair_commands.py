@@ -73,7 +73,7 @@ def pair(
         with show.usage():
             wanted.choose(networks)
     outcome = _try(host, ca, info, here, wanted, wait, before)
-    while outcome.reason == "wifi_wrong_passphrase" and sys.stdin.isatty():
+    while outcome.reason in ("wifi_wrong_passphrase", "wifi_probably_passphrase") and sys.stdin.isatty():
         say_why(outcome)
         wanted.ask_again()
         outcome = _try(host, ca, info, here, wanted, wait)
