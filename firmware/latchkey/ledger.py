@@ -273,7 +273,7 @@ class Ledger:
         self._ever = True
         self.generation += 1
 
-    def _store(self, slots, records=b"", rest=b""):
+    def _store(self, slots, records: bytes | bytearray = b"", rest=b""):
         self._slots.note = self._note()
         try:
             slots.update(records, struct.pack(_MARKS, self._system16, *self._marks), rest)
@@ -300,10 +300,11 @@ class Ledger:
     def _load(self):
         slots = self._slots
         payload = slots.read((self._bound + _LEDGER_REFUSALS) * RECORD_BYTES + _TAIL_BYTES)
-        whole = payload is not None and len(payload) % RECORD_BYTES == _TAIL_BYTES
+        tail = len(payload) - _TAIL_BYTES if payload else -1
+        whole = tail >= 0 and tail % RECORD_BYTES == 0
         # The ledger of another System, from before the device was provisioned again, does not count.
-        if whole and self._take_marks(payload, len(payload) - _TAIL_BYTES):
-            self._take_records(payload, len(payload) - _TAIL_BYTES)
+        if whole and self._take_marks(payload, tail):
+            self._take_records(payload, tail)
         marks = self._heard_slots.read(_MARKS_BYTES)
         if marks and len(marks) == _MARKS_BYTES:
             self._take_marks(marks, 0)

@@ -33,8 +33,12 @@ def regions(monkeypatch):
     return say
 
 
-def test_the_regions_of_a_heap_are_one_figure_each(regions):
+def test_the_desk_has_no_such_memory(monkeypatch):
+    monkeypatch.setattr(memory, "idf_heap_info", None)
     assert memory.outside() == {} and memory.tls_fits()
+
+
+def test_the_regions_of_a_heap_are_one_figure_each(regions):
     regions((100000, 60000, 50000, 40000), (16000, 9000, 8000, 7000))
     assert memory.outside() == {"idf_free_bytes": 69000, "idf_largest_bytes": 50000, "idf_lowest_bytes": 47000}
 

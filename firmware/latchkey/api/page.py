@@ -31,7 +31,7 @@ def _opened():
     import io
 
     try:
-        from latchkey.api import page_gz
+        from latchkey.api import page_gz  # pyright: ignore[reportAttributeAccessIssue]  made by the build
 
         return io.BytesIO(page_gz.DATA)
     except ImportError:

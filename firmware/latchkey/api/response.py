@@ -18,7 +18,7 @@ class Response:
     gives; ``file``: sent in place of the body, then closed; ``lines`` of further header, ``after``: callable to run
     once the answer is out, ``code``: what an error answers, else None."""
 
-    def __init__(self, status, body=b"", lines=(), media="application/json", code=None):
+    def __init__(self, status, body: bytes | None = b"", lines=(), media="application/json", code=None):
         self.status = status
         self.body = body
         self.lines = lines

@@ -8,7 +8,7 @@ from latchkey.limits import const
 try:
     from esp32 import HEAP_DATA, idf_heap_info
 except ImportError:  # the desk, which has no such bounds
-    HEAP_DATA = idf_heap_info = None
+    HEAP_DATA, idf_heap_info = 0, None  # pyright: ignore[reportGeneralTypeIssues]
 
 # Measured on an emulated ESP32 with MicroPython 1.26.1: a session took 26.7 KB. Its largest piece is mbedTLS's buffer
 # for what comes in, 16,384 bytes and a record's overhead (ports/esp32: CONFIG_MBEDTLS_SSL_IN_CONTENT_LEN).

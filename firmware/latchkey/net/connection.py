@@ -13,12 +13,7 @@ from latchkey.api.response import response_head
 from latchkey.errors import LatchkeyError
 from latchkey.limits import const
 
-if hasattr(asyncio, "sleep_ms"):
-    sleep_ms = asyncio.sleep_ms
-else:
-
-    def sleep_ms(ms):
-        return asyncio.sleep(ms / 1000)
+sleep_ms = getattr(asyncio, "sleep_ms", None) or (lambda ms: asyncio.sleep(ms / 1000))
 
 
 REQUEST_MS = 10000  # a request, or an answer

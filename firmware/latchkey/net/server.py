@@ -88,7 +88,7 @@ class Server:
     async def _accept(self, listener, tls):
         while True:
             try:
-                await ready(listener)
+                await ready(listener)  # pyright: ignore[reportGeneralTypeIssues]  MicroPython awaits generators
                 await self._welcome(listener, tls)
             except _NO_CALLER:
                 await sleep_ms(_WAIT_MS)  # The port stays open, whatever came of one caller.

@@ -111,6 +111,8 @@ def _modules():
         from firmware import main  # noqa: F401
     except ImportError:
         __import__("main")
+    for name in ("program", "latchkey.cloud.link"):
+        __import__(name)  # what main imports once the radio is there
 
 
 def _run_thread():
