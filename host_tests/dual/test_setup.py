@@ -267,7 +267,7 @@ class TestSafeState(unittest.TestCase):
 
 class TestCertificate(unittest.TestCase):
     def test_a_new_pair_is_put_beside_the_old_one_and_tried(self):
-        device = paired()
+        device = present()
         der = b"\x30\x03\x02\x01\x05"
         text = binascii.b2a_base64(der).decode().strip()
         body = {"cert_der": text, "key_der": text}
@@ -278,6 +278,13 @@ class TestCertificate(unittest.TestCase):
         again = device.again().credentials
         self.assertEqual((again["cert_der"], again["new_cert_der"]), (der, None))
 
+    def test_without_somebody_at_the_device_it_is_refused(self):
+        device = paired()
+        body = {"cert_der": "MAMCAQU=", "key_der": "MAMCAQU="}
+        self.assertEqual(device.code("PUT", "/v1/config/certificate", body), (403, "presence_needed"))
+        device.pass_s(1)
+        self.assertEqual((device.credentials["new_cert_der"], device.links), (None, []))
+
     def test_a_power_cut_while_it_is_kept_never_leaves_half_of_a_pair(self):
         old, new = (
             {"cert_der": b"\x30old", "key_der": b"\x30old key"},
@@ -285,7 +292,7 @@ class TestCertificate(unittest.TestCase):
         )
         at, cut = 0, True
         while cut:
-            device = paired()
+            device = present()
             credentials.save(device.store, old)
             renewal.keep(device, {"new_" + name: new[name] for name in new})
             device.store.cut_after, cut = at, False
@@ -302,7 +309,7 @@ class TestCertificate(unittest.TestCase):
         self.assertTrue(at > 5)
 
     def test_the_certificate_in_force_is_refused_with_whatever_key(self):
-        device = paired()
+        device = present()
         credentials.save(device.store, {"cert_der": b"\x30\x01A", "key_der": b"\x30\x01K"})
         text = [binascii.b2a_base64(der).decode().strip() for der in (b"\x30\x01A", b"\x30\x01X")]
         status, answer = device.call("PUT", "/v1/config/certificate", {"cert_der": text[0], "key_der": text[1]})
@@ -311,7 +318,7 @@ class TestCertificate(unittest.TestCase):
         self.assertEqual(device.again().credentials["key_der"], b"\x30\x01K")
 
     def test_another_pair_that_comes_while_one_is_half_kept_has_that_one_kept_first(self):
-        device = paired()
+        device = present()
         half = {"cert_der": b"\x30new", "key_der": b"\x30old", "new_cert_der": b"\x30new", "new_key_der": b"\x30key"}
         credentials.save(device.store, half)
         renewal.keep(device, {"new_cert_der": b"\x30third", "new_key_der": b"\x30third key"})
@@ -320,7 +327,7 @@ class TestCertificate(unittest.TestCase):
         self.assertEqual((found["new_cert_der"], found["new_key_der"]), (b"\x30third", b"\x30third key"))
 
     def test_a_refused_certificate_for_the_same_key_is_not_kept(self):
-        device = paired()
+        device = present()
         credentials.save(device.store, {"cert_der": b"\x30old", "key_der": b"\x30key"})
         renewal.keep(device, {"new_cert_der": b"\x30new", "new_key_der": b"\x30key"})
         device.settle_attempt(False)
@@ -328,7 +335,7 @@ class TestCertificate(unittest.TestCase):
         self.assertEqual((found["cert_der"], found["new_cert_der"]), (b"\x30old", None))
 
     def test_what_is_no_certificate_is_refused(self):
-        device = paired()
+        device = present()
         for body in (
             {},
             {"cert_der": "MAMCAQU="},

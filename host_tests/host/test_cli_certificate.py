@@ -11,10 +11,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from technician import INFO, OTHER_SYSTEM, SYSTEM, Keyboard, Stub, device, make_token
+from technician import INFO, OTHER_SYSTEM, SYSTEM, Keyboard, Stub, device, make_token, refusal
 
 from latchkey_tools.boards import production
-from latchkey_tools.cli import certificate_commands, config_commands
+from latchkey_tools.cli import advice, certificate_commands, config_commands
 from latchkey_tools.desk import demo
 from latchkey_tools.device import certificate_request, cloud_api
 from latchkey_tools.device.certificate_request import CLIENT, HTTPS
@@ -159,6 +159,9 @@ def test_one_that_the_broker_refuses_stays_here_for_another_try(tech):
     with Stub(ending(5, "cert_refused")) as bulb:
         done = tech.run("certificate", "renew", "--host", bulb.url, "--sim")
         assert done.status == 1 and "the old certificate is back" in done.err
+    with Stub(ending(5) | {("PUT", "/v1/config/certificate"): refusal(403, "presence_needed")}) as alone:
+        done = tech.run("certificate", "renew", "--host", alone.url, "--sim")
+        assert done.status == 1 and advice.advice("presence_needed") in done.err
     with Stub(ending(5, "kept")) as again:
         assert tech.run("certificate", "renew", "--host", again.url, "--sim").status == 0
         assert sent(again) == sent(bulb)

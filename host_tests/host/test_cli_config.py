@@ -235,6 +235,9 @@ def test_a_certificate_that_the_broker_refuses_is_told_and_the_old_one_is_back(t
         assert done.status == 1 and "still being tried" in done.err
     with Stub(renewing() | {("PUT", "/v1/config/certificate"): refusal(507, "not_stored")}) as stub:
         assert advice.advice("not_stored") in give(tech, stub, authority.device).err
+    with Stub(renewing() | {("PUT", "/v1/config/certificate"): refusal(403, "presence_needed")}) as stub:
+        done = give(tech, stub, authority.device)
+        assert done.status == 1 and advice.advice("presence_needed") in done.err
 
 
 def test_a_device_that_is_away_while_it_tries_is_waited_for(tech, authority):

@@ -97,10 +97,15 @@ def test_configuration_changes_by_the_command_and_trust_only_with_somebody_there
     assert str(cellar.broker.port) in told and "by the token owner" in told
 
 
+@with_button
 def test_a_new_certificate_goes_over_by_the_command(cellar, tech):
     cellar.pair()
     cellar.broker.start()
     fresh = pki.client(cellar.pki.folder, cellar.pki.ca, "fresh", "792b6149-1daa-488f-b07a-f684503b0586")
     words = ["device", "certificate", cellar.desk.url, "--cert", fresh.cert_pem, "--key", fresh.key_pem]
+    alone = tech.run(*words, LATCHKEY_SOURCE=CABLE)
+    assert alone.status == 1 and advice.advice("presence_needed") in alone.err, alone
+    cellar.desk.press(0.3)
+    cellar.until(True, lambda: cellar.call(CABLE, "GET", "/v1/pairing")[1]["presence_s"] > 0)
     done = tech.run(*words, LATCHKEY_SOURCE=CABLE)
     assert done.status == 0 and "the broker has taken the new certificate" in done.err, done

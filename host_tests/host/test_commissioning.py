@@ -320,11 +320,14 @@ def test_a_configure_token_alone_takes_over_nothing(cellar):
     assert cellar.call(CABLE, "GET", "/v1/config")[1]["trust"]["changes"] == 0
 
 
+@with_button
 def test_a_new_certificate_over_the_api_is_tried_and_the_old_one_comes_back(cellar):
     cellar.unbox().pair()
     cellar.until("online", lambda: cellar.diagnostics()["cloud"]["state"], 40)
     stranger = pki.make(cellar.desk.folder / "stranger", demo.SLUG, demo.SYSTEM).device
     renewed = pki.client(cellar.pki.folder, cellar.pki.ca, "renewed", demo.SYSTEM)
+    cellar.desk.press(0.3)
+    cellar.until(True, lambda: cellar.call(CABLE, "GET", "/v1/pairing")[1]["presence_s"] > 0)
     for identity, came in ((stranger, "refused"), (renewed, "kept")):
         text = {n: base64.b64encode(getattr(identity, n).read_bytes()).decode() for n in ("cert_der", "key_der")}
         assert cellar.call(CABLE, "PUT", "/v1/config/certificate", text)[0] == 202

@@ -88,6 +88,12 @@ def check_may_try(device):
         raise LatchkeyError("safe_boot")
 
 
+def check_present(device):
+    """Somebody is at the device (A3)."""
+    if not device.pairing.present:
+        raise LatchkeyError("presence_needed")
+
+
 def _begin(device, exchange, attempt):
     if attempt.by:
         _check_not_shut_out(device, exchange, attempt.config)
@@ -97,8 +103,7 @@ def _begin(device, exchange, attempt):
 
 def _by(device, exchange, names):
     """Who changes which trust settings when; only with presence (A3)."""
-    if not device.pairing.present:
-        raise LatchkeyError("presence_needed")
+    check_present(device)
     return exchange.grant.jti, names, device.floor.floor_unix_s
 
 

@@ -128,7 +128,7 @@ CODES = {
     ),
     "presence_needed": (
         403,
-        "this is a trust setting, and nobody has pressed the button within 10 minutes (A3)",
+        "this is a trust setting, or comes with a key, and nobody has pressed the button within 10 minutes (A3)",
         "press the button (without one: switch it on five times, a few seconds each), then try again",
     ),
     "serial_only": (

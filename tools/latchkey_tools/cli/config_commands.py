@@ -78,7 +78,8 @@ def put_certificate(
 ):
     """Give the device a new client certificate; it is kept if the broker takes it, else the old one comes back.
 
-    Over plain HTTP others on that network could read the key: use HTTPS or the access point.
+    Somebody has to press the device's button first. Over plain HTTP others on that network could read the key: use
+    HTTPS or the access point.
     """
     with Device(host, ca) as device:
         attempt = try_certificate(device, certificate.body(cert, key), wait, token_file, token)
