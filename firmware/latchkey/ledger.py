@@ -114,6 +114,15 @@ class Ledger:
         at = _place(self._records, jti16)
         return _is_at(self._records, at, jti16) and bool(self._records[at + _FLAGS] & ADMITS)
 
+    def after(self, jti16, most):
+        """[(jti16, changed)] of the first ``most`` records behind ``jti16``, sorted; None: from the beginning."""
+        at = _place(self._records, jti16) if jti16 else 0
+        if jti16 and _is_at(self._records, at, jti16):
+            at += RECORD_BYTES
+        ends = min(len(self._records), at + most * RECORD_BYTES)
+        places = range(at, ends, RECORD_BYTES)
+        return [(bytes(self._records[i : i + 16]), _field(self._records, _CHANGED, i)) for i in places]
+
     @property
     def unknown(self):
         """Why tokens that are not listed are refused (L6): "damaged", "unstored", "unreadable_uuid"; None if not."""

@@ -6,8 +6,10 @@ import unittest
 from ram_store import PowerCut
 from setting_up import ISSUER, OWNER, Device
 
+from latchkey import uuids
 from latchkey.api import renewal
 from latchkey.device import credentials
+from latchkey.stores import tokenlist
 
 BROKER = {"broker": {"host": "mqtt.else.example"}}
 TRUST = (
@@ -263,6 +265,33 @@ class TestSafeState(unittest.TestCase):
         self.assertEqual(device.code("PATCH", "/v1/config", {"name": "Attic"}), (200, None))
         device.pass_s(200)
         self.assertEqual((device.radio.calls, device.links), ([], []))
+
+
+class TestTokens(unittest.TestCase):
+    def test_what_the_ledger_holds_is_told_in_short_and_page_by_page(self):
+        device = paired()
+        self.assertEqual(device.call("GET", "/v1/tokens"), (200, {"tokens": [], "more": False}))
+        jtis = [bytes((i, 9)) * 8 for i in range(40)]
+        device.ledger.begin(False)
+        device.ledger.add([tokenlist.pack(jti, 1, 0, 1900000000, 1700000000, 5, ()) for jti in jtis[1:]])
+        device.ledger.add([tokenlist.refusal(jtis[0], 1700000001, 5)])
+        device.ledger.commit()
+        found, after = [], ""
+        for rest in (24, 8, 0):
+            status, answer = device.call("GET", "/v1/tokens" + after)
+            self.assertEqual((status, answer["more"], len(answer["tokens"])), (200, rest > 0, 16 if rest else 8))
+            found += answer["tokens"]
+            after = "?after=" + found[-1]["jti"]
+        self.assertEqual([one["jti"] for one in found], [uuids.to_text(jti) for jti in jtis])
+        gone = {"jti": found[0]["jti"], "admits": False, "end_unix_s": None, "changed_unix_s": 1700000001}
+        self.assertEqual(found[0], gone)
+        self.assertEqual((found[1]["admits"], found[1]["end_unix_s"]), (True, 1900000000))
+
+    def test_only_a_jti_may_follow_and_only_who_configures_may_ask(self):
+        device = paired()
+        for query in ("?after=", "?after=x", "?x=1&after=0", "?after=" + "0" * 36):
+            self.assertEqual(device.code("GET", "/v1/tokens" + query), (422, "invalid_field"), query)
+        self.assertEqual(device.code("GET", "/v1/tokens", role="Visitor"), (403, "insufficient_scope"))
 
 
 class TestCertificate(unittest.TestCase):

@@ -384,6 +384,22 @@ def test_diagnostics_and_log_are_told_in_words(tech):
         assert tech.data("device", "diagnostics", stub.url) == weak
 
 
+def test_the_device_s_tokens_are_shown_page_by_page_beside_the_wallet_s(tech):
+    keep(tech)
+    (mine,) = tech.data("token", "list")
+    row = {"jti": OTHER_SYSTEM, "admits": True, "end_unix_s": None, "changed_unix_s": 1700000000}
+    listed = row | {"jti": mine["uuid"], "admits": False}
+    first = (200, {"tokens": [row], "more": True}, {})
+    pages = {("GET", f"/v1/tokens?after={OTHER_SYSTEM}"): (200, {"tokens": [listed], "more": False}, {})}
+    with Stub(device(tokens=first) | pages) as stub:
+        assert tech.data("device", "tokens", stub.url) == {"tokens": [row, listed], "only_in_wallet": []}
+        told = tech.ok("device", "tokens", stub.url)
+        assert mine["name"] in told and "2023-11-14" in told
+    with Stub(device(tokens=(200, {"tokens": [row], "more": False}, {}))) as stub:
+        assert tech.data("device", "tokens", stub.url)["only_in_wallet"] == [mine["uuid"]]
+        assert "is in the wallet and not in the device's list" in tech.run("device", "tokens", stub.url).err
+
+
 def test_events_are_printed_until_the_device_ends_them(tech):
     keep(tech)
     stream = b'id: 0\nevent: state\ndata: {"on": true}\n\n: beat\n\nevent: state\r\ndata: {"on": false}\r\n\r\n'

@@ -16,6 +16,7 @@ WHOLE = {
     "/v1/whoami": {"permissions": ["read"], "exp_unix_s": 1700000000},
     "/v1/diagnostics": DIAGNOSTICS | {"cloud": {"state": "waiting", "reason": "dns", "since": 5, "attempt": "kept"}},
     "/v1/log": {"lines": [{"n": 1, "uptime_s": 3, "text": "x"}]},
+    "/v1/tokens": {"tokens": [{"jti": SYSTEM, "admits": True, "end_unix_s": 1700000000, "changed_unix_s": 1700000000}]},
     "/v1/pairing": {"state": "failed", "what": "wifi", "ssid": "Home", "address": "192.0.2.7", "reason": "dns"},
     "/v1/pairing/networks": {"networks": [{"ssid": "Home", "rssi_dbm": -50, "secured": True}]},
     "/v1/config": {"config": {"name": "x", "roles": {"a": "read"}}, "trust": {"changes": 1, "last": [LAST]}},

@@ -326,6 +326,7 @@ _ROUTES = (
     ("/v1/log", "GET", "configure", _get_log, 0, False),
     ("/v1/restart", "POST", "configure", _post_restart, _BODY_BYTES, False),
     ("/v1/config", "GET", "configure", "get_config", 0, False),
+    ("/v1/tokens", "GET", "configure", "get_tokens", 0, False),
     ("/v1/config", "PATCH", "configure", "patch_config", _CONFIG_BODY_BYTES, True),
     ("/v1/pairing", "GET", "configure", _get_pairing, 0, False),
 )

@@ -25,6 +25,7 @@ app = typer.Typer(
     """,
 )
 FIND_WITHIN_S = 5
+_MOST_TOKENS = 10000  # more than any device holds
 # A device sends its members in any order.
 INFO_ORDER = ("name", "product", "model", "version", "state", "system_uuid", "dev")
 PARTS_ORDER = ("uptime_s", "reset_cause", "cloud", "messages", "keys", "ledger", "clock", "server", "refusals")
@@ -156,6 +157,42 @@ def log(host: Host, token_file: TokenFile = None, token: TokenName = None, ca: C
         return show.data(lines)
     for line in lines:
         show.line(f"{line.get('uptime_s') or 0:>8} s  {line.get('text') or ''}")
+
+
+@app.command()
+def tokens(host: Host, token_file: TokenFile = None, token: TokenName = None, ca: Ca = None, as_json: AsJson = False):
+    """The tokens of the list that the device holds, beside those of the wallet."""
+    with Device(host, ca) as device:
+        found, here = access.call(device, "GET", "/v1/tokens", None, token_file, token)
+        rows = _all_tokens(device, here, found)
+    mine = {entry.uuid: entry.name for entry in Wallet().fitting(here.system)}
+    missing = sorted(mine.keys() - {row.get("jti") for row in rows})
+    if as_json:
+        return show.data({"tokens": rows, "only_in_wallet": missing})
+    _print_tokens(rows, mine, missing)
+
+
+def _all_tokens(device, here, found):
+    """Of every answer to come, the first ``found``; what answers endlessly is left."""
+    rows = []
+    while True:
+        some = found.get("tokens") or []
+        rows += some
+        last = some[-1].get("jti") if some else None
+        if not (found.get("more") and last) or len(rows) > _MOST_TOKENS:
+            return rows
+        found = device.call("GET", f"/v1/tokens?after={last}", here.token)
+
+
+def _print_tokens(rows, mine, missing):
+    table = show.table("jti", "in the wallet", "admitted", "ends", "changed", whole=("jti",))
+    for row in rows:
+        jti, end, changed = row.get("jti"), row.get("end_unix_s"), row.get("changed_unix_s")
+        times = [_words("x_unix_s", one) for one in (end, changed)]
+        table.add_row(*map(show.clean, (jti, mine.get(jti, "-"), _words("", bool(row.get("admits"))), *times)))
+    show.console().print(table)
+    for jti in missing:
+        show.say(f"{mine[jti]} ({jti}) is in the wallet and not in the device's list")
 
 
 @app.command()

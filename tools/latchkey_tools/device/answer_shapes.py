@@ -47,6 +47,7 @@ DIAGNOSTICS = {
     "heap": {"idf_free_bytes": whole, "idf_largest_bytes": whole, "idf_lowest_bytes": whole},
 }
 LOG = {"lines": [{"uptime_s": whole, "text": text}]}
+TOKENS = {"tokens": [{"jti": system, "end_unix_s": time, "changed_unix_s": time}]}
 PAIRING = {"state": text, "what": text, "ssid": text, "address": text, "offline": text, "reason": text}
 PAIRING |= {"host": text, "access_point_s": whole, "presence_s": whole}
 NETWORKS = {"networks": [{"ssid": text, "rssi_dbm": whole}]}
@@ -62,6 +63,7 @@ OF_PATHS = {
     "/v1/whoami": GRANT,
     "/v1/diagnostics": DIAGNOSTICS,
     "/v1/log": LOG,
+    "/v1/tokens": TOKENS,
     "/v1/pairing": PAIRING,
     "/v1/pairing/networks": NETWORKS,
     "/v1/config": CONFIG | PAIRING,
@@ -74,7 +76,7 @@ def answer(path, status, body):
     """The dict in the body (bytes) of an answer to a request for ``path``; None if no device answers so."""
     found = parse(body)
     if 200 <= status < 300:
-        good = fits(found, OF_PATHS.get(path, {})) and _MUST.get(path, set()) <= found.keys()
+        good = fits(found, OF_PATHS.get(path.partition("?")[0], {})) and _MUST.get(path, set()) <= found.keys()
     else:
         good = status >= 400 and fits(found, ERROR) and found.get("code")
     return found if good else None
