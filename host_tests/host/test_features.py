@@ -15,6 +15,7 @@ from latchkey_tools.sim import pki
 FEATURES = {
     "latchkey/api/events.mpy": ("GET", "/v1/events"),
     "latchkey/api/renewal.mpy": ("PUT", "/v1/config/certificate"),
+    "latchkey/api/tokens.mpy": ("GET", "/v1/tokens"),
     "latchkey/net/https.mpy": None,
 }
 NAME = f"latchkey-{flood.SYSTEM[:8]}.local"
@@ -53,6 +54,7 @@ def answers(desk, authority, secure):
             ("PATCH", "/v1/state", {"on": True}),
             ("POST", "/v1/identify", None),
             ("HEAD", "/v1/events", None),
+            ("HEAD", "/v1/tokens", None),
             ("PUT", "/v1/config/certificate", {}),
         ):
             more = {"extensions": {"sni_hostname": NAME}} if secure else {}
@@ -86,5 +88,5 @@ def test_without_any_of_them_the_device_runs(tmp_path, authority):
     with started(tmp_path, authority, *FEATURES) as desk:
         found = answers(desk, authority, secure=False)
     lost = {where for where, (status, _) in found.items() if status == 404}
-    assert lost == {("HEAD", "/v1/events"), ("PUT", "/v1/config/certificate")}
+    assert lost == {("HEAD", "/v1/events"), ("HEAD", "/v1/tokens"), ("PUT", "/v1/config/certificate")}
     assert {status for where, (status, _) in found.items() if where not in lost} == {200, 202}

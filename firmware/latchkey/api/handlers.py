@@ -28,6 +28,10 @@ try:
     from latchkey.api import renewal
 except ImportError:
     renewal = None
+try:
+    from latchkey.api import tokens
+except ImportError:
+    tokens = None
 
 _BODY_BYTES = const(1024)
 _BODY_DEPTH = const(5)
@@ -84,7 +88,7 @@ class Api:
         self.product = product
         self.hub = events.Hub(product) if events else None
         self.refusals = {}
-        features = tuple([feature.ROUTE for feature in (events, renewal) if feature])
+        features = tuple([feature.ROUTE for feature in (events, renewal, tokens) if feature])
         self.routes = _ROUTES + (_WIRELESS if device.wireless else ()) + features
         self.page = None
 
@@ -326,7 +330,6 @@ _ROUTES = (
     ("/v1/log", "GET", "configure", _get_log, 0, False),
     ("/v1/restart", "POST", "configure", _post_restart, _BODY_BYTES, False),
     ("/v1/config", "GET", "configure", "get_config", 0, False),
-    ("/v1/tokens", "GET", "configure", "get_tokens", 0, False),
     ("/v1/config", "PATCH", "configure", "patch_config", _CONFIG_BODY_BYTES, True),
     ("/v1/pairing", "GET", "configure", _get_pairing, 0, False),
 )

@@ -5,19 +5,17 @@ Loaded for one such request and let go again (latchkey.device.lazy). Each handle
 trust settings is drawn here.
 """
 
-from latchkey import policy, uuids
+from latchkey import policy
 from latchkey.api.handlers import as_json
 from latchkey.device import config as config_
 from latchkey.device import provision, settings
 from latchkey.device.pairing import Attempt
 from latchkey.errors import ConfigError, LatchkeyError, StoreError, TokenError
-from latchkey.limits import const
 
 # What has to be tried on the broker (A6).
 _CLOUD = ("slug", "broker")
 _PAIRING = ("wifi", "name", "broker")
 _WIFI = ("ssid", "passphrase")
-_TOKENS = const(16)  # in one answer, of less than 2 KB
 
 
 def post_pairing(device, exchange):
@@ -54,28 +52,6 @@ def get_networks(device, _exchange):
     return 200, {
         "networks": [{"ssid": ssid, "rssi_dbm": rssi, "secured": secured} for ssid, rssi, secured in networks],
         "scanned_s": age_s,
-    }
-
-
-def get_tokens(device, exchange):
-    """What the ledger holds in short, some tokens at a time: those behind the one that ``?after=`` names."""
-    after16 = None
-    for pair in exchange.request.query.split("&"):
-        if pair[:6] == "after=":
-            after16 = uuids.or_none(pair[6:])
-            if after16 is None:
-                raise ConfigError("invalid_field", "after")
-    rows = device.ledger.after(after16, _TOKENS + 1)
-    return 200, {"tokens": [_token(device.ledger, *row) for row in rows[:_TOKENS]], "more": len(rows) > _TOKENS}
-
-
-def _token(ledger, jti16, changed_unix_s):
-    standing = ledger.standing(jti16, None)
-    return {
-        "jti": uuids.to_text(jti16),
-        "admits": standing.state == "listed",
-        "end_unix_s": standing.end_unix_s,
-        "changed_unix_s": changed_unix_s,
     }
 
 

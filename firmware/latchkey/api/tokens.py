@@ -1,0 +1,33 @@
+"""GET /v1/tokens: what the ledger holds, in short."""
+
+from latchkey import uuids
+from latchkey.errors import ConfigError
+from latchkey.limits import const
+
+_TOKENS = const(16)  # in one answer, of less than 2 KB
+
+
+def get_tokens(api, exchange):
+    """What the ledger holds in short, some tokens at a time: those behind the one that ``?after=`` names."""
+    after16 = None
+    for pair in exchange.request.query.split("&"):
+        if pair[:6] == "after=":
+            after16 = uuids.or_none(pair[6:])
+            if after16 is None:
+                raise ConfigError("invalid_field", "after")
+    ledger = api.device.ledger
+    rows = ledger.after(after16, _TOKENS + 1)
+    return {"tokens": [_token(ledger, *row) for row in rows[:_TOKENS]], "more": len(rows) > _TOKENS}
+
+
+def _token(ledger, jti16, changed_unix_s):
+    standing = ledger.standing(jti16, None)
+    return {
+        "jti": uuids.to_text(jti16),
+        "admits": standing.state == "listed",
+        "end_unix_s": standing.end_unix_s,
+        "changed_unix_s": changed_unix_s,
+    }
+
+
+ROUTE = ("/v1/tokens", "GET", "configure", get_tokens, 0, False)
