@@ -40,18 +40,22 @@ def test_the_file_keeps_the_contract():
     product = plug(relay)
     changes = []
     product.on_change = lambda: changes.append(product.state())
-    assert product.patch({"on": True}) == {"on": True, "power_w": 0}
+    assert product.patch({"on": True}) == {"on": True, "limit_w": 3680, "power_w": 0}
     product.measure()
     product.measure()
     relay.watts = 40.4
     product.measure()
-    assert changes == [{"on": True, "power_w": 0}, {"on": True, "power_w": 40.0}]
+    assert [(one["on"], one["power_w"]) for one in changes] == [(True, 0), (True, 40.0)]
     product.identify()
     assert relay.blinks == 1
-    for fields in ({"on": 1}, {"power_w": 5}, {"on": False, "x": 1}):
+    for fields in ({"on": 1}, {"power_w": 5}, {"limit_w": 0}, {"on": False, "x": 1}):
         with pytest.raises(ConfigError):
             product.patch(fields)
     assert relay.on is True
+    product.patch({"limit_w": 50})
+    relay.watts = 60
+    product.measure()
+    assert relay.on is False and product.state() == {"on": False, "limit_w": 50, "power_w": 60}
 
 
 def test_its_adapter_drives_pins():
@@ -81,9 +85,9 @@ def test_the_api_serves_it_on_the_unix_port(tmp_path):
     (tmp_path / "plug.py").write_text(CODE[0])
     with running(product="plug", product_folder=tmp_path) as device:
         with httpx.Client(base_url=device.url, headers=CONTROL) as client:
-            assert client.patch("/v1/state", json={"on": True}).json() == {"on": True, "power_w": 0}
+            assert client.patch("/v1/state", json={"on": True}).json() == {"on": True, "limit_w": 3680, "power_w": 0}
             device.tell("change")
-            assert client.get("/v1/state").json() == {"on": True, "power_w": 40}
+            assert client.get("/v1/state").json() == {"on": True, "limit_w": 3680, "power_w": 40}
             refused = client.patch("/v1/state", json={"power_w": 1})
             assert (refused.status_code, refused.json()["field"]) == (422, "power_w")
             assert client.post("/v1/identify").status_code == 202
