@@ -43,6 +43,9 @@ class ApiProcess:
         self.process.stdin.flush()
         return self.process.stdout.readline().strip()
 
+    def log_text(self):
+        return self.tell("status")
+
     def connect(self, timeout_s=15):
         return socket.create_connection(("127.0.0.1", self.port), timeout_s)
 

@@ -12,6 +12,8 @@ import contextlib
 import http.client
 import http.server
 import json
+import select
+import socket
 import threading
 import time
 from urllib.parse import urlsplit
@@ -25,22 +27,27 @@ from latchkey_tools.dev import npm
 from latchkey_tools.sim.broker import find_program
 
 AP_HOST, LOCAL_HOST, LAN_HOST = "192.168.4.1", "latchkey-792b6149.local", "192.168.7.7"
+REBOUND_HOST = "rebound.example"  # a stranger's name that leads to the device
 # network: (the phone's address there, {name: the device's address there})
 NETWORKS = {
     "ap": ("127.4.0.2", {AP_HOST: "127.4.0.1"}),
-    "home": ("127.7.0.20", {LOCAL_HOST: "127.7.0.7", LAN_HOST: "127.7.0.7"}),
+    "home": ("127.7.0.20", {LOCAL_HOST: "127.7.0.7", LAN_HOST: "127.7.0.7", REBOUND_HOST: "127.7.0.7"}),
+    "bench": ("127.0.0.1", {"127.0.0.1": "127.0.0.1"}),
 }
 _SILENT = ("background-networking", "component-update", "default-apps", "sync", "domain-reliability", "dev-shm-usage")
 
 
 class Phone:
     """``answer``: callable of (network, method, host, path) that gives (status, headers, body) instead of the device,
-    or None to ask the device."""
+    or None to ask the device. ``trusted``: hash of a key (base64 of SHA-256) whose certificates the browser accepts.
+    ``answers``: [(method, host, path, status)] of what the device has answered over plain HTTP."""
 
-    def __init__(self, desk, answer=lambda *_: None):
+    def __init__(self, desk, answer=lambda *_: None, trusted=""):
         self.network = None
         self.desk = desk
         self.answer = answer
+        self.answers = []
+        self._trusted = trusted
         self._proxy = _Server(("127.0.0.1", 0), _handler(self))
         threading.Thread(target=self._proxy.serve_forever, args=(0.02,), daemon=True).start()
         self.driver = None
@@ -149,6 +156,7 @@ class Phone:
         options.add_argument("--no-sandbox")  # CI runs as root
         options.add_argument(f"--proxy-server=http://127.0.0.1:{self._proxy.server_address[1]}")
         options.add_argument("--proxy-bypass-list=<-loopback>")
+        options.add_argument(f"--ignore-certificate-errors-spki-list={self._trusted}")
         for what in _SILENT:
             options.add_argument(f"--disable-{what}")
         metrics = {"width": 390, "height": 844, "pixelRatio": 2.0, "touch": True}
@@ -162,6 +170,17 @@ class _Server(http.server.ThreadingHTTPServer):
 
     def handle_error(self, request, client_address):
         """A browser that leaves early is no error."""
+
+
+def _tunnel(browser, device, open_still):
+    """Pass bytes between two sockets until one ends."""
+    other = {device: browser, browser: device}
+    while open_still():
+        for end in select.select(list(other), [], [], 0.2)[0]:
+            part = end.recv(16384)
+            if not part:
+                return
+            other[end].sendall(part)
 
 
 def _handler(phone):
@@ -191,7 +210,7 @@ def _handler(phone):
 
         def _forward(self, source, address, name, path, body):
             """To the device, which knows itself by the addresses of the desk."""
-            host = name if name == LOCAL_HOST else f"{address}"
+            host = address if name[0].isdigit() else name
             headers = {key: value.replace(name, host) for key, value in self.headers.items()}
             headers |= {"Host": host, "Connection": "close"}
             headers.pop("Proxy-Connection", None)
@@ -200,6 +219,7 @@ def _handler(phone):
             try:
                 upstream.request(self.command, path, body or None, headers)
                 response = upstream.getresponse()
+                phone.answers.append((self.command, name, path, response.status))
                 self.send_response_only(response.status)
                 for key, value in response.getheaders():
                     self.send_header(key, value.replace(f"//{host}", f"//{name}"))
@@ -210,7 +230,21 @@ def _handler(phone):
             finally:
                 upstream.close()
 
-        do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = do_CONNECT = _serve
+        def do_CONNECT(self):
+            """A tunnel for TLS to the device, as long as the phone is in its network."""
+            self.close_connection = True
+            name, _, port = self.path.partition(":")
+            network = phone.network
+            source, names = NETWORKS.get(network, (None, {}))
+            if name not in names:
+                return
+            place = names[name], int(port)
+            with contextlib.suppress(OSError), socket.create_connection(place, 30, (source, 0)) as device:
+                self.send_response_only(200)
+                self.end_headers()
+                _tunnel(self.connection, device, lambda: phone.network == network)
+
+        do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = do_OPTIONS = _serve
 
         def log_message(self, *_):
             """Nothing to standard error."""

@@ -3,17 +3,21 @@
 Screenshots are left in build/page; look at them after a change of the page.
 """
 
+import base64
+import hashlib
 import json
 import re
 import time
 
 import pytest
-from phone import AP_HOST, LAN_HOST, LOCAL_HOST, Phone
-from test_commissioning import AIR, HOME, Cellar
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from phone import AP_HOST, LAN_HOST, LOCAL_HOST, REBOUND_HOST, Phone
+from test_commissioning import AIR, HOME, JOIN, LAPTOP, PHONE, Cellar
 
 from latchkey_tools.boards import build
 from latchkey_tools.desk import demo
-from latchkey_tools.sim import signing
+from latchkey_tools.sim import pki, signing
 from needs import needs
 
 pytestmark = [needs("chromium"), needs("chromedriver")]
@@ -36,10 +40,23 @@ def cellar(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser(cellar):
+def certificate(tmp_path_factory, cellar):
+    """Of a device, for its .local name."""
+    return pki.server(tmp_path_factory.mktemp("certificate"), cellar.pki.ca, "local-api", [LOCAL_HOST])
+
+
+@pytest.fixture(scope="module")
+def browser(cellar, certificate):
     PICTURES.mkdir(parents=True, exist_ok=True)
-    with Phone(cellar.desk) as made:
+    with Phone(cellar.desk, trusted=hash_of_key(certificate.cert_der)) as made:
         yield made
+
+
+def hash_of_key(cert_der):
+    """Of the public key of the certificate at this path, as Chromium takes it."""
+    key = x509.load_der_x509_certificate(cert_der.read_bytes()).public_key()
+    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(hashlib.sha256(spki).digest()).decode()
 
 
 @pytest.fixture
@@ -136,6 +153,87 @@ def test_a_token_that_the_cloud_revokes_is_refused_with_its_reason(cellar, phone
     phone.reads("#token-verdict", "The device refuses this token.")
     assert "The cloud's list refuses the token" in phone.text("#token-verdict")
     assert "What to do: make a new token." in phone.text("#token-verdict")
+
+
+@pytest.fixture
+def secured(tmp_path, certificate):
+    """Another device, in the owner's network, with a certificate for its name."""
+    made = Cellar(tmp_path, hurry=HURRY)
+    document = made.document()
+    for name, path in (("https_cert_der", certificate.cert_der), ("https_key_der", certificate.key_der)):
+        document["credentials"][name] = base64.b64encode(path.read_bytes()).decode()
+    made.desk.provision(document)
+    made.until(202, lambda: made.call(PHONE, "POST", "/v1/pairing", JOIN)[0])
+    made.until(200, lambda: made.call(LAPTOP, "GET", "/v1/info")[0])
+    yield made
+    made.close()
+
+
+def test_with_a_certificate_the_page_in_the_owners_network_is_led_to_https_and_works_there(cellar, phone, secured):
+    secure = f"https://{LOCAL_HOST}:{secured.desk.tls_port}/"
+    phone.desk = secured.desk
+    try:
+        phone.join("home")
+        phone.answers.clear()
+        enter(phone, secured.owner.jwt, LOCAL)
+        assert phone.run("return location.href") == secure and phone.text("#plain-warning") == ""
+        phone.reads("#live", "at once")
+        phone.press("#field-on")
+        phone.type("#new-name", "Over HTTPS")
+        phone.press("#name-form" + SUBMIT)
+        phone.reads("#name", "Over HTTPS")
+        assert ("GET", LOCAL_HOST, "/", 302) in phone.answers and len(phone.answers) == 1
+        assert all(url.startswith(secure) for _, url in phone.asked() if url != LOCAL)
+    finally:
+        phone.open("about:blank")
+        phone.desk = cellar.desk
+
+
+# What a page of a stranger tries; "" is what it can read of a request that the browser keeps from it.
+TRIES = """
+const [base, jwt, done] = arguments;
+const one = (path, how) => fetch(base + path, how).then((got) => got.text(), () => "");
+const bearer = { headers: { Authorization: "Bearer " + jwt } };
+Promise.all([
+  one("v1/info", {}),
+  one("v1/state", bearer),
+  one("v1/state", { ...bearer, method: "PATCH", body: '{"on": true}' }),
+  one("v1/identify", { method: "POST", mode: "no-cors" }),
+  one("v1/pairing", { method: "POST", mode: "no-cors", body: "{}" }),
+]).then(done)
+"""
+
+
+def stranger(phone, host):
+    """Open a page of a stranger at ``host``, whose other paths are the device's if the name leads there."""
+    page = 200, {"Content-Type": "text/html"}, b"<!doctype html><title>stranger</title>"
+    phone.answer = lambda _network, _method, name, path: page if (name, path) == (host, "/") else None
+    phone.open(f"http://{host}/")
+    phone.answers.clear()
+
+
+@pytest.mark.parametrize("network, base", [("ap", AP), ("home", LAN)])
+def test_a_page_from_another_origin_reads_nothing_and_changes_nothing(cellar, phone, network, base):
+    if network == "home":
+        cellar.pair()
+    phone.join(network)
+    stranger(phone, "other.example")
+    before = cellar.call("127.0.0.1", "GET", "/v1/state")
+    assert phone.driver.execute_async_script(TRIES, base, cellar.owner.jwt) == [""] * 5
+    refused = {(method, path): status for method, _, path, status in phone.answers}
+    assert refused[("OPTIONS", "/v1/state")] == refused[("POST", "/v1/identify")] == 403
+    assert set(refused.values()) == {403} and ("PATCH", "/v1/state") not in refused
+    assert cellar.call("127.0.0.1", "GET", "/v1/state") == before
+    assert all("CORS" in text for text in phone.complaints())
+
+
+def test_a_strangers_name_that_leads_to_the_device_is_refused(cellar, phone):
+    cellar.pair()
+    phone.join("home")
+    stranger(phone, REBOUND_HOST)
+    read = phone.driver.execute_async_script(TRIES, f"http://{REBOUND_HOST}/", cellar.owner.jwt)
+    assert [json.loads(text) if text else "" for text in read] == [{"code": "wrong_host"}] * 5
+    assert {status for *_, status in phone.answers} == {421}
 
 
 def refused_tokens(cellar):
