@@ -2,7 +2,8 @@
 
 Whoever connects to CONTROL_PORT commands it, a line each: `changes` answers all of little_memory's as JSON; `try K`
 builds a device anew on a LittleFS, keeps all of the heap but K bytes and answers `full`; a byte then gives the memory
-back, and a line of JSON says what was held before and after. Nothing is allocated for that byte.
+back, and another, once the caller has its answer, asks for a line of JSON with what was held before and after. Nothing
+is allocated for the first byte.
 """
 
 import asyncio
@@ -76,7 +77,8 @@ async def tried(control, server, device, free_bytes):
     little_memory.give_back()
     now = server.now_ms()
     overdue = [place for place in server._open if not place.deadline or now - place.deadline > SWEPT_MS]
-    await asyncio.sleep_ms(20)
+    while control.readinto(one) is None:
+        await asyncio.sleep_ms(1)
     while server._open:
         await asyncio.sleep_ms(1)
     return {"before": before, "after": little_memory.facts(device), "overdue": len(overdue)}

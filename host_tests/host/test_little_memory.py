@@ -89,6 +89,7 @@ class LittleServer:
             late = not answer.done()
             self.control.sendall(b"\n")
             status = status_of(answer.result())
+        self.control.sendall(b"\n")
         facts = json.loads(self.lines.readline())
         assert facts["overdue"] == 0
         return status, facts["before"], facts["after"], late
