@@ -102,7 +102,7 @@ def test_the_cloud_link_is_broken_while_local_calls_work(tech):
     away = healthy(cloud={"state": "waiting", "reason": "no_wifi", "since": int(time.time()) - 7200})
     link = broken(examined(tech, device(diagnostics=away), 1))["cloud link"]
     assert link["seen"] == "waiting since 2 hours: no network"
-    assert link["todo"] == "see to the Wi-Fi; the broker is tried as soon as it is back"
+    assert link["todo"] == "check the Wi-Fi; the broker is tried as soon as it is back"
     with Stub(device(diagnostics=away)) as stub:
         assert "Local calls work. Broken: cloud link." in tech.run("doctor", stub.url).out
 

@@ -67,4 +67,4 @@ def test_every_code_and_reason_that_a_phone_can_meet_has_words_in_both_languages
     assert WORDS["reasons_de"].keys() <= advice.PAIRING_REASONS.keys() | advice.REASONS.keys()
     english = page.words()["en"]
     assert english["codes"]["expired"] == (advice.meaning("expired"), "make a new token or have it extended")
-    assert english["reasons"]["no_address"][1] == "see to the router"
+    assert english["reasons"]["no_address"][1] == "check the router"

@@ -24,7 +24,11 @@ CODES = {
         "the token's header is not a strict JSON object, or has `crit`, `b64`, `zip` or another `typ` (V2)",
         "use a token made by the cloud",
     ),
-    "alg_refused": (401, "the token's `alg` is not exactly RS256 or RS512 (V2)", "use a token made by the cloud"),
+    "alg_refused": (
+        401,
+        "the token's signing method (`alg`) is not exactly RS256 or RS512 (V2)",
+        "use a token made by the cloud",
+    ),
     "bad_signature": (
         401,
         "no key on the device verifies the token's signature (V4, V5)",
@@ -37,28 +41,28 @@ CODES = {
     ),
     "wrong_system": (
         401,
-        "the token's `aud` names another System",
+        "the token is for another System (its `aud`)",
         "use the token made for this device's System UUID (`/v1/info` shows it)",
     ),
     "wrong_issuer": (
         401,
-        "the token's `iss` is not the configured issuer",
+        "the token is not from the configured issuer (its `iss`)",
         "use a token of the Domain that the device belongs to",
     ),
     "expired": (
         401,
-        "the token's `exp`, or `expiresAt` in the cloud's list, is past",
+        "the token has ended: its `exp`, or `expiresAt` in the cloud's list, is past",
         "make a new token or have it extended",
     ),
     "not_yet_valid": (
         401,
-        "the token's `nbf`, or `notBefore` in the cloud's list, is in the future",
+        "the token is not valid yet: its `nbf`, or `notBefore` in the cloud's list, is in the future",
         "wait; if the date is right, the device's clock is behind: let it reach the network",
     ),
     "revoked": (401, "the cloud's list refuses the token, or no longer has it (L2, L3)", "make a new token"),
     "unlisted": (
         401,
-        "the token is not in the cloud's list, and policy `unlisted` is \"refuse\" (L4)",
+        'the token is not in the cloud\'s list, and policy `unlisted` is "refuse" (L4)',
         "let the device reach the broker, then try again",
     ),
     "ledger_unknown": (
@@ -91,15 +95,15 @@ CODES = {
     ),
     "verify_busy": (
         429,
-        "the budget for unknown tokens is spent, or the last token from this address was forged (V9)",
-        "wait as `Retry-After` says",
+        "too many unknown tokens were tried, or the last token from this address was forged (V9)",
+        "wait some seconds (`Retry-After` says how many), then try again",
     ),
     "unprovisioned": (503, "the device has no System UUID yet", "provision it over the serial cable"),
     "no_keys": (503, "the device has no key set yet", "let it reach the broker, or load keys over the serial cable"),
     "safe_boot": (
         503,
         "the device crashed three times in a row and runs without its application (A9)",
-        "read `/v1/log`, then restart it (`POST /v1/restart`, or power off and on)",
+        "read its log (`/v1/log`), then restart it (`POST /v1/restart`, or power off and on)",
     ),
     "bad_request": (
         400,
@@ -118,12 +122,12 @@ CODES = {
     ),
     "plain_http": (
         403,
-        "plain HTTP from the network may not do this (A2, policy `plain_http`)",
+        "this may not be done over plain HTTP from the network (A2, policy `plain_http`)",
         "use the access point, or give the device a certificate and use HTTPS",
     ),
     "origin_refused": (
         403,
-        "`Origin` is another web page's (A4)",
+        "the request is from another web page, which `Origin` names (A4)",
         "call from the device's own address, or from a program",
     ),
     "presence_needed": (
@@ -151,7 +155,7 @@ CODES = {
     "attempt_running": (
         409,
         "the device is trying a network, a broker or a certificate (A6)",
-        "wait until `GET /v1/pairing` no longer says joining",
+        "wait until the attempt has ended: `GET /v1/pairing` no longer says joining",
     ),
     "no_access_point": (
         409,
@@ -166,7 +170,11 @@ CODES = {
         "the body is not `application/json`, or is encoded",
         "set `Content-Type`, and send the body as it is",
     ),
-    "wrong_host": (421, "`Host` is not one of the device's own names (A4)", "use its IP address or `.local` name"),
+    "wrong_host": (
+        421,
+        "the name in the address (`Host`) is not one of the device's own names (A4)",
+        "use its IP address or `.local` name",
+    ),
     "invalid_field": (
         422,
         "a field is unknown, has a wrong type or is out of range",
@@ -174,18 +182,26 @@ CODES = {
     ),
     "tls_required": (426, "this device serves only HTTPS (A2)", "use `https://`"),
     "headers_too_large": (431, "the header fields are over the limit", "send fewer"),
-    "server_error": (500, "the firmware has a fault; the device continues to run", "report it with `/v1/log`"),
-    "full_house": (503, "all places for event streams are taken (A8, A11)", "try again as `Retry-After` says"),
+    "server_error": (
+        500,
+        "the firmware has a fault; the device continues to run",
+        "report it with the device's log (`/v1/log`)",
+    ),
+    "full_house": (
+        503,
+        "all places for event streams are taken (A8, A11)",
+        "try again in some seconds (`Retry-After` says how many)",
+    ),
     "not_stored": (
         507,
         "the device could not store the change; nothing has changed",
-        "try again; if it stays, power the device off and on, and report it with `/v1/log`",
+        "try again; if it stays, power the device off and on, and report it with the device's log (`/v1/log`)",
     ),
 }
 
 # reason: (what happened, what to do)
 REASONS = {
-    "no_wifi": ("no network", "see to the Wi-Fi; the broker is tried as soon as it is back"),
+    "no_wifi": ("no network", "check the Wi-Fi; the broker is tried as soon as it is back"),
     "wifi_not_set": ("no network is given", "give one when pairing"),
     "wifi_not_found": ("no such network in reach", "check name and distance"),
     "wifi_wrong_passphrase": ("the access point refuses the passphrase", "give the right one"),
@@ -206,7 +222,7 @@ REASONS = {
         "give its passphrase, or leave it out for an open network",
     ),
     "dns": ("the broker's name does not resolve", "check `broker.host`, and the network's name server"),
-    "no_route": ("the network knows no way there", "check the router"),
+    "no_route": ("the network has no route there", "check the router"),
     "no_answer": (
         "nobody answers at that address and port",
         "check `broker.port` and firewalls: MQTT over TLS is port 8883",
@@ -221,7 +237,7 @@ REASONS = {
     "cert_expired": ("the broker's certificate has expired", "renew it at the broker"),
     "cert_not_yet_valid": ("the broker's certificate is not valid yet", "check the broker's clock and certificate"),
     "clock_unset": (
-        "the same, but nobody has set this device's clock",
+        "the broker's certificate is not valid yet by this device's clock, which nobody has set",
         "name a time server (`ntp`), or set the time over the serial cable",
     ),
     "clock_doubted": (
@@ -229,21 +245,24 @@ REASONS = {
         "name a good time server (`ntp`), or set the time over the serial cable; if the clock is right, "
         "renew the certificate",
     ),
-    "cert_refused": ("the broker refuses this device's certificate", "see `cert_not_after`; renew the certificate"),
+    "cert_refused": (
+        "the broker refuses this device's certificate",
+        "renew the certificate; `cert_not_after` says when it ends",
+    ),
     "closed_early": (
-        "the broker closed before it answered: most often it refuses the certificate without a word",
+        "the broker closed the connection before it answered: most often it refuses the certificate",
         "as for `cert_refused`",
     ),
     "tls_failed": (
-        "TLS failed in another way, `detail` is the library's number",
+        "the encrypted connection (TLS) failed in another way; `detail` is the library's number",
         "check that the port speaks TLS 1.2 or later",
     ),
     "broker_refused": (
-        "CONNACK said no; `detail` is its return code (MQTT 3.1.1, table 3.1)",
+        "the broker refuses the connection (CONNACK); `detail` is its return code (MQTT 3.1.1, table 3.1)",
         "check the System's rights at the broker",
     ),
     "subscription_refused": (
-        "SUBACK said no; `detail` names the topic",
+        "the broker refuses a subscription (SUBACK); `detail` names the topic",
         "check `slug`, System UUID and the broker's access rules",
     ),
     "closed": ("the broker closed the connection", "it is tried again"),
@@ -274,19 +293,22 @@ PAIRING_REASONS = {
         "take another device off that network, or restart the access point",
     ),
     "wifi_not_found": (
-        "no such network in reach, three times",
+        "the device found no network of this name, three times",
         "check the name and the distance; ESP32 hears 2.4 GHz only",
     ),
     "wifi_wrong_security": (
         "the network wants a passphrase and none was given, or the other way round; or its security is too old (WEP)",
         "give its passphrase, or leave it out for an open network",
     ),
-    "no_address": ("joined, and no address came (DHCP)", "see to the router"),
-    "no_route": ("an address came, without a gateway", "see to the router: the device could never reach its cloud"),
-    "no_wifi": ("nothing came of it in two minutes", "move it nearer"),
+    "no_address": ("it joined, but the network gave it no address (DHCP)", "check the router"),
+    "no_route": (
+        "it joined, but the network gave it no gateway",
+        "check the router: without a gateway the device cannot reach its cloud",
+    ),
+    "no_wifi": ("it did not join within two minutes", "move it nearer to the access point, then try again"),
     "power_cut": ("it was switched off or restarted meanwhile", "try again"),
-    "no_memory": ("memory was too short to try", "restart the device and try again"),
-    "not_stored": ("it joined, but flash refused to keep it", "try again; then see the device's log"),
+    "no_memory": ("it had too little memory to try", "restart the device and try again"),
+    "not_stored": ("it joined, but it could not store the network", "try again; then see the device's log"),
 }
 
 
