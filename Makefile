@@ -8,7 +8,7 @@ TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder
 LONG = $(shell grep -lE 'counts\.get|mark\.soak' host_tests/host/test_*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: kernel deploy firmware selftest size types help setup demo test test-host test-mpy soak lint bench clean
+.PHONY: pictures kernel deploy firmware selftest size types help setup demo test test-host test-mpy soak lint bench clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test-mpy: $(READY) ## the dual tests on MicroPython only, with words of 64 and 3
 
 soak: $(READY) ## the tests that repeat themselves or take long, with full counts (hours); SOAK=short: some of it
 	LATCHKEY_SOAK=$(or $(SOAK),1) $(BIN)/python -m pytest $(TWO_AT_A_TIME) --timeout=7200 $(or $(TESTS),$(LONG))
+
+pictures: $(READY) ## draw the pictures of the page in docs/pictures anew, in Chromium
+	LATCHKEY_PICTURES=1 $(BIN)/python -m pytest -q host_tests/host/test_page.py -k drawn
 
 lint: $(READY) ## ruff over everything
 	$(BIN)/ruff check .

@@ -139,10 +139,11 @@ class Phone:
             for node in one["nodes"]
         ]
 
-    def picture(self, path):
-        """A screenshot of the whole page at a phone's width."""
+    def picture(self, path, scale=1, most_px=10000):
+        """A screenshot at a phone's width of the whole page, or of its first ``most_px`` of height."""
         size = self._cdp("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        height = min(size["height"], most_px)
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": height, "scale": scale}
         shot = self._cdp("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
         path.write_bytes(base64.b64decode(shot["data"]))
 
