@@ -43,7 +43,6 @@ IN_DOCS = {
 @pytest.fixture(scope="module")
 def cellar(tmp_path_factory):
     made = Cellar(tmp_path_factory.mktemp("page"), hurry=HURRY)
-    made.desk.set_air(AIR | {"networks": [*AIR["networks"], {"ssid": MARKUP, "channel": 3, "rssi": -80}]})
     yield made.unbox()
     made.close()
 
@@ -352,7 +351,14 @@ def test_a_reload_at_any_step_goes_on_where_the_device_is(cellar, phone):
     phone.until(lambda: phone.find("#token-form").is_displayed())
 
 
-def test_names_from_the_air_and_the_device_stay_text(cellar, phone):
+@pytest.fixture
+def hostile_air(cellar):
+    cellar.desk.set_air(AIR | {"networks": [*AIR["networks"], {"ssid": MARKUP, "channel": 3, "rssi": -80}]})
+    yield
+    cellar.desk.set_air(AIR)
+
+
+def test_names_from_the_air_and_the_device_stay_text(cellar, hostile_air, phone):
     enter(phone, cellar.owner.jwt)
     phone.type("#new-name", MARKUP)
     phone.press("#name-form" + SUBMIT)
