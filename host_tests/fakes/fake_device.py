@@ -2,6 +2,7 @@
 
 from latchkey.device.log import LogRing
 from latchkey.errors import TokenError
+from latchkey.policy import Policy
 
 SYSTEM_UUID = "792b6149-1daa-488f-b07a-f684503b0586"
 PERMISSIONS = ("read", "control", "configure")
@@ -24,7 +25,7 @@ class FakeVerifier:
     ``refuse``: a code that refuses every token, or None. ``calls``: how often it was asked.
     """
 
-    policy = None
+    policy = Policy(SYSTEM_UUID)
 
     def __init__(self):
         self.refuse = None

@@ -44,7 +44,9 @@ class PolicyVerifier:
         permissions = policy.permissions(((bytes(16), bytes(token)[6:].decode()),))
         if not permissions:
             raise TokenError("no_permission")
-        return FakeGrant(permissions[-1])
+        grant = FakeGrant(permissions[-1])
+        grant.roles = (("00000000-0000-0000-0000-000000000000", bytes(token)[6:].decode()),)
+        return grant
 
 
 class FakeCloudLink:

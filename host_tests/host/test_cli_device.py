@@ -400,6 +400,17 @@ def test_the_device_s_tokens_are_shown_page_by_page_beside_the_wallet_s(tech):
         assert "is in the wallet and not in the device's list" in tech.run("device", "tokens", stub.url).err
 
 
+def test_who_did_what_and_who_was_refused_is_shown(tech):
+    keep(tech)
+    use = {"name": "Marie\x1b", "jti": "530886ea", "role": "Owner", "permission": "control", "method": "PATCH"}
+    use |= {"path": "/v1/state", "status": 200, "count": 3, "ago_s": 120}
+    facts = {"changes": [use], "reads": [], "refusals": {}, "peers": [{"peer": "192.0.2.7", "count": 9, "ago_s": 60}]}
+    with Stub(device(uses=(200, facts, {}))) as stub:
+        told = tech.ok("device", "uses", stub.url)
+        assert "Marie?" in told and "PATCH /v1/state" in told and "refused: 192.0.2.7, 9 times" in told
+        assert tech.data("device", "uses", stub.url) == facts
+
+
 def test_events_are_printed_until_the_device_ends_them(tech):
     keep(tech)
     stream = b'id: 0\nevent: state\ndata: {"on": true}\n\n: beat\n\nevent: state\r\ndata: {"on": false}\r\n\r\n'

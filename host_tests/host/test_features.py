@@ -16,6 +16,7 @@ FEATURES = {
     "latchkey/api/events.mpy": ("GET", "/v1/events"),
     "latchkey/api/renewal.mpy": ("PUT", "/v1/config/certificate"),
     "latchkey/api/tokens.mpy": ("GET", "/v1/tokens"),
+    "latchkey/api/uses.mpy": ("GET", "/v1/uses"),
     "latchkey/net/https.mpy": None,
 }
 NAME = f"latchkey-{flood.SYSTEM[:8]}.local"
@@ -55,6 +56,7 @@ def answers(desk, authority, secure):
             ("POST", "/v1/identify", None),
             ("HEAD", "/v1/events", None),
             ("HEAD", "/v1/tokens", None),
+            ("HEAD", "/v1/uses", None),
             ("PUT", "/v1/config/certificate", {}),
         ):
             more = {"extensions": {"sni_hostname": NAME}} if secure else {}
@@ -88,5 +90,6 @@ def test_without_any_of_them_the_device_runs(tmp_path, authority):
     with started(tmp_path, authority, *FEATURES) as desk:
         found = answers(desk, authority, secure=False)
     lost = {where for where, (status, _) in found.items() if status == 404}
-    assert lost == {("HEAD", "/v1/events"), ("HEAD", "/v1/tokens"), ("PUT", "/v1/config/certificate")}
+    routes = {("HEAD", f"/v1/{name}") for name in ("events", "tokens", "uses")}
+    assert lost == routes | {("PUT", "/v1/config/certificate")}
     assert {status for where, (status, _) in found.items() if where not in lost} == {200, 202}

@@ -11,11 +11,14 @@ from latchkey_tools.device import answer_shapes
 
 DOCUMENT = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text())
 LAST = {"unix_s": 1700000000, "jti": SYSTEM, "fields": ["slug"]}
+USE = {"name": "Marie", "jti": "530886ea", "role": "Owner", "permission": "control", "method": "PATCH"}
+USE |= {"path": "/v1/state", "status": 200, "count": 3, "ago_s": 5}
 WHOLE = {
     "/v1/info": INFO,
     "/v1/whoami": {"permissions": ["read"], "exp_unix_s": 1700000000},
     "/v1/diagnostics": DIAGNOSTICS | {"cloud": {"state": "waiting", "reason": "dns", "since": 5, "attempt": "kept"}},
     "/v1/log": {"lines": [{"n": 1, "uptime_s": 3, "text": "x"}]},
+    "/v1/uses": {"changes": [USE], "reads": [USE], "peers": [{"peer": "192.0.2.7", "count": 1, "ago_s": 4}]},
     "/v1/tokens": {"tokens": [{"jti": SYSTEM, "admits": True, "end_unix_s": 1700000000, "changed_unix_s": 1700000000}]},
     "/v1/pairing": {"state": "failed", "what": "wifi", "ssid": "Home", "address": "192.0.2.7", "reason": "dns"},
     "/v1/pairing/networks": {"networks": [{"ssid": "Home", "rssi_dbm": -50, "secured": True}]},

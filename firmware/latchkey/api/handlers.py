@@ -143,7 +143,7 @@ class Api:
             raise TokenError("insufficient_scope", permission)
         return grant
 
-    def refusal(self, exc):
+    def refusal(self, exc, _peer=None):
         """Response for a LatchkeyError; counted by code. An unknown code is a server error."""
         code, status = exc.code, codes.status(exc.code)
         if status is None:

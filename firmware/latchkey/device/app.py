@@ -8,7 +8,6 @@ import json
 import sys
 
 from latchkey import __version__, bignum, jwk, policy, sha512
-from latchkey.api.handlers import Api
 from latchkey.cloud.messages import Updates
 from latchkey.device import certdates, lazy
 from latchkey.device import settings as settings_
@@ -21,6 +20,10 @@ from latchkey.stores.slots import ROOM_BYTES
 from latchkey.stores.timefloor import TimeFloor
 from latchkey.verifier import Verifier
 
+try:
+    from latchkey.api.uses import Api  # a feature
+except ImportError:
+    from latchkey.api.handlers import Api
 try:
     # Frozen in by `latchkey board image`.
     from latchkey_image import MADE_FROM  # pyright: ignore[reportMissingImports]

@@ -36,7 +36,7 @@ class LogRing:
     ``trace``: callable that prints an exception's traceback there. ``.faults``: exceptions that nobody expected."""
 
     def __init__(self, uptime_s, echo=None, size=_LOG_LINES, trace=None):
-        self._uptime_s = uptime_s
+        self.uptime_s = uptime_s
         self._echo = echo
         self._trace = trace
         self.faults = 0
@@ -47,7 +47,7 @@ class LogRing:
     def add(self, text):
         """Keep one line, shortened to the limit."""
         text = _clean(text)
-        self._ring[self._count % len(self._ring)] = (self._count, self._uptime_s(), text)  # pyright: ignore
+        self._ring[self._count % len(self._ring)] = (self._count, self.uptime_s(), text)  # pyright: ignore
         self._count += 1
         if self._echo:
             self._echo(text)

@@ -102,7 +102,7 @@ class Connection:
         except Gone:
             raise
         except LatchkeyError as exc:
-            response = server.api.refusal(exc)
+            response = server.api.refusal(exc, self.peer)
         except Exception as exc:
             response = server.api.failure(exc)
         stays = server.may_stay(self)

@@ -196,6 +196,23 @@ def _print_tokens(rows, mine, missing):
 
 
 @app.command()
+def uses(host: Host, token_file: TokenFile = None, token: TokenName = None, ca: Ca = None, as_json: AsJson = False):
+    """Who did what, the newest of it; and who was refused."""
+    found = _call(host, "GET", "/v1/uses", None, token_file, token, ca)
+    if as_json:
+        return show.data(found)
+    table = show.table("ago", "who", "jti", "role", "what", "status", "count")
+    for use in (found.get("changes") or []) + (found.get("reads") or []):
+        what = f"{use.get('method')} {use.get('path')}"
+        who = (show.span(use.get("ago_s") or 0), use.get("name") or "-", use.get("jti") or "-", use.get("role") or "-")
+        table.add_row(*map(show.clean, (*who, what, str(use.get("status")), str(use.get("count")))))
+    show.console().print(table)
+    for peer in found.get("peers") or []:
+        ago = show.span(peer.get("ago_s") or 0)
+        show.line(f"refused: {peer.get('peer')}, {peer.get('count')} times, the last {ago} ago")
+
+
+@app.command()
 def events(
     host: Host,
     count: Annotated[int, typer.Option(min=0, help="End after so many; 0 for never.")] = 0,

@@ -48,6 +48,9 @@ DIAGNOSTICS = {
 }
 LOG = {"lines": [{"uptime_s": whole, "text": text}]}
 TOKENS = {"tokens": [{"jti": system, "end_unix_s": time, "changed_unix_s": time}]}
+_USE = dict.fromkeys(("name", "jti", "role", "method", "path"), text)
+_USE |= dict.fromkeys(("status", "count", "ago_s"), whole)
+USES = {"changes": [_USE], "reads": [_USE], "peers": [{"peer": text, "count": whole, "ago_s": whole}]}
 PAIRING = {"state": text, "what": text, "ssid": text, "address": text, "offline": text, "reason": text}
 PAIRING |= {"host": text, "access_point_s": whole, "presence_s": whole}
 NETWORKS = {"networks": [{"ssid": text, "rssi_dbm": whole}]}
@@ -64,6 +67,7 @@ OF_PATHS = {
     "/v1/diagnostics": DIAGNOSTICS,
     "/v1/log": LOG,
     "/v1/tokens": TOKENS,
+    "/v1/uses": USES,
     "/v1/pairing": PAIRING,
     "/v1/pairing/networks": NETWORKS,
     "/v1/config": CONFIG | PAIRING,

@@ -1,0 +1,161 @@
+"""GET /v1/uses: who did what, the newest of it, in RAM alone.
+
+A place of the ring holds the token's name, the beginning of its ``jti``, the role that counted, route, status, count
+and moment. Equal uses share a place, and changes have places of their own, so that polling erases no trace of a change.
+Refusals are counted by peer. No byte of a token comes here.
+"""
+
+import struct
+
+from latchkey import uuids
+from latchkey.api import codes, handlers
+from latchkey.errors import LatchkeyError
+from latchkey.limits import const
+
+_CHANGES = const(24)
+_READS = const(8)
+_NAME_BYTES = const(20)
+_PEERS = const(8)
+# name, role, beginning of the jti, place of the route among api.routes, status; count, uptime
+_WHAT = "<20s20s8sBH"
+_WHAT_BYTES = const(51)
+_WHEN = "<HI"
+_PLACE_BYTES = const(64)
+_MOST = const(0xFFFF)
+
+
+class Uses:
+    """Times are seconds of uptime, which the caller gives."""
+
+    def __init__(self):
+        self._ring = bytearray((_CHANGES + _READS) * _PLACE_BYTES)
+        self._peers = []  # [peer, count, uptime], the newest last
+
+    def used(self, now, grant, role, route, reads, status):
+        """A request with a grant was answered. ``route``: its place among the routes."""
+        what = struct.pack(_WHAT, _cut(grant.name or ""), _cut(role), grant.jti[:8].encode(), route, status)
+        starts = _starts(reads)
+        at = self._ring.find(what, starts[0], starts[-1] + _PLACE_BYTES)
+        # A name may look like a place in the middle of two.
+        if at < 0 or at % _PLACE_BYTES:
+            at = min(starts, key=self._when)
+            self._ring[at : at + _PLACE_BYTES] = what + bytes(_PLACE_BYTES - _WHAT_BYTES)
+        count = min(_MOST, struct.unpack_from(_WHEN, self._ring, at + _WHAT_BYTES)[0] + 1)
+        struct.pack_into(_WHEN, self._ring, at + _WHAT_BYTES, count, now)
+
+    def refused(self, now, peer):
+        """A request of ``peer`` (text) was refused."""
+        count = 1
+        for known in self._peers:
+            if known[0] == peer:
+                count += known[1]
+                self._peers.remove(known)
+                break
+        self._peers = self._peers[1 - _PEERS :] + [(peer, count, now)]
+
+    def status(self, now, routes):
+        """For the answer, the newest first."""
+        peers = [{"peer": peer, "count": count, "ago_s": now - then} for peer, count, then in reversed(self._peers)]
+        return {
+            "changes": self._told(False, routes, now),
+            "reads": self._told(True, routes, now),
+            "peers": peers,
+        }
+
+    def _when(self, at):
+        """Uptime of the newest use at a place; -1 for an empty one."""
+        count, then = struct.unpack_from(_WHEN, self._ring, at + _WHAT_BYTES)
+        return then if count else -1
+
+    def _told(self, reads, routes, now):
+        full = sorted([at for at in _starts(reads) if self._when(at) >= 0], key=self._when, reverse=True)
+        return [self._use(at, routes, now) for at in full]
+
+    def _use(self, at, routes, now):
+        name, role, jti, route, status = struct.unpack_from(_WHAT, self._ring, at)
+        count, then = struct.unpack_from(_WHEN, self._ring, at + _WHAT_BYTES)
+        path, method, permission = routes[route][:3]
+        return {
+            "name": name.rstrip(b"\0").decode(),
+            "jti": jti.decode(),
+            "role": role.rstrip(b"\0").decode(),
+            "permission": permission,
+            "method": method,
+            "path": path,
+            "status": status,
+            "count": count,
+            "ago_s": now - then,
+        }
+
+
+def _cut(text):
+    """The first bytes of a name as UTF-8, cut between two characters."""
+    raw = text.encode()
+    end = min(len(raw), _NAME_BYTES)
+    while 0 < end < len(raw) and raw[end] & 0xC0 == 0x80:
+        end -= 1
+    return raw[:end]
+
+
+def _starts(reads):
+    """Where the places begin."""
+    first, end = (_CHANGES, _CHANGES + _READS) if reads else (0, _CHANGES)
+    return range(first * _PLACE_BYTES, end * _PLACE_BYTES, _PLACE_BYTES)
+
+
+class Api(handlers.Api):
+    """The API of a product with this feature."""
+
+    def __init__(self, device, verifier, product):
+        super().__init__(device, verifier, product)
+        self.uses = Uses()
+        self.routes += (ROUTE,)
+
+    def answer(self, exchange, body=b""):
+        status = 500
+        try:
+            response = super().answer(exchange, body)
+            status = response.status
+            return response
+        except LatchkeyError as exc:
+            status = codes.status(exc.code) or status
+            raise
+        finally:
+            if exchange.grant:
+                try:
+                    note(self, exchange, status)
+                except MemoryError:
+                    pass  # What was done is answered, whether or not it is noted.
+
+    def refusal(self, exc, peer=None):
+        if peer:
+            self.uses.refused(self.device.log.uptime_s(), peer)
+        return super().refusal(exc)
+
+
+def note(api, exchange, status):
+    """What came of an admitted request."""
+    request, grant = exchange.request, exchange.grant
+    reads = request.method in ("GET", "HEAD")
+    for place, row in enumerate(api.routes):
+        if row[0] == request.path and row[1] == ("GET" if reads else request.method):
+            role = _role(api.verifier.policy, grant, row[2])
+            api.uses.used(api.device.log.uptime_s(), grant, role, place, reads, status)
+
+
+def _role(policy, grant, permission):
+    """The name of the first role that gives the permission, of any role if none is asked for."""
+    for uuid, name in grant.roles:
+        if not permission or permission in policy.permissions(((uuids.to_bytes(uuid), name),)):
+            return name
+    return ""
+
+
+def get_uses(api, _exchange):
+    """Who did what, and how often what was refused."""
+    facts = api.uses.status(api.device.log.uptime_s(), api.routes)
+    facts["refusals"] = api.refusals
+    return facts
+
+
+ROUTE = ("/v1/uses", "GET", "configure", get_uses, 0, False)
