@@ -17,7 +17,6 @@ from fake_device import FakeDevice, FakeVerifier
 
 from latchkey import limits
 from latchkey.api.handlers import Api
-from latchkey.api.page import Page
 from latchkey.net import connection
 from latchkey.net.server import Server
 
@@ -160,6 +159,8 @@ async def main(port, options):
         device.cap = options.get("cap", "control")
         api = Api(device, None if device.state() == "unprovisioned" else verifier, product)
     if "page" in options:
+        from latchkey.api.page import Page  # not in a heap that is to be small
+
         api.add(Page(None, port, 443, lambda: open(options["page"], "rb")))
     server = Server(
         api,

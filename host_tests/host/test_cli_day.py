@@ -87,7 +87,7 @@ def cellar(day):
     assert day.tech.data("device", "set", day.url, "off")["on"] is False
     day.tech.ok("device", "identify", day.url)
     advised = day.tech.run("device", "diagnostics", day.url)
-    assert advised.status == 0 and "What to do: see to the Wi-Fi" in advised.err
+    assert advised.status == 0 and "What to do: check the Wi-Fi" in advised.err
 
 
 def power_cut(day):

@@ -12,8 +12,9 @@ import yaml
 from hypothesis import HealthCheck, settings
 
 import counts
-from latchkey.api.handlers import ANY, OPEN, Api
+from latchkey.api.handlers import ANY, OPEN
 from latchkey.api.page import Page
+from latchkey.api.uses import Api
 from latchkey.products import bulb
 from latchkey_tools.boards import page
 from latchkey_tools.cli import advice
