@@ -284,14 +284,8 @@ PAIRING_REASONS = {
         "the network most likely refuses the passphrase, three times",
         "type it again; if it is right, move the device nearer",
     ),
-    "wifi_weak": (
-        "the signal is too weak",
-        "move the device nearer to the access point, or the access point to it",
-    ),
-    "wifi_full": (
-        "the access point refuses this device: most often it is full",
-        "take another device off that network, or restart the access point",
-    ),
+    "wifi_weak": REASONS["wifi_weak"],
+    "wifi_full": REASONS["wifi_full"],
     "wifi_not_found": (
         "the device found no network of this name, three times",
         "check the name and the distance; ESP32 hears 2.4 GHz only",
