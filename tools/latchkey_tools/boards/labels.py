@@ -10,7 +10,6 @@ import io
 from xml.sax.saxutils import escape
 
 import segno
-from PIL import Image, ImageDraw, ImageFont
 
 from latchkey_tools.sim.pki import write_private
 
@@ -90,6 +89,9 @@ def _svg(parts, size):
 
 
 def _png(parts, size):
+    # Here, since every start of the command would wait for it otherwise.
+    from PIL import Image, ImageDraw, ImageFont
+
     image = Image.new("1", tuple(side * _DOTS_PER_MM for side in size), 1)
     drawing = ImageDraw.Draw(image)
     for x, y, text, measure in parts:
