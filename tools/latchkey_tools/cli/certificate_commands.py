@@ -92,10 +92,7 @@ def renew(
     port: Port = None,
     host: Host = None,
     https: Https = False,
-    before: Annotated[
-        str,
-        typer.Option(help=f"Renew what ends sooner: {options.SPAN_HELP}", callback=options.checked(timespan.parse_s)),
-    ] = "60D",
+    before: options.Before = "60D",
     out: Out = None,
     duration: Duration = DURATION,
     issuer: Issuer = None,
@@ -119,8 +116,7 @@ def renew(
     """
     with show.usage():
         _check_way(https, port, host, needed=True)
-        if timespan.parse_s(duration) <= timespan.parse_s(before):
-            raise ValueError(f"--duration {duration} is not longer than --before {before}: give a longer --duration")
+        options.check_longer(duration, before)
         cloud = token_commands.choose_cloud(slug, url, sim, remember)
     kind = HTTPS if https else CLIENT
     system, end = _by_cable(port, kind) if port else _over_api(host, token_file, token, ca)

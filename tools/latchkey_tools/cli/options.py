@@ -51,6 +51,12 @@ def a_new_file(out):
         raise ValueError(f"no file can be made in {out.parent}; name another folder")
 
 
+def check_longer(duration, before):
+    """ValueError for a renewal whose successor would have to be renewed at once."""
+    if timespan.parse_s(duration) <= timespan.parse_s(before):
+        raise ValueError(f"--duration {duration} is not longer than --before {before}: give a longer --duration")
+
+
 def given(context):
     """Names of the parameters that were typed."""
     return {name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"}
@@ -97,5 +103,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print data for scripts.")]
 System = Annotated[str, typer.Argument(metavar="SYSTEM", help="System UUID of the device.", callback=read_by(a_system))]
 SPAN_HELP = "1D, P1D, PT1H or seconds."
 Duration = Annotated[str, typer.Option(help=SPAN_HELP, callback=checked(timespan.parse_s))]
+BEFORE_HELP = f"Renew what ends sooner: {SPAN_HELP}"
+Before = Annotated[str, typer.Option(help=BEFORE_HELP, callback=checked(timespan.parse_s))]
 OUT_HELP = "Write the token itself to this new file, mode 0600; - for standard output."
 Out = Annotated[Path | None, typer.Option(metavar="FILE", help=OUT_HELP, callback=checked(a_new_file))]

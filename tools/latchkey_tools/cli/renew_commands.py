@@ -29,10 +29,7 @@ Hosts = Annotated[list[str] | None, typer.Option("--host", metavar="HOST", help=
 def renew(
     systems: Systems = None,
     every: Annotated[bool, typer.Option("--all", help="Every System that the wallet has a token for.")] = False,
-    before: Annotated[
-        str,
-        typer.Option(help=f"Renew what ends sooner: {options.SPAN_HELP}", callback=options.checked(timespan.parse_s)),
-    ] = "14D",
+    before: options.Before = "14D",
     duration: Annotated[
         str | None,
         typer.Option(help=f"How long a new token lasts: {options.SPAN_HELP}", show_default="as long as the old one"),
@@ -127,8 +124,7 @@ def _duration_s(systems, every, before, duration):
         raise ValueError("say which tokens: SYSTEM, or --all for every System of the wallet")
     if duration is None:
         return None
-    if timespan.parse_s(duration) <= timespan.parse_s(before):
-        raise ValueError(f"--duration {duration} is not longer than --before {before}: give a longer --duration")
+    options.check_longer(duration, before)
     return timespan.parse_s(duration)
 
 
