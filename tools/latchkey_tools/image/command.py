@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from latchkey_tools.boards import build
 from latchkey_tools.cli import show
 from latchkey_tools.image import recipe
 
@@ -40,10 +41,7 @@ def make(board, image, out, module, heap_kb, unlisted):
     """Write the image to ``out``; returns its freezing.Report."""
     own = dict(_module(text) for text in module or ())
     data, report = recipe.make(board, image, own, heap_kb, unlisted)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(out.name + ".part")
-    part.write_bytes(data)
-    part.replace(out)
+    build.write(out, data)
     return report
 
 
