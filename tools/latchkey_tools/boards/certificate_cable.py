@@ -10,8 +10,8 @@ import json
 import tempfile
 from pathlib import Path
 
-from latchkey_tools.boards.mpremote import LONG_WATCHDOG, CableError, SerialCable
-from latchkey_tools.boards.production import LineError
+from latchkey_tools.boards.mpremote import LONG_WATCHDOG, SerialCable
+from latchkey_tools.boards.production import LineError, cleared, commit
 from latchkey_tools.sim.pki import write_private
 
 _FILE = "certificate.json"
@@ -36,22 +36,17 @@ try:
 finally:
     os.remove("{_FILE}")
 """
-_CLEAR = f"""
-import os
-if "{_FILE}" in os.listdir():
-    os.remove("{_FILE}")
-"""
 
 
 class Cable:
     """The board at ``port``, its program stopped; used in ``with``, after which it restarts."""
 
     def __init__(self, port, quiet_s=None):
-        self._wire = SerialCable(port, **({"quiet_s": quiet_s} if quiet_s else {}))
+        self._cable = SerialCable(port, quiet_s)
         self._stack = contextlib.ExitStack()
 
     def __enter__(self):
-        self._stack.enter_context(self._wire.stopped(LineError))
+        self._stack.enter_context(self._cable.stopped(LineError))
         return self
 
     def __exit__(self, *end):
@@ -59,9 +54,9 @@ class Cable:
 
     def held(self):
         """(System UUID, {"ca_der", "cert_der", "https_cert_der": bytes or None}); LineError for a board without one."""
-        found = next((one for one in self._wire.json_lines(LONG_WATCHDOG + _HELD) if "held" in one), None)
+        found = next((one for one in self._cable.json_lines(LONG_WATCHDOG + _HELD) if "held" in one), None)
         if found is None or not found["system"]:
-            port = self._wire.port
+            port = self._cable.port
             raise LineError(f"the board on {port} is not provisioned; `latchkey board provision` gives it certificates")
         held = {name: text and base64.b64decode(text) for name, text in found["held"].items()}
         return found["system"].lower(), held
@@ -69,17 +64,9 @@ class Cable:
     def put(self, pair):
         """Give the board a pair, as of boards.certificate: a client's or one for HTTPS. LineError, CableError."""
         script = _HTTPS if "https_cert_der" in pair else _CLIENT
-        try:
+        with cleared(self._cable, _FILE):
             with tempfile.TemporaryDirectory() as private:
                 path = Path(private) / _FILE
                 write_private(path, json.dumps(pair).encode())
-                self._wire.run("fs", "cp", "-f", path, f":{_FILE}")
-            report = next((one for one in self._wire.json_lines(script) if "ok" in one), None)
-        except (CableError, KeyboardInterrupt):
-            with contextlib.suppress(CableError):
-                self._wire.run("exec", _CLEAR)
-            raise
-        if report is None:
-            raise CableError("silent", f"the board on {self._wire.port} gave no report; run the same again")
-        if not report["ok"]:
-            raise LineError(f"the board refused: {report.get('code')} {report.get('field') or ''}".strip())
+                self._cable.run("fs", "cp", "-f", path, f":{_FILE}")
+            commit(self._cable, script)

@@ -6,7 +6,6 @@ running folder already has is copied on the board); all is read back by SHA-256;
 """
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -173,7 +172,7 @@ def deploy(board_name, port, replace=False, quiet_s=None, on_step=None, lines=Fa
     """
     step = on_step or (lambda done, total, words: None)
     board = catalog.board(board_name)
-    cable = SerialCable(port, **({"quiet_s": quiet_s} if quiet_s else {}))
+    cable = SerialCable(port, quiet_s)
     step(0, 1, "asking the board")
     with cable.stopped(DeployError):
         facts = read_facts(cable)
@@ -374,7 +373,3 @@ def _sha256(path):
 def _number(text):
     """As the starter reads it."""
     return int(text) if text and text.endswith("\n") and text.strip().isdigit() else 0
-
-
-def as_json(report):
-    return json.dumps(report.as_dict())

@@ -103,11 +103,12 @@ def busy(port):
 
 
 class SerialCable:
-    """``port``: as mpremote takes it. ``quiet_s``: how long nothing may be heard before the board counts as gone."""
+    """``port``: as mpremote takes it. ``quiet_s``: how long nothing may be heard before the board counts as gone, by
+    default QUIET_S."""
 
-    def __init__(self, port, quiet_s=QUIET_S):
+    def __init__(self, port, quiet_s=None):
         self.port = port
-        self._quiet_s = quiet_s
+        self._quiet_s = quiet_s or QUIET_S
 
     def run(self, *arguments, on_line=None):
         """Run mpremote with ``arguments``; returns all it printed. ``on_line``: called with each line as it comes."""

@@ -57,7 +57,7 @@ finally:
 """
 _CLEAR = """
 import os
-for name in ("provision.json", "factory.json"):
+for name in %r:
     if name in os.listdir():
         os.remove(name)
 """
@@ -311,25 +311,26 @@ def provision_one(
     that is this System keeps the one it has, since its label has it, unless ``new_passphrase``. ``keep``: called with
     the label before its passphrase goes to the board, so that a board never has one that nobody knows.
     """
-    cable = SerialCable(port, **({"quiet_s": quiet_s} if quiet_s else {}))
+    cable = SerialCable(port, quiet_s)
     check(device)
     with cable.stopped(LineError):
         had = _refuse_another(cable, device["system_uuid"], replace)
         made, label = document(device, ap_passphrase or (None if new_passphrase else had))
         keep(label)
-        with _cleared(cable):
+        with cleared(cable, "provision.json", "factory.json"):
             _send(cable, made, device.get("factory_keys"))
     return label
 
 
 @contextlib.contextmanager
-def _cleared(cable):
-    """Around what copies secrets to a board: if it broke off, none of the copies stays, as far as the board answers."""
+def cleared(cable, *names):
+    """Around what copies secrets to files of these names: if it broke off, none of them stays, as far as the board
+    answers."""
     try:
         yield
     except (CableError, KeyboardInterrupt):
         with contextlib.suppress(CableError):
-            cable.run("exec", _CLEAR)
+            cable.run("exec", _CLEAR % (names,))
         raise
 
 
@@ -353,8 +354,12 @@ def _send(cable, made, factory_keys):
             keys.write_bytes(text_of(factory_keys).encode())
             cable.run("fs", "cp", "-f", keys, ":factory.json", "+", "exec", _FACTORY)
         cable.run("fs", "cp", "-f", path, ":provision.json")
-        reports = cable.json_lines(_COMMIT)
-    report = next((one for one in reports if "ok" in one), None)
+        commit(cable, _COMMIT)
+
+
+def commit(cable, script):
+    """Let the board take what was copied to it. LineError if it refuses; CableError, also where it gives no report."""
+    report = next((one for one in cable.json_lines(script) if "ok" in one), None)
     if report is None:
         raise CableError("silent", f"the board on {cable.port} gave no report; run the same again")
     if not report["ok"]:
