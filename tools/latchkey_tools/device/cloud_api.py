@@ -2,7 +2,7 @@
 
 The arguments stand in the text as DRIVR's guide shows them: with variables one would have to know what the schema
 calls their types. Certificates: DRIVR's public schema (github.com/xcnt/drivr-certificate-client, api/schema.graphql).
- The API key comes from LATCHKEY_CLOUD_KEY, the `keyring` package, or a prompt, never from argv.
+The API key comes from LATCHKEY_CLOUD_KEY, the `keyring` package, or a prompt, never from argv.
 """
 
 import asyncio
@@ -90,9 +90,7 @@ class Cloud:
 
     def create(self, system_uuid, duration, device):
         """The text of a token that ends after ``duration`` (1D, P1D, PT1H or seconds)."""
-        timespan.parse_s(duration)
-        span = duration if duration.isdigit() else _text(duration)
-        arguments = f"systemUuid: {_text(system_uuid)}, requestedDevice: {_text(device)}, duration: {span}"
+        arguments = f"systemUuid: {_text(system_uuid)}, requestedDevice: {_text(device)}, duration: {_span(duration)}"
         return self._make("createLocalApiToken", arguments, system_uuid)
 
     def create_permanent(self, system_uuid, name):
@@ -110,9 +108,7 @@ class Cloud:
 
     def request_certificate(self, csr_pem, duration, system_uuid, issuer_uuid, name, usage):
         """The uuid under which ``certificate`` gives it once it is signed. ``usage``: CLIENT_AUTH or SERVER_AUTH."""
-        timespan.parse_s(duration)
-        span = duration if duration.isdigit() else _text(duration)
-        arguments = f"csr: {_text(csr_pem)}, duration: {span}, entityUuid: {_text(system_uuid)}, "
+        arguments = f"csr: {_text(csr_pem)}, duration: {_span(duration)}, entityUuid: {_text(system_uuid)}, "
         arguments += f"issuerUuid: {_text(issuer_uuid)}, name: {_text(name)}, usages: [{usage}]"
         answer = self._ask(f"mutation {{ createCertificate({arguments}) {{ uuid }} }}", _PERHAPS_SIGNED)
         try:
@@ -134,8 +130,7 @@ class Cloud:
         status = self._post(query, perhaps)
         answer, errors = self._read(status, perhaps)
         if errors or status != 200 or not isinstance(answer.get("data"), dict):
-            words = self._fit_to_show("; ".join(errors) or f"status {status}")
-            raise CloudRefusal(f"the cloud refuses: {words}")
+            raise CloudRefusal(self._refused(status, errors))
         return answer["data"]
 
     def _make(self, mutation, arguments, system_uuid):
@@ -143,7 +138,9 @@ class Cloud:
         answer, errors = self._read(status)
         token = _jwt(answer, mutation)
         if token is None:
-            raise CloudRefusal(self._without_token(status, errors))
+            if not errors and status == 200:
+                raise CloudRefusal(f"{self.url} answered without a token; is it DRIVR's GraphQL API?")
+            raise CloudRefusal(self._refused(status, errors))
         if not is_for(claims_of(token) or {}, system_uuid):
             raise CloudRefusal("the cloud's answer is no token for this System; nothing was kept")
         if errors:
@@ -189,9 +186,7 @@ class Cloud:
             todo = perhaps if status >= 500 else f"is it DRIVR's GraphQL API? If it is, {perhaps}"
             raise CloudAway(f"{self.url} answered {status}, not as GraphQL does; {todo}") from None
 
-    def _without_token(self, status, errors):
-        if not errors and status == 200:
-            return f"{self.url} answered without a token; is it DRIVR's GraphQL API?"
+    def _refused(self, status, errors):
         return "the cloud refuses: " + self._fit_to_show("; ".join(errors) or f"status {status}")
 
     def _unwanted(self, status):
@@ -272,6 +267,12 @@ def _jwt(answer, mutation):
     except (KeyError, TypeError):
         return None
     return token if isinstance(token, str) else None
+
+
+def _span(duration):
+    """A Timespan as an argument: 1D, P1D, PT1H or seconds; ValueError."""
+    timespan.parse_s(duration)
+    return duration if duration.isdigit() else _text(duration)
 
 
 def _text(value):
