@@ -26,9 +26,9 @@ _CLOCKS = "check the clock of this machine; if that is right, set the device's t
 # The mark lies so long before the receipt (docs/security.md, L).
 HEARD_MARGIN_S = 120
 
-# A certificate that ends sooner is worth a word: the device warns from the same day on (docs/cloud.md).
 # What Wi-Fi's own buffers may ask for at any moment, by estimate.
 SPARE_BYTES = 8 * 1024
+# A certificate that ends sooner is worth a word: the device warns from the same day on (docs/cloud.md).
 ENDS_SOON_S = 60 * 86400
 _RENEW = "latchkey certificate renew: with --host over HTTPS or the access point, with --port by serial cable"
 _RENEW_HTTPS = "latchkey certificate renew --https --port PORT, by serial cable"
