@@ -71,11 +71,12 @@ def words():
 
 def make():
     """Path of the page as a module for an image, made if it is not there or old."""
-    source = f"DATA = {compressed()!r}\n".encode()
+    data = compressed()
+    source = f"DATA = {data!r}\n".encode()
     module = build.BUILD / "page" / "latchkey" / "api" / "page_gz.py"
     if not module.exists() or module.read_bytes() != source:
         build.write(module, source)
-        build.write(module.with_name(FILE), compressed())
+        build.write(module.with_name(FILE), data)
     return module
 
 
