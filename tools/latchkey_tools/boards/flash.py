@@ -20,9 +20,11 @@ from serial.tools import list_ports
 from latchkey_tools.boards import catalog
 from latchkey_tools.boards.mpremote import CableError, busy, check_port, sole_use
 from latchkey_tools.image import Refused, partitions
+from latchkey_tools.image.partitions import TABLE_AT, TABLE_BYTES
 
-# Where an ESP32's partition table is on flash, how long it is, and how each of its rows begins.
-_TABLE_AT, _TABLE_BYTES, _TABLE_END = 0x8000, 0xC00, 0x9000
+# The sector of flash with the partition table ends here.
+_TABLE_END = 0x9000
+# How each of its rows begins.
 _ROW = b"\xaa\x50"
 
 
@@ -53,7 +55,7 @@ class Device:
 
     def has_layout_of(self, plan):
         data = plan.image.read_bytes()
-        return self.table.rstrip(b"\xff") == data[_TABLE_AT - int(plan.offset, 16) :][:_TABLE_BYTES].rstrip(b"\xff")
+        return self.table.rstrip(b"\xff") == data[TABLE_AT - int(plan.offset, 16) :][:TABLE_BYTES].rstrip(b"\xff")
 
 
 def plan(board_name, port, image, erase):
@@ -88,7 +90,7 @@ def _check_program(image, offset):
     """FlashError unless ``image``, to be written at ``offset``, has behind its bootloader a partition table and a whole
     program where that says."""
     data = Path(image).read_bytes()
-    if not data[_TABLE_AT - offset :].startswith(_ROW):
+    if not data[TABLE_AT - offset :].startswith(_ROW):
         raise FlashError(
             f"{image} is a program without bootloader and partition table: download the chip's .bin, not its .app-bin"
         )
@@ -116,7 +118,7 @@ def look(plan):
     """The Device at the plan's port."""
     with sole_use(plan.port), tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "table.bin"
-        read = ("read-flash", hex(_TABLE_AT), hex(_TABLE_BYTES), str(out))
+        read = ("read-flash", hex(TABLE_AT), hex(TABLE_BYTES), str(out))
         done = _esptool("--chip", plan.chip, "--port", plan.port, *read)
         if done.returncode:
             said = re.search(r"error occurred: *(.*?)[.]?$", done.stdout + done.stderr, re.M)

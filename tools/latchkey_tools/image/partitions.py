@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from latchkey_tools.image import need
 
-_TABLE_AT = 0x8000
-_TABLE_BYTES = 0xC00
+TABLE_AT = 0x8000
+TABLE_BYTES = 0xC00
 _ROW = struct.Struct("<HBBII16sI")
 _ROW_MAGIC = 0x50AA
 _DIGEST_HEAD = b"\xeb\xeb" + b"\xff" * 14
@@ -64,23 +64,23 @@ class Table:
 
     def put_into(self, before):
         """``before``, the bytes up to the first program, with this table instead of its own."""
-        at = _TABLE_AT - self.flash_offset
+        at = TABLE_AT - self.flash_offset
         first_data = min(row.offset for row in self.rows) - self.flash_offset
         need(not before[first_data:].strip(b"\xff"), "the .bin holds data where the new partitions begin")
-        return before[:at] + self.to_bytes() + before[at + _TABLE_BYTES :]
+        return before[:at] + self.to_bytes() + before[at + TABLE_BYTES :]
 
     def to_bytes(self):
         rows = [_ROW.pack(_ROW_MAGIC, r.kind, r.subtype, r.offset, r.size, r.name.encode(), 0) for r in self.rows]
         packed = b"".join(rows)
         packed += _DIGEST_HEAD + hashlib.md5(packed, usedforsecurity=False).digest()
-        return packed.ljust(_TABLE_BYTES, b"\xff")
+        return packed.ljust(TABLE_BYTES, b"\xff")
 
 
 def split(raw):
     """``(before, Table, start of the application)`` of a .bin; Refused if it has no partition table with a program."""
     for flash_offset in (0x1000, 0):
-        table = raw[_TABLE_AT - flash_offset :][:_TABLE_BYTES]
-        if raw[:1] == b"\xe9" and len(table) == _TABLE_BYTES and table[:2] == b"\xaa\x50":
+        table = raw[TABLE_AT - flash_offset :][:TABLE_BYTES]
+        if raw[:1] == b"\xe9" and len(table) == TABLE_BYTES and table[:2] == b"\xaa\x50":
             # The upper half of the header's fourth byte: the power of two of the flash's MB (esp_app_format.h).
             found = Table(_rows(table), flash_offset, 1 << 20 + (raw[3] >> 4))
             need(any(row.kind == _PROGRAM for row in found.rows), "the partition table names no program")
