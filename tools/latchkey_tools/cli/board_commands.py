@@ -145,24 +145,31 @@ def provision(
     given = {"config": config, "ca": ca, "cert": cert, "key": key, "key_set": key_set, "factory_keys": factory_keys}
     given |= {"https_cert": https_cert, "https_key": https_key}
     device = {name: str(path) for name, path in given.items() if path}
-    if wifi_ssid:
-        device["wifi_ssid"] = wifi_ssid
-    if wifi_passphrase_file:
-        device["wifi_passphrase"] = production.text_of(wifi_passphrase_file).rstrip("\r\n")
-    if production.check(device).get("issuer") is None:
-        show.say(f"{config} has no issuer: the device takes tokens of any issuer whose key it has")
-    try:
-        with show_wait(f"provisioning the board on {port[0]}"):
-            made = production.provision_one(device, port[0], replace, new_passphrase=new_ap_passphrase)
-    except KeyboardInterrupt:
-        show.say("broken off: nobody has seen the board's label; run the same again")
-        raise
+    device |= {"wifi_ssid": wifi_ssid} if wifi_ssid else {}
+    device |= {"wifi_passphrase": _passphrase(wifi_passphrase_file)} if wifi_passphrase_file else {}
+    made = _one(device, port[0], replace, new_ap_passphrase)
     if as_json:
         show.data(made)
     else:
         show.facts((name.replace("_", " "), value) for name, value in made.items())
     if label:
         _drawn([made], label)
+
+
+def _passphrase(file):
+    return production.text_of(file).rstrip("\r\n")
+
+
+def _one(device, port, replace, new_passphrase):
+    """The label of the board at ``port``, which is ``device`` now."""
+    if production.check(device).get("issuer") is None:
+        show.say(f"{device['config']} has no issuer: the device takes tokens of any issuer whose key it has")
+    try:
+        with show_wait(f"provisioning the board on {port}"):
+            return production.provision_one(device, port, replace, new_passphrase=new_passphrase)
+    except KeyboardInterrupt:
+        show.say("broken off: nobody has seen the board's label; run the same again")
+        raise
 
 
 def _drawn(made, path):
@@ -240,7 +247,7 @@ def selftest_(
     options.check_company(context, needs=tuple((name, "report") for name in ("wifi_ssid", "tls")))
     options.check_company(context, needs=(("wifi_ssid", "wifi_passphrase_file"), ("wifi_passphrase_file", "wifi_ssid")))
     server = _server(tls) if tls else ("", 0)
-    passphrase = production.text_of(wifi_passphrase_file).rstrip("\r\n") if wifi_passphrase_file else ""
+    passphrase = _passphrase(wifi_passphrase_file) if wifi_passphrase_file else ""
     with _bar() as bar:
         task = bar.add_task("", total=None)
 
