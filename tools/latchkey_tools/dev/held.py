@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -70,8 +68,7 @@ def _pack(files, folder, image):
     build.compile_file(
         build.FIRMWARE / "latchkey/sha512_plain.py", folder / "latchkey/sha512_plain.mpy", "x64", "sha512_plain.py"
     )
-    command = [sys.executable, "-m", "mpremote", "romfs", "-o", image, "build", folder]
-    subprocess.run([str(word) for word in command], check=True, capture_output=True)
+    wasm.make_romfs(folder, image)
 
 
 def _document(folder):

@@ -12,7 +12,6 @@ show as several KB.
 import ast
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -89,8 +88,7 @@ def ram(files, modules):
         for name, path in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, folder / name)
-        command = [sys.executable, "-m", "mpremote", "romfs", "-o", image, "build", folder]
-        subprocess.run([str(word) for word in command], check=True, capture_output=True)
+        wasm.make_romfs(folder, image)
         return {
             "mpy": _ram(modules, folder, folders=[folder]),
             "romfs": _ram(modules, "/rom", romfs=image),

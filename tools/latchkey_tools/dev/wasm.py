@@ -35,6 +35,12 @@ def run(*steps, folders=(), heapsize=2 * 1024 * 1024, romfs=None, timeout_s=300)
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=timeout_s)
 
 
+def make_romfs(folder, image):
+    """Make the ROMFS ``image`` (a path) of the files in ``folder``."""
+    command = [sys.executable, "-m", "mpremote", "romfs", "-o", image, "build", folder]
+    subprocess.run([str(word) for word in command], check=True, capture_output=True)
+
+
 def main():
     """Fetch, or say in one line why not."""
     try:
