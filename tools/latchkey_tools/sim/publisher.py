@@ -12,8 +12,6 @@ import ssl
 import urllib.parse
 from collections import deque, namedtuple
 
-import aiomqtt
-
 from latchkey_tools.sim import signing
 
 # ca: a file, SYSTEM_CAS, or None where there is no TLS
@@ -137,6 +135,9 @@ class Publisher:
 
     async def run(self):
         """Stay connected until cancelled; raises Refused where publishing is forbidden."""
+        # Here, since every start of the command would wait 20 ms for it otherwise.
+        import aiomqtt
+
         attempt = 0
         while True:
             try:
@@ -218,6 +219,8 @@ class Publisher:
         self._queue.put_nowait((topic, payload, retain))
 
     def _client(self):
+        import aiomqtt
+
         return aiomqtt.Client(
             self.target.host,
             self.target.port,

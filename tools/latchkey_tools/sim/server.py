@@ -13,8 +13,6 @@ import socket
 import sys
 from pathlib import Path
 
-import uvicorn
-
 from latchkey_tools import filelock, uuids
 from latchkey_tools.desk import children
 from latchkey_tools.sim import pki
@@ -103,6 +101,9 @@ def _http_server(app, port):
         listening.close()
         why = getattr(error, "strerror", None) or error
         raise CloudError(f"port {port} cannot be used ({why}); give another --port") from None
+    # Here, as sim.api in serve.
+    import uvicorn
+
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1)
     return uvicorn.Server(config), listening
 
