@@ -16,6 +16,7 @@ from latchkey_tools.cli.options import AsJson, Duration, Out, System
 from latchkey_tools.desk import children
 from latchkey_tools.device import cloud_api
 from latchkey_tools.sim import pki, server, timespan
+from latchkey_tools.sim.broker import Broker, kept_port
 from latchkey_tools.sim.client import Client
 from latchkey_tools.sim.cloud import published_key_set
 from latchkey_tools.sim.publisher import parse_broker, tls_context
@@ -202,8 +203,6 @@ def _setting(change):
 
 def _own_broker(stack, folder, slug, kind, port):
     """Its port stays over all runs, since devices are provisioned for it."""
-    from latchkey_tools.sim.broker import Broker, kept_port
-
     certificates = folder / "pki"
     if not (certificates / "broker.key.pem").exists():
         pki.make(certificates, slug)

@@ -26,6 +26,7 @@ from latchkey_tools.device.wallet import (
     roles_of,
     systems_of,
 )
+from latchkey_tools.sim.client import Client
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -218,8 +219,6 @@ def import_(
 def choose_cloud(slug, url, sim, remember):
     """The Cloud that the options name; ValueError where they name none."""
     if sim:
-        from latchkey_tools.sim import Client
-
         client = Client(os.environ.get("LATCHKEY_SIM") or SIMULATOR_HOME)
         return cloud_api.Cloud(client.url, cloud_api.Key(client.bearer, "of the simulator"))
     if not slug and not url:

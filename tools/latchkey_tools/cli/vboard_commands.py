@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -190,7 +191,5 @@ def _pins(board):
 
 
 def _wait_for_signal():
-    import signal
-
     with contextlib.suppress(AttributeError):
         signal.pause()
