@@ -1,25 +1,18 @@
 """A start for which memory is too short says so, and never goes round in a loop without a word (A9)."""
 
-import os
-import subprocess
-
+import on_desk
 import pytest
-
-from latchkey_tools.boards import build, catalog, deploy
 
 # One start of the board, in a process of its own. `note`: memory that outlives a reset. The fault comes at `place`.
 START = """
-import builtins, gc, sys
+import builtins
 place, text, note = sys.argv[1:4]
-class desk_options:
-    uplink = nvs = button = air = pins = sleep = wake = console = None
-    host, port, tls_port, clock, cause, product = "127.0.0.1", 0, 0, "host", "reset", "bulb"
-    hurry, battery = 1000, False
-    def reset():
-        print("restarted")
-        raise SystemExit
-desk_options.note = note
-sys.modules["desk_options"] = desk_options
+def restart():
+    print("restarted")
+    raise SystemExit
+desk_options.note, desk_options.reset, desk_options.cause, desk_options.hurry = note, restart, "reset", 1000
+from latchkey.hw.clock import DeskClock
+DeskClock.sleep_ms = lambda _self, ms: print("paused", ms)
 def fault(*_, **__):
     raise MemoryError() if text == "MemoryError" else OSError(text)
 import main
@@ -44,23 +37,11 @@ print("at the prompt")
 LATE = ("program", "latchkey.device.app", "latchkey.net.server")
 
 
-@pytest.fixture(scope="module")
-def path():
-    deploy.release(catalog.board("desk"), "x64")
-    return ":".join(map(str, (".frozen", build.BUILD / "board" / "x64", build.BUILD / "board" / "x64-desk")))
-
-
-def starts(path, note, place, text):
+def starts(note, place, text):
     """What each start of a row prints until one stays at the prompt, at most six."""
     printed = []
     while len(printed) < 6 and not (printed and "at the prompt" in printed[-1]):
-        done = subprocess.run(
-            [str(build.micropython()), "-X", "heapsize=2M", "-c", START, place, text, str(note)],
-            env={**os.environ, "MICROPYPATH": path},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        done = on_desk.run(START, place, text, note)
         printed.append(done.stdout + done.stderr)
     return printed
 
@@ -69,15 +50,16 @@ def starts(path, note, place, text):
     "place,text",
     [("radio", "WiFi Out of Memory"), *((name, "MemoryError") for name in LATE)],
 )
-def test_a_start_without_memory_says_so_and_the_fourth_one_stops(path, tmp_path, place, text):
-    printed = starts(path, tmp_path / "note", place, text)
+def test_a_start_without_memory_says_so_and_the_fourth_one_stops(tmp_path, place, text):
+    printed = starts(tmp_path / "note", place, text)
     assert len(printed) == 4, printed
     for words in printed:
         assert "memory is too short to start. free_bytes " in words and "What to do: use a frozen image" in words
-    assert all("restarted" in words for words in printed[:3])
+    assert all("paused 2000\nrestarted" in words for words in printed[:3])
     assert "stopped. The serial cable works" in printed[3] and "restarted" not in printed[3]
 
 
-def test_another_fault_says_nothing_of_memory_and_starts_anew(path, tmp_path):
-    printed = starts(path, tmp_path / "note", "radio", "something else")
-    assert len(printed) == 6 and all("restarted" in words and "memory is" not in words for words in printed)
+def test_another_fault_says_nothing_of_memory_and_starts_anew(tmp_path):
+    printed = starts(tmp_path / "note", "radio", "something else")
+    assert len(printed) == 6
+    assert all("paused 2000\nrestarted" in words and "memory is" not in words for words in printed)
