@@ -630,7 +630,7 @@ class TestStoring(_Case):
             for at in range(0, len(secret) - 16, 8):
                 self.assertEqual(data.find(secret[at : at + 16].encode()), -1)
 
-    def test_marks_go_back_over_the_wire_alone(self):
+    def test_marks_go_back_over_the_cable_alone(self):
         self.send([record(0, created=BASE + 300 * DAY)], heard=BASE)
         self.send([record(0, created=BASE + 300 * DAY)], heard=BASE + 350 * DAY)
         self.assertEqual(self.state(1, BASE + 350 * DAY), "revoked")

@@ -138,7 +138,7 @@ class ALostLedger(unittest.TestCase):
         self.assertEqual([state(self.ledger, n) for n in (1, 2)], ["revoked", "listed"])
         self.assertIsNone(self.ledger.unknown)
 
-    def test_is_forgotten_over_the_wire_and_the_next_list_is_the_first(self):
+    def test_is_forgotten_over_the_cable_and_the_next_list_is_the_first(self):
         self.lose()
         self.ledger.set_over_cable(HEARD)
         for _ in range(2):

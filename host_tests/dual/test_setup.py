@@ -121,7 +121,7 @@ class TestConfiguration(unittest.TestCase):
         trust = device.call("GET", "/v1/config")[1]["trust"]
         self.assertEqual((trust["changes"], len(trust["last"])), (9, 4))
 
-    def test_what_only_the_wire_may_set_stays_even_with_presence(self):
+    def test_what_only_the_cable_may_set_stays_even_with_presence(self):
         device = present()
         other = "11111111-2222-4333-8444-555555555555"
         for body in ({"system_uuid": other}, {"dev": True}, {"model": "x"}, {"name": "x", "dev": True}):

@@ -126,7 +126,7 @@ class TestTimeFloor(unittest.TestCase):
         self.boot(least=NOW + 10 * DAY)
         self.assertEqual(self.floor.floor_unix_s, NOW + 10 * DAY)
 
-    def test_over_the_wire_it_goes_back_in_both_slots(self):
+    def test_over_the_cable_it_goes_back_in_both_slots(self):
         for day in (100, 900):
             self.floor.learn(NOW + day * DAY)
             self.floor.save()
@@ -137,7 +137,7 @@ class TestTimeFloor(unittest.TestCase):
             self.assertEqual(self.floor.floor_unix_s, NOW + 1)
             self.store.files[name] = kept
 
-    def test_over_the_wire_it_goes_back(self):
+    def test_over_the_cable_it_goes_back(self):
         self.trust(NOW + 900 * DAY)
         self.floor.save_if_due()
         self.floor.set_over_cable(NOW + 1)

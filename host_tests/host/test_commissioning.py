@@ -264,7 +264,7 @@ def test_three_crashes_boot_a_safe_state_which_a_restart_leaves(cellar):
     cellar.until(200, lambda: cellar.call(LAPTOP, "GET", "/v1/state")[0])
 
 
-def test_the_wire_sets_a_wrong_time_back_though_memory_outlives_the_reset(cellar, tmp_path):
+def test_the_cable_sets_a_wrong_time_back_though_memory_outlives_the_reset(cellar, tmp_path):
     cellar.desk.provision(cellar.document(int(time.time()) + 15 * 365 * 86400))
     assert cellar.code(CABLE, "GET", "/v1/state", token=cellar.other.jwt) == (401, "expired")
     assert cellar.call(CABLE, "POST", "/v1/restart")[0] == 202

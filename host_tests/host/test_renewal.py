@@ -61,6 +61,6 @@ def test_one_that_the_broker_takes_is_kept_over_a_power_cut(story):
     assert story.tech.diagnostics(story.day)["cloud"]["cert_not_after"] > before
 
 
-def test_a_key_that_is_none_is_refused_at_the_wire(story):
+def test_a_key_that_is_none_is_refused_over_the_cable(story):
     with pytest.raises(Exception, match="key_der"):
         story.desk.renew({"cert_der": "MAA=", "key_der": "AAAA"})
