@@ -11,11 +11,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from renewing import attempt, ends, online
 from technician import INFO, OTHER_SYSTEM, SYSTEM, Keyboard, Stub, device, make_token, refusal
 
 from latchkey_tools.boards import production
 from latchkey_tools.cli import advice, certificate_commands, config_commands
-from latchkey_tools.desk import demo
 from latchkey_tools.device import certificate_request, cloud_api
 from latchkey_tools.device.certificate_request import CLIENT, HTTPS
 from latchkey_tools.sim import pki
@@ -26,16 +26,8 @@ DAY_S = 86400
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory):
-    """A device on its broker, and the simulator whose authority the broker trusts."""
-    told = demo.Story(tmp_path_factory.mktemp("certificates"), say=lambda _text: None)
-    try:
-        told.start()
-        told.desk.provision(told.provisioning())
-        told.day = told.make(demo.SHORT_LIVED, "createLocalApiToken")
-        told.expect("the cloud link", "online", told.link_state, within_s=15)
-        yield told
-    finally:
-        told.stop()
+    with online(tmp_path_factory.mktemp("certificates")) as made:
+        yield made
 
 
 @pytest.fixture
@@ -95,19 +87,13 @@ def test_by_cable_the_board_tries_it_and_keeps_it_since_the_broker_takes_it(tech
     words = ("--before", "370D", "--duration", "500D", "--sim")
     answer = tech.data("certificate", "renew", "--port", port, *words)
     assert answer["attempt"] == "stored" and answer["system"] == SYSTEM and kept(tech) == []
-    story.expect("", "kept", lambda: attempt(story), within_s=30)
-    assert story.rows[-1].ok, story.rows[-1].seen
+    ends(story, lambda: attempt(story), "kept")
     story.desk.restart()
-    story.expect("", "online", story.link_state, within_s=30)
+    ends(story, story.link_state, "online")
     after = story.tech.diagnostics(story.day)["cloud"]["cert_not_after"]
     assert after == answer["end_unix_s"] > before + 100 * DAY_S
     done = tech.run("certificate", "request", OTHER_SYSTEM, "--port", port, "--sim")
     assert done.status == 3 and "name the right device" in done.err
-
-
-def attempt(story):
-    seen = story.tech.diagnostics(story.day)
-    return seen["cloud"]["attempt"] if seen else "no answer"
 
 
 def test_by_cable_a_device_gets_https(tech, story):
@@ -124,8 +110,7 @@ def test_by_cable_a_device_gets_https(tech, story):
         except httpx.HTTPError as error:
             return repr(error)
 
-    story.expect("", "bulb", product, within_s=30)
-    assert story.rows[-1].ok, story.rows[-1].seen
+    ends(story, product, "bulb")
     assert "nothing to do" in tech.run("certificate", "renew", "--https", "--port", story.desk.serial, "--sim").err
 
 

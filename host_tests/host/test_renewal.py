@@ -4,6 +4,7 @@ import base64
 
 import pytest
 from brokers import KINDS
+from renewing import attempt, ends, online
 
 from latchkey_tools.desk import demo
 from latchkey_tools.sim import pki
@@ -11,30 +12,13 @@ from latchkey_tools.sim import pki
 
 @pytest.fixture(scope="module", params=KINDS)
 def story(tmp_path_factory, request):
-    told = demo.Story(tmp_path_factory.mktemp("renewal"), broker_kind=request.param, say=lambda _text: None)
-    try:
-        told.start()
-        told.desk.provision(told.provisioning())
-        told.day = told.make(demo.SHORT_LIVED, "createLocalApiToken")
-        told.expect("the cloud link", "online", told.link_state, within_s=15)
-        yield told
-    finally:
-        told.stop()
+    with online(tmp_path_factory.mktemp("renewal"), request.param) as made:
+        yield made
 
 
 def document(identity):
     paths = (("cert_der", identity.cert_der), ("key_der", identity.key_der))
     return {name: base64.b64encode(path.read_bytes()).decode() for name, path in paths}
-
-
-def attempt(story):
-    seen = story.tech.diagnostics(story.day)
-    return seen["cloud"]["attempt"] if seen else "no answer"
-
-
-def ends(story, call, expected):
-    story.expect("", expected, call, within_s=30)
-    assert story.rows[-1].ok, (story.rows[-1].seen, story.desk.log_text()[-2000:])
 
 
 def test_one_that_the_broker_refuses_is_dropped_and_the_old_one_serves_on(story):
