@@ -21,6 +21,7 @@ from collections import namedtuple
 import pexpect
 
 from latchkey_tools.cli import main
+from latchkey_tools.device import wallet
 from latchkey_tools.sim import signing
 
 LATCHKEY = [sys.executable, "-m", "latchkey_tools.cli.main"]
@@ -255,3 +256,30 @@ def make_token(system=SYSTEM, lasts_s=86400, made_s_ago=5, **changes):
 def key_set():
     """The JWKS (dict) of ``signing_key``."""
     return {"keys": [signing.jwk(*signing_key())]}
+
+
+def keep(keyboard, name="mine", **how):
+    """A token (as ``make_token`` takes it) in the wallet, that must show up nowhere; its text."""
+    token = make_token(**how)
+    keyboard.secrets.append(token.split(".")[2])
+    keyboard.ok("token", "import", "-", "--name", name, given=token)
+    return token
+
+
+_ASKED = re.compile(r'systemUuid: "([0-9a-f-]+)", requestedDevice: ".*", duration: (\d+)\)')
+
+
+def asked(request):
+    """(System, seconds) of a request for a token that came to a ``cloud``."""
+    system, duration = _ASKED.search(json.loads(request[3])["query"]).groups()
+    return system, int(duration)
+
+
+def token_asked(request, **changes):
+    """What a cloud answers: a token for the System and the time that was asked for."""
+    token = make_token(*asked(request), 0, **changes)
+    return 200, {"data": {"createLocalApiToken": {"jwt": token, "uuid": wallet.claims_of(token)["jti"]}}}, {}
+
+
+def cloud(answer=token_asked):
+    return Stub({("POST", "/graphql"): answer})

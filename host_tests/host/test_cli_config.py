@@ -6,7 +6,7 @@ import time
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from technician import INFO, SYSTEM, Keyboard, Stub, device, make_token, refusal
+from technician import INFO, SYSTEM, Keyboard, Stub, device, keep, refusal
 
 from latchkey_tools.cli import advice, config_commands
 from latchkey_tools.device import local_api, pairing, settings, wallet
@@ -56,9 +56,7 @@ def tech(tmp_path, monkeypatch):
     monkeypatch.setattr(pairing, "local_name", lambda _system: "127.0.0.2")
     monkeypatch.setattr(config_commands, "_POLL_S", 0.05)
     keyboard = Keyboard(tmp_path)
-    token = make_token()
-    keyboard.secrets.append(token.split(".")[2])
-    keyboard.ok("token", "import", "-", "--name", "mine", given=token)
+    keep(keyboard)
     yield keyboard
     assert keyboard.spilt() == []
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 import technician
-from technician import INFO, OTHER_SYSTEM, SYSTEM, Keyboard, Stub, device, make_token, refusal
+from technician import INFO, OTHER_SYSTEM, SYSTEM, Keyboard, Stub, device, keep, make_token, refusal
 
 from latchkey_tools.cli import advice, device_commands, show
 from latchkey_tools.device import local_api
@@ -23,14 +23,6 @@ NAME = f"latchkey-{SYSTEM[:8]}.local"
 @pytest.fixture
 def tech(tmp_path):
     return Keyboard(tmp_path)
-
-
-def keep(tech, name="mine", **claims):
-    """A token in the wallet that must show up nowhere."""
-    token = make_token(**claims)
-    tech.secrets.append(token.split(".")[2])
-    tech.ok("token", "import", "-", "--name", name, given=token)
-    return token
 
 
 def no_token_first(answer):

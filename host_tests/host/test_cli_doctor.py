@@ -6,7 +6,7 @@ import time
 
 import pytest
 import technician
-from technician import DIAGNOSTICS, INFO, SYSTEM, Keyboard, Stub, device, key_set, make_token, refusal
+from technician import DIAGNOSTICS, INFO, SYSTEM, Keyboard, Stub, device, keep, key_set, make_token, refusal
 
 from latchkey_tools.cli import advice
 from latchkey_tools.device import doctor, local_api
@@ -16,9 +16,7 @@ from latchkey_tools.sim import pki
 @pytest.fixture
 def tech(tmp_path):
     keyboard = Keyboard(tmp_path)
-    token = make_token()
-    keyboard.secrets.append(token.split(".")[2])
-    keyboard.ok("token", "import", "-", "--name", "mine", given=token)
+    keep(keyboard)
     return keyboard
 
 

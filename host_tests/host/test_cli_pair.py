@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from technician import INFO, OTHER_SYSTEM, SYSTEM, Keyboard, Stub, device, key_set, make_token, refusal
+from technician import INFO, OTHER_SYSTEM, SYSTEM, Keyboard, Stub, device, keep, key_set, make_token, refusal
 
 from latchkey_tools.cli import advice, pair_commands
 from latchkey_tools.device import local_api, pairing
@@ -47,13 +47,6 @@ def tech(tmp_path, monkeypatch):
     keep(keyboard)
     yield keyboard
     assert keyboard.spilt() == []
-
-
-def keep(tech, name="mine", **claims):
-    token = make_token(**claims)
-    tech.secrets.append(token.split(".")[2])
-    tech.ok("token", "import", "-", "--name", name, given=token)
-    return token
 
 
 def pair(tech, stub, *words, **more):

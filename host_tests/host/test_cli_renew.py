@@ -1,11 +1,23 @@
 """`latchkey token renew`: a new token before the old one ends; the old one stays until the device accepts the new."""
 
 import json
-import re
 import threading
 
 import pytest
-from technician import MAINTAINER, OTHER_SYSTEM, SYSTEM, Keyboard, Stub, device, make_token, refusal
+import technician
+from technician import (
+    MAINTAINER,
+    OTHER_SYSTEM,
+    SYSTEM,
+    Keyboard,
+    Stub,
+    asked,
+    device,
+    keep,
+    make_token,
+    refusal,
+    token_asked,
+)
 
 from latchkey_tools.cli import renew_commands
 from latchkey_tools.device import wallet
@@ -14,7 +26,6 @@ from latchkey_tools.sim import signing
 API_KEY = "planted-cloud-key-0123456789abcdef"
 DAY_S = 86400
 MARIE = {"sub": signing.new_uuid()}
-ASKED = re.compile(r'systemUuid: "([0-9a-f-]+)", requestedDevice: ".*", duration: (\d+)\)')
 
 
 @pytest.fixture
@@ -29,21 +40,17 @@ def tech(tmp_path, monkeypatch):
 
 def hold(tech, name, system=SYSTEM, lasts_s=DAY_S, made_s_ago=29 * DAY_S, **changes):
     """A token in the wallet that was made for 30 days, unless told otherwise; its uuid."""
-    token = make_token(system, lasts_s + made_s_ago, made_s_ago, **(MARIE | changes))
-    tech.secrets.append(token.split(".")[2])
-    tech.ok("token", "import", "-", "--name", name, given=token)
+    how = {"system": system, "lasts_s": lasts_s + made_s_ago, "made_s_ago": made_s_ago}
+    token = keep(tech, name, **(how | MARIE | changes))
     return wallet.claims_of(token)["jti"]
 
 
 def mutation(request, **changes):
-    """What a cloud answers: a token for the System and the time that was asked for."""
-    system, duration = ASKED.search(json.loads(request[3])["query"]).groups()
-    token = make_token(system, int(duration), 0, **(MARIE | changes))
-    return 200, {"data": {"createLocalApiToken": {"jwt": token, "uuid": wallet.claims_of(token)["jti"]}}}, {}
+    return token_asked(request, **(MARIE | changes))
 
 
 def cloud(answer=mutation):
-    return Stub({("POST", "/graphql"): answer})
+    return technician.cloud(answer)
 
 
 def renew(tech, stub, *words, **more):
@@ -65,7 +72,7 @@ def test_a_device_that_accepts_the_new_token_ends_the_old_one_which_is_named(tec
         assert f"cellar ({old}) is removed from the wallet; it ends in 1 day, and stays valid in the cloud" in done.err
         (kept,) = tech.data("token", "list")
         assert kept["name"] == "cellar" and kept["uuid"] != old  # scripts go on with the name
-        assert ASKED.search(json.loads(stub.requests[0][3])["query"])[2] == str(30 * DAY_S)
+        assert asked(stub.requests[0]) == (SYSTEM, 30 * DAY_S)
         assert [wallet.claims_of(token)["jti"] for token in bulb.tokens()] == [kept["uuid"]]
     assert tech.spilt() == [] and tech.open_files() == []
 

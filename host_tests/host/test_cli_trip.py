@@ -3,12 +3,11 @@
 import csv
 import datetime
 import json
-import re
 import socket
 import time
 
 import pytest
-from technician import OTHER_SYSTEM, SYSTEM, Keyboard, Stub, key_set, make_token
+from technician import OTHER_SYSTEM, SYSTEM, Keyboard, asked, cloud, keep, key_set, token_asked
 
 from latchkey_tools.boards import production
 from latchkey_tools.device import trip, wallet
@@ -17,7 +16,6 @@ from latchkey_tools.sim.cloud import Cloud
 
 DAY_S = 86400
 PASSPHRASE = "plantedphrase"
-ASKED = re.compile(r'systemUuid: "([0-9a-f-]+)", requestedDevice: ".*", duration: (\d+)\)')
 NEXT_WEEK = datetime.date.today() + datetime.timedelta(days=7)
 
 
@@ -44,23 +42,11 @@ def label(system=SYSTEM, passphrase=PASSPHRASE):
 
 
 def hold(tech, system=SYSTEM, lasts_s=30 * DAY_S, name=None):
-    token = make_token(system, lasts_s)
-    tech.secrets.append(token.split(".")[2])
-    tech.ok("token", "import", "-", "--name", name or f"held-{system[:4]}", given=token)
+    keep(tech, name or f"held-{system[:4]}", system=system, lasts_s=lasts_s)
 
 
 def hold_keys(tech):
     tech.ok("token", "import", "-", "--name", "domain", given=json.dumps(key_set()))
-
-
-def mutation(request):
-    system, duration = ASKED.search(json.loads(request[3])["query"]).groups()
-    token = make_token(system, int(duration), 0)
-    return 200, {"data": {"createLocalApiToken": {"jwt": token, "uuid": wallet.claims_of(token)["jti"]}}}, {}
-
-
-def cloud(answer=mutation):
-    return Stub({("POST", "/graphql"): answer})
 
 
 def pack(tech, stub, *words, status=0):
@@ -132,7 +118,7 @@ def test_a_token_that_ends_during_the_trip_gets_a_successor_and_stays(tech, tmp_
 
 @pytest.mark.parametrize("failure", [(502, b"", {}), (200, {"errors": [{"message": "no such System"}]}, {})])
 def test_a_cloud_that_fails_leaves_a_table_that_says_so(tech, failure):
-    answers = [mutation, failure]
+    answers = [token_asked, failure]
     with cloud(lambda request: answers.pop(0)(request) if callable(answers[0]) else failure) as stub:
         answer = pack(tech, stub, SYSTEM, OTHER_SYSTEM, "--until", NEXT_WEEK, status=1)
     assert parts(answer)["token"] and not parts(answer, OTHER_SYSTEM)["token"]
@@ -235,8 +221,7 @@ def test_the_simulator_s_key_set_is_taken_in(tech, tmp_path):
     (folder / server.BEARER_NAME).write_text("planted-key-0123456789")
 
     def make(request):
-        system, duration = ASKED.search(json.loads(request[3])["query"]).groups()
-        record = simulated.create(system, int(duration))
+        record = simulated.create(*asked(request))
         return 200, {"data": {"createLocalApiToken": {"jwt": record["token"], "uuid": record["uuid"]}}}, {}
 
     with cloud(make) as stub:
