@@ -5,16 +5,13 @@ import unittest
 
 from desk import DeskRadio
 from fake_clock import FakeClock
+from fake_link import CONFIG, DER, SYSTEM
 
 from latchkey.cloud import session
 from latchkey.cloud.link import Link
 from latchkey.hw.clock import BoardClock, DeskClock
 from latchkey.net import ntp
 from latchkey.net.thread import Inbox
-
-SYSTEM = "792B6149-1daa-488f-b07a-f684503b0586"
-DER = {"ca_der": b"1", "cert_der": b"2", "key_der": b"3"}
-
 
 SOON, LATER = 1798761600, 2429913600
 
@@ -27,12 +24,6 @@ def der_until(text):
     return b"\x30" + bytes((len(body),)) + body
 
 
-CONFIG = {
-    "system_uuid": SYSTEM,
-    "slug": "company-example",
-    "broker": {"host": "mqtt.example.org", "port": 8883},
-    "dev": False,
-}
 STAMP = b"12345678"
 
 

@@ -3,7 +3,7 @@
 import unittest
 
 from fake_clock import FakeClock
-from fake_link import Noting
+from fake_link import CONFIG, Noting
 
 from latchkey.cloud.reasons import LinkError
 from latchkey.cloud.session import Keeper, Timing
@@ -11,11 +11,6 @@ from latchkey.net import ntp
 
 DAY_S = 86400
 NOW = 1800000000
-
-
-class Clock(FakeClock):
-    def sleep_ms(self, ms):
-        self.pass_s(ms / 1000)
 
 
 class Radio:
@@ -50,13 +45,7 @@ class Link:
 
 def made(kind, radio, clock, link, servers=()):
     """A ``kind`` of Keeper that believes in no time before NOW, and in none after 400 days from there."""
-    config = {
-        "system_uuid": "792b6149-1daa-488f-b07a-f684503b0586",
-        "slug": "company-example",
-        "broker": {"host": "mqtt.example.org", "port": 8883},
-        "ntp": servers,
-        "dev": False,
-    }
+    config = dict(CONFIG, ntp=servers)
     empty = {"ca_der": b"", "cert_der": b"", "key_der": b""}
     keeper = kind(config, empty, None, NOW, radio, clock, Timing(), link)
     keeper._latest_unix_s = NOW + 400 * DAY_S
@@ -87,7 +76,7 @@ class Connecting(Keeper):
 
 class ALink(unittest.TestCase):
     def test_that_was_online_for_a_week_connects_again_after_a_moment_without_wifi(self):
-        clock, radio = Clock(host_trusted=True), Radio()
+        clock, radio = FakeClock(host_trusted=True), Radio()
         keeper = made(Connecting, radio, clock, Link())
         keeper.turn(200)
         self.assertEqual(keeper.tries, 1)
@@ -119,7 +108,7 @@ class Handshaking(Keeper):
 
 class TimeServers(unittest.TestCase):
     def setUp(self):
-        self.clock, self.asked, self.ask_one = Clock(), [], ntp._ask_one
+        self.clock, self.asked, self.ask_one = FakeClock(), [], ntp._ask_one
 
     def tearDown(self):
         ntp._ask_one = self.ask_one

@@ -13,6 +13,9 @@ class FakeClock:
         self.elapsed_ms += int(seconds * 1000)
         self.unix_now += seconds
 
+    def sleep_ms(self, ms):
+        self.pass_s(ms / 1000)
+
     def unix_s(self):
         return int(self.unix_now)
 

@@ -1,5 +1,14 @@
 """Fakes around the cloud link: radio, list-like payloads, and stores that note what they were told."""
 
+SYSTEM = "792B6149-1daa-488f-b07a-f684503b0586"
+CONFIG = {
+    "system_uuid": SYSTEM,
+    "slug": "company-example",
+    "broker": {"host": "mqtt.example.org", "port": 8883},
+    "dev": False,
+}
+DER = {"ca_der": b"1", "cert_der": b"2", "key_der": b"3"}
+
 
 class FakePayload:
     """``readinto`` in pieces of ``step`` bytes; raises ``error`` once ``fail_at`` bytes were given."""

@@ -8,11 +8,6 @@ from latchkey.hw.wifi import Wifi
 KEY = "open sesame"
 
 
-class Clock(FakeClock):
-    def sleep_ms(self, ms):
-        self.pass_s(ms / 1000)
-
-
 def on_air(ssid, passphrase=KEY, **rest):
     return dict(rest, ssid=ssid, passphrase=passphrase)
 
@@ -21,7 +16,7 @@ class RadioDesk:
     """``networks``: what is on air, made by ``on_air``; ``hurry``: as Wifi takes it."""
 
     def __init__(self, *networks, hurry=1):
-        self.clock = Clock()
+        self.clock = FakeClock()
         network._air.power_cut()
         network._air.clock = self.clock
         self.put(*networks)

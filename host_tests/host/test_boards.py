@@ -14,6 +14,7 @@ import network
 import on_board
 import pytest
 import radio_desk
+from fake_clock import FakeClock
 
 from latchkey.hw import battery, room, sht3x
 from latchkey.hw.watchdog import Watchdog
@@ -89,7 +90,7 @@ def test_a_board_tells_why_it_started_keeps_its_store_and_its_factory_keys(name)
 @pytest.mark.parametrize("name", CHIPS)
 def test_a_board_joins_a_network_and_has_its_address(name):
     made = on_board.board(name)
-    made.clock = radio_desk.Clock()
+    made.clock = FakeClock()
     network._air.clock = made.clock
     network._air.put({"networks": [radio_desk.on_air("cellar")]})
     assert made.addresses() == []

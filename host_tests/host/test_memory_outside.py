@@ -5,6 +5,7 @@ import socket
 
 import pytest
 from fake_clock import FakeClock
+from fake_link import CONFIG, DER
 
 from latchkey.cloud.link import Link
 from latchkey.cloud.reasons import LinkError
@@ -12,15 +13,6 @@ from latchkey.hw import memory
 from latchkey.net import thread
 from latchkey.net.server import Server
 from latchkey.net.transport import Transport
-
-DER = {"ca_der": b"1", "cert_der": b"2", "key_der": b"3"}
-SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
-CONFIG = {
-    "system_uuid": SYSTEM,
-    "slug": "company-example",
-    "broker": {"host": "mqtt.example.org", "port": 8883},
-    "dev": False,
-}
 
 
 @pytest.fixture
@@ -81,7 +73,6 @@ def test_an_https_connection_that_does_not_fit_is_closed_and_counted(regions):
 @pytest.mark.parametrize("failure", [OSError("can't create thread"), RuntimeError("no thread"), MemoryError()])
 def test_a_link_without_memory_for_its_thread_says_so_and_tries_again(monkeypatch, failure):
     clock, log, begun = FakeClock(), [], []
-    clock.sleep_ms = None
     monkeypatch.setattr(thread, "_slot", [None, False])
 
     def refuse(*_):
