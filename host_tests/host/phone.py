@@ -48,7 +48,7 @@ class Phone:
         self.answer = answer
         self.answers = []
         self._trusted = trusted
-        self._proxy = _Server(("127.0.0.1", 0), _handler(self))
+        self._proxy = _Server(self)
         threading.Thread(target=self._proxy.serve_forever, args=(0.02,), daemon=True).start()
         self.driver = None
 
@@ -169,6 +169,10 @@ class Phone:
 class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
+    def __init__(self, phone):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.phone = phone
+
     def handle_error(self, request, client_address):
         """A browser that leaves early is no error."""
 
@@ -184,70 +188,68 @@ def _tunnel(browser, device, open_still):
             other[end].sendall(part)
 
 
-def _handler(phone):
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
 
-        def _serve(self):
-            self.close_connection = True
-            url = urlsplit(self.path)
-            path = (url.path or "/") + ("?" + url.query if url.query else "")
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            own = phone.answer(phone.network, self.command, url.netloc, path)
-            if own:
-                return self._give(*own)
-            source, names = NETWORKS.get(phone.network, (None, {}))
-            address = names.get(url.netloc)
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                if address:
-                    self._forward(source, address, url.netloc, path, body)
+    def _serve(self):
+        self.close_connection = True
+        url = urlsplit(self.path)
+        path = (url.path or "/") + ("?" + url.query if url.query else "")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        phone = self.server.phone
+        own = phone.answer(phone.network, self.command, url.netloc, path)
+        if own:
+            return self._give(*own)
+        source, names = NETWORKS.get(phone.network, (None, {}))
+        address = names.get(url.netloc)
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            if address:
+                self._forward(source, address, url.netloc, path, body)
 
-        def _give(self, status, headers, body):
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), "Connection": "close", **headers}.items():
-                self.send_header(name, value)
+    def _give(self, status, headers, body):
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), "Connection": "close", **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _forward(self, source, address, name, path, body):
+        """To the device, which knows itself by the addresses of the desk."""
+        host = address if name[0].isdigit() else name
+        headers = {key: value.replace(name, host) for key, value in self.headers.items()}
+        headers |= {"Host": host, "Connection": "close"}
+        headers.pop("Proxy-Connection", None)
+        phone, network = self.server.phone, self.server.phone.network
+        upstream = http.client.HTTPConnection(address, phone.desk.port, 30, (source, 0))
+        try:
+            upstream.request(self.command, path, body or None, headers)
+            response = upstream.getresponse()
+            phone.answers.append((self.command, name, path, response.status))
+            self.send_response_only(response.status)
+            for key, value in response.getheaders():
+                self.send_header(key, value.replace(f"//{host}", f"//{name}"))
             self.end_headers()
-            self.wfile.write(body)
+            while phone.network == network and (part := response.read1()):
+                self.wfile.write(part)
+                self.wfile.flush()
+        finally:
+            upstream.close()
 
-        def _forward(self, source, address, name, path, body):
-            """To the device, which knows itself by the addresses of the desk."""
-            host = address if name[0].isdigit() else name
-            headers = {key: value.replace(name, host) for key, value in self.headers.items()}
-            headers |= {"Host": host, "Connection": "close"}
-            headers.pop("Proxy-Connection", None)
-            upstream = http.client.HTTPConnection(address, phone.desk.port, 30, (source, 0))
-            network = phone.network
-            try:
-                upstream.request(self.command, path, body or None, headers)
-                response = upstream.getresponse()
-                phone.answers.append((self.command, name, path, response.status))
-                self.send_response_only(response.status)
-                for key, value in response.getheaders():
-                    self.send_header(key, value.replace(f"//{host}", f"//{name}"))
-                self.end_headers()
-                while phone.network == network and (part := response.read1()):
-                    self.wfile.write(part)
-                    self.wfile.flush()
-            finally:
-                upstream.close()
+    def do_CONNECT(self):
+        """A tunnel for TLS to the device, as long as the phone is in its network."""
+        self.close_connection = True
+        name, _, port = self.path.partition(":")
+        phone, network = self.server.phone, self.server.phone.network
+        source, names = NETWORKS.get(network, (None, {}))
+        if name not in names:
+            return
+        place = names[name], int(port)
+        with contextlib.suppress(OSError), socket.create_connection(place, 30, (source, 0)) as device:
+            self.send_response_only(200)
+            self.end_headers()
+            _tunnel(self.connection, device, lambda: phone.network == network)
 
-        def do_CONNECT(self):
-            """A tunnel for TLS to the device, as long as the phone is in its network."""
-            self.close_connection = True
-            name, _, port = self.path.partition(":")
-            network = phone.network
-            source, names = NETWORKS.get(network, (None, {}))
-            if name not in names:
-                return
-            place = names[name], int(port)
-            with contextlib.suppress(OSError), socket.create_connection(place, 30, (source, 0)) as device:
-                self.send_response_only(200)
-                self.end_headers()
-                _tunnel(self.connection, device, lambda: phone.network == network)
+    do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = do_OPTIONS = _serve
 
-        do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = do_OPTIONS = _serve
-
-        def log_message(self, *_):
-            """Nothing to standard error."""
-
-    return Handler
+    def log_message(self, *_):
+        """Nothing to standard error."""
