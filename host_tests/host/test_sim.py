@@ -15,6 +15,7 @@ import aiomqtt
 import httpx
 import pytest
 from technician import Keyboard
+from test_desk import has_ended
 
 from latchkey_tools import sim
 from latchkey_tools.sim import broker, pki, publisher, signing, timespan
@@ -406,15 +407,6 @@ def test_the_simulator_dies_with_a_parent_that_was_killed(certs, mqtt, tmp_path)
     while not has_ended(pid):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def has_ended(pid):
-    """Gone, or a zombie that whoever adopted it has not reaped yet."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(") ")[2].startswith("Z")
-    except FileNotFoundError:
-        return True
 
 
 PARENT = textwrap.dedent("""
