@@ -69,7 +69,8 @@ class Page:
         if request.peer == self.visitor:
             for path, text in _ONLINE:
                 if path == request.path:
-                    return Response(204, None) if text is None else _text(path, text)
+                    media = "text/html" if path[-1] == "l" else "text/plain"
+                    return Response(204, None) if text is None else Response(200, text.encode(), (), media)
         return _moved("http", self._radio.ap_address, self._port, 80)
 
     def get(self, _api, exchange):
@@ -92,7 +93,3 @@ class Page:
 def _moved(scheme, host, port, usual):
     place = "%s://%s" % (scheme, host) + ("/" if port == usual else ":%d/" % port)
     return Response(302, b"", ("Location: " + place,), "text/plain", "Found")
-
-
-def _text(path, text):
-    return Response(200, text.encode(), (), "text/html" if path[-1] == "l" else "text/plain")
