@@ -221,8 +221,7 @@ class Device:
 
     def link_state(self):
         """(state, reason) of the cloud link."""
-        status = self.link.status() if self.link else {"state": "stopped", "reason": ""}
-        return status["state"], status["reason"]
+        return (self.link.state, self.link.reason) if self.link else ("stopped", "")
 
     def link_to(self, config, tried=False):
         """Have the link follow ``config``. MemoryError: the link that there is goes on."""
