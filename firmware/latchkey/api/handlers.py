@@ -46,19 +46,9 @@ _RANK = ("read", "control", "configure")
 _UPGRADE = ("Upgrade: TLS/1.2, HTTP/1.1", "Connection: Upgrade")
 
 
-class Route:
-    """``permission``: OPEN, ANY or a permission's name. ``handler``: see _ROUTES; called with the exchange it answers a
-    dict, (status, dict) or Response. ``body_bytes``: the longest JSON object it takes, 0 for none."""
-
-    def __init__(self, permission, handler, body_bytes=0, body_needed=False):
-        self.permission = permission
-        self.handler = handler
-        self.body_bytes = body_bytes
-        self.body_needed = body_needed
-
-
 class Exchange:
-    """One admitted request: ``request``, ``route``, ``grant`` (None on an open route), ``body`` (dict)."""
+    """One admitted request: ``request``, ``route`` (a row as of _ROUTES), ``grant`` (None on an open route), ``body``
+    (dict)."""
 
     def __init__(self, request, route, grant):
         self.request = request
@@ -100,35 +90,36 @@ class Api:
     def admit(self, request):
         """Exchange for a parsed head, everything but the body judged; raises Refused or TokenError."""
         if self.page and self.page.leads(request) and not self._is_ours(request):
-            return Exchange(request, Route(OPEN, self.page.lead), None)
+            return Exchange(request, (request.path, request.method, OPEN, self.page.lead, 0, False), None)
         self._check_source(request)
         unprovisioned = self.verifier is None or self.device.state() == "unprovisioned"
         if unprovisioned and request.path not in _BEFORE_PROVISIONING:
             raise Refused("unprovisioned")
         route = self._route(request)
-        if request.tls_serves and request.channel not in ("tls", "ap") and route.permission is not OPEN:
+        _path, _method, permission, _handler, body_bytes, body_needed = route
+        if request.tls_serves and request.channel not in ("tls", "ap") and permission is not OPEN:
             raise Refused("tls_required", _UPGRADE)
-        grant = self._grant(request, route)
-        _check_framing(request, route)
+        grant = self._grant(request, permission)
+        _check_framing(request, body_bytes, body_needed)
         return Exchange(request, route, grant)
 
     def answer(self, exchange, body=b""):
         """Response of the route's handler; raises LatchkeyError (json_refused, invalid_field...)."""
-        if len(body) or exchange.route.body_needed:
+        handler, _body_bytes, body_needed = exchange.route[3:]
+        if len(body) or body_needed:
             parsed = strictjson.parse(body, _BODY_DEPTH)
             if not isinstance(parsed, dict):
                 raise ConfigError("invalid_field", "")
             exchange.body = parsed
         # A change that is made has to be answered: what the answer takes is free once this is let go.
         room = bytearray(ROOM_BYTES)
-        result = self._handle(exchange)
+        result = self._handle(handler, exchange)
         room = None  # noqa: F841
         if isinstance(result, tuple):
             return as_json(*result)
         return result if isinstance(result, Response) else as_json(200, result)
 
-    def _handle(self, exchange):
-        handler = exchange.route.handler
+    def _handle(self, handler, exchange):
         if callable(handler):
             return handler(self, exchange)
         with lazy.setup as setup:
@@ -182,23 +173,23 @@ class Api:
     def _route(self, request):
         name = "GET" if request.method == "HEAD" else request.method
         allowed = []
-        for path, method, permission, handler, body_bytes, body_needed in self.routes:
-            if path == request.path:
-                if method == name:
-                    return Route(permission, handler, body_bytes, body_needed)
-                allowed.append(method)
+        for route in self.routes:
+            if route[0] == request.path:
+                if route[1] == name:
+                    return route
+                allowed.append(route[1])
         if not allowed:
             raise Refused("not_found")
         allowed = sorted(allowed) + (["HEAD"] if "GET" in allowed else [])
         raise Refused("method_not_allowed", ("Allow: " + ", ".join(allowed),))
 
-    def _grant(self, request, route):
-        if route.permission is OPEN:
+    def _grant(self, request, permission):
+        if permission is OPEN:
             return None
-        if route.permission and request.channel == "lan":
-            if _RANK.index(route.permission) > _RANK.index(self.device.plain_http()):
+        if permission and request.channel == "lan":
+            if _RANK.index(permission) > _RANK.index(self.device.plain_http()):
                 raise Refused("plain_http")
-        return self.ask(request, route.permission)
+        return self.ask(request, permission)
 
 
 
@@ -217,13 +208,13 @@ def _lines(code, status, exc):
     return getattr(exc, "lines", ())
 
 
-def _check_framing(request, route):
+def _check_framing(request, body_bytes, body_needed):
     length = request.length
-    if length is None and route.body_needed:
+    if length is None and body_needed:
         raise Refused("length_required")
     if not length:
         return
-    if length > route.body_bytes:
+    if length > body_bytes:
         raise Refused("too_large")
     media = request.media.split(b";")[0].strip(b" \t").lower()
     if media != b"application/json" or request.encoded:
@@ -318,8 +309,9 @@ def _post_restart(api, exchange):
     return response
 
 
-# Path, method, permission, handler, most bytes of a body, whether one must come. A handler is a function of the Api and
-# the exchange, or the name of one in latchkey.api.setup, which is loaded for one request: a tenth of a small heap.
+# Path, method, permission (OPEN, ANY or its name), handler, most bytes of a body (JSON object), whether one must come.
+# A handler is a function of the Api and the exchange, or the name of one in latchkey.api.setup, which is loaded for one
+# request: a tenth of a small heap. It answers a dict, (status, dict) or Response.
 _ROUTES = (
     ("/v1/info", "GET", OPEN, _get_info, 0, False),
     ("/v1/whoami", "GET", ANY, _get_whoami, 0, False),

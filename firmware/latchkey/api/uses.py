@@ -135,12 +135,9 @@ class Api(handlers.Api):
 
 def note(api, exchange, status):
     """What came of an admitted request."""
-    request, grant = exchange.request, exchange.grant
-    reads = request.method in ("GET", "HEAD")
-    for place, row in enumerate(api.routes):
-        if row[0] == request.path and row[1] == ("GET" if reads else request.method):
-            role = _role(api.verifier.policy, grant, row[2])
-            api.uses.used(api.device.log.uptime_s(), grant, role, place, reads, status)
+    grant, route = exchange.grant, exchange.route
+    role = _role(api.verifier.policy, grant, route[2])
+    api.uses.used(api.device.log.uptime_s(), grant, role, api.routes.index(route), route[1] == "GET", status)
 
 
 def _role(policy, grant, permission):
