@@ -5,7 +5,6 @@ Chips have adapters of their own in firmware/latchkey/hw/.
 
 import time
 
-from latchkey.errors import StoreError
 from latchkey.hw.flash import FileStore
 from latchkey.stores.slots import Slots
 
@@ -30,10 +29,7 @@ class Outside:
 
     def read(self, name):
         """What was written last; empty if nothing was, or it cannot be read."""
-        try:
-            return bytes(Slots(self._store, name, b"o").read(_OUTSIDE_BYTES) or b"")
-        except StoreError:
-            return b""
+        return bytes(Slots(self._store, name, b"o").read(_OUTSIDE_BYTES) or b"")
 
     def write(self, name, data):
         """Durable when this returns; StoreError if not."""

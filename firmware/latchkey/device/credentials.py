@@ -8,7 +8,7 @@ the new one to be tried again.
 
 import struct
 
-from latchkey.errors import ConfigError, StoreError
+from latchkey.errors import ConfigError
 from latchkey.limits import const
 from latchkey.stores.slots import Slots
 
@@ -88,10 +88,7 @@ def _slots(store, name):
 
 
 def _read(store, name):
-    try:
-        data = _slots(store, name).read(_most(name))
-    except StoreError:
-        return None
+    data = _slots(store, name).read(_most(name))
     return bytes(data) if data else None
 
 

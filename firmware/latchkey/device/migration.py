@@ -6,7 +6,7 @@ import json
 
 from latchkey.device import config as config_
 from latchkey.device import settings
-from latchkey.errors import ConfigError, StoreError
+from latchkey.errors import ConfigError
 from latchkey.stores.slots import Slots
 
 _MOST_BYTES = 16384
@@ -34,17 +34,14 @@ def read(store):
 
 
 def _object(store, name, kind, watched=False):
+    data = Slots(store, name, kind, watched).read(_MOST_BYTES)
     try:
-        data = Slots(store, name, kind, watched).read(_MOST_BYTES)
         found = json.loads(bytes(data)) if data else None
-    except (StoreError, ValueError):
+    except ValueError:
         return None
     return found if isinstance(found, dict) else None
 
 
 def _text(store, name):
-    try:
-        data = Slots(store, name, _SECRET).read(_MOST_BYTES)
-    except StoreError:
-        return None
+    data = Slots(store, name, _SECRET).read(_MOST_BYTES)
     return str(data, "utf-8") if data else None

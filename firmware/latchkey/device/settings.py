@@ -8,7 +8,7 @@ there while flash may still hold what a change had to remove. Certificates and k
 import json
 
 from latchkey.device import lazy
-from latchkey.errors import NOT_STORED, StoreError
+from latchkey.errors import NOT_STORED
 from latchkey.limits import const
 from latchkey.stores.slots import Slots
 
@@ -76,10 +76,10 @@ def _slots(store):
 
 
 def _read(slots):
+    data = slots.read(_MOST_BYTES)
     try:
-        data = slots.read(_MOST_BYTES)
         return json.loads(bytes(data)) if data else None
-    except (StoreError, ValueError):
+    except ValueError:
         return None
 
 

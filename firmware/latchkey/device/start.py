@@ -86,10 +86,7 @@ class Boots:
         return "long" if self._cycles >= _CYCLES_OPEN else None
 
     def _load_cycles(self):
-        try:
-            data = Slots(self._store, "starts", b"b").read(1)
-        except StoreError:
-            data = None
+        data = Slots(self._store, "starts", b"b").read(1)
         return data[0] if data else 0
 
     def _keep_cycles(self, count):

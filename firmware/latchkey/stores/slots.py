@@ -10,7 +10,7 @@ slot, closed (durable), read back, and only then used, so neither a rename nor a
 
 The store is a folder of files: ``open(name)`` gives a file to read or None, ``create(name)`` an empty one to write,
 ``remove(name)``. Files have ``readinto seek write close``, ``close`` makes what was written durable; anything that goes
-wrong is a StoreError. See latchkey.hw.flash.FileStore.
+wrong is a StoreError. Reading raises none: what cannot be read is damaged. See latchkey.hw.flash.FileStore.
 """
 
 import hashlib
