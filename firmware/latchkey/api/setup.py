@@ -22,11 +22,11 @@ def post_pairing(device, exchange):
     """Try to join a network."""
     check_may_try(device)
     body = exchange.body
-    _check_members(body, _PAIRING, "")
+    provision.check_members(body, _PAIRING)
     wifi = body.get("wifi")
     if not isinstance(wifi, dict):
         raise ConfigError("invalid_field", "wifi")
-    _check_members(wifi, _WIFI, "wifi.")
+    provision.check_members(wifi, _WIFI, "wifi.")
     ssid, passphrase = wifi.get("ssid"), provision.wifi_key(wifi.get("passphrase"), "wifi.passphrase")
     if not ssid:
         raise ConfigError("invalid_field", "wifi.ssid")
@@ -127,9 +127,3 @@ def stored(change, *parts):
         change(*parts)
     except StoreError:
         raise LatchkeyError("not_stored")
-
-
-def _check_members(given, known, under):
-    for name in given:
-        if name not in known:
-            raise ConfigError("invalid_field", under + name)

@@ -19,7 +19,8 @@ PROVISION_BYTES = const(16384)  # of the whole document
 _PROVISION_DEPTH = const(5)
 _PASSPHRASE_CHARS = const(63)
 _MEMBERS = ("config", "credentials", "time_unix_s", "key_set", "wifi", "ap_passphrase")
-_DER = ("ca_der", "cert_der", "key_der")
+_PAIR = ("cert_der", "key_der")
+_DER = ("ca_der",) + _PAIR
 _HTTPS = ("https_cert_der", "https_key_der")
 _WPA_KEY_DIGITS = const(64)
 
@@ -30,12 +31,8 @@ def read(data):
 
     Raises ConfigError naming the field, FormatError, or KeySetError; nothing is stored then.
     """
-    document = strictjson.parse(data, _PROVISION_DEPTH)
-    if not isinstance(document, dict):
-        raise _wrong("")
-    for name in document:
-        if name not in _MEMBERS:
-            raise _wrong(name)
+    document = _object(data)
+    check_members(document, _MEMBERS)
     config = config_.parse(json.dumps(document.get("config")).encode())
     keys = _keys(document.get("key_set"), config["dev"])
     wifi_passphrase = wifi_key(_wifi(document), "wifi.passphrase")
@@ -47,18 +44,20 @@ def read(data):
 def read_renewal(data):
     """The new client certificate in ``data``, an object of ``cert_der`` and ``key_der`` in base64, as a dict of what is
     to be stored. Errors as of ``read``."""
-    document = strictjson.parse(data, _PROVISION_DEPTH)
-    if not isinstance(document, dict):
-        raise _wrong("")
-    return renewal_of(document)
+    return renewal_of(_object(data))
 
 
 def renewal_of(document):
     """The same of a parsed object (dict). ConfigError."""
-    for name in document:
-        if name not in ("cert_der", "key_der"):
-            raise _wrong(name)
-    return {"new_" + name: _der(document.get(name), name) for name in ("cert_der", "key_der")}
+    check_members(document, _PAIR)
+    return {"new_" + name: _der(document.get(name), name) for name in _PAIR}
+
+
+def check_members(given, known, under=""):
+    """ConfigError for the first name in ``given`` (dict) that is not ``known``; ``under``: the path to it."""
+    for name in given:
+        if name not in known:
+            raise _wrong(under + name)
 
 
 def passphrase(text, field):
@@ -86,14 +85,19 @@ def wifi_key(text, field):
     raise ConfigError("invalid_field", field, "8 to 63 characters, or 64 hexadecimal digits.")
 
 
+def _object(data):
+    document = strictjson.parse(data, _PROVISION_DEPTH)
+    if not isinstance(document, dict):
+        raise _wrong("")
+    return document
+
+
 def _credentials(der):
     """Bytes of the DER files by name."""
     if not isinstance(der, dict):
         raise _wrong("credentials")
     names = _DER + _HTTPS if _HTTPS[0] in der or _HTTPS[1] in der else _DER
-    for name in der:
-        if name not in names:
-            raise _wrong("credentials." + name)
+    check_members(der, names, "credentials.")
     return {name: _der(der.get(name), "credentials." + name) for name in names}
 
 
