@@ -17,6 +17,7 @@ from latchkey.api.response import Refused, Response, as_json
 from latchkey.device import lazy
 from latchkey.errors import ConfigError, LatchkeyError, TokenError
 from latchkey.limits import const
+from latchkey.policy import PERMISSIONS
 from latchkey.stores.slots import ROOM_BYTES
 
 # What a product may leave out (firmware/features): its route answers `not_found` then.
@@ -41,7 +42,6 @@ _CONFIG_BODY_BYTES = const(2048)
 ANY = ""  # any valid token, whatever it permits
 OPEN = None  # no token
 _BEFORE_PROVISIONING = ("/v1/info", "/")
-_RANK = ("read", "control", "configure")
 # RFC 9110 section 7.8: HTTPS is to be had, on the port of its own.
 _UPGRADE = ("Upgrade: TLS/1.2, HTTP/1.1", "Connection: Upgrade")
 
@@ -187,7 +187,7 @@ class Api:
         if permission is OPEN:
             return None
         if permission and request.channel == "lan":
-            if _RANK.index(permission) > _RANK.index(self.device.plain_http()):
+            if PERMISSIONS.index(permission) > PERMISSIONS.index(self.device.plain_http()):
                 raise Refused("plain_http")
         return self.ask(request, permission)
 
