@@ -170,13 +170,11 @@ def _roles(value, path):
     found = {_text(k, path, 1, 128): _choice(v, _under(path, k), *PERMISSIONS) for k, v in value.items()}
     seen = []
     for name in found:
-        try:
-            uuid16 = uuids.to_bytes(name)
-        except ValueError:
-            continue
+        uuid16 = uuids.or_none(name)
         if uuid16 in seen:
             _wrong(_under(path, name), "twice")
-        seen.append(uuid16)
+        if uuid16:
+            seen.append(uuid16)
     return found
 
 
