@@ -10,11 +10,11 @@ from latchkey.hw import memory
 from latchkey.hw.clock import DeskClock
 from latchkey.hw.flash import FileStore
 from latchkey.ledger import LEDGER_TOKENS
+from latchkey.limits import YEAR_2020_S
 
 WARM_PIN = 25
 COLD_PIN = 26
 PWM_HZ = 5000
-_YEAR_2020_S = 1577836800
 # By which network the stand-in's phones and laptops come.
 _CAME = {"127.4.0": "ap", "127.7.0": "lan"}
 # A panic reads as an ordinary reset on a chip.
@@ -66,7 +66,7 @@ class Board:
     def now_unix_s(self):
         """Unix seconds, or None while nobody has set the clock."""
         now = self.clock.unix_s()
-        return now if self.clock.host_trusted or now > _YEAR_2020_S else None
+        return now if self.clock.host_trusted or now > YEAR_2020_S else None
 
     def watchdog(self):
         """The console, which is looked at as often; the process is looked after by whoever started it."""
