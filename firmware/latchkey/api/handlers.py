@@ -192,7 +192,6 @@ class Api:
         return self.ask(request, permission)
 
 
-
 def _lines(code, status, exc):
     """Header lines that belong to an error: RFC 6750 3, RFC 9110 10.2.3."""
     if code == "token_missing":
