@@ -9,6 +9,7 @@ from setting_up import DOCUMENT, Board, Device, FakeClock, FakeRadio, provisione
 
 from latchkey.device import config, credentials, settings
 from latchkey.errors import StoreError
+from latchkey.stores.slots import Slots
 
 CONFIG = config.parse(json.dumps(dict(DOCUMENT, wifi={"ssid": "Old"})).encode())
 SECRETS = (b"old secret", b"Old", b"Cellar")
@@ -75,6 +76,66 @@ class TestDocument(unittest.TestCase):
             self.assertFalse("unfinished" in again.settings)
             at += 1
         self.assertTrue(at > 8)
+
+
+    def test_what_a_flash_refused_to_remove_stays_marked_through_later_changes(self):
+        store = RamStore()
+        old_layout.write(store, CONFIG)
+        remove, store.remove = store.remove, refuse
+        document, _ = settings.load(store)
+        settings.save(store, dict(document, wifi_passphrase="newer secret"))
+        self.assertTrue(of_earlier(store))
+        store.remove = remove
+        self.assertFalse("unfinished" in settings.load(store)[0])
+        self.assertEqual(of_earlier(store), [])
+
+    def test_members_of_a_later_version_s_configuration_are_passed_over(self):
+        store = RamStore()
+        settings.save(store, settings.made_of(dict(CONFIG, later=7), None, None))
+        self.assertEqual(blank(store).config, CONFIG)
+
+
+def refuse(_name):
+    raise StoreError("not_stored")
+
+
+def without(name):
+    document = settings.made_of(CONFIG, None, None)
+    document.pop(name)
+    return document
+
+
+# Whole by their checksums, and still not what this version understands.
+STRANGE = [
+    *[without(name) for name in settings.made_of(CONFIG, None, None)],
+    *[dict(settings.made_of(CONFIG, None, None), **{name: 5}) for name in settings.made_of(CONFIG, None, None)],
+    dict(settings.made_of(CONFIG, None, None), attempt={}),
+    dict(settings.made_of(CONFIG, None, None), trust={"changes": "many", "last": []}),
+    settings.made_of(dict(CONFIG, policy=dict(CONFIG["policy"], unlisted="ask")), None, None),
+    settings.made_of(dict(CONFIG, roles={"Owner": "everything"}), None, None),
+    settings.made_of({}, None, None),
+    [1],
+    "text",
+    5,
+]
+
+
+class TestStrange(unittest.TestCase):
+    def test_a_document_that_this_version_does_not_understand_is_lost_and_the_device_starts(self):
+        for document in STRANGE:
+            store = RamStore()
+            settings.save(store, document)
+            self.assertEqual(blank(store).info()["state"], "settings_lost", document)
+
+    def test_so_is_what_an_earlier_version_kept(self):
+        for journal in ({"config": 5}, {"changes": [1]}, {"changes": {"attempt": 5}}, {"wifi_passphrase": 5}):
+            store = RamStore()
+            old_layout.write(store, CONFIG, journal=journal)
+            self.assertEqual(blank(store).config, None, journal)
+        secret = RamStore()
+        old_layout.write(secret, CONFIG)
+        Slots(secret, "wifi_passphrase", b"s").write(b"\xff")
+        self.assertEqual(blank(secret).settings["wifi_passphrase"], None)
 
 
 class TestEarlierVersions(unittest.TestCase):

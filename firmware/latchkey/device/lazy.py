@@ -42,5 +42,6 @@ class Rare:
 
 
 setup = Rare("latchkey.api.setup")
+config = Rare("latchkey.device.config")
 credentials = Rare("latchkey.device.credentials")
 migration = Rare("latchkey.device.migration")

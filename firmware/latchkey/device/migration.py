@@ -4,9 +4,7 @@ what was about to change in them. Loaded at a start that finds no settings.
 
 import json
 
-from latchkey.device import config as config_
 from latchkey.device import settings
-from latchkey.errors import ConfigError
 from latchkey.stores.slots import Slots
 
 _MOST_BYTES = 16384
@@ -18,12 +16,7 @@ def read(store):
     journal = _object(store, "journal", b"j") or {}
     config = journal.get("config") or _object(store, "config", b"c", True)
     changes = journal.get("changes") or _object(store, "changes", b"h") or {}
-    if config is None:
-        return None
-    config.pop("pins", None)
-    try:
-        config = config_.judged(config, True)
-    except ConfigError:
+    if config is None or not isinstance(changes, dict):
         return None
     found = settings.made_of(config, _text(store, "wifi_passphrase"), _text(store, "ap_passphrase"))
     if "wifi_passphrase" in journal:
@@ -43,5 +36,8 @@ def _object(store, name, kind, watched=False):
 
 
 def _text(store, name):
-    data = Slots(store, name, _SECRET).read(_MOST_BYTES)
-    return str(data, "utf-8") if data else None
+    try:
+        data = Slots(store, name, _SECRET).read(_MOST_BYTES)
+        return str(data, "utf-8") if data else None
+    except ValueError:
+        return None

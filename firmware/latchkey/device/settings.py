@@ -8,7 +8,7 @@ there while flash may still hold what a change had to remove. Certificates and k
 import json
 
 from latchkey.device import lazy
-from latchkey.errors import NOT_STORED
+from latchkey.errors import NOT_STORED, LatchkeyError
 from latchkey.limits import const
 from latchkey.stores.slots import Slots
 
@@ -23,13 +23,13 @@ _EARLIER = ("journal", "config", "changes", "wifi_passphrase", "ap_passphrase")
 def load(store) -> tuple:
     """(document or None, whether there was one that cannot be read)."""
     slots = _slots(store)
-    document = _read(slots)
+    document = _usable(_read(slots))
     if document:
         if "unfinished" in document:
             _finish(store, slots, document)
     elif "settings" not in store.behind:
         with lazy.migration as migration:
-            document = migration.read(store)
+            document = _usable(migration.read(store))
         if document:
             _migrate(store, document)
     if document and document["attempt"]["state"] == "joining":
@@ -42,10 +42,11 @@ def save(store, document, alone=False):
     """Store ``document``; StoreError: nothing has changed. ``alone``: afterwards flash holds nothing of what was there
     before, also if the power goes in between."""
     slots = _slots(store)
-    if not alone:
-        return slots.write(json.dumps(document).encode())
-    slots.write(json.dumps(dict(document, unfinished=True)).encode())
-    _finish(store, slots, document)
+    if alone:
+        document["unfinished"] = True
+    slots.write(json.dumps(document).encode())
+    if alone:
+        _finish(store, slots, document)
 
 
 def made_of(config, wifi_passphrase, ap_passphrase):
@@ -83,14 +84,32 @@ def _read(slots):
         return None
 
 
+def _usable(document):
+    """``document`` if this version understands it, else None: another version may have stored it."""
+    try:
+        with lazy.config as config_:
+            config = {name: document["config"][name] for name in config_.DEFAULTS if name in document["config"]}
+            document["config"] = config_.judged(config, True)
+        # Each raises where a member is missing or of another kind.
+        for name in idle():
+            document["attempt"][name]
+        document["trust"]["changes"] + len(document["trust"]["last"])
+        (document["wifi_passphrase"] or "") + (document["ap_passphrase"] or "")
+        return document
+    except (LatchkeyError, KeyError, TypeError):
+        return None
+
+
 def _finish(store, slots, document):
-    """The document is in force; what flash refuses here, the next start tries again."""
-    document.pop("unfinished", None)
+    """The document is in force. What flash refuses here, the next start tries again: until then it stays marked."""
+    finished = dict(document)
+    finished.pop("unfinished")
     try:
         for name in _EARLIER:
             store.remove(name + ".0")
             store.remove(name + ".1")
-        slots.write(json.dumps(document).encode())
+        slots.write(json.dumps(finished).encode())
+        document.pop("unfinished")
     except NOT_STORED:
         pass
 
