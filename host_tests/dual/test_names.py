@@ -90,5 +90,57 @@ class TestOddPackets(unittest.TestCase):
                 self.assertTrue(told is None or len(told) <= len(packet) + 16)
 
 
+
+class Radio:
+    ap_open, ap_address = True, "192.168.4.1"
+
+    def channel(self, _peer):
+        return "ap"
+
+
+class Socket:
+    """One question waits for each peer in ``peers``; ``fault``: what receiving raises, or None."""
+
+    def __init__(self, peers, fault=None):
+        self.peers, self.fault, self.sent, self.closed = peers, fault, [], False
+
+    def poll(self, _wait_ms):
+        return self.peers
+
+    def recvfrom(self, _most):
+        if self.fault:
+            raise self.fault
+        return question(b"captive.apple.com"), self.peers.pop(0)
+
+    def sendto(self, _answer, peer):
+        if peer == "port 0":
+            raise OSError(22)
+        self.sent.append(peer)
+
+    def close(self):
+        self.closed = True
+
+
+def turned(socket):
+    adapter = names.Names(Radio(), 53, "latchkey-792b6149", lambda peer: peer)
+    adapter._socket = adapter._poll = socket
+    adapter.turn()
+    return adapter
+
+
+class TestAdapter(unittest.TestCase):
+    def test_a_peer_that_nothing_reaches_costs_the_others_no_answer(self):
+        socket = Socket(["a", "port 0", "b"])
+        self.assertTrue(turned(socket)._socket is socket)
+        self.assertEqual((socket.sent, socket.closed), (["a", "b"], False))
+
+    def test_a_lack_of_memory_is_tried_again_at_the_next_turn(self):
+        for fault in (MemoryError(), OSError(12)):
+            socket = Socket(["a"], fault)
+            adapter = turned(socket)
+            self.assertTrue(socket.closed)
+            self.assertEqual((adapter._socket, adapter._poll), (None, None))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -57,6 +57,10 @@ def _name(query):
     return None, 0
 
 
+# Made once: an except clause that makes its tuple needs memory.
+_LATER = (OSError, MemoryError)
+
+
 class Names:
     """The adapter: ``turn`` answers what has come. ``radio``: see hw/wifi.py; ``port``: 53 but on a desk; ``hostname``:
     our name without ``.local``; ``peer_of``: a peer's address as text, of what ``recvfrom`` gives."""
@@ -79,8 +83,8 @@ class Names:
                 if not self._poll.poll(0):
                     return
                 self._answer()
-        except OSError:
-            self._close()  # The access point is going, or memory of the network is short: again at the next turn.
+        except _LATER:
+            self._close()  # The access point is going, or memory is short: again at the next turn.
 
     def _open(self):
         import select
@@ -99,8 +103,11 @@ class Names:
             return
         address = bytes([int(part) for part in self._radio.ap_address.split(".")])
         told = answer(query, self._own, address)
-        if told:
-            self._socket.sendto(told, peer)
+        try:
+            if told:
+                self._socket.sendto(told, peer)
+        except OSError:
+            pass  # One whom nothing reaches (port 0) takes the answers of nobody else.
 
     def _close(self):
         if self._socket:
