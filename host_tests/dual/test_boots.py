@@ -187,5 +187,21 @@ class TestSleep(unittest.TestCase):
         self.assertEqual((boots.crashes, boots.kept, boots.floor_unix_s), (1, b"", 1800000000))
 
 
+
+class TestMemory(unittest.TestCase):
+    def test_a_count_that_memory_is_too_short_to_write_is_written_later(self):
+        store = RamStore()
+        boots = Boots(Note(), store, "power", True)
+        create, store.create = store.create, short
+        boots.settled(60)
+        store.create = create
+        boots.settled(10000)
+        self.assertEqual(Boots(Note(), store, "reset", True)._cycles, 0)
+
+
+def short(_name):
+    raise MemoryError
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -8,7 +8,7 @@ ESP32; the mark that the program runs tells it from a restart that was meant.
 import binascii
 import struct
 
-from latchkey.errors import StoreError
+from latchkey.errors import NOT_STORED, StoreError
 from latchkey.limits import const
 from latchkey.stores.slots import Slots
 
@@ -94,7 +94,7 @@ class Boots:
         try:
             Slots(self._store, "starts", b"b").write(bytes((count,)))
             self._cycles = count
-        except StoreError:
+        except NOT_STORED:
             pass
 
     def _write(self, running, sleep_ms=0):
