@@ -110,6 +110,11 @@ class TestPortal(PageCase):
         self.assertEqual(self.place("GET /else", host="a.example"), "Location: http://192.168.4.1/")
         self.assertEqual(self.place("GET /success.txt", host="a.example", peer="192.168.4.3")[:9], "Location:")
 
+    def test_a_peer_of_another_network_takes_no_phone_s_place(self):
+        self.ask("GET /v1/info")
+        self.ask("GET /v1/info", channel="lan", peer="192.168.7.20")
+        self.assertEqual(self.ask("GET /generate_204", host="connectivitycheck.gstatic.com").status, 204)
+
     def test_the_api_is_never_led_anywhere(self):
         for path in ("/v1/info", "/v1/state", "/v1", "/v1/"):
             self.assertEqual(self.code("GET " + path, host="captive.apple.com"), "wrong_host")

@@ -250,7 +250,7 @@ def _token_in(query):
 
 
 def _get_info(api, exchange):
-    if api.page:
+    if api.page and exchange.request.channel == "ap":
         api.page.visitor = exchange.request.peer
     response = as_json(200, api.device.info())
     if exchange.request.tls_serves and exchange.request.channel != "tls":

@@ -41,8 +41,8 @@ def _opened():
 class Page:
     """``radio``: see hw/wifi.py; ``port``, ``tls_port``: the API's; ``opened()``: the page, a file to read.
 
-    ``visitor``: address of the peer that used the API last, set by the API. Once a page runs in it, a phone that finds
-    no internet here would leave.
+    ``visitor``: address of the peer on the access point that used the API last, set by the API. Once a page runs in it,
+    a phone that finds no internet here would leave.
     """
 
     def __init__(self, radio, port, tls_port, opened=_opened):
