@@ -5,6 +5,8 @@
 there while flash may still hold what a change had to remove. Certificates and keys: latchkey.device.credentials.
 """
 
+# pyright: reportUnusedExpression=false
+
 import json
 
 from latchkey.device import lazy

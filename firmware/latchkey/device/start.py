@@ -8,7 +8,7 @@ ESP32; the mark that the program runs tells it from a restart that was meant.
 import binascii
 import struct
 
-from latchkey.errors import NOT_STORED, StoreError
+from latchkey.errors import NOT_STORED
 from latchkey.limits import const
 from latchkey.stores.slots import Slots
 
