@@ -14,7 +14,7 @@ Where things are (docs/map.md follows a token, a key set, a list, a pairing and 
     main.py builds the device of a board and runs it; cable.py serves the serial cable; features/ says which modules
     belong to which feature, and boards/NAME/manifest.py which features a board carries.
 
-Comments name rules such as V3 or A11. docs/security.md has them: V, the way of a token through verification; K, the
+Comments name rules such as V3 or A11. docs/protocol.md has them: V, the way of a token through verification; K, the
 cloud's keys; L, the ledger of tokens; T, time; A, the local API.
 """
 

@@ -1,7 +1,7 @@
 """The errors that callers tell apart; the cause is a stable short code.
 
 One class is one decision of a caller; what exactly was wrong is ``.code``, which tests assert and the local API sends
-(the table is docs/security.md). A message never leaves the device and never holds token, key or secret bytes.
+(the table is docs/codes.md). A message never leaves the device and never holds token, key or secret bytes.
 """
 
 

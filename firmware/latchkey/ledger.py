@@ -1,4 +1,4 @@
-"""Which tokens the cloud admits, as of the newest list that this device received: rules L1 to L8 of docs/security.md.
+"""Which tokens the cloud admits, as of the newest list that this device received: rules L1 to L8 of docs/protocol.md.
 
 A token that the list does not have is judged by when it was issued (``iat``) and by two marks, which never go back::
 

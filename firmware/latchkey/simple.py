@@ -1,6 +1,6 @@
 """A token checked with one call, for projects without Latchkey's ledger, flash and clock (as umqtt.simple is to MQTT).
 
-Rules V1 to V7 of docs/security.md without the ledger, the budget and the memory of V8 and V9: every call costs a
+Rules V1 to V7 of docs/protocol.md without the ledger, the budget and the memory of V8 and V9: every call costs a
 signature, and a token that the cloud has revoked passes until it expires.
 """
 

@@ -17,8 +17,8 @@ from latchkey_tools.device.wallet import Wallet
 LATCHKEY = Path(sys.executable).parent / "latchkey"
 
 
-def test_the_code_table_in_security_md_is_the_one_of_the_tools():
-    rows = table_rows((ROOT / "docs/security.md").read_text(), "| code | status |")
+def test_the_code_table_in_codes_md_is_the_one_of_the_tools():
+    rows = table_rows((ROOT / "docs/codes.md").read_text(), "| code | status |")
     assert [(row[0].strip("`"), (int(row[1]), row[2], row[3])) for row in rows] == list(advice.CODES.items())
 
 

@@ -37,9 +37,9 @@ def test_every_line_of_differences_md_names_a_test_that_exists():
         assert f"def {name}(" in path.read_text(), row
 
 
-def test_what_is_refused_beyond_other_libraries_stands_in_security_md():
+def test_what_is_refused_beyond_other_libraries_stands_in_protocol_md():
     import test_differential_jws
 
-    text = (ROOT / "docs/security.md").read_text()
+    text = (ROOT / "docs/protocol.md").read_text()
     listed = text.split("although one of them accepts it:\n\n", 1)[1].split("\n\n", 1)[0]
     assert {line.removeprefix("- ") for line in listed.splitlines()} == set(test_differential_jws.REFUSED_BEYOND)

@@ -27,7 +27,7 @@ from latchkey_tools.sim import signing
 from latchkey_tools.sim.cloud import Cloud
 
 DAY_S = 86400
-# As a device has them (docs/security.md, L and T2).
+# As a device has them (docs/protocol.md, L and T2).
 HEARD_MARGIN_S, CLOCK_AHEAD_S = 120, 60
 BEFORE_S = 14 * DAY_S
 BEGIN_UNIX_S = 1_800_000_000

@@ -1,6 +1,6 @@
 """The HTTP status of every code that a client can see. A code is never renamed and never changes its meaning.
 
-docs/security.md says what each means; a test compares the two.
+docs/codes.md says what each means; a test compares the two.
 """
 
 # One text, since a dict of these takes 1 KB of RAM.

@@ -1,13 +1,13 @@
 """The one table of words: what every code of a device's answers and every reason of its link and of pairing means, and
 what to do.
 
-Devices send codes alone. docs/security.md, docs/cloud.md, docs/pairing.md and the firmware's statuses are tested
+Devices send codes alone. docs/codes.md, docs/cloud.md, docs/pairing.md and the firmware's statuses are tested
 against this table. Commands show it without backticks and without the numbers of rules.
 """
 
 import re
 
-# code: (HTTP status, what it means, what to do), in the order of docs/security.md
+# code: (HTTP status, what it means, what to do), in the order of docs/codes.md
 CODES = {
     "token_missing": (
         401,
@@ -313,7 +313,7 @@ def meaning(code):
 
 def advice(code):
     """What to do about a device's code; a pointer to the table for one that this version does not know."""
-    return _plain(CODES[code][2]) if code in CODES else "see docs/security.md of the device's version"
+    return _plain(CODES[code][2]) if code in CODES else "see docs/codes.md of the device's version"
 
 
 def link_advice(reason):

@@ -23,7 +23,7 @@ _OPEN_ACCESS_POINT = (
 # By which a device's clock and the cloud's may differ, unless its settings say otherwise (V6).
 SKEW_S = 60
 _CLOCKS = "check the clock of this machine; if that is right, set the device's time over the serial cable"
-# The mark lies so long before the receipt (docs/security.md, L).
+# The mark lies so long before the receipt (docs/protocol.md, L).
 HEARD_MARGIN_S = 120
 
 # What Wi-Fi's own buffers may ask for at any moment, by estimate.
@@ -43,7 +43,7 @@ _DATES = {
 
 _WORN = "if this is still so after the next restart, its flash is worn: replace the device"
 _LOST = "provision it again over the serial cable; if this happens twice, its flash is worn: replace the device"
-# Why tokens are refused as ledger_unknown (docs/security.md, L6): (what was seen, what else to do).
+# Why tokens are refused as ledger_unknown (docs/protocol.md, L6): (what was seen, what else to do).
 _UNKNOWN = {
     "damaged": ("the token list was lost: the device admits no token of it", ""),
     "unstored": ("the newest token list could not be stored", f"; {_WORN}"),
