@@ -133,7 +133,7 @@ REFUSED_BEYOND = {
     "crit, whatever it names": lambda t, kid: "crit" in header_of(t),
     "b64, even true": lambda t, kid: "b64" in header_of(t),
     "zip": lambda t, kid: "zip" in header_of(t),
-    "a kid that is no string": lambda t, kid: not isinstance(header_of(t).get("kid", ""), str),
+    "a kid that is not a string": lambda t, kid: not isinstance(header_of(t).get("kid", ""), str),
     "a kid that names another key held": other_kid,
     "a key published for the other algorithm": lambda t, kid: kid == "B" and header_of(t).get("alg") != ALG_OF_B,
 }
