@@ -8,7 +8,7 @@ TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder
 LONG = $(shell grep -lE 'counts\.get|mark\.soak' host_tests/host/test_*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: pictures kernel deploy firmware selftest size types help setup demo test test-host test-mpy soak lint bench clean
+.PHONY: wheel pictures kernel deploy firmware selftest size types help setup demo test test-host test-mpy soak lint bench clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ firmware: kernel ## a frozen image with your own MicroPython and ESP-IDF: BOARD=
 	$(IN_CONTAINER) make $(PORT_OPTIONS) all
 	@echo "image: build/firmware/$(BOARD)/firmware.bin"
 
+wheel: $(READY) ## the tools, firmware and boards as a wheel in dist/, for pipx or pip
+	$(BIN)/python -m latchkey_tools.dev.wheel dist
+
 size: $(READY) ## bytes per module and chip, RAM after import, against budgets
 	$(BIN)/python -m latchkey_tools.dev.size
 
@@ -87,4 +90,4 @@ bench: $(READY) ## measure the verifier on both interpreters, and the local API
 	$(BIN)/python host_tests/bench/api_rates.py
 
 clean: ## remove what was built
-	rm -rf build $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist $(VENV) .pytest_cache .ruff_cache .hypothesis

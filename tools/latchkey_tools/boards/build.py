@@ -8,9 +8,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from latchkey_tools import project
 from latchkey_tools.boards import shorten
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = project.root()
 FIRMWARE = ROOT / "firmware"
 BOARDS = ROOT / "boards"
 DESK_ADAPTERS = BOARDS / "desk" / "adapters"
@@ -26,7 +27,7 @@ def _beside_python(name):
     if not path.exists():
         found = shutil.which(name)
         if not found:
-            raise BuildError(f"{name} is not installed; run `make setup`")
+            raise BuildError(f"{name} is not installed; install the tools again (in a checkout: `make setup`)")
         path = Path(found)
     return path
 
