@@ -4,6 +4,7 @@
 """
 
 import ast
+import functools
 import io
 import re
 import tokenize
@@ -36,6 +37,7 @@ _APART = re.compile(r"``.+?``|`[^`]+`|\]\([^)]*\)|https?://\S+|\"[^\"\n]{1,120}\
 _HEADING = re.compile(r"^#+ .*|^\|.*", re.M)
 
 
+@functools.cache
 def files():
     """Every file with text for people, relative to the project."""
     found = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("boards/**/*.md"), *ROOT.glob("host_tests/*.md")]
