@@ -1,4 +1,4 @@
-"""Texts are free of patterns that readers stumbled over (english.py); english_left.json has how many are still to mend."""
+"""Texts are free of patterns that readers stumbled over (english.py); english_left.json counts what is left to mend."""
 
 import json
 from pathlib import Path
