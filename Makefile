@@ -28,8 +28,8 @@ $(READY): pyproject.toml constraints.txt $(wildcard tools/node/*.json)
 
 setup: $(READY) ## make .venv with everything pinned
 
-demo: $(READY) ## run the main job on real MicroPython; KEEP=1 leaves it running
-	$(BIN)/latchkey demo $(if $(KEEP),--keep)
+demo: $(READY) ## run the main job on real MicroPython; KEEP=1 leaves it running, V=1 prints every check
+	@$(BIN)/latchkey demo $(if $(KEEP),--keep) $(if $(V),-v)
 
 test: $(READY) ## every test, on CPython and on two kinds of MicroPython; TESTS= names files of it
 	$(BIN)/python -m pytest $(TWO_AT_A_TIME) $(TESTS)

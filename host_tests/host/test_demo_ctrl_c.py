@@ -27,7 +27,7 @@ def wait_for(come, log, process, within_s=60):
         ("", signal.SIGINT),
         ("1. Unboxed", signal.SIGINT),
         ("2. Provisioned", signal.SIGINT),
-        ("5. No broker", signal.SIGINT),
+        ("5. Offline", signal.SIGINT),
         ("the keys in flash", signal.SIGTERM),
     ],
 )
@@ -37,7 +37,7 @@ def test_stopping_the_demo_leaves_nothing(tmp_path, moment, number):
     log = tmp_path / "out"
     with open(log, "wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-u", "-c", "import sys; from latchkey_tools.desk import demo; sys.exit(demo.main())"],
+            [sys.executable, "-u", "-m", "latchkey_tools.cli.main", "demo", "-v"],
             env={**os.environ, "TMPDIR": str(scratch), "PYTHONUNBUFFERED": "1"},
             stdout=out,
             stderr=subprocess.STDOUT,

@@ -51,11 +51,12 @@ def demo(
     broker: Annotated[
         Literal["mosquitto", "amqtt"] | None, typer.Option(help="The first that is there by default.")
     ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print every check.")] = False,
 ):
     """Run the main job from end to end: broker, simulator, and the firmware on real MicroPython."""
     from latchkey_tools.desk import demo as story
 
-    raise typer.Exit(story.main(keep=keep, broker_kind=broker))
+    raise typer.Exit(story.main(keep=keep, broker_kind=broker, verbose=verbose))
 
 
 @app.callback(invoke_without_command=True)

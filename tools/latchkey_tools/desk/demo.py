@@ -1,6 +1,7 @@
 """The main job from end to end, as a story: real broker, DRIVR simulator, and the firmware on the unix port.
 
-    latchkey demo            each step: expected, seen, how long it took; exit status 1 if they differ
+    latchkey demo            seven steps: checks passed, slowest check; exit status 1 if one failed
+    latchkey demo -v         each check: expected, seen, how long it took
     latchkey demo --keep     the same, then everything stays up, with lines to try by hand
 
 The story is a test too (host_tests/host/test_story.py), also with the clock unset.
@@ -10,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -20,10 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from latchkey_tools.desk import children
 from latchkey_tools.desk.unix_board import Desk
@@ -131,11 +131,11 @@ def credentials(made):
 
 
 class Technician:
-    """Talks to the device as a phone would, and waits when it is told to."""
+    """Talks to the device as a phone would, and waits where a 429 asks for it."""
 
     def __init__(self, url):
         self._http = httpx.Client(base_url=url, timeout=10, trust_env=False)
-        self.told_to_wait = 0
+        self.waits = 0
 
     def close(self):
         self._http.close()
@@ -148,12 +148,12 @@ class Technician:
             response = self._http.request(method, path, headers=headers | {"Connection": "close"}, json=body)
             if response.status_code != 429:
                 break
-            self.told_to_wait += 1
+            self.waits += 1
             time.sleep(int(response.headers["Retry-After"]))
         return response
 
     def answer(self, method, path, token=None, body=None):
-        """"200", or status and code, or the kind of failure: one word that a table can hold."""
+        """One short text: "200", or status and code, or the kind of failure."""
         try:
             response = self.send(method, path, token, body)
         except httpx.HTTPError as exc:
@@ -198,36 +198,26 @@ class Story:
         self.sim.stop()
         self.broker.stop()
 
-    def run(self):
-        """Tell the whole story; True if every row is as expected."""
-        for tell in (
-            self.unboxed,
-            self.provisioned,
-            self.opened,
-            self.refused,
-            self.offline,
-            self.signature_alone,
-            self.back_online,
-        ):
-            self._step += 1
-            self.say("")
-            self.say(f"[bold]{self._step}. {tell.__doc__.splitlines()[0]}[/bold]")
-            tell()
+    def run(self, begin=lambda number, claim: None, end=lambda rows: None):
+        """Do all steps; True if every check passed. ``begin`` and ``end`` are called around each step."""
+        for self._step, step in enumerate(STEPS, 1):
+            begin(self._step, step.__doc__)
+            step(self)
+            end([row for row in self.rows if row.step == self._step])
         return all(row.ok for row in self.rows)
 
     def expect(self, what, expected, call, within_s=0):
-        """Call until it returns ``expected`` or ``within_s`` is over; note and tell what was seen."""
+        """Call until it returns ``expected`` or ``within_s`` is over; note and say what was seen."""
         start = time.monotonic()
-        waits = self.tech.told_to_wait
+        waits_before = self.tech.waits
         seen = call()
         while seen != expected and time.monotonic() - start < within_s:
             time.sleep(0.1)
             seen = call()
-        what += ", after a 429" if self.tech.told_to_wait > waits else ""
+        what += " (after a wait for 429)" if self.tech.waits > waits_before else ""
         row = Row(self._step, what, str(expected), str(seen), time.monotonic() - start)
         self.rows.append(row)
-        mark = "[green]ok[/green]" if row.ok else f"[red]expected {escape(row.expected)}[/red]"
-        self.say(f"   {what}: [cyan]{escape(row.seen)}[/cyan] {mark} [dim]{duration(row.seconds)}[/dim]")
+        self.say(check_line(row))
         return row.ok
 
     def state(self, token, body=None):
@@ -236,24 +226,24 @@ class Story:
     # The steps
 
     def unboxed(self):
-        """Unboxed: no System, no keys. It says who it is and refuses everything else."""
+        """Unboxed, the device says what it is and refuses the rest."""
         self.expect("GET /v1/info", "200", lambda: self.tech.answer("GET", "/v1/info"))
-        self.expect("its state", "unprovisioned", lambda: self.desk.info()["state"])
+        self.expect("state in /v1/info", "unprovisioned", lambda: self.desk.info()["state"])
         for method, path in EVERYTHING_ELSE:
             self.expect(f"{method} {path}", "503 unprovisioned", lambda m=method, p=path: self.tech.answer(m, p))
         self.expect("GET /v1/state with a token", "503 unprovisioned", lambda: self.state(PAGE_SAMPLE))
 
     def provisioned(self):
-        """Provisioned over the serial cable; the key set comes by MQTT and is kept in flash."""
+        """Provisioned by cable, it gets the cloud's keys by MQTT."""
         self.say(f"   broker: [cyan]{self.broker.kind}[/cyan], TLS, port {self.broker.port}")
         self.expect("a client without a certificate", "refused", self.without_certificate)
         self.desk.provision(self.provisioning())
-        self.expect("its state", "ready", lambda: self.desk.info()["state"], within_s=20)
+        self.expect("state in /v1/info", "ready", lambda: self.desk.info()["state"], within_s=20)
         self.installer = self.make(SHORT_LIVED, "createLocalApiToken")
         self.expect("the keys in flash", self.published_keys(), lambda: self.keys_held(self.installer), within_s=20)
 
     def opened(self):
-        """A one-day token, made by the page's GraphQL mutation, turns the bulb on."""
+        """A token signed by the cloud turns the bulb on."""
         # It reaches flash within ten seconds; the power may be cut before.
         self.pass_the_mark()
         self.day = self.make(SHORT_LIVED, "createLocalApiToken")
@@ -262,7 +252,7 @@ class Story:
         self.expect("the light itself", "on", lambda: "on" if "on=True" in self.desk.log_text() else "off", 2)
 
     def refused(self):
-        """Refused, each with its code."""
+        """Bad tokens are refused: forged, expired, another's."""
         now = int(time.time())
         jwk = self.sim.key_set()["keys"][0]
         other_system = self.sim.create_token(OTHER_SYSTEM).jwt
@@ -279,10 +269,10 @@ class Story:
             ("another System's token", other_system, "401 wrong_system"),
             ("expired an hour ago", expired, "401 expired"),
             ("valid from an hour on", early, "401 not_yet_valid"),
-            ("the sample printed on the page", PAGE_SAMPLE, "401 wrong_system"),
-            ("the sample re-aimed at this System", re_aimed(PAGE_SAMPLE, aud=SYSTEM), "401 expired"),
+            ("the sample token of DRIVR's guide", PAGE_SAMPLE, "401 wrong_system"),
+            ("the same, changed to this System", re_aimed(PAGE_SAMPLE, aud=SYSTEM), "401 expired"),
             (
-                "re-aimed, and its end put off",
+                "the same, and its end put off",
                 re_aimed(PAGE_SAMPLE, aud=SYSTEM, iss=self.sim.issuer, exp=now + 3600),
                 "401 bad_signature",
             ),
@@ -292,7 +282,7 @@ class Story:
         self.expect("the good token, still", "200", lambda: self.state(self.day))
 
     def offline(self):
-        """No broker, no network: the token still works, also after the power was pulled."""
+        """Offline, and after a power cut, the token still works."""
         self.permanent = self.make(PERMANENT, "createPermanentLocalApiToken")
         self.to_revoke = self.sim.create_token(SYSTEM)
         self.to_vanish = self.sim.create_token(SYSTEM)
@@ -301,26 +291,26 @@ class Story:
         self.broker.stop()
         self.desk.cut_uplink()
         self.expect("the cloud link", "waiting", self.link_state, within_s=20)
-        self.expect("the cloud's own API, still", "a token", self.cloud_answers)
+        self.expect("the cloud still makes tokens", "a token", self.cloud_answers)
         self.expect("the token, offline", "200", lambda: self.state(self.day, {"on": False}))
         self.desk.power_cut()
         self.desk.power_on()
         self.expect("the token, offline, after a power cut", "200", lambda: self.state(self.day, {"on": True}))
 
     def signature_alone(self):
-        """A permanent token works; so does one made while the device was away, on its signature alone."""
+        """Still offline, a token made in the meantime works too."""
         self.expect("the permanent token", "200", lambda: self.state(self.permanent))
         self.pass_the_mark()
         away = self.make(SHORT_LIVED, "createLocalApiToken")
-        self.expect("a token the device has never heard of", "200", lambda: self.state(away, {"on": False}))
+        self.expect("a token made while the device was offline", "200", lambda: self.state(away, {"on": False}))
 
     def back_online(self):
-        """The network returns: revoked tokens are out within seconds, and so is a rotated key."""
+        """Online again, revoked tokens and old keys are refused."""
         self.broker.start()
         self.desk.restore_uplink()
         self.expect("the cloud link", "online", self.link_state, within_s=40)
         self.expect("a token about to be revoked", "200", lambda: self.state(self.to_revoke.jwt), within_s=20)
-        self.expect("another", "200", lambda: self.state(self.to_vanish.jwt))
+        self.expect("another one", "200", lambda: self.state(self.to_vanish.jwt))
         self.sim.revoke(self.to_revoke.uuid)
         self.expect("revoked by status", "401 revoked", lambda: self.state(self.to_revoke.jwt), within_s=10)
         self.sim.revoke(self.to_vanish.uuid, leave=True)
@@ -396,6 +386,17 @@ class Story:
         return seen["cloud"]["state"] if seen else "no answer"
 
 
+STEPS = (
+    Story.unboxed,
+    Story.provisioned,
+    Story.opened,
+    Story.refused,
+    Story.offline,
+    Story.signature_alone,
+    Story.back_online,
+)
+
+
 def key_text(bits, e, kid):
     return f"{bits} bits, e {e}, {kid[:12]}..."
 
@@ -404,19 +405,57 @@ def duration(seconds):
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
-def summary(rows):
-    table = Table("step", "what", "expected", "seen", "time", title="Latchkey, from end to end", box=box.SIMPLE_HEAD)
-    table.columns[4].justify = "right"
-    for column in table.columns:
-        column.overflow = "fold"
-    for row in rows:
-        colour = "green" if row.ok else "red"
-        seen = f"[{colour}]{escape(row.seen)}[/{colour}]"
-        table.add_row(str(row.step), row.what, escape(row.expected), seen, duration(row.seconds))
-    return table
+def check_line(row):
+    verdict = "[green]as expected[/green]" if row.ok else f"[red]expected was {escape(row.expected)}[/red]"
+    return f"   {escape(row.what)}: [cyan]{escape(row.seen)}[/cyan], {verdict} [dim]{duration(row.seconds)}[/dim]"
 
 
-CURL = "curl -sS --noproxy '*'"
+# With the two columns behind it a claim fits a terminal of 80 columns.
+CLAIM_WIDTH = 60
+
+
+class Teller:
+    """Prints the story: a line for each step, or with ``verbose`` one for each check too."""
+
+    def __init__(self, console, verbose):
+        self._console, self._verbose = console, verbose
+        self._moving = console.status("")
+
+    def say(self, text):
+        if self._verbose:
+            self._console.print(text)
+
+    def begin(self, number, claim):
+        self._claim = f"{number}. {claim}"
+        if self._verbose:
+            return self._console.print(f"\n[bold]{self._claim}[/bold]")
+        if number == 1:
+            self._console.print(f"[dim]{'':{CLAIM_WIDTH}}{'checks':>10}{'slowest':>10}[/dim]")
+        self._moving.update(self._claim)
+        self._moving.start()
+
+    def end(self, rows):
+        self._moving.stop()
+        passed = sum(row.ok for row in rows)
+        colour = "green" if passed == len(rows) else "red"
+        count, slowest = f"{passed} of {len(rows)}", duration(max(row.seconds for row in rows))
+        claim = "   passed, and the slowest" if self._verbose else self._claim
+        self._console.print(f"{claim:{CLAIM_WIDTH}}[{colour}]{count:>10}[/{colour}]{slowest:>10}")
+        for row in () if self._verbose else rows:
+            if not row.ok:
+                self._console.print(check_line(row))
+
+    def close(self):
+        self._moving.stop()
+
+
+# An answer has no newline at its end; the shell's prompt would follow it on the same line.
+CURL = r"curl -sS --noproxy '*' -w '\n'"
+
+
+def latchkey():
+    """The command as it can be typed here: make puts it into .venv, which is not on the shell's PATH."""
+    return "latchkey" if shutil.which("latchkey") else os.path.relpath(Path(sys.executable).with_name("latchkey"))
 
 
 def header(path, bearer):
@@ -428,12 +467,15 @@ def header(path, bearer):
 def hints(story):
     """Lines that work when pasted into another terminal."""
     url, sim = story.desk.url, story.sim
+    token = story.folder / "token.txt"
+    pki.write_private(token, f"{story.day}\n".encode())
     device = f"{CURL} -H {header(story.folder / 'token', story.day)}"
     cloud = f"{CURL} -H {header(story.folder / 'cloud', sim.bearer)}"
     graphql = json.dumps({"query": " ".join((SHORT_LIVED % SYSTEM).split())})
     return f"""
 Everything is running; Ctrl-C stops it and removes {story.folder}. In another terminal:
 
+{latchkey()} doctor {url} --token-file {shlex.quote(str(token))}
 {CURL} {url}/v1/info
 {device} {url}/v1/state
 {device} -X PATCH -H 'Content-Type: application/json' -d '{{"on": false}}' {url}/v1/state
@@ -443,22 +485,17 @@ tail -f {shlex.quote(str(story.desk.log_path))}
 """
 
 
-def main(keep=False, broker_kind=None):
+def main(keep=False, broker_kind=None, verbose=False):
     """Run the story in a folder of its own; returns the exit status."""
-    # However it is stopped, nothing stays behind; a shell starts background jobs with Ctrl-C ignored.
+    # Nothing may stay behind, however it is stopped; a shell starts background jobs with Ctrl-C ignored.
     children.stop_on_any_signal()
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+    console = Console(highlight=False, soft_wrap=True)
     folder = Path(tempfile.mkdtemp(prefix="latchkey-demo-"))
-    start = time.monotonic()
+    teller = Teller(console, verbose)
     story = None
     try:
-        story = Story(folder, broker_kind, say=console.print)
-        story.start()
-        good = story.run()
-        console.print()
-        console.print(summary(story.rows))
-        done = sum(row.ok for row in story.rows)
-        console.print(f"{done} of {len(story.rows)} as expected, in {time.monotonic() - start:.0f} s")
+        story = Story(folder, broker_kind, say=teller.say)
+        good = tell(story, teller, console)
         if keep:
             print(hints(story), flush=True)
             wait_for_ctrl_c()
@@ -467,9 +504,22 @@ def main(keep=False, broker_kind=None):
         console.print("stopped")
         return 130
     finally:
+        teller.close()
         if story:
             story.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def tell(story, teller, console):
+    """The whole story, from the first line to the next step; whether every check passed."""
+    start = time.monotonic()
+    console.print(f"A simulated cloud, an MQTT broker ({story.broker.kind}) and the firmware of a bulb start.")
+    story.start()
+    good = story.run(teller.begin, teller.end)
+    passed = sum(row.ok for row in story.rows)
+    console.print(f"\n{passed} of {len(story.rows)} checks passed, in {time.monotonic() - start:.0f} s.")
+    console.print(f"Next step, ten minutes, by hand: {latchkey()} practice")
+    return good
 
 
 def wait_for_ctrl_c():
