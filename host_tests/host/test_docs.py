@@ -20,7 +20,7 @@ def table_rows(text, header):
 def test_every_file_named_in_the_documents_exists():
     missing = []
     for doc in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "boards").rglob("*.md"))]:
-        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", doc.read_text()):
+        for target in re.findall(r"(?:\]\(|src=\")(?!https?:|#|mailto:)([^)#\"]+)", doc.read_text()):
             if not (doc.parent / target).exists():
                 missing.append(f"{doc.name}: {target}")
     assert missing == []
