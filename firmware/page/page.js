@@ -2,9 +2,13 @@
 // Joined into the page by latchkey_tools.boards.page, which puts the words in. What comes from the device, from a
 // token or from the air enters the page as text only: textContent, value, never markup.
 
-const ALL_WORDS = @words@;
+// Three tables: rows of a key and its English words. Then the same with the German words alone.
+const TABLES = @words@.split("~~").map((table) => table.split("~").map((row) => row.split("|")));
 const LANGUAGE = (navigator.language || "en").slice(0, 2).toLowerCase() === "de" ? "de" : "en";
-const WORDS = ALL_WORDS[LANGUAGE];
+const GERMAN = LANGUAGE === "de";
+const [PAGE, CODES, REASONS] = [0, 1, 2].map((number) =>
+  Object.fromEntries(TABLES[number].map(([key, ...words], row) => [key, GERMAN ? TABLES[number + 3][row] : words])),
+);
 
 const ACCESS_POINT = "192.168.4.1";
 const ON_ACCESS_POINT = location.hostname === ACCESS_POINT;
@@ -34,7 +38,7 @@ const at = (id) => document.getElementById(id);
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 function word(key, values = {}) {
-  return (WORDS.page[key] || key).replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  return (PAGE[key] || [key])[0].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
 function make(tag, text = "", attributes = {}) {
@@ -92,7 +96,7 @@ async function call(method, path, body = null) {
 }
 
 function advice(refusal) {
-  const known = WORDS.codes[refusal.code];
+  const known = CODES[refusal.code];
   const unreachable = refusal.code === "unreachable";
   const meaning = known ? known[0].charAt(0).toUpperCase() + known[0].slice(1) + "." : word(unreachable ? "unreachable" : "unknown_code", { code: refusal.code });
   const todo = known ? known[1] : word(unreachable ? "unreachable_todo" : "unknown_code_todo");
@@ -167,9 +171,10 @@ function tokenIn(text) {
   return { token: whole };
 }
 
-function claimsOf(text) {
+// Header (0) or claims (1) of a JWS.
+function partOf(text, number) {
   try {
-    const part = text.split(".")[1].replace(/-/g, "+").replace(/_/g, "/");
+    const part = text.split(".")[number].replace(/-/g, "+").replace(/_/g, "/");
     const bytes = Uint8Array.from(atob(part), (c) => c.charCodeAt(0));
     const claims = JSON.parse(new TextDecoder().decode(bytes));
     return claims && typeof claims === "object" ? claims : null;
@@ -204,7 +209,7 @@ async function useToken(text) {
   forget();
   const found = tokenIn(text);
   if (found.problem) return tell("token-verdict", word(found.problem), "bad");
-  const claims = claimsOf(found.token);
+  const claims = partOf(found.token, 1);
   if (!claims) return tell("token-verdict", advice(new Refusal("token_malformed")), "bad");
   showClaims(claims);
   if (!isForUs(claims)) {
@@ -217,6 +222,9 @@ async function useToken(text) {
   } catch (refusal) {
     token = "";
     const lead = refusal.code === "unreachable" ? "" : word("refused") + "\n";
+    // A key set that the device missed comes by file, without a token.
+    at("update").hidden = !["bad_signature", "no_keys"].includes(refusal.code);
+    at("runs").textContent = word("missed_keys");
     return tell("token-verdict", lead + advice(refusal), "bad");
   }
   keep(at("remember").checked ? token : null);
@@ -254,8 +262,8 @@ function forget() {
   if (live) live.abort();
   live = null;
   drawn = "";
-  for (const id of ["attempt", "product", "wifi", "care", "token-known"]) at(id).hidden = true;
-  for (const id of ["product-note", "wifi-note", "care-note", "token-verdict"]) tell(id, "");
+  for (const id of ["attempt", "product", "wifi", "update", "care", "token-known"]) at(id).hidden = true;
+  for (const id of ["product-note", "wifi-note", "update-note", "care-note", "token-verdict"]) tell(id, "");
   at("token-form").hidden = false;
 }
 
@@ -362,7 +370,7 @@ function kindOf(name, value, field) {
 function labelOf(name, field) {
   const label = field.label;
   if (label) return typeof label === "object" ? label[LANGUAGE] || label.en || name : String(label);
-  if (WORDS.page[name]) return WORDS.page[name];
+  if (PAGE[name]) return word(name);
   const text = name.replace(/_(unix_s|[a-z]+)$/, (whole, unit) => (UNITS[unit] || unit === "unix_s" ? "" : whole));
   return (text.charAt(0).toUpperCase() + text.slice(1)).replace(/_/g, " ");
 }
@@ -446,6 +454,7 @@ onPress("identify", "product-note", async () => {
 // Wi-Fi, name, log
 
 async function openSetup(mine) {
+  openUpdate(mine);
   at("care").hidden = false;
   at("new-name").value = info.name || "";
   try {
@@ -555,6 +564,108 @@ onPress("restart", "care-note", async () => {
   tell("care-note", word("restarting"), "good");
 });
 
+// Update
+
+async function openUpdate(mine) {
+  try {
+    const now = await release(mine);
+    at("update").hidden = false;
+    if (now.state === "unproven") await proven(mine, now);
+    else showRelease(now);
+  } catch (refusal) {
+    // A product may leave updates out.
+    if (token === mine && refusal.code !== "not_found") tell("update-note", advice(refusal), "bad");
+  }
+}
+
+const wentBack = (last) => word("went_back", { version: last.version, why: word("why_" + last.reason) });
+
+function showRelease(now) {
+  at("runs").textContent = word("runs", now) + (now.last ? " " + wentBack(now.last) : "");
+}
+
+// What the device runs, once it answers: it restarts, and the phone may lose its network.
+async function release(mine, settled = () => true) {
+  for (;;) {
+    try {
+      const now = await call("GET", "/v1/firmware");
+      if (token !== mine || settled(now)) return now;
+    } catch (refusal) {
+      if (token !== mine || refusal.code !== "unreachable") throw refusal;
+      tell("update-note", word("update_waits"), "warn");
+    }
+    await pause(ATTEMPT_EVERY_MS);
+  }
+}
+
+// Asking is what proves a release that reaches no broker.
+async function proven(mine, sent) {
+  const now = await release(mine, (now) => {
+    if (now.state === "unproven") tell("update-note", word("unproven", { version: now.version, minutes: Math.ceil(now.goes_back_s / 60) }));
+    return now.state === "good";
+  });
+  const back = now.last && now.last.version === sent.version;
+  tell("update-note", back ? wentBack(now.last) : word("proven", now), back ? "bad" : "good");
+  showRelease({ version: now.version });
+}
+
+async function update(mine, file) {
+  const line = (await file.slice(0, 4096).text()).split("\n")[0];
+  const [header, manifest] = [partOf(line, 0), partOf(line, 1)];
+  if (!header || !manifest) throw new Refusal("manifest_refused");
+  if (header.typ === "latchkey-keys") return tell("update-note", word("keys_taken", await put("/v1/keys", file)), "good");
+  const { state } = await sent(mine, file, line, manifest);
+  if (state === "restarting") await proven(mine, manifest);
+  else tell("update-note", word("saved"), "good");
+}
+
+// Sends the file, and goes on where a connection broke.
+async function sent(mine, file, line, manifest) {
+  const start = line.length + 1;
+  let from = 0;
+  for (let tries = 1; ; tries++) {
+    tell("update-note", word("sending"));
+    try {
+      const rest = new Blob([line + "\n", file.slice(start + from)]);
+      return await put("/v1/firmware" + (from ? "?from=" + from : ""), rest, from, manifest.size);
+    } catch (refusal) {
+      if (tries === BUSY_TRIES || !["unreachable", "timeout"].includes(refusal.code)) throw refusal;
+    }
+    await pause(ATTEMPT_EVERY_MS);
+    const { state, upload } = await release(mine, (now) => !(now.upload && now.upload.running));
+    if (state === "unproven") return { state: "restarting" }; // This answer was lost.
+    const before = from;
+    from = upload && upload.sha256 === manifest.sha256 ? upload.received : 0;
+    if (from > before) tries = 0;
+  }
+}
+
+// By XMLHttpRequest, since fetch does not say how much has left.
+function put(path, body, from = 0, size = body.size) {
+  const sending = new XMLHttpRequest();
+  at("update-progress").hidden = false;
+  return new Promise((done, fail) => {
+    sending.open("PUT", path);
+    sending.responseType = "json";
+    sending.setRequestHeader("Content-Type", "application/octet-stream");
+    if (token) sending.setRequestHeader("Authorization", "Bearer " + token);
+    sending.upload.onprogress = (event) => (at("update-progress").value = (from + event.loaded) / size);
+    sending.onloadend = () => {
+      at("update-progress").hidden = true;
+      const answer = sending.response || { code: "unreachable" };
+      if (answer.code) fail(new Refusal(answer.code));
+      else done(answer);
+    };
+    sending.send(body);
+  });
+}
+
+at("update-file").addEventListener("change", async () => {
+  const [file] = at("update-file").files;
+  if (file) await attend("update-note", at("update-file"), () => update(token, file));
+  at("update-file").value = "";
+});
+
 // An attempt
 
 async function begin(what, ssid, deed) {
@@ -637,7 +748,7 @@ function ended(pairing) {
   const was = following;
   const cloud = pairing.what === "cloud";
   if (pairing.state === "failed") {
-    const [happened, todo] = WORDS.reasons[pairing.reason] || [word("unknown_reason", pairing), word("unknown_todo")];
+    const [happened, todo] = REASONS[pairing.reason] || [word("unknown_reason", pairing), word("unknown_todo")];
     const title = cloud ? word("broker_failed") : word("failed", pairing);
     announce(title, word("failed_words", { happened }), word("failed_todo", { todo }) + "\n" + word("failed_back"), "bad");
   } else if (cloud) {

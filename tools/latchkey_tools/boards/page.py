@@ -19,13 +19,15 @@ FOLDER = build.FIRMWARE / "page"
 FILE = "page.gz"
 MOST_BYTES = 20_000
 _PLACE = re.compile(r"@(policy|style|script)@")
+# Around these a space says nothing.
+_JS_MARKS = r"=+*?:,;(){}<>&|![\]"
+_CSS_MARKS = "{};,>"
 
 
 def html():
     """The whole page as text."""
-    table = json.dumps(words(), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    script = _tight(_read("page.js"), "//").replace("@words@", table)
-    style = _tight(_read("page.css"), "/*")
+    script = _tight(_read("page.js"), "//", _JS_MARKS).replace("@words@", _tables(words()))
+    style = _tight(_read("page.css"), "/*", _CSS_MARKS)
     parts = {"script": script, "style": style, "policy": policy(script, style)}
     return _PLACE.sub(lambda place: parts[place[1]], _read("page.html"))
 
@@ -52,10 +54,11 @@ def _read(name):
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
-def _tight(text, comment):
-    """Without indentation, empty lines and lines of comment."""
+def _tight(text, comment, marks):
+    """Without lines of comment, empty lines, indentation, and spaces around ``marks`` outside of strings."""
     lines = (line.strip() for line in text.splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith(comment))
+    kept = "\n".join(line for line in lines if line and not line.startswith(comment))
+    return re.sub(rf'("(?:\\.|[^"\\])*")| *([{marks}]) *', lambda found: found[1] or found[2], kept)
 
 
 def words():
@@ -67,6 +70,23 @@ def words():
     english["codes"] = {code: (advice.meaning(code), advice.advice(code)) for code in german_codes}
     english["reasons"] = {reason: advice.pairing_advice(reason) for reason in german_reasons}
     return {"en": english, "de": {"page": words["de"], "codes": german_codes, "reasons": german_reasons}}
+
+
+def _tables(words):
+    """A JavaScript string of ``words``: rows of a key and its English words, then of the German words alone. Keys come
+    once and without quotes, which saves 550 bytes of the page."""
+    english, german = words["en"], words["de"]
+    rows = [[[key, *_cells(given)] for key, given in part.items()] for part in english.values()]
+    rows += [[_cells(german[name][key]) for key in part] for name, part in english.items()]
+    text = "~~".join("~".join("|".join(row) for row in part) for part in rows)
+    return json.dumps(text, ensure_ascii=False).replace("<", "\\u003c")
+
+
+def _cells(given):
+    cells = [given] if isinstance(given, str) else list(given)
+    if any(mark in cell for cell in cells for mark in "|~"):
+        raise build.BuildError(f"words of the page must have no | or ~: {cells}")
+    return cells
 
 
 def make():

@@ -120,6 +120,12 @@ CODES = {
         "a token is in the path or query, percent-encoded or not: it would end up in logs",
         "send it in the `Authorization` header",
     ),
+    "manifest_refused": (
+        400,
+        "the file is not a release file, or its manifest is not valid",
+        "use a file made by `latchkey release`",
+    ),
+    "payload_refused": (400, "what follows the manifest is not what the manifest names", "copy the file again, whole"),
     "plain_http": (
         403,
         "this may not be done over plain HTTP from the network (A2, policy `plain_http`)",
@@ -132,13 +138,23 @@ CODES = {
     ),
     "presence_needed": (
         403,
-        "this is a trust setting, or comes with a key, and nobody has pressed the button within 10 minutes (A3)",
+        "this is a trust setting, an update or comes with a key, and nobody pressed the button within 10 minutes (A3)",
         "press the button (without one: switch it on five times, a few seconds each), then try again",
     ),
     "serial_only": (
         403,
         "only provisioning over the serial cable may set this field (A3)",
         "provision it over the serial cable",
+    ),
+    "manifest_signature": (
+        403,
+        "no release key of this device has signed the file",
+        "use a file of this device's maker",
+    ),
+    "keys_pinned": (
+        403,
+        "this device takes keys over the serial cable alone (K4, policy `keys`)",
+        "load keys over the serial cable",
     ),
     "not_found": (404, "there is no such path on this device", "see `openapi.yaml`; a product may lack a feature"),
     "method_not_allowed": (
@@ -162,12 +178,41 @@ CODES = {
         "without its network the device could not be reached: no access-point passphrase is provisioned (A5)",
         "provision one over the serial cable",
     ),
+    "no_update_key": (409, "no release key was provisioned on this device", "provision one over the serial cable"),
+    "wrong_product": (
+        409,
+        "the release is for another product",
+        "use the release of this product (`/v1/info` shows it)",
+    ),
+    "wrong_board": (
+        409,
+        "the release is for another board, or of the other kind (files or image)",
+        "use the release for this board and kind (`/v1/firmware` shows both)",
+    ),
+    "counter_low": (
+        409,
+        "the device has had a newer file of this sort",
+        "use the newest file; only the serial cable goes back",
+    ),
+    "unproven": (
+        409,
+        "the device has not proven its present release yet",
+        "wait until it is good or the one before is back, at most 15 minutes",
+    ),
+    "update_running": (409, "another upload is running", "wait until it has ended"),
+    "wrong_offset": (409, "the upload does not go on where the device is", "go on at `received` of `/v1/firmware`"),
+    "wrong_cloud": (409, "the key set is for another slug or issuer", "use the key set of this device's cloud"),
+    "key_set_old": (
+        409,
+        "the device has had a newer key set from the broker or by cable",
+        "use the newest file, or let it reach the broker",
+    ),
     "length_required": (411, "the request has a body without `Content-Length`", "send the length"),
     "too_large": (413, "the body is over the limit of its path", "send less"),
     "uri_too_long": (414, "the request line is over the limit", "shorten it"),
     "media_type": (
         415,
-        "the body is not `application/json`, or is encoded",
+        "the body is not of the media type of its path (mostly `application/json`), or is encoded",
         "set `Content-Type`, and send the body as it is",
     ),
     "wrong_host": (
@@ -197,6 +242,7 @@ CODES = {
         "the device could not store the change; nothing has changed",
         "try again; if it stays, power the device off and on, and report it with the device's log (`/v1/log`)",
     ),
+    "no_room": (507, "the device has no room for this release", "use a smaller release"),
 }
 
 # reason: (what happened, what to do)
