@@ -29,7 +29,10 @@ from latchkey_tools.cli import (
 from latchkey_tools.device.wallet import Unsafe, holds_token
 from latchkey_tools.problems import PROBLEMS, REFUSALS, words
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Tools for Latchkey devices.")
+# Without rich: its panels leave no room for text at 80 columns, and keep the line breaks of the source.
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help="Tools for Latchkey devices."
+)
 app.add_typer(board_commands.app, name="board")
 app.add_typer(sim_commands.app, name="sim")
 app.add_typer(token_commands.app, name="token")
