@@ -24,6 +24,9 @@ _CAUSES = {"panic": "reset"}
 class Board:
     """``desk_options``: what boards/desk/start.py was told."""
 
+    product_name = "bulb"
+    model = "cct"
+
     def __init__(self):
         self.listen = (desk_options.host, desk_options.port, desk_options.tls_port)
         self.names_port = desk_options.port  # UDP's, which is free where TCP's is ours
@@ -41,7 +44,8 @@ class Board:
 
             self.button = Button(ButtonFile(desk_options.button))
         sensor = desk_options.product == "sensor"
-        self.product_name, self.model = ("sensor", "th") if sensor else ("bulb", "cct")
+        if sensor:
+            self.product_name, self.model = "sensor", "th"
         self.sleep_s = max(300 // self.hurry, 1) if desk_options.battery else None
         self.measure_every_s = max((300 if desk_options.battery else 30) // self.hurry, 1) if sensor else None
 

@@ -19,6 +19,7 @@ from latchkey_tools.cli import (
     doctor_commands,
     label_commands,
     pair_commands,
+    release_commands,
     renew_commands,
     sim_commands,
     streams,
@@ -40,6 +41,7 @@ app.add_typer(device_commands.app, name="device")
 app.add_typer(certificate_commands.app, name="certificate")
 app.add_typer(label_commands.app, name="label")
 app.add_typer(trip_commands.app, name="trip")
+app.add_typer(release_commands.app, name="release")
 device_commands.app.command("config")(config_commands.config)
 device_commands.app.command("certificate")(config_commands.put_certificate)
 token_commands.app.command("renew")(renew_commands.renew)

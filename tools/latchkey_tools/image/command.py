@@ -39,7 +39,7 @@ def image(
 
 def make(board, image, out, module, heap_kb, unlisted):
     """Write the image to ``out``; returns its freezing.Report."""
-    own = dict(_module(text) for text in module or ())
+    own = dict(map(module_of, module or ()))
     data, report = recipe.make(board, image, own, heap_kb, unlisted)
     build.write(out, data)
     return report
@@ -66,7 +66,8 @@ def facts(report):
     return {name: getattr(report, name) for name in kept} | {"partitions": rows}
 
 
-def _module(text):
+def module_of(text):
+    """(name, path) of what --module says."""
     name, _, path = text.partition("=")
     if not name.endswith(".py") or not Path(path).is_file():
         raise typer.BadParameter(f"--module {text}: give NAME.py=PATH, with a file at PATH")

@@ -1,0 +1,344 @@
+"""`latchkey release`: what is built is what a board runs, what is signed fits the key, and a look sees damage."""
+
+import base64
+import hashlib
+import json
+import shlex
+import sys
+
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from technician import Keyboard, key_set
+from test_image import any_board  # noqa: F401  (a fixture)
+
+import latchkey
+from latchkey_tools.boards import catalog
+from latchkey_tools.boards.release import release
+from latchkey_tools.image import partitions
+from latchkey_tools.release import keys, manifest, payload
+
+PEM = serialization.Encoding.PEM
+PLAIN = serialization.NoEncryption()
+# Signs as a maker's program does, with the key file that it is given; beside that it says where it was called.
+SIGNER = """
+import sys
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+key = serialization.load_pem_private_key(open(sys.argv[1], "rb").read(), None)
+data = sys.stdin.buffer.read()
+sys.stdout.buffer.write(key.sign(data, padding.PKCS1v15(), hashes.SHA256()))
+"""
+
+
+def pems(folder, name, key, lock=PLAIN):
+    """(private, public) PEM files of a key."""
+    private, public = folder / f"{name}.pem", folder / f"{name}.pub.pem"
+    private.write_bytes(key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, lock))
+    private.chmod(0o600)
+    public.write_bytes(key.public_key().public_bytes(PEM, serialization.PublicFormat.SubjectPublicKeyInfo))
+    return private, public
+
+
+@pytest.fixture(scope="module")
+def rsa_keys():
+    return [rsa.generate_private_key(65537, 2048) for _ in range(2)]
+
+
+@pytest.fixture
+def maker(tmp_path, rsa_keys):
+    """A maker at a keyboard, in whose folder are key files and a small payload; none of the keys is ever shown."""
+    keyboard = Keyboard(tmp_path)
+    keyboard.key, keyboard.public = pems(tmp_path, "release", rsa_keys[0])
+    keyboard.other, keyboard.other_public = pems(tmp_path, "other", rsa_keys[1])
+    keyboard.secrets += keyboard.key.read_text().splitlines()[1:-1]
+    return keyboard
+
+
+def small(folder, files=None, **changes):
+    """A payload of files, with what says what it is beside it; its path."""
+    files = {"main.mpy": b"M" * 5000, "latchkey/page.gz": b""} if files is None else files
+    lines = [f"{hashlib.sha256(data).hexdigest()} {len(data)} {name}\n" for name, data in files.items()]
+    data = "".join([*lines, "\n"]).encode() + b"".join(files.values())
+    facts = {"product": "bulb", "boards": ["desk"], "kind": "files", "version": "1.2.0", "room": 3 * 4096}
+    facts |= manifest.described(data) | changes
+    (folder / "small.payload").write_bytes(data)
+    (folder / "small.json").write_text(json.dumps(facts))
+    return folder / "small.payload"
+
+
+def part(text):
+    return json.loads(base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4)))
+
+
+def payload_of(data):
+    """{name: content} of a payload of files."""
+    found, at = {}, data.index(b"\n\n") + 2
+    for name, size, _digest in payload.listed(data):
+        found[name] = data[at : at + size]
+        at += size
+    return found
+
+
+def test_a_release_of_files_is_what_the_board_runs(maker, tmp_path):
+    members = maker.data("release", "build", "--board", "desk", "--version", "1.2.0", "-o", tmp_path / "x.payload")
+    data = (tmp_path / "x.payload").read_bytes()
+    files = release(catalog.board("desk"), "x64")
+    listed = payload.listed(data)
+    assert {name for name, *_ in listed} == files.keys()
+    contents = {name: files[name].read_bytes() for name, *_ in listed}
+    assert b"1.2.0" in payload_of(data)["latchkey/__init__.mpy"]
+    assert payload_of(data) | {"latchkey/__init__.mpy": contents["latchkey/__init__.mpy"]} == contents
+    assert json.loads((tmp_path / "x.json").read_text()) == members
+    assert members["sha256"] == hashlib.sha256(data).hexdigest() and members["size"] == len(data)
+    assert (members["product"], members["boards"], members["kind"]) == ("bulb", ["desk"], "files")
+    assert members["room"] > 4096 * len(files) and members["room"] % 4096 == 0
+
+
+def test_a_release_of_an_image_is_the_program_of_the_frozen_image(maker, any_board):  # noqa: F811
+    (any_board / "boards/small/board_config.py").write_text('class Board:\n    product_name = "plug"\n')
+    official, out = any_board / "official.bin", any_board / "plug.payload"
+    words = ("release", "build", "--board", "small", "--version", "7", "-o", out)
+    assert "give MicroPython's official one for esp32 with --image" in maker.run(*words).err
+    raw = official.read_bytes()
+    official.write_bytes(raw[:3] + b"\x10" + raw[4:])  # the header says that the flash has 2 MB
+    done = maker.run(*words, "--image", official, "--unlisted")
+    assert done.status == 1 and "one program slot" in done.err and not out.exists()
+    official.write_bytes(raw)
+    members = maker.data(*words, "--image", official, "--unlisted")
+    named = any_board / "named.py"
+    named.write_text(f'"""{latchkey.__doc__}"""\n\n__version__ = "7"\n')
+    words = ("--board", "small", "--image", official, "--unlisted", "--module", f"latchkey/__init__.py={named}")
+    maker.ok("board", "image", *words, "--out", any_board / "whole.bin")
+    _before, table, start = partitions.split((any_board / "whole.bin").read_bytes())
+    assert table.slots == 2 and out.read_bytes() == (any_board / "whole.bin").read_bytes()[start:]
+    assert (members["kind"], members["product"]) == ("image", "plug")
+    assert 0 <= members["room"] - members["size"] < 4096
+
+
+def test_an_image_that_has_the_firmware_is_taken_as_it_is(maker, any_board):  # noqa: F811
+    source = any_board / "latchkey.py"
+    source.write_text("")
+    official, own = any_board / "official.bin", any_board / "own.bin"
+    words = ("--board", "small", "--unlisted", "--module", f"latchkey/__init__.py={source}")
+    maker.ok("board", "image", *words, "--image", official, "--out", own)
+    words = ("--board", "small", "--product", "plug", "--version", "7", "--image", own)
+    maker.ok("release", "build", *words, "-o", any_board / "x.payload")
+    assert own.read_bytes().endswith((any_board / "x.payload").read_bytes())
+
+
+def test_a_signed_file_is_manifest_newline_payload_and_fits_the_key(maker, tmp_path, rsa_keys):
+    path = small(tmp_path)
+    for alg, digest in (("RS256", hashes.SHA256()), ("RS512", hashes.SHA512())):
+        out = tmp_path / f"{alg}.latchkey"
+        maker.ok("release", "sign", path, "--counter", 12, "--key", maker.key, "--alg", alg, "-o", out)
+        line, _, data = out.read_bytes().partition(b"\n")
+        head, members, signature = line.split(b".")
+        assert data == path.read_bytes() and len(line) <= 2048
+        assert part(head) == {"alg": alg, "typ": "latchkey-release"}
+        assert part(members) == json.loads((tmp_path / "small.json").read_text()) | {"counter": 12}
+        signature = base64.urlsafe_b64decode(signature + b"==")
+        rsa_keys[0].public_key().verify(signature, head + b"." + members, padding.PKCS1v15(), digest)
+        shown = maker.data("release", "show", out, "--public", maker.public)
+        assert shown["fault"] is None and shown["signature"] is True and shown["manifest"]["version"] == "1.2.0"
+    assert maker.spilt() == []
+
+
+def test_a_signing_command_gets_the_bytes_on_its_standard_input_and_no_secret_is_an_argument(maker, tmp_path):
+    (tmp_path / "hsm.py").write_text(SIGNER)
+    path, (by_key, by_command) = small(tmp_path), (tmp_path / "a.latchkey", tmp_path / "b.latchkey")
+    command = shlex.join([sys.executable, str(tmp_path / "hsm.py"), str(maker.key)])
+    maker.ok("release", "sign", path, "--counter", 12, "--key", maker.key, "-o", by_key)
+    words = ("release", "sign", path, "--counter", 12, "--sign-command", command, "-o", by_command)
+    maker.ok(*words, "--public", maker.public)
+    assert by_command.read_bytes() == by_key.read_bytes() and maker.spilt() == []
+    by_command.unlink()
+    done = maker.run(*words, "--public", maker.other_public)
+    assert done.status == 1 and "not of the key in --public" in done.err and not by_command.exists()
+
+
+@pytest.mark.parametrize(
+    "command, words",
+    [
+        ("false", "ended with exit status 1"),
+        ("echo short", "wrote 6 bytes, which are no RS256"),
+        ("/nowhere/sign", "/nowhere/sign: No such file"),
+        ("", "names no program"),
+    ],
+)
+def test_a_signing_command_that_fails_writes_no_file(maker, tmp_path, command, words):
+    out = tmp_path / "x.latchkey"
+    done = maker.run("release", "sign", small(tmp_path), "--counter", 1, "--sign-command", command, "-o", out)
+    assert done.status in (1, 2) and words in done.err and not out.exists()
+
+
+def test_one_of_key_and_command_signs(maker, tmp_path):
+    words = ("release", "sign", small(tmp_path), "--counter", 1, "-o", tmp_path / "x.latchkey")
+    for more in ((), ("--key", maker.key, "--sign-command", "true")):
+        done = maker.run(*words, *more)
+        assert done.status == 2 and "--sign-command" in done.err
+
+
+def test_an_encrypted_key_is_asked_for_its_passphrase_at_the_terminal_only(maker, tmp_path, rsa_keys):
+    lock = serialization.BestAvailableEncryption(b"planted-passphrase")
+    key, _ = pems(tmp_path, "locked", rsa_keys[0], lock)
+    maker.secrets.append("planted-passphrase")
+    words = ("release", "sign", small(tmp_path), "--counter", 1, "--key", key, "-o", tmp_path / "x.latchkey")
+    assert "there is no terminal to ask at" in maker.run(*words).err
+    for typed, expected in (("wrong", "does not open"), ("planted-passphrase", "bulb 1.2.0 for desk")):
+        with maker.terminal(*words) as screen:
+            screen.expect("not shown")
+            screen.sendline(typed)
+            screen.expect(expected)
+    assert maker.spilt() == [] and (tmp_path / "x.latchkey").exists()
+
+
+def test_keys_that_devices_do_not_take_are_refused_before_anything_is_signed(maker, tmp_path):
+    path, out = small(tmp_path), tmp_path / "x.latchkey"
+    short, short_public = pems(tmp_path, "short", rsa.generate_private_key(65537, 1024))
+    curve, curve_public = pems(tmp_path, "curve", ec.generate_private_key(ec.SECP256R1()))
+    (tmp_path / "none.pem").write_text("hunter2")
+    for key, words in (
+        (short, "1024 bits"),
+        (curve, "is no RSA key"),
+        (tmp_path / "none.pem", "has no private key in PEM"),
+        (maker.public, "has no private key in PEM"),
+    ):
+        done = maker.run("release", "sign", path, "--counter", 1, "--key", key, "-o", out)
+        assert done.status == 1 and words in done.err and "hunter2" not in done.err and not out.exists()
+    for public, words in (
+        (short_public, "1024 bits"),
+        (curve_public, "is no RSA key"),
+        (tmp_path / "none.pem", "has no public key in PEM"),
+        (maker.key, "is a private key; make its public one: openssl"),
+    ):
+        done = maker.run("release", "new-key", public, "--counter", 1, "--key", maker.key, "-o", out)
+        assert done.status == 1 and words in done.err and not out.exists()
+    assert maker.spilt() == []
+
+
+def test_a_key_that_others_can_read_is_told(maker, tmp_path):
+    maker.key.chmod(0o644)
+    words = ("release", "sign", small(tmp_path), "--counter", 1, "--key", maker.key, "-o", tmp_path / "x")
+    assert f"chmod 600 {maker.key}" in maker.run(*words).err
+
+
+def test_a_payload_without_the_words_that_belong_to_it_is_not_signed(maker, tmp_path):
+    path = small(tmp_path)
+    words = ("release", "sign", path, "--counter", 1, "--key", maker.key, "-o", tmp_path / "x.latchkey")
+    path.write_bytes(path.read_bytes() + b"more")
+    assert "does not describe" in maker.run(*words).err
+    (tmp_path / "small.json").write_text("[]")
+    assert "does not describe" in maker.run(*words).err
+    assert maker.run(*words[:-4], "--counter", 0, *words[-4:]).status == 2
+    assert not (tmp_path / "x.latchkey").exists()
+
+
+def test_a_manifest_that_is_too_long_for_a_device_is_refused(maker, tmp_path):
+    path = small(tmp_path, product="x" * 1500)
+    done = maker.run("release", "sign", path, "--counter", 1, "--key", maker.key, "-o", tmp_path / "x")
+    assert done.status == 1 and "a device takes 2048" in done.err and not (tmp_path / "x").exists()
+
+
+def test_a_version_that_devices_do_not_take_is_refused(maker, tmp_path):
+    for version in ("", "1 2", "v" * 33, "ä"):
+        done = maker.run("release", "build", "--board", "desk", "--version", version, "-o", tmp_path / "x.payload")
+        assert done.status == 1 and "such as 1.2.0" in done.err and not (tmp_path / "x.payload").exists()
+
+
+def test_a_key_set_is_signed_with_the_domain_it_is_for(maker, tmp_path):
+    (tmp_path / "jwks.json").write_text("\ufeff" + json.dumps(key_set()))
+    words = ("release", "keys", tmp_path / "jwks.json", "--slug", "company-example", "--issuer", "https://a.example")
+    maker.ok(*words, "--counter", 3, "--key", maker.key, "-o", tmp_path / "keys.latchkey")
+    file = manifest.whole(tmp_path / "keys.latchkey", manifest.KEYS)
+    assert json.loads(file.payload) == key_set() and manifest.is_of(file, keys.public(maker.public))
+    assert file.members["slug"] == "company-example" and file.members["issuer"] == "https://a.example"
+    shown = maker.ok("release", "show", tmp_path / "keys.latchkey")
+    assert "a signed key set" in shown and "not checked" in shown and " UTC)" in shown
+    for content, words_ in (("{}", "not a key set"), (" " * 32769, "a device takes 32,768")):
+        (tmp_path / "jwks.json").write_text(content)
+        done = maker.run(*words, "--counter", 3, "--key", maker.key, "-o", tmp_path / "y")
+        assert done.status == 1 and words_ in done.err and "jwks.json" in done.err and not (tmp_path / "y").exists()
+
+
+def test_a_new_release_key_is_a_manifest_alone(maker, tmp_path, rsa_keys):
+    jwk = tmp_path / "new.json"
+    jwk.write_text(json.dumps(keys.jwk(rsa_keys[1].public_key())))
+    for new in (maker.other_public, jwk):
+        out = tmp_path / "new.latchkey"
+        maker.ok("release", "new-key", new, "--counter", 1, "--key", maker.key, "-o", out)
+        assert out.read_bytes().endswith(b"\n") and out.read_bytes().count(b"\n") == 1
+        file = manifest.whole(out, manifest.RELEASE_KEY)
+        assert file.members == {"counter": 1, **{name: json.loads(jwk.read_text())[name] for name in "ne"}}
+        assert keys.thumbprint(file.members) in maker.ok("release", "show", out)
+
+
+def test_the_largest_key_fits_into_a_manifest():
+    largest = rsa.RSAPublicNumbers((1 << 32) - 1, (1 << 4096) - 1).public_key()
+    members = {"counter": manifest.MOST_COUNTER, **{name: keys.jwk(largest)[name] for name in "ne"}}
+    assert manifest.signed(manifest.RELEASE_KEY, members, lambda data: bytes(512), "RS512").endswith(b"\n")
+
+
+@pytest.mark.parametrize("cut", [lambda b: b[:-1], lambda b: b + b"x", lambda b: b[:-1] + b"x", lambda b: b[:900]])
+def test_a_look_sees_a_payload_that_is_not_whole(maker, tmp_path, cut):
+    out = tmp_path / "x.latchkey"
+    maker.ok("release", "sign", small(tmp_path), "--counter", 12, "--key", maker.key, "-o", out)
+    out.write_bytes(cut(out.read_bytes()))
+    done = maker.run("release", "show", out)
+    assert done.status == 1 and "damaged: it" in done.out
+    with pytest.raises(ValueError, match="get it again"):
+        manifest.whole(out, manifest.RELEASE)
+
+
+def test_a_look_says_whose_signature_it_is_not(maker, tmp_path):
+    out = tmp_path / "x.latchkey"
+    maker.ok("release", "sign", small(tmp_path), "--counter", 12, "--key", maker.key, "-o", out)
+    done = maker.run("release", "show", out, "--public", maker.other_public)
+    assert done.status == 1 and "not of that key" in done.out
+    with pytest.raises(ValueError, match="is a release; give it to `latchkey device update`"):
+        manifest.whole(out, manifest.KEYS)
+
+
+def jws(head, members, end=b"\n"):
+    return (
+        b".".join(base64.urlsafe_b64encode(json.dumps(p).encode()).rstrip(b"=") for p in (head, members)) + b".AA" + end
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"hunter2",
+        b"\xff" * 5000,
+        b"a.b.c\n",
+        jws({"alg": "RS256", "typ": "JWT"}, {}),
+        jws({"alg": "none", "typ": "latchkey-release-key"}, {"counter": 1, "n": "", "e": ""}),
+        jws({"alg": "RS256", "typ": "latchkey-release-key"}, {"counter": True, "n": "", "e": ""}),
+        jws({"alg": "RS256", "typ": "latchkey-release-key"}, {"counter": 1, "n": "", "e": ""}, b""),
+        jws({"alg": "RS256", "typ": "latchkey-release-key"}, {"counter": 1, "n": "x" * 2048, "e": ""}),
+        jws({"alg": "RS256", "typ": ["latchkey-release"]}, []),
+        jws([], []),
+    ],
+)
+def test_what_is_no_signed_file_is_said_to_be_none(maker, tmp_path, content):
+    (tmp_path / "x").write_bytes(content)
+    done = maker.run("release", "show", tmp_path / "x")
+    assert done.status == 1 and "x is not a file that `latchkey release` made" in done.err and "hunter2" not in done.err
+
+
+@pytest.mark.parametrize(
+    "name", ["release", "A.mpy", "../a.mpy", "/a.mpy", "a//b.mpy", "a/./b.mpy", "a.py", "a" * 61 + ".mpy"]
+)
+def test_names_that_a_device_takes_no_file_of_are_refused(name):
+    with pytest.raises(ValueError, match="a device takes no file called"):
+        payload.need_name(name)
+    digest = hashlib.sha256(b"x").hexdigest()
+    with pytest.raises(ValueError):
+        payload.listed(f"{digest} 1 {name}\n\nx".encode())
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n", b"x\n\n", b"0" * 64 + b" 1 a.mpy\n\nx", b"0" * 64 + b" 01 a.mpy\n\nx"])
+def test_a_list_that_is_none_is_refused(data):
+    with pytest.raises(ValueError):
+        payload.listed(data)

@@ -1,0 +1,202 @@
+"""`latchkey release`: what a maker builds and signs for devices, and a look at such a file."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from latchkey_tools.boards import build as boards_build
+from latchkey_tools.boards import production
+from latchkey_tools.cli import options, show
+from latchkey_tools.cli.board_commands import Board, show_wait
+from latchkey_tools.device import offline_check
+from latchkey_tools.device.wallet import WalletError
+from latchkey_tools.image import command
+from latchkey_tools.release import build, keys, manifest
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""Releases for devices in the field: build, sign, look at; signed key sets and new release keys.
+
+    docs/updates.md says how keys are made and kept. `latchkey device update` sends what is signed here.
+    """,
+)
+# What a device takes (firmware/latchkey/limits.py).
+_KEY_SET_BYTES = 32768
+
+COUNTER_HELP = "A whole number; a device takes only a higher one than it had."
+Counter = Annotated[int, typer.Option(min=1, max=manifest.MOST_COUNTER, help=COUNTER_HELP)]
+KEY_HELP = "PEM file with the private key; an encrypted one is asked for its passphrase."
+PrivateKey = Annotated[Path | None, typer.Option("--key", metavar="FILE", help=KEY_HELP)]
+COMMAND_HELP = "A program instead of --key: bytes to sign on its standard input, bare signature on its output."
+Command = Annotated[str | None, typer.Option("--sign-command", metavar="COMMAND", help=COMMAND_HELP)]
+Algorithm = Annotated[Literal["RS256", "RS512"], typer.Option("--alg", help="RSA with SHA-256 or SHA-512.")]
+PUBLIC_HELP = "The public key (PEM or JWK) that the signature must fit."
+Public = Annotated[Path | None, typer.Option("--public", metavar="FILE", help=PUBLIC_HELP)]
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The file to write.")]
+
+
+@app.command("build")
+def build_(
+    board: Board,
+    version: Annotated[str, typer.Option(help="What people call it, such as 1.2.0.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.payload", help="Beside it goes FILE.json.")],
+    image: Annotated[
+        Path | None, typer.Option(help="MicroPython's official image, or one of yours, for a board that runs images.")
+    ] = None,
+    product: Annotated[
+        str | None, typer.Option(help="What devices call it.", show_default="as board_config.py says")
+    ] = None,
+    module: command.Modules = None,
+    heap_kb: command.HeapKb = None,
+    unlisted: command.Unlisted = False,
+    as_json: options.AsJson = False,
+):
+    """Build what a device will run: all files of a board, or with --image the program of an image.
+
+    Nothing is signed yet: FILE.payload holds what devices write, FILE.json says what it is.
+
+    Example: latchkey release build --board esp32s3-sensor --version 1.2.0 -o sensor.payload
+    """
+    own = dict(map(command.module_of, module or ()))
+    with show_wait(f"building {version} for {board}"):
+        how = {"own": own, "heap_kb": heap_kb, "unlisted": unlisted}
+        facts, members = build.make(board, version, out, image, product, **how)
+    if as_json:
+        return show.data(members)
+    show.line(f"{out}: {_what(members)}, {members['size']:,} bytes")
+    show.line(f"{facts}: what is to be signed; next: latchkey release sign {out} --counter N --key FILE -o FILE")
+
+
+@app.command()
+def sign(
+    payload: Annotated[Path, typer.Argument(metavar="FILE.payload", help="What `latchkey release build` wrote.")],
+    counter: Counter,
+    out: Out,
+    key: PrivateKey = None,
+    sign_command: Command = None,
+    alg: Algorithm = "RS256",
+    public: Public = None,
+):
+    """Sign a payload with the release key: one file for devices.
+
+    Example: latchkey release sign sensor.payload --counter 12 --key release.pem -o sensor-1.2.0.latchkey
+
+    Example, for CI: latchkey release sign sensor.payload --counter 12 --sign-command "./sign-in-hsm" --public
+    release.pub.pem -o sensor-1.2.0.latchkey
+    """
+    members, data = build.built(payload)
+    _write(out, manifest.RELEASE, members | {"counter": counter}, data, (key, sign_command, alg, public))
+
+
+@app.command("keys")
+def keys_(
+    key_set: Annotated[Path, typer.Argument(metavar="JWKS.json", help="The cloud's key set, as it publishes it.")],
+    slug: Annotated[str, typer.Option(help="The Domain whose devices take it, as they are provisioned.")],
+    counter: Counter,
+    out: Out,
+    issuer: Annotated[
+        str | None, typer.Option(help="The issuer that they are provisioned with.", show_default="devices without one")
+    ] = None,
+    key: PrivateKey = None,
+    sign_command: Command = None,
+    alg: Algorithm = "RS256",
+    public: Public = None,
+):
+    """Sign the cloud's key set with the release key, for a device that missed a change of the cloud's keys.
+
+    Example: latchkey release keys jwks.json --slug company-example --issuer https://company-example.api.drivr.cloud
+    --counter 3 --key release.pem -o keys.latchkey
+    """
+    data = production.text_of(key_set).encode()
+    if len(data) > _KEY_SET_BYTES:
+        raise ValueError(f"{key_set} has {len(data):,} bytes, and a device takes {_KEY_SET_BYTES:,}")
+    try:
+        offline_check.usable_keys(data)
+    except WalletError as problem:
+        raise ValueError(f"{key_set}: {problem}; give the set that the cloud publishes") from None
+    for name, value in {"--slug": slug, "--issuer": issuer}.items():
+        manifest.text(name, value or "none")
+    members = {"slug": slug, "issuer": issuer, "iat": int(time.time()), "counter": counter}
+    _write(out, manifest.KEYS, members | manifest.described(data), data, (key, sign_command, alg, public))
+
+
+@app.command()
+def new_key(
+    new: Annotated[Path, typer.Argument(metavar="PUBLIC.pem", help="The new release key, public: PEM or JWK.")],
+    counter: Counter,
+    out: Out,
+    key: PrivateKey = None,
+    sign_command: Command = None,
+    alg: Algorithm = "RS256",
+    public: Public = None,
+):
+    """Give devices a new release key, signed with the recovery key; the old one then signs nothing any more.
+
+    Example: latchkey release new-key release-2.pub.pem --counter 1 --key recovery.pem -o new-key.latchkey
+    """
+    taken = keys.jwk(keys.public(new))
+    members = {"counter": counter, "n": taken["n"], "e": taken["e"]}
+    _write(out, manifest.RELEASE_KEY, members, b"", (key, sign_command, alg, public))
+
+
+@app.command("show")
+def show_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that was signed here.")],
+    public: Public = None,
+    as_json: options.AsJson = False,
+):
+    """What a signed file is, and whether it is whole; with --public also whether that key has signed it.
+
+    The exit status is 1 if something is wrong with it.
+
+    Example: latchkey release show sensor-1.2.0.latchkey --public release.pub.pem
+    """
+    found = manifest.read(file)
+    fault = manifest.fault(found)
+    good = manifest.is_of(found, keys.public(public)) if public else None
+    if as_json:
+        show.data({"typ": found.typ, "manifest": found.members, "alg": found.alg, "fault": fault, "signature": good})
+    else:
+        show.facts(_facts(found, fault, good))
+    if fault or good is False:
+        raise typer.Exit(1)
+
+
+def _facts(found, fault, good):
+    yield "what", _KINDS[found.typ]
+    if found.typ == manifest.RELEASE_KEY:
+        yield "new key", keys.thumbprint(found.members)
+    for name, value in found.members.items():
+        if name not in ("n", "e"):
+            yield name, ", ".join(value) if isinstance(value, list) else _moment(name, value)
+    yield "payload", f"damaged: {fault}" if fault else "whole"
+    yield "signature", {None: "not checked: give --public", True: "good", False: "not of that key"}[good]
+
+
+def _moment(name, value):
+    return show.moment(value, time.time()) if name == "iat" else value
+
+
+_KINDS = {
+    manifest.RELEASE: "a release of the firmware",
+    manifest.KEYS: "a signed key set of the cloud",
+    manifest.RELEASE_KEY: "a new release key",
+}
+
+
+def _write(out, typ, members, data, how):
+    key, command, alg, public = how
+    if bool(key) == (command is not None):
+        raise typer.BadParameter("say what signs: --key FILE, or --sign-command COMMAND")
+    theirs = keys.public(public) if public else None
+    signer = keys.by_key(key, alg) if key else keys.by_command(command, alg)
+    boards_build.write(out, manifest.signed(typ, members, signer, alg, data, theirs))
+    what = _what(members) if typ == manifest.RELEASE else _KINDS[typ]
+    show.line(f"{out}: {what}, counter {members['counter']}, {out.stat().st_size:,} bytes")
+
+
+def _what(members):
+    kind = "the program of an image" if members["kind"] == "image" else "files"
+    return f"{members['product']} {members['version']} for {', '.join(members['boards'])}, {kind}"

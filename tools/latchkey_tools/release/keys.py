@@ -1,0 +1,132 @@
+"""RSA keys of a maker: public ones from files, and signatures by a private key or by a program of the maker's.
+
+A signer is ``sign(data) -> bytes``: RSASSA-PKCS1-v1_5 with SHA-256 or SHA-512 (RFC 7518 section 3.3).
+"""
+
+import base64
+import hashlib
+import json
+import shlex
+import subprocess
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from latchkey_tools.cli import ask, show
+from latchkey_tools.sim.signing import b64url
+
+HASHES = {"RS256": hashes.SHA256(), "RS512": hashes.SHA512()}
+# What a device verifies (firmware/latchkey/jwk.py).
+_LEAST_BITS, _MOST_BITS = 2048, 4096
+_CALL = "it reads what is to be signed on standard input, and writes the bare signature to standard output"
+
+
+def public(path):
+    """The RSA public key in ``path``: PEM, a certificate in PEM, or a JWK."""
+    content = Path(path).read_bytes()
+    if b"PRIVATE KEY" in content:
+        raise ValueError(f"{path} is a private key; make its public one: openssl pkey -in {path} -pubout -out FILE")
+    key = _of_jwk(path, content) if content.lstrip()[:1] == b"{" else _of_pem(path, content)
+    _check(path, key)
+    return key
+
+
+def jwk(key):
+    """The members of a JWK (RFC 7518 section 6.3.1) for a public key, as a device is given them."""
+    numbers = key.public_numbers()
+    return {"kty": "RSA", "n": _number(numbers.n), "e": _number(numbers.e)}
+
+
+def thumbprint(members):
+    """The SHA-256 thumbprint (RFC 7638) of a JWK's members, to be compared by eye."""
+    text = json.dumps({"e": members["e"], "kty": "RSA", "n": members["n"]}, separators=(",", ":"))
+    return b64url(hashlib.sha256(text.encode()).digest())
+
+
+def by_key(path, alg):
+    """A signer with the private key in the PEM file ``path``; an encrypted one is asked for its passphrase."""
+    content = Path(path).read_bytes()
+    if Path(path).stat().st_mode & 0o077:
+        show.say(f"others can read {path}: chmod 600 {path}")
+    key = _private(path, content)
+    _check(path, key)
+    return lambda data: key.sign(data, padding.PKCS1v15(), HASHES[alg])
+
+
+def by_command(command, alg):
+    """A signer that runs ``command``, words as a shell has them but without a shell."""
+    words = shlex.split(command)
+    if not words:
+        raise ValueError(f"--sign-command names no program; {_CALL}")
+
+    def sign(data):
+        done = subprocess.run(words, input=data, stdout=subprocess.PIPE)
+        if done.returncode:
+            raise ValueError(f"the signing command {words[0]} ended with exit status {done.returncode}; {_CALL}")
+        if not _LEAST_BITS <= len(done.stdout) * 8 <= _MOST_BITS:
+            raise ValueError(
+                f"the signing command {words[0]} wrote {len(done.stdout)} bytes, which are no {alg}; {_CALL}"
+            )
+        return done.stdout
+
+    return sign
+
+
+def fits(key, alg, data, signature):
+    """Whether a public key's owner has signed ``data``."""
+    try:
+        key.verify(signature, data, padding.PKCS1v15(), HASHES[alg])
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _of_pem(path, content):
+    try:
+        if b"-----BEGIN CERTIFICATE" in content:
+            return x509.load_pem_x509_certificate(content).public_key()
+        return serialization.load_pem_public_key(content)
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValueError(f"{path} has no public key in PEM, nor is it a JWK; check which file it is") from None
+
+
+def _of_jwk(path, content):
+    try:
+        members = json.loads(content)
+        n, e = (int.from_bytes(_bytes(members[name]), "big") for name in ("n", "e"))
+        return rsa.RSAPublicNumbers(e, n).public_key()
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{path} is no JWK of an RSA key; give a PEM file, or one JWK with n and e") from None
+
+
+def _private(path, content):
+    try:
+        return serialization.load_pem_private_key(content, None)
+    except TypeError:
+        passphrase = ask.secret(f"Passphrase of {path}", f"{path} is encrypted, and there is no terminal to ask at")
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValueError(f"{path} has no private key in PEM; check which file it is") from None
+    try:
+        return serialization.load_pem_private_key(content, passphrase.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValueError(f"the passphrase does not open {path}; type it again") from None
+
+
+def _check(path, key):
+    if not isinstance(key, rsa.RSAPublicKey | rsa.RSAPrivateKey):
+        raise ValueError(f"{path} is no RSA key; devices verify RSA of {_LEAST_BITS} to {_MOST_BITS} bits alone")
+    numbers = key.public_numbers() if isinstance(key, rsa.RSAPublicKey) else key.public_key().public_numbers()
+    if not _LEAST_BITS <= key.key_size <= _MOST_BITS or not 65537 <= numbers.e < 1 << 32:
+        words = f"devices take {_LEAST_BITS} to {_MOST_BITS} bits, and e from 65537 on"
+        raise ValueError(f"{path} is an RSA key of {key.key_size} bits with e {numbers.e}; {words}")
+
+
+def _number(number):
+    return b64url(number.to_bytes((number.bit_length() + 7) // 8, "big"))
+
+
+def _bytes(text):
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
