@@ -161,7 +161,7 @@ def test_a_signing_command_gets_the_bytes_on_its_standard_input_and_no_secret_is
     "command, words",
     [
         ("false", "ended with exit status 1"),
-        ("echo short", "wrote 6 bytes, which are no RS256"),
+        ("echo short", "wrote 6 bytes, which is not a signature by RS256"),
         ("/nowhere/sign", "/nowhere/sign: No such file"),
         ("", "names no program"),
     ],
@@ -200,7 +200,7 @@ def test_keys_that_devices_do_not_take_are_refused_before_anything_is_signed(mak
     (tmp_path / "none.pem").write_text("hunter2")
     for key, words in (
         (short, "1024 bits"),
-        (curve, "is no RSA key"),
+        (curve, "is not an RSA key"),
         (tmp_path / "none.pem", "has no private key in PEM"),
         (maker.public, "has no private key in PEM"),
     ):
@@ -208,7 +208,7 @@ def test_keys_that_devices_do_not_take_are_refused_before_anything_is_signed(mak
         assert done.status == 1 and words in done.err and "hunter2" not in done.err and not out.exists()
     for public, words in (
         (short_public, "1024 bits"),
-        (curve_public, "is no RSA key"),
+        (curve_public, "is not an RSA key"),
         (tmp_path / "none.pem", "has no public key in PEM"),
         (maker.key, "is a private key; make its public one: openssl"),
     ):
@@ -321,7 +321,7 @@ def jws(head, members, end=b"\n"):
         jws([], []),
     ],
 )
-def test_what_is_no_signed_file_is_said_to_be_none(maker, tmp_path, content):
+def test_another_file_is_said_not_to_be_signed_here(maker, tmp_path, content):
     (tmp_path / "x").write_bytes(content)
     done = maker.run("release", "show", tmp_path / "x")
     assert done.status == 1 and "x is not a file that `latchkey release` made" in done.err and "hunter2" not in done.err

@@ -22,7 +22,7 @@ app = typer.Typer(
     docs/updates.md says how keys are made and kept. `latchkey device update` sends what is signed here.
     """,
 )
-# What a device takes (firmware/latchkey/limits.py).
+# The bound of a device (firmware/latchkey/limits.py).
 _KEY_SET_BYTES = 32768
 
 COUNTER_HELP = "A whole number; a device takes only a higher one than it had."
@@ -40,13 +40,13 @@ Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The file
 @app.command("build")
 def build_(
     board: Board,
-    version: Annotated[str, typer.Option(help="What people call it, such as 1.2.0.")],
+    version: Annotated[str, typer.Option(help="The version that people and devices call it, such as 1.2.0.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.payload", help="Beside it goes FILE.json.")],
     image: Annotated[
         Path | None, typer.Option(help="MicroPython's official image, or one of yours, for a board that runs images.")
     ] = None,
     product: Annotated[
-        str | None, typer.Option(help="What devices call it.", show_default="as board_config.py says")
+        str | None, typer.Option(help="The name of the product on its devices.", show_default="as board_config.py says")
     ] = None,
     module: command.Modules = None,
     heap_kb: command.HeapKb = None,
@@ -71,7 +71,7 @@ def build_(
 
 @app.command()
 def sign(
-    payload: Annotated[Path, typer.Argument(metavar="FILE.payload", help="What `latchkey release build` wrote.")],
+    payload: Annotated[Path, typer.Argument(metavar="FILE.payload", help="A payload of `latchkey release build`.")],
     counter: Counter,
     out: Out,
     key: PrivateKey = None,
@@ -147,7 +147,7 @@ def show_(
     public: Public = None,
     as_json: options.AsJson = False,
 ):
-    """What a signed file is, and whether it is whole; with --public also whether that key has signed it.
+    """Show what a signed file is, and whether it is whole; with --public also whether that key has signed it.
 
     The exit status is 1 if something is wrong with it.
 

@@ -19,7 +19,7 @@ from latchkey_tools.cli import ask, show
 from latchkey_tools.sim.signing import b64url
 
 HASHES = {"RS256": hashes.SHA256(), "RS512": hashes.SHA512()}
-# What a device verifies (firmware/latchkey/jwk.py).
+# The keys that a device verifies with (firmware/latchkey/jwk.py).
 _LEAST_BITS, _MOST_BITS = 2048, 4096
 _CALL = "it reads what is to be signed on standard input, and writes the bare signature to standard output"
 
@@ -68,7 +68,7 @@ def by_command(command, alg):
             raise ValueError(f"the signing command {words[0]} ended with exit status {done.returncode}; {_CALL}")
         if not _LEAST_BITS <= len(done.stdout) * 8 <= _MOST_BITS:
             raise ValueError(
-                f"the signing command {words[0]} wrote {len(done.stdout)} bytes, which are no {alg}; {_CALL}"
+                f"the signing command {words[0]} wrote {len(done.stdout)} bytes, which is not a signature by {alg}; {_CALL}"
             )
         return done.stdout
 
@@ -99,7 +99,7 @@ def _of_jwk(path, content):
         n, e = (int.from_bytes(_bytes(members[name]), "big") for name in ("n", "e"))
         return rsa.RSAPublicNumbers(e, n).public_key()
     except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{path} is no JWK of an RSA key; give a PEM file, or one JWK with n and e") from None
+        raise ValueError(f"{path} is not a JWK of an RSA key; give a PEM file, or one JWK with n and e") from None
 
 
 def _private(path, content):
@@ -117,7 +117,7 @@ def _private(path, content):
 
 def _check(path, key):
     if not isinstance(key, rsa.RSAPublicKey | rsa.RSAPrivateKey):
-        raise ValueError(f"{path} is no RSA key; devices verify RSA of {_LEAST_BITS} to {_MOST_BITS} bits alone")
+        raise ValueError(f"{path} is not an RSA key; devices verify only RSA, of {_LEAST_BITS} to {_MOST_BITS} bits")
     numbers = key.public_numbers() if isinstance(key, rsa.RSAPublicKey) else key.public_key().public_numbers()
     if not _LEAST_BITS <= key.key_size <= _MOST_BITS or not 65537 <= numbers.e < 1 << 32:
         words = f"devices take {_LEAST_BITS} to {_MOST_BITS} bits, and e from 65537 on"

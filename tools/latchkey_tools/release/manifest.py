@@ -2,7 +2,7 @@
 with a ``typ`` of its own, so that no token passes as one.
 
     made = signed(RELEASE, members, sign, "RS256", payload)       bytes of a file
-    found = read(path)                                            a File; ValueError for what is none
+    found = read(path)                                            a File; ValueError for any other file
 """
 
 import base64
@@ -17,7 +17,7 @@ from latchkey_tools.release.keys import HASHES, fits
 from latchkey_tools.sim.signing import b64url
 
 RELEASE, KEYS, RELEASE_KEY = TYPES = "latchkey-release", "latchkey-keys", "latchkey-release-key"
-# What a device takes (firmware/latchkey/update/manifest.py).
+# The bounds of a device (firmware/latchkey/update/manifest.py).
 MOST_BYTES = 2048
 MOST_COUNTER = 2**31 - 1
 # Larger than any flash that a device has.
@@ -75,7 +75,7 @@ def read(path):
 
 
 def fault(file):
-    """What is wrong with the payload of a File, in words; None if it is whole."""
+    """The fault of a File's payload, in words; None if it is whole."""
     members = file.members
     if file.typ == RELEASE_KEY:
         return "bytes follow its manifest" if file.payload else None

@@ -1,4 +1,4 @@
-"""What a device writes to its flash: the files of a release folder in one piece, or a program for a slot.
+"""The bytes that a device writes to its flash: the files of a release folder in one piece, or a program for a slot.
 
 Of files: a line ``SHA256HEX SIZE NAME`` for each, an empty line, then the contents in the same order. Of an image: the
 program as it lies in its partition.
@@ -13,13 +13,13 @@ from latchkey_tools.boards import build
 from latchkey_tools.boards.release import release
 from latchkey_tools.image import need, partitions, recipe
 
-# What a device takes (firmware/latchkey/update).
+# The bounds of a device (firmware/latchkey/update).
 MOST_FILES = 200
 _MOST_NAME_CHARS = 64
 _NAME = re.compile(r"[a-z0-9_.-]+(/[a-z0-9_.-]+)*\.(mpy|gz)")
 _LINE = re.compile(rb"([0-9a-f]{64}) (0|[1-9][0-9]{0,7}) ([!-~]+)")
 _BLOCK = 4096
-# What /v1/info says of a device's version.
+# The module that holds the version in /v1/info.
 _INIT = "latchkey/__init__.py"
 _VERSION = re.compile(r'^__version__ = ".*"$', re.M)
 # LittleFS keeps a folder in a pair of blocks (its DESIGN.md, "Metadata pairs").
