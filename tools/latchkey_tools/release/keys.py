@@ -67,9 +67,8 @@ def by_command(command, alg):
         if done.returncode:
             raise ValueError(f"the signing command {words[0]} ended with exit status {done.returncode}; {_CALL}")
         if not _LEAST_BITS <= len(done.stdout) * 8 <= _MOST_BITS:
-            raise ValueError(
-                f"the signing command {words[0]} wrote {len(done.stdout)} bytes, which is not a signature by {alg}; {_CALL}"
-            )
+            wrote = f"wrote {len(done.stdout)} bytes, which is not a signature by {alg}"
+            raise ValueError(f"the signing command {words[0]} {wrote}; {_CALL}")
         return done.stdout
 
     return sign
