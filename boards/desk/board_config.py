@@ -61,6 +61,12 @@ class Board:
         """Write the factory's key set; over the serial cable only."""
         _write(desk_options.nvs, data)
 
+    def carrier(self):
+        """Where a new release goes: the other folder. None: what runs is not in a folder."""
+        from latchkey.update import folders
+
+        return folders.running()
+
     def addresses(self):
         """By which the local API may be called, beside the device's own name."""
         if desk_options.air:

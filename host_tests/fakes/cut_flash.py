@@ -3,8 +3,6 @@
 The device allocates nothing while it works: a file left open is closed by a finaliser, under the heap lock.
 """
 
-import vfs
-
 BLOCK_BYTES = 4096
 _EIO = -5
 
@@ -65,12 +63,16 @@ class CutFlash:
 
 def mount(flash, path="/cut", readonly=False):
     """Mount ``flash``, formatting it first if it is empty; one of the first two blocks may be between two writes."""
+    import vfs  # MicroPython's
+
     if flash.data[:64] == flash.data[BLOCK_BYTES : BLOCK_BYTES + 64] == b"\xff" * 64:
         vfs.VfsLfs2.mkfs(flash)
     vfs.mount(vfs.VfsLfs2(flash, mtime=False), path, readonly=readonly)
 
 
 def unmount(path="/cut"):
+    import vfs
+
     try:
         vfs.umount(path)
     except OSError:

@@ -12,6 +12,7 @@ import esp32
 import machine
 import network
 import on_board
+import program_slots
 import pytest
 import radio_desk
 from fake_clock import FakeClock
@@ -114,6 +115,20 @@ def turns(made):
 def test_a_board_s_note_outlives_everything_but_a_power_cut(name):
     on_board.board(name).note.write(b"kept")
     assert on_board.board(name, machine.HARD_RESET).note.read() == b"kept"
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_a_release_goes_into_the_other_folder_or_slot_or_nowhere(name, tmp_path, monkeypatch):
+    program_slots.Partition._chip = program_slots.Chip(first=program_slots.program(4096))
+    program_slots.Partition._chip.start()
+    made = on_board.board(name)
+    assert (made.carrier().kind, made.carrier().running) == ("image", "ota_0")
+    monkeypatch.setattr(esp32.Partition, "info", lambda _partition: (0, 0, 0x10000, 0x1F0000, "factory", False))
+    assert made.carrier() is None
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "release").write_text("7\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "b"), *sys.path])
+    assert (made.carrier().kind, made.carrier().running) == ("files", "b7")
 
 
 @pytest.mark.parametrize("name", CHIPS)

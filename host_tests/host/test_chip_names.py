@@ -81,6 +81,26 @@ def test_no_shim_has_a_name_that_the_stubs_lack(module):
         assert sorted(members - stubs[name] - inherited) == [], name
 
 
+def test_the_stand_in_of_a_partition_has_the_chip_s_methods_and_arguments():
+    """shims/esp32.py takes it from fakes/, where the dual tests find it too."""
+    stubs = methods_of(STUBS / "esp32.pyi", "Partition")
+    shim = methods_of(SHIMS.parent / "fakes" / "program_slots.py", "Partition")
+    assert len(shim) > 6
+    for name, arguments in shim.items():
+        assert arguments <= stubs[name], name
+
+
+def methods_of(path, name):
+    """Method of class ``name`` to the names of its arguments, of all its overloads."""
+    found = {}
+    tree = next(node for node in ast.parse(path.read_text()).body if getattr(node, "name", "") == name)
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and (node.name == "__init__" or not node.name.startswith("_")):
+            names = {one.arg for one in node.args.posonlyargs + node.args.args}
+            found[node.name] = found.get(node.name, set()) | names
+    return found
+
+
 def test_constants_of_the_shims_are_the_chip_s():
     for module in CHIP_MODULES:
         stubs = (STUBS / f"{module}.pyi").read_text()

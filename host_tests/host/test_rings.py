@@ -19,6 +19,8 @@ LABELS = {
     "latchkey.cloud.mqtt": ADAPTER,  # umqtt
     "latchkey.cloud.session": ADAPTER,  # sockets
     "latchkey.products.fade": ADAPTER,  # asyncio
+    "latchkey.update.folders": ADAPTER,  # files
+    "latchkey.update.programs": ADAPTER,  # flash
     "desk": ADAPTER,
     "board_config": COMPOSITION,
     "boot": COMPOSITION,

@@ -1,5 +1,7 @@
 """What the firmware uses of `esp32`: blobs in NVS, which keeps nothing before commit, pins that end a sleep, and the
-place of the program that runs."""
+two slots for programs."""
+
+import program_slots
 
 WAKEUP_ALL_LOW = False
 HEAP_DATA = 4
@@ -18,16 +20,9 @@ def wake_on_gpio(pins, level):
     _wakes.update(pins=tuple(pin._id for pin in pins), level=level)
 
 
-class Partition:
-    RUNNING = 1
-
-    def __init__(self, id):
-        if id != Partition.RUNNING:
-            raise OSError("ESP_ERR_NOT_FOUND")
-
-    def info(self):
-        """(type, subtype, address, size, label, encrypted)"""
-        return (0, 0x10, 0x10000, 0x1D0000, "ota_0", False)
+Partition = program_slots.Partition
+Partition._chip = program_slots.Chip(first=program_slots.program(4096))
+Partition._chip.start()
 
 
 class NVS:

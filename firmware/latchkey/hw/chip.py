@@ -42,6 +42,11 @@ class Chip:
     listen = ("0.0.0.0", 80, 443)
     names_port = 53
     measure_every_s = None
+    # Bytes of the key set written at the factory, or None; the other one writes it, over the serial cable only.
+    factory_keys = staticmethod(nvs.read)
+    keep_factory_keys = staticmethod(nvs.write)
+    heap = staticmethod(memory.heap)
+    say = staticmethod(print)
 
     def __init__(self):
         self.reset_cause = _CAUSES.get(machine.reset_cause(), "unknown")
@@ -63,13 +68,11 @@ class Chip:
             self._radio = Wifi(self.clock, self.hurry)
         return self._radio
 
-    def factory_keys(self):
-        """Bytes of the key set written at the factory, or None."""
-        return nvs.read()
+    def carrier(self):
+        """Where a new release goes: the other folder, or the other program slot. None: this board has neither."""
+        from latchkey.update import folders, programs
 
-    def keep_factory_keys(self, data):
-        """Write the factory's key set; over the serial cable only."""
-        nvs.write(data)
+        return folders.running() or programs.running()
 
     def addresses(self):
         """By which the local API may be called, beside the device's own name."""
@@ -79,13 +82,6 @@ class Chip:
         """Unix seconds, or None while nobody has set the clock."""
         now = self.clock.unix_s()
         return now if now > YEAR_2020_S else None
-
-    def heap(self):
-        return memory.heap()
-
-    def say(self, text):
-        """A line on the console."""
-        print(text)
 
     def watchdog(self):
         """Start the chip's watchdog, which cannot be stopped again, and return what feeds it."""

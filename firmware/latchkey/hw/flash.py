@@ -39,11 +39,11 @@ class FileStore:
         except OSError as exc:
             if exc.errno == errno.ENOENT:
                 return None
-            raise _store_error(exc)
+            raise store_error(exc)
 
     def create(self, name):
         """Empty file to write; what it held before is gone once it is closed, on some systems at once."""
-        return _Written(_tried(open, self._folder + name, "wb"))
+        return _Written(tried(open, self._folder + name, "wb"))
 
     def remove(self, name):
         """Remove the file if there is one."""
@@ -51,7 +51,7 @@ class FileStore:
             os.remove(self._folder + name)
         except OSError as exc:
             if exc.errno != errno.ENOENT:
-                raise _store_error(exc)
+                raise store_error(exc)
 
 
 class _File:
@@ -59,10 +59,10 @@ class _File:
         self._file = file
 
     def readinto(self, buf):
-        return _tried(self._file.readinto, buf)
+        return tried(self._file.readinto, buf)
 
     def seek(self, offset, whence=0):
-        return _tried(self._file.seek, offset, whence)
+        return tried(self._file.seek, offset, whence)
 
     def close(self):
         self._file.close()
@@ -70,25 +70,25 @@ class _File:
 
 class _Written(_File):
     def write(self, data):
-        _tried(self._file.write, data)
+        tried(self._file.write, data)
 
     def close(self):
         """What was written is durable when this returns."""
         try:
-            _tried(self._file.flush)
+            tried(self._file.flush)
             if hasattr(os, "fsync"):
-                _tried(os.fsync, self._file.fileno())
+                tried(os.fsync, self._file.fileno())
         finally:
-            _tried(self._file.close)
+            tried(self._file.close)
 
 
-def _tried(act, *arguments):
+def tried(act, *arguments):
     """What ``act`` returns; its OSError becomes a StoreError."""
     try:
         return act(*arguments)
     except OSError as exc:
-        raise _store_error(exc)
+        raise store_error(exc)
 
 
-def _store_error(exc):
+def store_error(exc):
     return StoreError(_CODES.get(exc.errno, "store_failed"), "errno %s" % exc.errno)

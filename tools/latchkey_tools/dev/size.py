@@ -52,17 +52,26 @@ def verifier():
 
 
 def bulb(arch, page=False):
-    """Name on the device to path here of what a bulb of ``arch`` loads. Not the self-test; ``page``: also the page for
-    a phone, which has rows of its own."""
+    """Name on the device to path here of what a bulb of ``arch`` loads. Not the self-test, nor what only an update
+    loads; ``page``: also the page for a phone, which has rows of its own."""
     files = release(catalog.board(BULBS[arch]), arch)
-    apart = {"selftest.mpy"} | (set() if page else page_files())
+    apart = {"selftest.mpy"} | updates_files() | (set() if page else page_files())
     return {name: path for name, path in files.items() if path.suffix == ".mpy" and name not in apart}
 
 
 def page_files():
     """Names on the device of what the feature ``page`` adds."""
-    found = manifest.read(build.FIRMWARE / "features" / "page").files
-    return {Path(name).with_suffix(".mpy").as_posix() for name in found}
+    return _added_by("page")
+
+
+def updates_files():
+    """The same for the features of updates, which are loaded while one runs and let go."""
+    return _added_by("updates*")
+
+
+def _added_by(features):
+    folders = (build.FIRMWARE / "features").glob(features)
+    return {Path(name).with_suffix(".mpy").as_posix() for folder in folders for name in manifest.read(folder).files}
 
 
 def bulb_parts(arch):
@@ -102,10 +111,16 @@ def _ram(modules, place, **where):
     return int(done.stdout)
 
 
-def functions():
-    """Lines of every function and method of the firmware, by place. Viper, which has to unroll, is not counted."""
+def sources(updates=False):
+    """Every source of the firmware but those of updates, or these alone."""
+    apart = updates_files()
+    return [(path, name) for path, name in build.sources() if (name.with_suffix(".mpy").as_posix() in apart) == updates]
+
+
+def functions(updates=False):
+    """Lines of every function and method of ``sources``, by place. Viper, which has to unroll, is not counted."""
     found = {}
-    for path, name in build.sources():
+    for path, name in sources(updates):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not name.stem.endswith("_viper"):
                 found[f"{name.as_posix()}:{node.lineno} {node.name}"] = node.end_lineno - node.lineno + 1
@@ -117,7 +132,8 @@ def all_sizes():
     alone = ram(verifier_files(RAM_ARCH), ["latchkey.simple", "latchkey.jwk"])
     whole = ram(bulb(RAM_ARCH), held.MODULES)
     with_page = bulb(RAM_ARCH, page=True)
-    lengths = functions()
+    compiled = build.compile_for_board([umqtt.fetch() / "umqtt" / "simple.py"], RAM_ARCH)
+    lengths, of_updates = functions(), functions(updates=True)
     return {
         "bulb_ram_romfs": whole["romfs"],
         "bulb_ram_mpy": whole["mpy"],
@@ -129,9 +145,16 @@ def all_sizes():
         "verifier_ram_mpy": alone["mpy"],
         "verifier_mpy_bytes": max(sum(p.stat().st_size for p in verifier_files(arch).values()) for arch in BULBS),
         "functions": len(lengths),
-        "longest_function_lines": max(lengths.values()),
-        "firmware_lines": sum(path.read_text().count("\n") for path, _ in build.sources()),
+        "longest_function_lines": max(*lengths.values(), *of_updates.values()),
+        "firmware_lines": _lines(sources()),
+        "updates_functions": len(of_updates),
+        "updates_lines": _lines(sources(updates=True)),
+        "updates_mpy_bytes": sum((compiled / name).stat().st_size for name in updates_files()),
     }
+
+
+def _lines(files):
+    return sum(path.read_text().count("\n") for path, _ in files)
 
 
 def beyond(sizes, budgets):
