@@ -571,7 +571,7 @@ async function openUpdate(mine) {
     const now = await release(mine);
     at("update").hidden = false;
     if (now.state === "unproven") await proven(mine, now);
-    else showRelease(now);
+    else at("runs").textContent = word("runs", now) + (now.last ? " " + wentBack(now.last) : "");
   } catch (refusal) {
     // A product may leave updates out.
     if (token === mine && refusal.code !== "not_found") tell("update-note", advice(refusal), "bad");
@@ -579,10 +579,6 @@ async function openUpdate(mine) {
 }
 
 const wentBack = (last) => word("went_back", { version: last.version, why: word("why_" + last.reason) });
-
-function showRelease(now) {
-  at("runs").textContent = word("runs", now) + (now.last ? " " + wentBack(now.last) : "");
-}
 
 // What the device runs, once it answers: it restarts, and the phone may lose its network.
 async function release(mine, settled = () => true) {
@@ -598,15 +594,16 @@ async function release(mine, settled = () => true) {
   }
 }
 
+const still = (now) => now.upload && now.upload.running;
+
 // Asking is what proves a release that reaches no broker.
-async function proven(mine, sent) {
-  const now = await release(mine, (now) => {
-    if (now.state === "unproven") tell("update-note", word("unproven", { version: now.version, minutes: Math.ceil(now.goes_back_s / 60) }));
-    return now.state === "good";
+async function proven(mine, { version }) {
+  const { last } = await release(mine, (now) => {
+    if (now.state === "unproven") tell("update-note", word("unproven", { version, minutes: Math.ceil(now.goes_back_s / 60) }));
+    return now.state === "good" && !still(now);
   });
-  const back = now.last && now.last.version === sent.version;
-  tell("update-note", back ? wentBack(now.last) : word("proven", now), back ? "bad" : "good");
-  showRelease({ version: now.version });
+  at("runs").textContent = "";
+  tell("update-note", last ? wentBack(last) : word("proven", { version }), last ? "bad" : "good");
 }
 
 async function update(mine, file) {
@@ -632,7 +629,7 @@ async function sent(mine, file, line, manifest) {
       if (tries === BUSY_TRIES || !["unreachable", "timeout"].includes(refusal.code)) throw refusal;
     }
     await pause(ATTEMPT_EVERY_MS);
-    const { state, upload } = await release(mine, (now) => !(now.upload && now.upload.running));
+    const { state, upload } = await release(mine, (now) => !still(now));
     if (state === "unproven") return { state: "restarting" }; // This answer was lost.
     const before = from;
     from = upload && upload.sha256 === manifest.sha256 ? upload.received : 0;

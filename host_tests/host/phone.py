@@ -40,13 +40,14 @@ _SILENT = ("background-networking", "component-update", "default-apps", "sync", 
 class Phone:
     """``answer``: callable of (network, method, host, path) that gives (status, headers, body) instead of the device,
     or None to ask the device. ``trusted``: hash of a key (base64 of SHA-256) whose certificates the browser accepts.
-    ``answers``: [(method, host, path, status)] of what the device has answered over plain HTTP."""
+    ``sent``: [(method, path, body)] of what pages have sent with a body. ``answers``: [(method, host, path, status)] of
+    what the device has answered over plain HTTP."""
 
     def __init__(self, desk, answer=lambda *_: None, trusted=""):
         self.network = None
         self.desk = desk
         self.answer = answer
-        self.answers = []
+        self.answers, self.sent = [], []
         self._trusted = trusted
         self._proxy = _Server(self)
         threading.Thread(target=self._proxy.serve_forever, args=(0.02,), daemon=True).start()
@@ -197,6 +198,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path = (url.path or "/") + ("?" + url.query if url.query else "")
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         phone = self.server.phone
+        if body:
+            phone.sent.append((self.command, path, body))
         own = phone.answer(phone.network, self.command, url.netloc, path)
         if own:
             return self._give(*own)
