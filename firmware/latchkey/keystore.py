@@ -17,7 +17,8 @@ _ALGS = (None, "RS256", "RS512")
 _HEAD = "<HBIH"  # bytes of kid (0xFFFF: none), alg, e, bytes of n
 _HEAD_BYTES = const(9)
 _NO_KID = const(0xFFFF)
-_MAX_BYTES = 1 + KEYS_HELD * (_HEAD_BYTES + 4 * KID_CHARS + RSA_MAX_BITS // 8)
+_MAX_BYTES = 5 + KEYS_HELD * (_HEAD_BYTES + 4 * KID_CHARS + RSA_MAX_BITS // 8)
+_DAY_S = const(86400)
 
 
 class KeyStore:
@@ -25,7 +26,8 @@ class KeyStore:
     whether keys of the simulator count, in flash as everywhere (A10).
 
     ``.keys``: list of ``jwk.Key``; ``.generation``: int, rises when they change; ``.source``: "flash", "factory",
-    "cloud" (new, perhaps not yet in flash) or "none".
+    "cloud" (new, perhaps not yet in flash) or "none". ``.heard_unix_s``: when the broker or the serial cable brought a
+    set last, 0 for never (K4).
     """
 
     def __init__(self, store, factory_keys=None, dev=True):
@@ -34,15 +36,16 @@ class KeyStore:
         self._changed_ms = 0
         self._refused = 0
         self._last_refusal = None
-        self.generation = 0
+        self.generation = self.heard_unix_s = self._noted_unix_s = 0
         self.keys = self._load(dev)
         self.source = "flash" if self.keys else "none"
         if not self.keys and factory_keys:
             self.keys = list(factory_keys)[:KEYS_HELD]
             self.source = "factory"
 
-    def replace(self, keys, now_ms=None):
-        """Use these keys instead (K2); False if nothing changed.
+    def replace(self, keys, now_ms=None, heard_unix_s=None):
+        """Use these keys instead (K2), which the broker or the serial cable brought at ``heard_unix_s``; False if they
+        are the same.
 
         ``keys``: list of ``jwk.Key``; the first 8 count. An empty one: KeySetError("no_usable_key"), the old ones stay.
         With ``now_ms`` (of the clock) flash follows by ``save_if_due``; without, before this returns, or StoreError and
@@ -52,7 +55,13 @@ class KeyStore:
         if not keys:
             self.refuse("no_usable_key")
             raise KeySetError("no_usable_key")
+        if heard_unix_s is not None:
+            self.heard_unix_s = heard_unix_s
         if _same(keys, self.keys) and (self.source == "flash" or now_ms is not None and self._dirty):
+            if not self._dirty and self._is_out_of_date():
+                self._dirty, self._changed_ms = True, now_ms
+                if now_ms is None:
+                    self.save()
             return False
         first = not self.keys
         if now_ms is None:
@@ -98,15 +107,27 @@ class KeyStore:
             "damaged_slots": list(self._slots.damaged),
         }
 
+    def _is_out_of_date(self):
+        """Whether the moment on flash is a day away; the serial cable may set the clock back."""
+        return abs(self.heard_unix_s - self._noted_unix_s) >= _DAY_S
+
     def _write(self, keys):
         packed = pack(keys)
-        if packed != self._slots.read(_MAX_BYTES):  # a burst may end where it began
-            self._slots.write(packed)
+        kept = self._slots.read(_MAX_BYTES) or b""
+        # A burst may end where it began.
+        if self._is_out_of_date() or packed != kept[: len(packed)]:
+            self._slots.write(packed + struct.pack("<I", self.heard_unix_s))
+            self._noted_unix_s = self.heard_unix_s
 
     def _load(self, dev):
         try:
             payload = self._slots.read(_MAX_BYTES)
-            return admitted(unpack(payload), dev) if payload else []
+            if not payload:
+                return []
+            keys = unpack(payload)
+            # The first version stored no moment.
+            self.heard_unix_s = self._noted_unix_s = int.from_bytes(payload[len(pack(keys)) :][:4], "little")
+            return admitted(keys, dev)
         except (KeySetError, ValueError) as exc:
             self.refuse("no_usable_key" if getattr(exc, "code", "") == "no_usable_key" else "store_damaged")
             return []

@@ -32,14 +32,14 @@ class Grant:
 class Verifier:
     """Judges tokens by ``keystore`` (``.keys .generation``), ``ledger`` (``.standing .admits .generation``), ``clock``
     (``.now_unix_s(iat) .trusted .learn(unix_s) .now_ms()``) and ``policy`` (``policy.Policy``),
-    which may be set at any time and counts from then on."""
+    which may be set at any time and counts from then on. ``.budget``: V9."""
 
     def __init__(self, keystore, ledger, clock, policy):
         self.policy = policy
         self._keystore = keystore
         self._ledger = ledger
         self._clock = clock
-        self._budget = Budget(clock, ledger.admits)
+        self.budget = Budget(clock, ledger.admits)
         self._memory = []  # _Entry, latest used last
         self._last_key = None
 
@@ -97,13 +97,13 @@ class Verifier:
         keys = self._keys_for(header, len(signature))
         if not keys:
             raise TokenError("bad_signature" if self._keystore.keys else "no_keys")
-        kept_half = self._budget.reserve(len(keys), jti16, caller)
+        kept_half = self.budget.reserve(len(keys), jti16, caller)
         try:
-            key = jws.verify_signature(header["alg"], signing_input, signature, keys, self._budget.pay)
+            key = jws.verify_signature(header["alg"], signing_input, signature, keys, self.budget.pay)
         except TokenError:
-            self._budget.failed(caller, jti16 if kept_half else None)
+            self.budget.failed(caller, jti16 if kept_half else None)
             raise
-        self._budget.passed(caller)
+        self.budget.passed(caller)
         self._last_key = key
 
     def _keys_for(self, header, size):

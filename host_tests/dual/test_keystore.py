@@ -8,6 +8,9 @@ from ram_store import PowerCut, RamStore
 from latchkey import keystore
 from latchkey.errors import KeySetError, StoreError
 from latchkey.keystore import KeyStore, pack, unpack
+from latchkey.stores.slots import Slots
+
+DAY = 86400
 
 
 def _kids(keystore):
@@ -122,6 +125,48 @@ class TestKeyStore(unittest.TestCase):
         self.kept.replace([key(2)], 0)
         self.kept.replace([key(2)])
         self.assertEqual(_kids(KeyStore(self.store)), ["key-2"])
+
+    def test_when_a_set_was_heard_is_exact_in_ram_and_within_a_day_on_flash(self):
+        self.kept.replace([key(1)], 0, DAY)
+        self.kept.save()
+        self.assertEqual((self.kept.heard_unix_s, KeyStore(self.store).heard_unix_s), (DAY, DAY))
+        closes = self.store.closes
+        self.assertFalse(self.kept.replace([key(1)], 0, 2 * DAY - 1))
+        self.assertFalse(self.kept.save_if_due(10000))
+        self.assertEqual(self.kept.heard_unix_s, 2 * DAY - 1)
+        self.assertEqual((self.store.closes, KeyStore(self.store).heard_unix_s), (closes, DAY))
+        self.assertFalse(self.kept.replace([key(1)], 10000, 2 * DAY))
+        self.assertTrue(self.kept.save_if_due(12000))
+        self.assertEqual(KeyStore(self.store).heard_unix_s, 2 * DAY)
+        self.assertFalse(self.kept.save_if_due(99000))
+
+    def test_a_set_that_changes_has_its_moment_on_flash_and_one_without_a_moment_keeps_it(self):
+        self.kept.replace([key(1)], 0, DAY)
+        self.kept.save()
+        self.kept.replace([key(2)], 0, DAY + 5)
+        self.kept.save()
+        self.assertEqual(KeyStore(self.store).heard_unix_s, DAY + 5)
+        self.kept.replace([key(3)])  # by a signed file
+        self.assertEqual((self.kept.heard_unix_s, KeyStore(self.store).heard_unix_s), (DAY + 5, DAY + 5))
+
+    def test_the_serial_cable_sets_the_moment_back_too(self):
+        self.kept.replace([key(1)], None, 9 * DAY)
+        self.assertFalse(self.kept.replace([key(1)], None, 2 * DAY))
+        self.assertEqual(KeyStore(self.store).heard_unix_s, 2 * DAY)
+
+    def test_keys_of_the_first_version_are_read_and_were_never_heard(self):
+        Slots(self.store, "keys", b"k").write(pack([key(1), key(2)]))
+        again = KeyStore(self.store)
+        self.assertEqual((_kids(again), again.heard_unix_s), (["key-1", "key-2"], 0))
+        self.assertFalse(again.replace([key(1), key(2)], 0, DAY))
+        self.assertTrue(again.save_if_due(2000))
+        self.assertEqual(KeyStore(self.store).heard_unix_s, DAY)
+
+    def test_the_first_version_reads_keys_with_a_moment(self):
+        self.kept.replace([key(1)], None, DAY)
+        payload = Slots(self.store, "keys", b"k").read(9999)
+        self.assertEqual(len(payload), len(pack([key(1)])) + 4)
+        self.assertEqual([one.kid for one in unpack(payload)], ["key-1"])
 
     def test_factory_keys_serve_until_the_cloud_has_spoken(self):
         kept = KeyStore(self.store, [key(8), key(9)])

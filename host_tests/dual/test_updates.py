@@ -32,6 +32,7 @@ class TestUpdates(unittest.TestCase):
         self.ledger.newest_changed_unix_s = 66
         names = ("source_set", "tls_checked", "heard_unix_s", "latest_unix_s", "learn", "now_ms")
         self.floor = Noting(names, heard_unix_s=77, latest_unix_s=99, now_ms=5)
+        self.floor.floor_unix_s = 88
         self.lines, self.settled = [], []
         self.link = FakeCloudLink()
         self.updates = self.make()
@@ -48,8 +49,9 @@ class TestUpdates(unittest.TestCase):
 
     def test_keys_replace_the_keys_held(self):
         self.apply(KEYS)
-        name, (keys, _) = self.keystore.calls[0]
+        name, (keys, now_ms, heard_unix_s) = self.keystore.calls[0]
         self.assertEqual((name, keys[0].kid, keys[0].public_key.bits), ("replace", "one", 2048))
+        self.assertEqual((now_ms, heard_unix_s), (5, 88))
         self.assertEqual(self.updates.status()["key_sets"], 1)
 
     def test_keys_that_cannot_be_used_are_counted_and_logged(self):

@@ -90,3 +90,18 @@ def test_a_power_cut_leaves_no_configuration_without_the_rest(cable):
         loaded = state(store)
         assert loaded[0] is None or (loaded[1]["ca_der"] and loaded[1]["key_der"] and loaded[2] and loaded[3] == NOW)
     assert cut > 30
+
+
+def test_the_moment_of_the_last_key_set_is_the_cables_and_is_never_ahead_of_its_clock(cable):
+    module, store = cable
+
+    def heard(unix_s, **more):
+        made = {name: value for name, value in document(SYSTEMS[0]).items() if name != "key_set"}
+        assert module._provision(json.dumps(made | {"time_unix_s": unix_s} | more).encode())["ok"]
+        return keystore.KeyStore(store).heard_unix_s
+
+    assert heard(NOW) == 0  # no keys yet
+    assert heard(NOW, key_set=KEYS["jwks"]) == NOW
+    assert heard(NOW + 5 * 86400) == NOW
+    assert heard(NOW - 5 * 86400) == NOW - 5 * 86400
+    assert heard(NOW + 9, key_set=KEYS["jwks"]) == NOW + 9

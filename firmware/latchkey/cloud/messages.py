@@ -146,7 +146,7 @@ class Updates:
         if refused:
             self._log("cloud: %d keys of the set cannot be used here" % refused)
         if not self.pinned:
-            self._keystore.replace(keys, self._timefloor.now_ms())
+            self._keystore.replace(keys, self._timefloor.now_ms(), self._timefloor.floor_unix_s)
 
     def _keys_refused(self, _link, code):
         self.key_sets_refused += 1

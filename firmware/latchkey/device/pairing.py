@@ -65,7 +65,12 @@ class Pairing:
     @property
     def present(self):
         """Whether trust settings may change now: after a press, and in no network, once it has been left (A3)."""
-        return self._alone or self._uptime_s() < self._present_until_s
+        return self._alone or self.was_pressed
+
+    @property
+    def was_pressed(self):
+        """The same by the button or by switching alone (K4)."""
+        return self._uptime_s() < self._present_until_s
 
     @property
     def _alone(self):
