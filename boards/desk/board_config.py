@@ -3,6 +3,8 @@
 What a board gives is written once, here: every other board has the same names.
 """
 
+import sys
+
 import desk_options
 from desk import DeskLight, DeskRadio, DeskSensor, Outside
 
@@ -48,9 +50,14 @@ class Board:
             self.product_name, self.model = "sensor", "th"
         self.sleep_s = max(300 // self.hurry, 1) if desk_options.battery else None
         self.measure_every_s = max((300 if desk_options.battery else 30) // self.hurry, 1) if sensor else None
+        self._file = None
+        if desk_options.product_file:
+            self._take(_imported(desk_options.product_file))
 
     def product(self):
         """The thing itself, with its adapters."""
+        if self._file:
+            return self._file.product(self)
         return self._sensor() if self.product_name == "sensor" else self._bulb()
 
     def factory_keys(self):
@@ -97,6 +104,13 @@ class Board:
     def say(self, text):
         """A line on the console."""
         print(text)
+
+    def _take(self, file):
+        """``file``: a module with the names that a chip's Board has for its product, and ``product(board)``."""
+        self._file = file
+        self.product_name, self.model = file.product_name, file.model
+        every_s = getattr(file, "measure_every_s", None)
+        self.measure_every_s = every_s and max(every_s // self.hurry, 1)
 
     def _wifi(self):
         from network import _air
@@ -168,6 +182,13 @@ class Note:
     def write(self, data):
         if self._path:
             _write(self._path, data)
+
+
+def _imported(path):
+    """The module at ``path`` of the host, which finds the modules beside it."""
+    folder, _, name = path.rpartition("/")
+    sys.path.append(folder)
+    return __import__(name[: -len(".py")])
 
 
 def _read(path):

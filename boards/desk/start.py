@@ -1,7 +1,7 @@
 """The desk board's ROM: mounts the flash image at /flash and runs main from it, as a chip does after reset.
 
     micropython -i -X heapsize=320K start.py --image FILE --port N [--tls-port N] [--host 127.0.0.1]
-        [--clock host|unset] [--product bulb|sensor] [--battery] [--hurry N]
+        [--clock host|unset] [--product bulb|sensor] [--product-file FILE] [--battery] [--hurry N]
         [--air FILE] [--air-note FILE] [--uplink FILE] [--pins FILE] [--button FILE] [--nvs FILE] [--note FILE]
         [--sleep FILE] [--cause power|reset|soft|panic|sleep] [--wake timer|button] [--no-main]
 
@@ -66,7 +66,7 @@ class Console:
 class desk_options:
     """Looks like a module; MicroPython has no way to make one at run time."""
 
-    image = uplink = nvs = air = air_note = pins = button = note = sleep = wake = None
+    image = product_file = uplink = nvs = air = air_note = pins = button = note = sleep = wake = None
     host = "127.0.0.1"
     port = "0"
     tls_port = "0"

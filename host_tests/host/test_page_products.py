@@ -7,7 +7,7 @@ import httpx
 import pytest
 from api_process import running
 from phone import Phone
-from test_http_product import CODE
+from test_new_product import FILES
 from test_server_flood import document, token
 
 from latchkey_tools.boards import page
@@ -29,7 +29,7 @@ def browser():
 @pytest.fixture
 def over(browser, tmp_path):
     """over(product, language="en-GB") -> (phone, device, client): its page, open and with a token."""
-    (tmp_path / "plug.py").write_text(CODE[0])
+    (tmp_path / "plug.py").write_text(FILES["plug.py"])
     (tmp_path / "page.gz").write_bytes(page.compressed())
     (tmp_path / "verifier.json").write_text(json.dumps(document([])))
     files = {"product_folder": tmp_path, "page": tmp_path / "page.gz", "verifier": tmp_path / "verifier.json"}

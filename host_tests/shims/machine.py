@@ -4,7 +4,7 @@ TIMER_WAKE = 4
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 
 # For tests: what the chip would know. "i2c" maps an address to an object with write(bytes) and read() -> bytes.
-_bench = {"cause": PWRON_RESET, "i2c": {}, "adc_uv": {}, "calls": [], "wake": 0, "pins": {}, "memory": b""}
+_bench = {"cause": PWRON_RESET, "i2c": {}, "adc_uv": {}, "calls": [], "wake": 0, "pins": {}, "irqs": {}, "memory": b""}
 
 
 def reset_cause():
@@ -25,6 +25,7 @@ def deepsleep(ms):
 
 class Pin:
     IN, OUT, PULL_UP = 1, 3, 2
+    IRQ_RISING = 1
 
     def __init__(self, id, mode=-1, pull=-1, *, value=None):
         self._id, self._mode, self._value, self._pull = id, mode, value, pull
@@ -36,6 +37,9 @@ class Pin:
         if self._mode != Pin.OUT or level not in (0, 1):
             raise ValueError("not an output, or no level")
         self._value = level
+
+    def irq(self, handler, trigger):
+        _bench["irqs"][self._id] = handler, trigger
 
 
 class PWM:

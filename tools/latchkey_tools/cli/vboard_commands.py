@@ -1,5 +1,6 @@
 """`latchkey vboard`: the desk board in the foreground, as a board on a serial port."""
 
+import ast
 import contextlib
 import json
 import os
@@ -34,6 +35,19 @@ def _check_air(air):
         raise ValueError(f'{air} is not of the form {{"networks": [{{"ssid": ...}}]}}') from None
 
 
+def _check_product_file(path):
+    """ValueError unless it is a Python file that makes a product; its mistakes are on the device's console."""
+    try:
+        tree = ast.parse(path.read_text(), str(path))
+    except OSError as e:
+        raise ValueError(f"{path}: {e.strerror}") from None
+    except (SyntaxError, ValueError) as e:
+        raise ValueError(f"{path} is not a Python file: {e}") from None
+    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    if path.suffix != ".py" or "product" not in names:
+        raise ValueError(f"{path} is not a .py file with a function product(board); see docs/new-product.md")
+
+
 def _check_heapsize(text):
     if not re.fullmatch(r"[1-9]\d*w?[KkMm]?", text):
         raise ValueError("write a number of bytes, with K or M behind it")
@@ -42,6 +56,8 @@ def _check_heapsize(text):
 HEAP_HELP = "As MicroPython takes it; by default 352K."
 HeapSize = Annotated[str | None, typer.Option(help=HEAP_HELP, callback=options.checked(_check_heapsize))]
 AIR_HELP = "JSON file that says which Wi-Fi networks there are."
+FILE_HELP = "Python file that makes another product, read at every start; see docs/new-product.md."
+ProductFile = Annotated[Path | None, typer.Option(help=FILE_HELP, callback=options.checked(_check_product_file))]
 Air = Annotated[Path | None, typer.Option(help=AIR_HELP, callback=options.checked(_check_air))]
 
 
@@ -56,6 +72,7 @@ def vboard(
     air: Air = None,
     hurry: Annotated[int, typer.Option(min=1, help="By which pauses and time windows are divided.")] = 1,
     product: Annotated[Literal["bulb", "sensor"], typer.Option(help="What it is.")] = "bulb",
+    product_file: ProductFile = None,
     battery: Annotated[bool, typer.Option("--battery", help="A sensor that sleeps between measurements.")] = False,
     button: Annotated[bool | None, typer.Option(help="By default all have one but a bulb with Wi-Fi.")] = None,
 ):
@@ -69,6 +86,8 @@ def vboard(
     """
     if battery and product == "bulb" and "product" in options.given(context):
         raise typer.BadParameter("--battery is for a sensor: give --product sensor, or leave one of them out")
+    if product_file and (battery or "product" in options.given(context)):
+        raise typer.BadParameter("--product-file says itself what the product is: leave out --product and --battery")
     air = air and air.resolve()
     os.umask(0o077)  # flash, NVS and log hold keys and passphrases
     children.stop_on_any_signal()
@@ -79,6 +98,7 @@ def vboard(
         stack.enter_context(_sole_user(folder))
         port = _its_port(folder, port, "" if air else "127.0.0.1")
         more = {"air": air, "hurry": hurry, "product": product, "battery": battery, "button": button}
+        more["product_file"] = product_file
         board = stack.enter_context(Desk(folder, port, clock, heapsize, pins=True, **more))
         serial = stack.enter_context(_link(board.folder / LINK, board.serial))
         board.power_on()

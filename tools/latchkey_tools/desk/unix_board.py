@@ -64,12 +64,13 @@ class Desk:
     it stays the same over restarts. ``heapsize``: as the interpreter takes it; by default 320 KB, and 32 more for
     Wi-Fi or pins, whose stand-ins no chip has. ``air``: what is on air (a dict, or the path of a JSON file), or None
     for the host's network. ``hurry``: divides pauses and windows. ``product``: "bulb" or "sensor"; ``battery``: one
-    that sleeps. ``button``: whether it has one; None: all but a bulb with Wi-Fi. ``pins``: whether it drives some.
+    that sleeps. ``product_file``: path of a Python file of the host that makes another product, read at every start.
+    ``button``: whether it has one; None: all but a bulb with Wi-Fi. ``pins``: whether it drives some.
     """
 
     def __init__(
         self, folder, port=0, clock="host", heapsize=None, tree=None,
-        air=None, hurry=1, product="bulb", battery=False, button=None, pins=False,
+        air=None, hurry=1, product="bulb", battery=False, button=None, pins=False, product_file=None,
     ):  # fmt: skip
         # The device's process has another working directory.
         self.folder = Path(folder).resolve()
@@ -81,6 +82,7 @@ class Desk:
         self.hurry = hurry
         self.product = "sensor" if battery else product
         self.battery = battery
+        self.product_file = product_file and Path(product_file).resolve()
         # Without one and without Wi-Fi it would count the power cycles of tests, and forget its settings at the tenth.
         self.has_button = (air is None or self.product == "sensor") if button is None else button
         self.pins = self.folder / "pins.json" if pins else None
@@ -279,6 +281,7 @@ class Desk:
         command += ["--host", "0.0.0.0", "--air", self.air, "--air-note", self.air_note] if self.air else []
         command += ["--button", self.button] if self.has_button else []
         command += ["--pins", self.pins] if self.pins else []
+        command += ["--product-file", self.product_file] if self.product_file else []
         command += ["--battery"] if self.battery else []
         command += ["--wake", cause] if woken else []
         return command + ([] if run_main else ["--no-main"])
