@@ -28,6 +28,7 @@ class Board:
 
     product_name = "bulb"
     model = "cct"
+    board_name = "desk"
 
     def __init__(self):
         self.listen = (desk_options.host, desk_options.port, desk_options.tls_port)

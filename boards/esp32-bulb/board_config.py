@@ -13,6 +13,7 @@ PWM_HZ = 5000
 
 
 class Board(Chip):
+    board_name = "esp32-bulb"
     product_name = "bulb"
     model = "cct"
 

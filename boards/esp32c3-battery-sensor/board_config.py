@@ -21,6 +21,7 @@ I2C_HZ = 100000
 
 
 class Board(Chip):
+    board_name = "esp32c3-battery-sensor"
     product_name = "sensor"
     model = "th"
     measure_every_s = 300

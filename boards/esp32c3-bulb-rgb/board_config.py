@@ -12,6 +12,7 @@ PIXELS = 1
 
 
 class Board(Chip):
+    board_name = "esp32c3-bulb-rgb"
     product_name = "bulb"
     model = "rgb"
 

@@ -14,6 +14,7 @@ I2C_HZ = 100000
 
 
 class Board(Chip):
+    board_name = "esp32s3-sensor"
     product_name = "sensor"
     model = "th"
     measure_every_s = 30

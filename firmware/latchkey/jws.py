@@ -57,13 +57,18 @@ def split(jws):
     return parts[0], parts[1], parts[2], view[:second]
 
 
-def parse_header(header_b):
-    """The protected header as a dict, by rule V2; TokenError("header_refused") or ("alg_refused")."""
+def parse_header(header_b, typs=("JWT",)):
+    """The protected header as a dict, by rule V2; TokenError("header_refused") or ("alg_refused").
+
+    ``typs``: its ``typ`` must be one of them; a header without one is a JWT's.
+    """
     try:
         header = strictjson.parse(header_b)
     except FormatError:
         header = None
-    if not isinstance(header, dict) or header.get("typ", "JWT") != "JWT" or not isinstance(header.get("kid", ""), str):
+    if not isinstance(header, dict) or header.get("typ", "JWT") not in typs:
+        raise TokenError("header_refused")
+    if not isinstance(header.get("kid", ""), str):
         raise TokenError("header_refused")
     for name in ("crit", "b64", "zip"):
         if name in header:

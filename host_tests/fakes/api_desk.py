@@ -74,6 +74,7 @@ def verifier_of(options):
 
 def whole_device(verifier, thing):
     """Pairing and configuration too, over a flash in RAM and a radio that joins at once; somebody is there for ever."""
+    from fake_carrier import FakeCarrier
     from fake_radio import FakeRadio
     from setting_up import Board, Device, provisioned
 
@@ -94,7 +95,9 @@ def whole_device(verifier, thing):
 
     radio = QuickRadio()
     radio.networks = (("Cellar", -50, True), ("Guests", -70, False))
-    device = Device(board=DeskBoard(provisioned(), radio, DeskClock()), verifier=lambda *_parts: verifier)
+    board = DeskBoard(provisioned(), radio, DeskClock())
+    board.fitted = FakeCarrier()
+    device = Device(board=board, verifier=lambda *_parts: verifier)
     device.pairing._present_until_s = 1 << 40
     return device
 

@@ -74,7 +74,7 @@ class FakeDevice:
     def hosts(self):
         return self.names
 
-    def plain_http(self):
+    def plain_http(self, _path):
         return self.cap
 
     def diagnostics(self):

@@ -34,6 +34,8 @@ class RamStore:
     file, as FAT may; otherwise, as LittleFS does, the content before. ``watched``: it has an ``outside`` (RamOutside).
     """
 
+    keeps_format = False
+
     def __init__(self, files=None, watched=False):
         self.outside = RamOutside(self) if watched else None
         self.behind = set()

@@ -93,7 +93,7 @@ class Note:
 class Board:
     """A bulb without a button that the power was switched on for; ``restarts``: how often it was told to begin anew."""
 
-    product_name, model = "bulb", "white"
+    board_name, product_name, model = "desk", "bulb", "white"
     listen = ("127.0.0.1", 0, 0)
     ledger_tokens = LEDGER_TOKENS
     hurry = 1
@@ -103,6 +103,10 @@ class Board:
     def __init__(self, store, radio, clock):
         self.store, self.radio, self.clock, self.note = store, radio, clock, Note()
         self.restarts = 0
+        self.fitted = None  # a carrier
+
+    def carrier(self):
+        return self.fitted
 
     def product(self):
         return bulb.Product(Light(), self.model)

@@ -26,6 +26,10 @@ try:
 except ImportError:
     events = None
 try:
+    from latchkey.api import firmware
+except ImportError:
+    firmware = None
+try:
     from latchkey.api import renewal
 except ImportError:
     renewal = None
@@ -38,6 +42,7 @@ _BODY_BYTES = const(1024)
 _BODY_DEPTH = const(5)
 _PAIRING_BODY_BYTES = const(1024)
 _CONFIG_BODY_BYTES = const(2048)
+_STREAMED = b"application/octet-stream"
 
 ANY = ""  # any valid token, whatever it permits
 OPEN = None  # no token
@@ -48,13 +53,14 @@ _UPGRADE = ("Upgrade: TLS/1.2, HTTP/1.1", "Connection: Upgrade")
 
 class Exchange:
     """One admitted request: ``request``, ``route`` (a row as of _ROUTES), ``grant`` (None on an open route), ``body``
-    (dict)."""
+    (dict); ``streamed``: whether ``Api.receive`` answers it."""
 
     def __init__(self, request, route, grant):
         self.request = request
         self.route = route
         self.grant = grant
         self.body = {}
+        self.streamed = route[4] is None
 
 
 class Api:
@@ -63,7 +69,7 @@ class Api:
     device    facts and deeds of the composition:
               .info() -> dict for GET /v1/info; .state() -> "unprovisioned", "pairing" or "ready";
               .hosts() -> names and addresses (text, lower case, no port) that are ours (A4);
-              .plain_http() -> "read", "control" or "configure": A2's cap, asked at every plain LAN request;
+              .plain_http(path) -> "read", "control" or "configure": A2's cap, asked at every plain LAN request;
               .diagnostics() -> dict; .log (device.log.LogRing); .pairing (device.pairing.Pairing);
               .wireless: whether it joins networks itself; .restart(): called after its answer is out.
     verifier  .verify(token_bytes, caller=peer_text) -> Grant, or TokenError; None while unprovisioned.
@@ -80,6 +86,8 @@ class Api:
         self.refusals = {}
         features = tuple([feature.ROUTE for feature in (events, renewal, tokens) if feature])
         self.routes = _ROUTES + (_WIRELESS if device.wireless else ()) + features
+        if firmware:
+            self.routes += firmware.ROUTES
         self.page = None
 
     def add(self, page):
@@ -118,6 +126,10 @@ class Api:
         if isinstance(result, tuple):
             return as_json(*result)
         return result if isinstance(result, Response) else as_json(200, result)
+
+    async def receive(self, exchange, body):
+        """The same of a route that takes its body in pieces: ``body.fill(view)`` (net/connection.py)."""
+        return await exchange.route[3](self, exchange, body)
 
     def _handle(self, handler, exchange):
         if callable(handler):
@@ -187,7 +199,7 @@ class Api:
         if permission is OPEN:
             return None
         if permission and request.channel == "lan":
-            if PERMISSIONS.index(permission) > PERMISSIONS.index(self.device.plain_http()):
+            if PERMISSIONS.index(permission) > PERMISSIONS.index(self.device.plain_http(request.path)):
                 raise Refused("plain_http")
         return self.ask(request, permission)
 
@@ -213,10 +225,10 @@ def _check_framing(request, body_bytes, body_needed):
         raise Refused("length_required")
     if not length:
         return
-    if length > body_bytes:
+    if body_bytes is not None and length > body_bytes:
         raise Refused("too_large")
     media = request.media.split(b";")[0].strip(b" \t").lower()
-    if media != b"application/json" or request.encoded:
+    if media != (_STREAMED if body_bytes is None else b"application/json") or request.encoded:
         raise Refused("media_type")
 
 
@@ -310,7 +322,8 @@ def _post_restart(api, exchange):
 
 # Path, method, permission (OPEN, ANY or its name), handler, most bytes of a body (JSON object), whether one must come.
 # A handler is a function of the Api and the exchange, or the name of one in latchkey.api.setup, which is loaded for one
-# request: a tenth of a small heap. It answers a dict, (status, dict) or Response.
+# request: a tenth of a small heap. It answers a dict, (status, dict) or Response. Most bytes of None: it is a coroutine
+# that takes the body in pieces and answers a Response.
 _ROUTES = (
     ("/v1/info", "GET", OPEN, _get_info, 0, False),
     ("/v1/whoami", "GET", ANY, _get_whoami, 0, False),

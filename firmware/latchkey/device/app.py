@@ -44,6 +44,9 @@ class Device:
         self.board, self.boots, self.awake = board, boots, awake
         self.safe, self.wireless, self.uptime_s = boots.safe, board.radio.wants_network, board.clock.uptime_s
         self.log = LogRing(self.uptime_s, board.say, trace=getattr(sys, "print_exception", None))
+        # An upload, and when a release that it brought is to be started.
+        self.upload = self.ends_s = None
+        self.proof = _proof(self)
         self.settings, self.lost = settings_.load(board.store)
         with lazy.credentials as credentials:
             self.credentials = credentials.load(board.store)
@@ -140,15 +143,25 @@ class Device:
             names.extend([host.lower().rstrip(".") for host in self.config["hosts"]])
         return names
 
-    def plain_http(self):
-        """The highest permission that plain LAN requests may use (A2). Asked of a provisioned device only."""
-        return self.config["policy"]["plain_http"]
+    def plain_http(self, path):
+        """The highest permission that plain LAN requests may use at ``path`` (A2); of a provisioned device."""
+        policy = self.config["policy"]
+        lifted = path == "/v1/firmware" and policy["updates"] == "configure_plain"
+        return "configure" if lifted else policy["plain_http"]
 
     def busy(self):
-        """Whether somebody with a token is here, or was since this was asked last: no time to sleep."""
+        """Whether somebody with a token is here, or was since this was asked last, or the release is not proven: no
+        time to sleep."""
         came = self.server.granted != self._granted
         self._granted = self.server.granted
-        return came or self.server.event_streams > 0 or bool(self.pairing and self.pairing.busy)
+        if came or self.server.event_streams or self.uploading or self.proof:
+            return True
+        return bool(self.pairing and self.pairing.busy)
+
+    @property
+    def uploading(self):
+        """Whether a release arrives, or the restart into it is due."""
+        return bool(self.upload and self.upload.running)
 
     def diagnostics(self):
         """Everything a technician may want to see; no secret is among it."""
@@ -256,6 +269,15 @@ class Device:
             self.updates.tick()
         self.try_to_store(self.floor.save_if_due)
         self.boots.settled(self.uptime_s())
+        if self.proof:
+            self.proof.turn()
+        if self.ends_s is not None and self.uptime_s() >= self.ends_s:
+            self.restart()
+
+    def proven(self):
+        """The release is good: stores may be written in the newest format."""
+        self.proof = None
+        self.board.store.keeps_format = False
 
     def _refresh_link(self):
         """Have the link follow what was stored, as soon as memory allows: what asked for it has been answered."""
@@ -323,6 +345,18 @@ class Device:
         """Factory reset, and begin anew; nothing happens if flash refuses."""
         if self.try_to_store(self.forget):
             self.restart()
+
+
+def _proof(device):
+    """Of a release that is not proven; None of a good one, and without the feature ``updates``."""
+    try:
+        with lazy.proof as module:
+            proof = module.begin(device)
+    except ImportError:
+        return None
+    # The release before must be able to read what this one writes.
+    device.board.store.keeps_format = bool(proof)
+    return proof
 
 
 def _factory(board, config):

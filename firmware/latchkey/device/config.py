@@ -19,7 +19,7 @@ _MERGED = ("broker", "policy")
 
 # "unlisted": a token that was made while the device was offline is accepted; "clock_unset": so is one while the time is
 # unknown, or a device could not be commissioned; "keys": the broker may rotate them; "plain_http": a bearer that was
-# sniffed on the Wi-Fi cannot configure.
+# sniffed on the Wi-Fi cannot configure; "updates": somebody at the device lets a release on.
 DEFAULTS = {
     "system_uuid": None,
     "slug": None,
@@ -33,6 +33,7 @@ DEFAULTS = {
         "clock_unset": "floor",
         "keys": "broker",
         "plain_http": "control",
+        "updates": "presence",
         "skew_s": 60,
     },
     "roles": DEFAULT_ROLES,
@@ -65,6 +66,15 @@ def judged(document, earlier=False):
     return config
 
 
+def known(config):
+    """``config`` (dict) without what this version does not know: a later one may have stored it."""
+    found = {name: config[name] for name in DEFAULTS if name in config}
+    for name in _MERGED:
+        if isinstance(found.get(name), dict):
+            found[name] = {key: found[name][key] for key in DEFAULTS[name] if key in found[name]}
+    return found
+
+
 def patched(config, fields):
     """``config`` with ``fields`` (dict from a client), judged whole, and which trust settings differ (list of names).
 
@@ -78,6 +88,8 @@ def patched(config, fields):
             raise ConfigError("invalid_field", "wifi")
         merged[name] = _merged(config, name, value)
     found = judged(merged)
+    if found["policy"]["updates"] != config["policy"]["updates"]:
+        raise LatchkeyError("serial_only")
     return found, [name for name in _TRUST if found[name] != config[name]]
 
 
@@ -199,6 +211,7 @@ _FIELDS = {
             "clock_unset": (_choice, ("floor", "refuse")),
             "keys": (_choice, ("broker", "pinned")),
             "plain_http": (_choice, PERMISSIONS),
+            "updates": (_choice, ("presence", "configure", "configure_plain")),
             "skew_s": (_integer, (0, 300)),
         },
     ),

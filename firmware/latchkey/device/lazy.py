@@ -12,6 +12,12 @@ _RARE = (
     ("latchkey.device.credentials", "latchkey.device", "credentials"),
     ("latchkey.device.migration", "latchkey.device", "migration"),
     ("latchkey.device.provision", "latchkey.device", "provision"),
+    ("latchkey.update.folders", "latchkey.update", "folders"),
+    ("latchkey.update.manifest", "latchkey.update", "manifest"),
+    ("latchkey.update.programs", "latchkey.update", "programs"),
+    ("latchkey.update.proof", "latchkey.update", "proof"),
+    ("latchkey.update.record", "latchkey.update", "record"),
+    ("latchkey.update.upload", "latchkey.update", "upload"),
 )
 
 
@@ -45,3 +51,7 @@ setup = Rare("latchkey.api.setup")
 config = Rare("latchkey.device.config")
 credentials = Rare("latchkey.device.credentials")
 migration = Rare("latchkey.device.migration")
+manifest = Rare("latchkey.update.manifest")
+proof = Rare("latchkey.update.proof")
+record = Rare("latchkey.update.record")
+upload = Rare("latchkey.update.upload")

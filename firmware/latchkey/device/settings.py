@@ -32,7 +32,7 @@ def load(store) -> tuple:
     elif "settings" not in store.behind:
         with lazy.migration as migration:
             document = _usable(migration.read(store))
-        if document:
+        if document and not store.keeps_format:
             _migrate(store, document)
     if document and document["attempt"]["state"] == "joining":
         # A restart has cut it off (A6).
@@ -90,8 +90,7 @@ def _usable(document):
     """``document`` if this version understands it, else None: another version may have stored it."""
     try:
         with lazy.config as config_:
-            config = {name: document["config"][name] for name in config_.DEFAULTS if name in document["config"]}
-            document["config"] = config_.judged(config, True)
+            document["config"] = config_.judged(config_.known(document["config"]), True)
         # Each raises where a member is missing or of another kind.
         for name in idle():
             document["attempt"][name]

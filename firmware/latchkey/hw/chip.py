@@ -26,7 +26,7 @@ _WATCHDOG_MS = const(60000)  # longer than any wait of loop or link that reports
 
 
 class Chip:
-    """Everything of a Board but ``product_name``, ``model`` and ``product()``.
+    """Everything of a Board but ``board_name`` (its folder here), ``product_name``, ``model`` and ``product()``.
 
     ``ledger_tokens``: how many tokens the ledger holds at most, 65 bytes of RAM each while they are there (L7).
     ``button_pin``: number of the pin that a button pulls low, or None. ``button_wakes``: whether it also ends a deep

@@ -21,7 +21,9 @@ _CODES = {
 class FileStore:
     """Files directly inside the folder ``path``, which is made if it is not there. ``outside``: keeps a few
     bytes of each name elsewhere (``read(name) write(name, bytes)``), None for none. ``.behind``: see
-    latchkey.stores.slots."""
+    latchkey.stores.slots. ``.keeps_format``: what is written can be read by the release before."""
+
+    keeps_format = False
 
     def __init__(self, path, outside=None):
         self.outside = outside

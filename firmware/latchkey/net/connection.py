@@ -18,6 +18,7 @@ sleep_ms = getattr(asyncio, "sleep_ms", None) or (lambda ms: asyncio.sleep(ms / 
 
 REQUEST_MS = 10000  # a request, or an answer
 IDLE_MS = 5000  # until the next request
+PIECE_MS = 60000  # a piece of a body that is taken in pieces
 LINGER_MS = 2000
 _QUIET_MS = const(200)
 _POLL_BYTES = const(512)  # what asyncio's poller may take for one wait
@@ -111,9 +112,11 @@ class Connection:
             response = server.api.refusal(LatchkeyError("full_house"))
         lost = asked is None or self._owed > 0  # where the next request would begin
         close = lost or asked.close or response.body is None or not stays
-        if not lost and (close or not self.reader.held):
+        if not lost and (close or not self.reader or not self.reader.held):
             server.take_back(self)  # A stream would keep it for ever.
         await self._give(response, close, asked is not None and asked.method == "HEAD")
+        if asked and self.granted and not response.code:
+            server.answered += 1
         if lost:
             await self._linger()
         return not close
@@ -144,18 +147,38 @@ class Connection:
             server.granted += 1
         if asked.wants_continue and self._owed:
             await self._write(CONTINUE)
+        if exchange.streamed:
+            return await server.api.receive(exchange, self)
         return server.api.answer(exchange, await self._body())
 
     async def _body(self):
         if not self._owed:
             return b""
         body = bytearray(self._owed)
-        view = memoryview(body)
-        at = self.reader.move(view)
-        while at < self._owed:
-            at += await self._read(view[at:])
-        self._owed = 0
+        await self._fill(memoryview(body))
         return body
+
+    async def _fill(self, view):
+        """The next bytes of the body, as many as ``view`` takes."""
+        at = self.reader.move(view) if self.reader else 0
+        while at < len(view):
+            at += await self._read(view[at:])
+        self._owed -= at
+
+    async def fill(self, view):
+        """Number of the next bytes of the body, now in ``view``: as many as fit, if that many are left. They must come
+        within ``PIECE_MS``; between two calls nothing is late. The buffer of the head goes back."""
+        view = view[: self._owed]
+        self._expect(READING, PIECE_MS)
+        await self._fill(view)
+        self.deadline = None
+        if self.reader and not self.reader.held:
+            self._server.take_back(self)
+        return len(view)
+
+    async def pause(self):
+        """The loop gets its turn."""
+        await sleep_ms(0)
 
     async def _read(self, view):
         """Number of bytes read into ``view``, at least 1."""

@@ -37,7 +37,7 @@ class Server:
     ``now_ms``: the clock's (hw/clock.py). With ``tls`` the plain port answers only what is open and 426 (A2).
     ``channel``: callable from a plain peer's address (text) to "loopback", "ap" or "lan", or None for one who cannot
     be there and is not answered. ``connections``: places; HTTPS has ``TLS_SESSIONS`` of them, if it is served.
-    ``granted`` changes with every request that a token let in.
+    ``granted`` changes with every request that a token let in, ``answered`` with each of these that went well.
     """
 
     def __init__(self, api, now_ms, host, port, tls, tls_port, channel, connections=_CONNECTIONS):
@@ -51,7 +51,7 @@ class Server:
         self._readers = [Reader(bytearray(_HEAD_BYTES)) for _ in range(_READERS)]
         self._open = []  # Connection, the oldest first
         self.turned_away = self.too_short = 0
-        self.granted = 0
+        self.granted = self.answered = 0
 
     async def start(self):
         """Bind and begin to serve; OSError if an address is taken."""

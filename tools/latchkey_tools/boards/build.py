@@ -46,7 +46,8 @@ def mpy_cross():
 
 def sources():
     """Every firmware source with the path it has on the device."""
-    return [(p, p.relative_to(FIRMWARE)) for p in sorted(FIRMWARE.rglob("*.py")) if p.name != "manifest.py"]
+    features = FIRMWARE / "features"
+    return [(p, p.relative_to(FIRMWARE)) for p in sorted(FIRMWARE.rglob("*.py")) if features not in p.parents]
 
 
 def desk_sources():

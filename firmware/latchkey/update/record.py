@@ -1,0 +1,78 @@
+"""What a device keeps of updates: one record, and the maker's two keys, in slots of their own (K1).
+
+The record: ``counter sha256 version`` of the newest release that was good; ``set_counter`` of the newest key set with
+a manifest and ``set_unix_s`` (latchkey.api.keys); ``sent``: the release that was switched to and is not good yet
+(``place counter sha256 version reason``) or None; ``last``: what became of the last one (``result version reason``) or
+None. Both counters are noted outside the folder too, so that an older folder that comes back does not lower them.
+"""
+
+import json
+import struct
+
+from latchkey.errors import KeySetError
+from latchkey.jwk import Key
+from latchkey.keystore import pack, unpack
+from latchkey.limits import const
+from latchkey.stores.slots import Slots
+
+_MOST_BYTES = const(2048)
+_KEYS_BYTES = const(2048)
+_NOTED = "<II"
+_COUNTERS = ("counter", "set_counter")
+
+
+def load(store):
+    """The record (dict), of a new device if there is none."""
+    slots = _slots(store)
+    found = {"counter": 0, "sha256": "", "version": "", "set_counter": 0, "set_unix_s": 0, "sent": None, "last": None}
+    data = slots.read(_MOST_BYTES)
+    try:
+        found.update(json.loads(bytes(data)) if data else {})
+    except ValueError:
+        pass
+    if len(slots.note) == struct.calcsize(_NOTED):
+        for name, noted in zip(_COUNTERS, struct.unpack(_NOTED, slots.note)):
+            found[name] = max(found[name], noted)
+    return found
+
+
+def save(store, record):
+    """Keep ``record``; StoreError: nothing has changed."""
+    slots = _slots(store)
+    slots.note = struct.pack(_NOTED, *[record[name] for name in _COUNTERS])
+    slots.write(json.dumps(record).encode())
+
+
+def keys(store):
+    """``[release key, recovery key]`` (jwk.Key); one, or none, where they were not provisioned. None at all if an older
+    folder came back: the release key in it may be one that was withdrawn."""
+    slots = _key_slots(store)
+    data = None if slots.behind else slots.read(_KEYS_BYTES)
+    try:
+        return unpack(data) if data else []
+    except (KeySetError, ValueError):
+        return []
+
+
+def key_counter(held):
+    """Of the manifest that brought the release key; 0 for one that came over the serial cable."""
+    return int(held[0].kid or 0) if held else 0
+
+
+def replace_release_key(store, key, counter, recovery):
+    """Key and counter change together, or not at all: StoreError."""
+    _key_slots(store).write(pack([Key(str(counter), key.public_key, key.alg), recovery]))
+
+
+def set_over_cable(store, held):
+    """The keys that the serial cable brings. Counters begin anew: they were those of the keys before."""
+    _key_slots(store).write(pack([Key(None, key.public_key, key.alg) for key in held]), True)
+    save(store, dict(load(store), counter=0, sha256="", set_counter=0, set_unix_s=0))
+
+
+def _slots(store):
+    return Slots(store, "update", b"u", True)
+
+
+def _key_slots(store):
+    return Slots(store, "update_keys", b"m", True)

@@ -1,0 +1,112 @@
+"""A device that takes releases, a maker who signed some, and bodies that arrive in pieces: for tests of updates."""
+
+import json
+
+from fake_carrier import FakeCarrier
+from fake_radio import FakeRadio
+from setting_up import NOW, OWNER, Board, Device, FakeClock, provisioned
+from tables import load
+
+from latchkey import jwk
+from latchkey.api.request import parse_head
+from latchkey.errors import LatchkeyError
+from latchkey.update import record
+
+PAYLOAD = bytes([(i * 7 + i // 251) & 0xFF for i in range(10000)])
+SIGNED = load("manifests.json")
+KEYS = [jwk.parse_key(members) for members in SIGNED["keys"]]
+
+
+class Server:
+    """What proof looks at."""
+
+    answered = granted = event_streams = 0
+
+
+class Gone(Exception):
+    """The peer closed."""
+
+
+class Body:
+    """Of a request: gives ``data``, then ends as ``end`` says: an exception, for a peer that leaves or is late.
+    ``between(n)``: called at every pause."""
+
+    def __init__(self, data, length=None, end=Gone, between=None):
+        self.data, self.length, self.end = data, len(data) if length is None else length, end
+        self.between, self.pauses, self.at = between, 0, 0
+
+    async def fill(self, view):
+        size = min(len(view), self.length - self.at)
+        if self.at + size > len(self.data):
+            raise self.end()
+        view[:size] = self.data[self.at : self.at + size]
+        self.at += size
+        return size
+
+    async def pause(self):
+        self.pauses += 1
+        if self.between:
+            self.between(self.pauses)
+
+
+class Updated(Device):
+    """Provisioned, with the maker's keys and somebody present, over a FakeCarrier."""
+
+    def __init__(self, board=None, keys=KEYS, ssid="Old", updates="presence"):
+        if board is None:
+            board = Board(provisioned(ssid), FakeRadio(), FakeClock(NOW))
+            board.fitted = FakeCarrier()
+            record.set_over_cable(board.store, keys)
+        Device.__init__(self, board=board)
+        self.server = Server()
+        self.config["policy"]["updates"] = updates
+        self.carrier = board.fitted
+        self.pairing.pressed()
+
+    def starts(self):
+        """The same board, after it began anew."""
+        board = Board(self.store, FakeRadio(), FakeClock(NOW))
+        board.fitted = self.carrier
+        self.carrier.restarted()
+        return Updated(board)
+
+    def put(self, line, payload=b"", query="", body=None, channel="ap", role=OWNER):
+        """(status, code or None) of a release file."""
+        if body is None:
+            body = Body((line + "\n").encode() + payload)
+        request = put_request(body.length, query, channel, role)
+        try:
+            exchange = self.api.admit(request)
+            self.response = driven(self.api.receive(exchange, body))
+        except LatchkeyError as exc:
+            self.response = self.api.refusal(exc)
+        return self.response.status, self.response.code
+
+    def firmware(self):
+        return self.call("GET", "/v1/firmware")[1]
+
+    def kept(self):
+        return record.load(self.store)
+
+
+def put_request(length, query="", channel="ap", role=OWNER):
+    lines = ["PUT /v1/firmware" + ("?" + query if query else "") + " HTTP/1.1", "Host: lamp.local"]
+    lines += ["Authorization: Bearer CLOUD-" + role, f"Content-Length: {length}"]
+    lines += ["Content-Type: application/octet-stream", ""]
+    head = bytearray("\r\n".join(lines).encode())
+    request = parse_head(memoryview(head), len(head), head)
+    request.channel = channel
+    return request
+
+
+def driven(coroutine):
+    """The value of a coroutine that waits for nothing."""
+    try:
+        coroutine.send(None)
+    except StopIteration as exc:
+        return exc.value
+    raise AssertionError("it waits")
+
+
+def answer(device):
+    return json.loads(device.response.body)
