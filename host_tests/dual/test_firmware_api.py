@@ -38,7 +38,7 @@ class TestUpdate(unittest.TestCase):
         ):
             self.assertEqual(device.put(GOOD[name], PAYLOAD), (status, code), name)
         self.assertEqual(device.carrier.calls, [])
-        self.assertEqual((device.upload, device.ends_s), (None, None))
+        self.assertEqual(device.upload, None)
 
     def test_a_break_is_resumed_under_the_same_manifest(self):
         device = Updated()

@@ -29,24 +29,23 @@ class Gone(Exception):
 
 class Body:
     """Of a request: gives ``data``, then ends as ``end`` says: an exception, for a peer that leaves or is late.
-    ``between(n)``: called at every pause."""
+    ``between(n)``: called when the loop gets its turn."""
 
     def __init__(self, data, length=None, end=Gone, between=None):
         self.data, self.length, self.end = data, len(data) if length is None else length, end
-        self.between, self.pauses, self.at = between, 0, 0
+        self.between, self.turns, self.at = between, 0, 0
 
     async def fill(self, view):
         size = min(len(view), self.length - self.at)
         if self.at + size > len(self.data):
             raise self.end()
-        view[:size] = self.data[self.at : self.at + size]
+        if size:
+            view[:size] = self.data[self.at : self.at + size]
         self.at += size
-        return size
-
-    async def pause(self):
-        self.pauses += 1
+        self.turns += 1
         if self.between:
-            self.between(self.pauses)
+            self.between(self.turns)
+        return size
 
 
 class Updated(Device):
@@ -77,7 +76,7 @@ class Updated(Device):
         request = put_request(body.length, query, channel, role)
         try:
             exchange = self.api.admit(request)
-            self.response = driven(self.api.receive(exchange, body))
+            self.response = self.api.answer(exchange, driven(exchange.route[4](self.api, exchange, body)))
         except LatchkeyError as exc:
             self.response = self.api.refusal(exc)
         return self.response.status, self.response.code

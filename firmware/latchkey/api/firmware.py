@@ -1,23 +1,44 @@
-"""GET and PUT /v1/firmware: which release runs, and a new one (latchkey.update.upload, loaded for each request)."""
+"""GET and PUT /v1/firmware: which release runs, and a new one. What does the work is loaded for each request."""
 
 from latchkey.device import lazy
+
+# Rows as of latchkey.device.lazy.
+RARE = (
+    ("latchkey.update.folders", "latchkey.update", "folders"),
+    ("latchkey.update.manifest", "latchkey.update", "manifest"),
+    ("latchkey.update.programs", "latchkey.update", "programs"),
+    ("latchkey.update.proof", "latchkey.update", "proof"),
+    ("latchkey.update.record", "latchkey.update", "record"),
+    ("latchkey.update.upload", "latchkey.update", "upload"),
+)
+
+
+def proof(device):
+    """The latchkey.update.proof.Proof of a release that is not proven, None of a good one."""
+    with lazy.Rare("latchkey.update.proof") as module:
+        return module.begin(device)
 
 
 def get_firmware(api, _exchange):
     """Which release runs, whether it is good, and how far an upload is."""
-    with lazy.upload as upload:
-        return upload.status(api.device)
+    with lazy.Rare("latchkey.update.upload") as module:
+        return module.status(api.device)
 
 
-async def put_firmware(api, exchange, body):
-    """A release, or a new release key. An upload takes minutes, in which other modules must be let go: it holds its
-    own by itself."""
-    with lazy.upload as upload:
-        receive = upload.receive
+async def take_release(api, exchange, body):
+    """An upload takes minutes, in which other modules must be let go: it holds its own by itself."""
+    with lazy.Rare("latchkey.update.upload") as module:
+        receive = module.receive
     return await receive(api.device, exchange.request, body)
 
 
+def put_firmware(_api, exchange):
+    """A release, or a new release key: the answer to what was taken."""
+    return exchange.body
+
+
+lazy.rare.extend(RARE)
 ROUTES = (
     ("/v1/firmware", "GET", "read", get_firmware, 0, False),
-    ("/v1/firmware", "PUT", "configure", put_firmware, None, True),
+    ("/v1/firmware", "PUT", "configure", put_firmware, take_release, True),
 )

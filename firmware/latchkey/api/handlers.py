@@ -53,14 +53,13 @@ _UPGRADE = ("Upgrade: TLS/1.2, HTTP/1.1", "Connection: Upgrade")
 
 class Exchange:
     """One admitted request: ``request``, ``route`` (a row as of _ROUTES), ``grant`` (None on an open route), ``body``
-    (dict); ``streamed``: whether ``Api.receive`` answers it."""
+    (dict, or what a streamed body was made to)."""
 
     def __init__(self, request, route, grant):
         self.request = request
         self.route = route
         self.grant = grant
         self.body = {}
-        self.streamed = route[4] is None
 
 
 class Api:
@@ -113,8 +112,10 @@ class Api:
 
     def answer(self, exchange, body=b""):
         """Response of the route's handler; raises LatchkeyError (json_refused, invalid_field...)."""
-        handler, _body_bytes, body_needed = exchange.route[3:]
-        if len(body) or body_needed:
+        handler, body_bytes, body_needed = exchange.route[3:]
+        if callable(body_bytes):
+            exchange.body = body
+        elif len(body) or body_needed:
             parsed = strictjson.parse(body, _BODY_DEPTH)
             if not isinstance(parsed, dict):
                 raise ConfigError("invalid_field", "")
@@ -126,10 +127,6 @@ class Api:
         if isinstance(result, tuple):
             return as_json(*result)
         return result if isinstance(result, Response) else as_json(200, result)
-
-    async def receive(self, exchange, body):
-        """The same of a route that takes its body in pieces: ``body.fill(view)`` (net/connection.py)."""
-        return await exchange.route[3](self, exchange, body)
 
     def _handle(self, handler, exchange):
         if callable(handler):
@@ -225,10 +222,11 @@ def _check_framing(request, body_bytes, body_needed):
         raise Refused("length_required")
     if not length:
         return
-    if body_bytes is not None and length > body_bytes:
+    streamed = callable(body_bytes)
+    if not streamed and length > body_bytes:
         raise Refused("too_large")
     media = request.media.split(b";")[0].strip(b" \t").lower()
-    if media != (_STREAMED if body_bytes is None else b"application/json") or request.encoded:
+    if media != (_STREAMED if streamed else b"application/json") or request.encoded:
         raise Refused("media_type")
 
 
@@ -322,8 +320,8 @@ def _post_restart(api, exchange):
 
 # Path, method, permission (OPEN, ANY or its name), handler, most bytes of a body (JSON object), whether one must come.
 # A handler is a function of the Api and the exchange, or the name of one in latchkey.api.setup, which is loaded for one
-# request: a tenth of a small heap. It answers a dict, (status, dict) or Response. Most bytes of None: it is a coroutine
-# that takes the body in pieces and answers a Response.
+# request: a tenth of a small heap. It answers a dict, (status, dict) or Response. In place of the most bytes there may
+# be a coroutine of Api, exchange and connection: it takes the body in pieces and returns ``exchange.body``.
 _ROUTES = (
     ("/v1/info", "GET", OPEN, _get_info, 0, False),
     ("/v1/whoami", "GET", ANY, _get_whoami, 0, False),

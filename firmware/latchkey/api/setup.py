@@ -84,7 +84,7 @@ def patch_config(device, exchange):
 def check_may_try(device):
     """Nothing is tried while something else is, nor in the safe state, which has no network and no link."""
     device.pairing.check_idle()
-    if device.uploading:
+    if device.upload and device.upload.running:
         raise LatchkeyError("update_running")
     if device.safe:
         raise LatchkeyError("safe_boot")

@@ -8,6 +8,7 @@ import json
 import sys
 
 from latchkey import __version__, bignum, jwk, policy, sha512
+from latchkey.api.handlers import firmware
 from latchkey.cloud.messages import Updates
 from latchkey.device import certdates, lazy
 from latchkey.device import settings as settings_
@@ -44,9 +45,8 @@ class Device:
         self.board, self.boots, self.awake = board, boots, awake
         self.safe, self.wireless, self.uptime_s = boots.safe, board.radio.wants_network, board.clock.uptime_s
         self.log = LogRing(self.uptime_s, board.say, trace=getattr(sys, "print_exception", None))
-        # An upload, and when a release that it brought is to be started.
-        self.upload = self.ends_s = None
-        self.proof = _proof(self)
+        self.upload = None  # latchkey.update.upload.Upload
+        self.proof = firmware.proof(self) if firmware else None
         self.settings, self.lost = settings_.load(board.store)
         with lazy.credentials as credentials:
             self.credentials = credentials.load(board.store)
@@ -150,18 +150,12 @@ class Device:
         return "configure" if lifted else policy["plain_http"]
 
     def busy(self):
-        """Whether somebody with a token is here, or was since this was asked last, or the release is not proven: no
-        time to sleep."""
+        """Whether somebody with a token is here, or was since this was asked last, or a release comes or is not proven:
+        no time to sleep."""
         came = self.server.granted != self._granted
         self._granted = self.server.granted
-        if came or self.server.event_streams or self.uploading or self.proof:
-            return True
-        return bool(self.pairing and self.pairing.busy)
-
-    @property
-    def uploading(self):
-        """Whether a release arrives, or the restart into it is due."""
-        return bool(self.upload and self.upload.running)
+        updates = self.proof or self.upload and self.upload.running
+        return came or self.server.event_streams > 0 or bool(updates or self.pairing and self.pairing.busy)
 
     def diagnostics(self):
         """Everything a technician may want to see; no secret is among it."""
@@ -269,15 +263,9 @@ class Device:
             self.updates.tick()
         self.try_to_store(self.floor.save_if_due)
         self.boots.settled(self.uptime_s())
-        if self.proof:
-            self.proof.turn()
-        if self.ends_s is not None and self.uptime_s() >= self.ends_s:
-            self.restart()
-
-    def proven(self):
-        """The release is good: stores may be written in the newest format."""
-        self.proof = None
-        self.board.store.keeps_format = False
+        for part in (self.proof, self.upload):
+            if part:
+                part.turn()
 
     def _refresh_link(self):
         """Have the link follow what was stored, as soon as memory allows: what asked for it has been answered."""
@@ -345,18 +333,6 @@ class Device:
         """Factory reset, and begin anew; nothing happens if flash refuses."""
         if self.try_to_store(self.forget):
             self.restart()
-
-
-def _proof(device):
-    """Of a release that is not proven; None of a good one, and without the feature ``updates``."""
-    try:
-        with lazy.proof as module:
-            proof = module.begin(device)
-    except ImportError:
-        return None
-    # The release before must be able to read what this one writes.
-    device.board.store.keeps_format = bool(proof)
-    return proof
 
 
 def _factory(board, config):

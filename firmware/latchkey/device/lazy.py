@@ -5,20 +5,14 @@ One ``with`` may lie inside another; all of them are let go when the outermost e
 
 import sys
 
-# Module, its package, its name there. Whole, since letting go must not take memory.
-_RARE = (
+# Module, its package, its name there. Whole, since letting go must not take memory. A feature adds its own.
+rare = [
     ("latchkey.api.setup", "latchkey.api", "setup"),
     ("latchkey.device.config", "latchkey.device", "config"),
     ("latchkey.device.credentials", "latchkey.device", "credentials"),
     ("latchkey.device.migration", "latchkey.device", "migration"),
     ("latchkey.device.provision", "latchkey.device", "provision"),
-    ("latchkey.update.folders", "latchkey.update", "folders"),
-    ("latchkey.update.manifest", "latchkey.update", "manifest"),
-    ("latchkey.update.programs", "latchkey.update", "programs"),
-    ("latchkey.update.proof", "latchkey.update", "proof"),
-    ("latchkey.update.record", "latchkey.update", "record"),
-    ("latchkey.update.upload", "latchkey.update", "upload"),
-)
+]
 
 
 class Rare:
@@ -41,7 +35,7 @@ class Rare:
     def __exit__(self, _type, _exc, _trace):
         Rare.depth -= 1
         if not Rare.depth:
-            for name, package, last in _RARE:
+            for name, package, last in rare:
                 sys.modules.pop(name, None)
                 if hasattr(sys.modules.get(package), last):
                     delattr(sys.modules[package], last)
@@ -51,7 +45,3 @@ setup = Rare("latchkey.api.setup")
 config = Rare("latchkey.device.config")
 credentials = Rare("latchkey.device.credentials")
 migration = Rare("latchkey.device.migration")
-manifest = Rare("latchkey.update.manifest")
-proof = Rare("latchkey.update.proof")
-record = Rare("latchkey.update.record")
-upload = Rare("latchkey.update.upload")

@@ -106,6 +106,8 @@ class Connection:
             response = server.api.refusal(exc, self.peer)
         except Exception as exc:
             response = server.api.failure(exc)
+        if self.deadline is None:
+            self._expect(ANSWERING, REQUEST_MS)
         stays = server.may_stay(self)
         if response.stream and not stays:
             response.stream.close()
@@ -147,11 +149,12 @@ class Connection:
             server.granted += 1
         if asked.wants_continue and self._owed:
             await self._write(CONTINUE)
-        if exchange.streamed:
-            return await server.api.receive(exchange, self)
-        return server.api.answer(exchange, await self._body())
+        return server.api.answer(exchange, await self._body(exchange))
 
-    async def _body(self):
+    async def _body(self, exchange):
+        take = exchange.route[4]
+        if callable(take):
+            return await take(self._server.api, exchange, self)
         if not self._owed:
             return b""
         body = bytearray(self._owed)
@@ -166,19 +169,17 @@ class Connection:
         self._owed -= at
 
     async def fill(self, view):
-        """Number of the next bytes of the body, now in ``view``: as many as fit, if that many are left. They must come
-        within ``PIECE_MS``; between two calls nothing is late. The buffer of the head goes back."""
+        """For who takes a body in pieces: the next bytes of it are in ``view``, as many as fit and are left; their
+        number. They must come within ``PIECE_MS``; between two calls nothing is late. The loop gets a turn, and the
+        buffer of the head goes back."""
         view = view[: self._owed]
         self._expect(READING, PIECE_MS)
         await self._fill(view)
         self.deadline = None
         if self.reader and not self.reader.held:
             self._server.take_back(self)
-        return len(view)
-
-    async def pause(self):
-        """The loop gets its turn."""
         await sleep_ms(0)
+        return len(view)
 
     async def _read(self, view):
         """Number of bytes read into ``view``, at least 1."""

@@ -11,6 +11,7 @@ from latchkey.limits import const
 _SERVES_S = const(60)
 _LIMIT_S = const(900)
 _AGAIN_S = const(60)  # after flash refused
+_record = lazy.Rare("latchkey.update.record")
 
 
 def begin(device):
@@ -18,7 +19,7 @@ def begin(device):
     carrier, store = device.board.carrier(), device.board.store
     if carrier is None:
         return None
-    with lazy.record as record:
+    with _record as record:
         kept = record.load(store)
         sent = kept["sent"]
         here = sent is not None and sent["place"] == carrier.running
@@ -42,6 +43,8 @@ class Proof:
 
     def __init__(self, device, carrier):
         self._device, self._carrier = device, carrier
+        # The release before must be able to read what this one writes.
+        device.board.store.keeps_format = True
         self._answered = 0
         self._due_s = 0
         hurry = device.board.hurry
@@ -75,19 +78,20 @@ class Proof:
     def _keep(self):
         device = self._device
         store = device.board.store
-        with lazy.record as record:
+        with _record as record:
             if not device.try_to_store(self._carrier.good):
                 return
             kept = record.load(store)
             if kept["sent"] and not device.try_to_store(record.save, store, _good(kept)):
                 return
         device.log.add("update: good")
-        device.proven()
+        device.proof = None
+        store.keeps_format = False
 
     def _go_back(self, reason):
         device = self._device
         store = device.board.store
-        with lazy.record as record:
+        with _record as record:
             kept = record.load(store)
             if kept["sent"]:
                 kept["sent"]["reason"] = reason

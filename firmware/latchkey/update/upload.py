@@ -5,7 +5,7 @@ keeps them in the place that does not run; what is there is read back, and switc
 upload that breaks off can be resumed under the same manifest, until another one comes or the device restarts. Loaded
 for one request.
 
-``body``: a net.connection.Connection, of which ``fill(view)`` and ``pause()`` are used.
+``body``: a net.connection.Connection, of which ``fill(view)`` is used.
 """
 
 import binascii
@@ -20,18 +20,22 @@ from latchkey.limits import TOKEN_BYTES, const
 _PIECE_BYTES = const(4096)  # a block of flash
 _RESTART_S = const(2)  # the answer leaves first; a second that has begun counts as whole
 _OFFSET_DIGITS = const(8)
+_TURN = memoryview(b"")  # filled, it only gives the loop its turn
+_record = lazy.Rare("latchkey.update.record")
 
 
 class Upload:
     """``manifest``: its members; ``digest``: SHA-256 of its bytes; ``place``: of ``carrier``, where it goes.
 
-    ``received``: bytes of the payload that are there. ``running``: a connection brings more, or the restart is due;
-    ``whole``: it can be resumed.
+    ``received``: bytes of the payload that are there. ``running``: a connection brings more, or the restart is due,
+    at ``ends_s``; ``whole``: it can be resumed.
     """
 
-    def __init__(self, carrier, manifest, digest):
+    def __init__(self, device, carrier, manifest, digest):
+        self._device = device
         self.carrier, self.manifest, self.digest = carrier, manifest, digest
         self.received = 0
+        self.ends_s = None
         self.running = self.whole = False
         self.place = carrier.begin(manifest)
 
@@ -42,11 +46,16 @@ class Upload:
         self.received += len(piece)
         self.whole = True
 
+    def turn(self):
+        """Restart when that is due, whether or not the answer went out."""
+        if self.ends_s is not None and self._device.uptime_s() >= self.ends_s:
+            self._device.restart()
+
 
 def status(device):
     """See docs/openapi.yaml, Firmware."""
     carrier = _carrier(device)
-    with lazy.record as record:
+    with _record as record:
         kept, keys = record.load(device.board.store), record.keys(device.board.store)
         key_counter = record.key_counter(keys)
     return {
@@ -86,7 +95,7 @@ async def receive(device, request, body):
     try:
         if not upload.received:
             for _ in upload.carrier.clear():
-                await body.pause()
+                await body.fill(_TURN)
         await _fetch(upload, body, view, held)
         await _compare(upload, body)
         return _switch(device, upload)
@@ -95,7 +104,7 @@ async def receive(device, request, body):
     finally:
         if not upload.whole:
             device.upload = None
-        upload.running = device.ends_s is not None
+        upload.running = upload.ends_s is not None
 
 
 def _carrier(device):
@@ -120,14 +129,14 @@ def _check_may_begin(device):
     device.pairing.check_idle()
     if device.proof:
         raise LatchkeyError("unproven")
-    if device.uploading:
+    if device.upload and device.upload.running:
         raise LatchkeyError("update_running")
 
 
 def _judged(device, line):
     """Members of the manifest; LatchkeyError for one that this device does not take."""
     store = device.board.store
-    with lazy.record as record, lazy.manifest as manifest:
+    with _record as record, lazy.Rare("latchkey.update.manifest") as manifest:
         keys, kept = record.keys(store), record.load(store)
         found = manifest.read(line, manifest.SENT_AS_FIRMWARE, keys)
         if "key" in found:
@@ -163,7 +172,7 @@ def _offset(query):
 def _replace_release_key(device, found):
     store = device.board.store
     answer = as_json(200, {"key_counter": found["counter"]})
-    with lazy.record as record:
+    with _record as record:
         try:
             record.replace_release_key(store, found["key"], found["counter"], record.keys(store)[1])
         except StoreError:
@@ -181,7 +190,7 @@ def _opened(device, found, digest, offset):
     else:
         device.upload = None
         try:
-            upload = Upload(_carrier(device), found, digest)
+            upload = Upload(device, _carrier(device), found, digest)
         except StoreError:
             raise LatchkeyError("not_stored")
         device.log.add("update: " + found["version"] + " begins")
@@ -197,7 +206,7 @@ async def _fetch(upload, body, view, held):
         await body.fill(view[held:end])
         upload.write(view[:end])
         held = 0
-        await body.pause()
+        await body.fill(_TURN)
 
 
 async def _compare(upload, body):
@@ -206,7 +215,7 @@ async def _compare(upload, body):
     hasher = hashlib.sha256()
     for piece in upload.carrier.pieces():
         hasher.update(piece)
-        await body.pause()
+        await body.fill(_TURN)
     if binascii.hexlify(hasher.digest()).decode() != upload.manifest["sha256"]:
         raise LatchkeyError("payload_refused")
     upload.whole = True
@@ -218,13 +227,13 @@ def _switch(device, upload):
     answer = as_json(202, {"state": "restarting", "version": found["version"]})
     sent = {name: found[name] for name in ("counter", "sha256", "version")}
     sent["place"], sent["reason"] = upload.place, None
-    with lazy.record as record:
+    with _record as record:
         kept = record.load(store)
         record.save(store, dict(kept, sent=sent, last=None))
         try:
             upload.carrier.switch()
-            device.ends_s = device.uptime_s() + _RESTART_S
+            upload.ends_s = device.uptime_s() + _RESTART_S
         finally:
-            if device.ends_s is None:
+            if upload.ends_s is None:
                 device.try_to_store(record.save, store, kept)
     return answer
