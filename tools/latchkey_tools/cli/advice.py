@@ -352,6 +352,20 @@ PAIRING_REASONS = {
 }
 
 
+# Why a release went back: (what happened, what to do).
+UPDATE_REASONS = {
+    "crashed": ("it crashed", "read the device's log (`latchkey device log`), mend the release, raise its counter"),
+    "not_good": (
+        "within 15 minutes it was not online and answered no request with a valid token",
+        "send it again from a place where the device is reached; if it stays, mend the release",
+    ),
+    "reset": (
+        "it crashed, was restarted or was switched off before it was good",
+        "leave the device switched on, and send it again",
+    ),
+}
+
+
 def meaning(code):
     """What a device's code means."""
     return _plain(CODES[code][1]) if code in CODES else "this version does not know this code"
@@ -367,6 +381,13 @@ def link_advice(reason):
     happened, todo = REASONS.get(reason, (f"it says {reason}", "see docs/cloud.md of the device's version"))
     if todo.startswith("as for `"):
         todo = REASONS[todo.split("`")[1]][1]
+    return _plain(happened), _plain(todo)
+
+
+def update_advice(reason):
+    """(what happened, what to do) about a release that went back."""
+    unknown = (f"it says {reason}", "see docs/updates.md of the device's version")
+    happened, todo = UPDATE_REASONS.get(reason, unknown)
     return _plain(happened), _plain(todo)
 
 

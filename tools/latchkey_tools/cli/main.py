@@ -25,6 +25,7 @@ from latchkey_tools.cli import (
     streams,
     token_commands,
     trip_commands,
+    update_commands,
     vboard_commands,
 )
 from latchkey_tools.device.wallet import Unsafe, holds_token
@@ -44,6 +45,8 @@ app.add_typer(trip_commands.app, name="trip")
 app.add_typer(release_commands.app, name="release")
 device_commands.app.command("config")(config_commands.config)
 device_commands.app.command("certificate")(config_commands.put_certificate)
+device_commands.app.command("update")(update_commands.send)
+device_commands.app.command("keys")(update_commands.keys)
 token_commands.app.command("renew")(renew_commands.renew)
 app.command("pair")(pair_commands.pair)
 app.command("doctor")(doctor_commands.run)

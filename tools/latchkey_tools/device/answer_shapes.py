@@ -58,6 +58,12 @@ CONFIG = {
     "config": {"roles": {}},
     "trust": {"changes": whole, "last": [{"unix_s": time, "jti": text, "fields": [text]}]},
 }
+FIRMWARE = {"version": text, "board": text, "kind": text, "running": text, "state": text}
+FIRMWARE |= dict.fromkeys(("goes_back_s", "counter", "key_counter", "set_counter"), whole)
+FIRMWARE |= {
+    "upload": {"sha256": text, "version": text, "size": whole, "received": whole},
+    "last": {"result": text, "version": text, "reason": text},
+}
 ERROR = {"code": text, "field": text}
 
 # Of whatever method; a change of the configuration that is tried first is answered by a Pairing.
@@ -71,6 +77,7 @@ OF_PATHS = {
     "/v1/pairing": PAIRING,
     "/v1/pairing/networks": NETWORKS,
     "/v1/config": CONFIG | PAIRING,
+    "/v1/firmware": FIRMWARE,
 }
 # What no device leaves out.
 _MUST = {"/v1/info": {"product", "system_uuid", "state"}}

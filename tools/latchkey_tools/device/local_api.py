@@ -9,6 +9,7 @@ import contextlib
 import ipaddress
 import os
 import queue
+import socket
 import ssl
 import threading
 import time
@@ -35,6 +36,10 @@ _ASLEEP = "a sensor on battery may be asleep: press its button"
 _LOOK = "check the address, or `latchkey device find`"
 _MAX_ANSWER = 256 * 1024
 _MAX_WAIT_S = 30
+# Bytes that this machine holds back from a device: with more, an upload would look done long before it is.
+_AHEAD = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)]
+# A device ends a connection that is silent for a minute.
+_SLOWEST_WRITE_S = 90
 
 
 class Unreachable(Exception):
@@ -126,6 +131,26 @@ class Device:
             raise _refusal(status, answer, _seconds(headers.get("retry-after")))
         return answer
 
+    def send(self, path, token, content, length, answer_within_s):
+        """The answer's dict of a PUT of ``length`` bytes, which the iterator ``content`` gives, however long they take;
+        Refusal or Unreachable."""
+        self.choose_channel()
+        client, extensions = self._client(token)
+        headers = _headers(token) | {"Content-Type": "application/octet-stream", "Content-Length": str(length)}
+        timeout = httpx.Timeout(answer_within_s, connect=5, write=_SLOWEST_WRITE_S)
+        how = {"content": content, "headers": headers, "extensions": extensions, "timeout": timeout}
+        try:
+            with client.stream("PUT", self.url + path, **how) as response:
+                status, raw, headers = response.status_code, _body(self.url, response), response.headers
+        except httpx.HTTPError as error:
+            failure = self._unreachable(error)
+            failure.may_have_arrived = True
+            raise failure from None
+        answer = self._answer(path, status, raw)
+        if status >= 400:
+            raise _refusal(status, answer, _seconds(headers.get("retry-after")))
+        return answer
+
     def choose_channel(self):
         """Change to HTTPS where the device serves it, before any token is on its way."""
         if self._probed:
@@ -198,7 +223,8 @@ class Device:
             # Plain HTTP needs none, and one with this machine's CAs takes 50 ms: this one trusts nobody.
             verify = self._context(name) if self.secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             limits = httpx.Limits(max_connections=1, keepalive_expiry=5)
-            way = httpx.HTTPTransport(verify=verify, trust_env=False, limits=limits, local_address=self._source)
+            how = {"limits": limits, "local_address": self._source, "socket_options": _AHEAD}
+            way = httpx.HTTPTransport(verify=verify, trust_env=False, **how)
             self._clients[name] = httpx.Client(transport=way, trust_env=False, timeout=self._timeout)
         return self._clients[name], {"sni_hostname": name} if name else {}
 
