@@ -16,6 +16,7 @@ from latchkey_tools.release import manifest
 @pytest.fixture
 def tech(tmp_path, monkeypatch):
     monkeypatch.setattr(update, "POLL_S", 0.01)
+    monkeypatch.setattr(update, "SETTLES_WITHIN_S", 60)
     keyboard = Keyboard(tmp_path)
     keep(keyboard)
     return keyboard

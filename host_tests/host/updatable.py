@@ -39,6 +39,7 @@ class Bulb:
         self.firmware |= {"keys": {"release": True, "recovery": True}, "last": None}
         self.received = b""
         self.places = "a1", "b2"  # the one that runs, and the next one
+        self._before = {"version": "0.1.0", "upload": None}
         self.puts = []
         self.sent = None
         self.progress = threading.Event()
