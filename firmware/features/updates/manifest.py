@@ -1,8 +1,9 @@
-# Signed updates over the local API: GET and PUT /v1/firmware.
+# Signed updates over the local API: GET and PUT /v1/firmware, PUT /v1/keys.
 package(
     "latchkey",
     files=(
         "api/firmware.py",
+        "api/keys.py",
         "update/__init__.py",
         "update/manifest.py",
         "update/proof.py",

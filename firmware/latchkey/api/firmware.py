@@ -1,9 +1,11 @@
-"""GET and PUT /v1/firmware: which release runs, and a new one. What does the work is loaded for each request."""
+"""GET and PUT /v1/firmware: which release runs, and a new one; PUT /v1/keys: a key set that was missed. What does the
+work is loaded for each request."""
 
 from latchkey.device import lazy
 
 # Rows as of latchkey.device.lazy.
 RARE = (
+    ("latchkey.api.keys", "latchkey.api", "keys"),
     ("latchkey.update.folders", "latchkey.update", "folders"),
     ("latchkey.update.manifest", "latchkey.update", "manifest"),
     ("latchkey.update.programs", "latchkey.update", "programs"),
@@ -37,8 +39,22 @@ def put_firmware(_api, exchange):
     return exchange.body
 
 
+async def take_keys(api, exchange, body):
+    """A signed key set (K4)."""
+    with lazy.Rare("latchkey.api.keys") as module:
+        take = module.take
+    return await take(api.device, exchange.request, body)
+
+
+def put_keys(api, exchange):
+    """The answer to it, once it is stored."""
+    with lazy.Rare("latchkey.api.keys") as module:
+        return module.keep(api.device, exchange.body)
+
+
 lazy.rare.extend(RARE)
 ROUTES = (
     ("/v1/firmware", "GET", "read", get_firmware, 0, False),
     ("/v1/firmware", "PUT", "configure", put_firmware, take_release, True),
+    ("/v1/keys", "PUT", None, put_keys, take_keys, True),
 )

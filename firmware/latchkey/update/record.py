@@ -1,7 +1,7 @@
 """What a device keeps of updates: one record, and the maker's two keys, in slots of their own (K1).
 
 The record: ``counter sha256 version`` of the newest release that was good; ``set_counter`` of the newest key set with
-a manifest and ``set_unix_s`` (latchkey.api.keys); ``sent``: the release that was switched to and is not good yet
+a manifest (latchkey.api.keys); ``sent``: the release that was switched to and is not good yet
 (``place counter sha256 version reason``) or None; ``last``: what became of the last one (``result version reason``) or
 None. Both counters are noted outside the folder too, so that an older folder that comes back does not lower them.
 """
@@ -24,7 +24,7 @@ _COUNTERS = ("counter", "set_counter")
 def load(store):
     """The record (dict), of a new device if there is none."""
     slots = _slots(store)
-    found = {"counter": 0, "sha256": "", "version": "", "set_counter": 0, "set_unix_s": 0, "sent": None, "last": None}
+    found = {"counter": 0, "sha256": "", "version": "", "set_counter": 0, "sent": None, "last": None}
     data = slots.read(_MOST_BYTES)
     try:
         found.update(json.loads(bytes(data)) if data else {})
@@ -67,7 +67,7 @@ def replace_release_key(store, key, counter, recovery):
 def set_over_cable(store, held):
     """The keys that the serial cable brings. Counters begin anew: they were those of the keys before."""
     _key_slots(store).write(pack([Key(None, key.public_key, key.alg) for key in held]), True)
-    save(store, dict(load(store), counter=0, sha256="", set_counter=0, set_unix_s=0))
+    save(store, dict(load(store), counter=0, sha256="", set_counter=0))
 
 
 def _slots(store):
