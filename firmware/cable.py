@@ -14,10 +14,15 @@ from board_config import Board
 from latchkey import jwk
 from latchkey.device import credentials, settings
 from latchkey.device import provision as provision_
-from latchkey.errors import LatchkeyError
+from latchkey.errors import ConfigError, LatchkeyError
 from latchkey.keystore import KeyStore
 from latchkey.ledger import Ledger
 from latchkey.stores.timefloor import TimeFloor
+
+try:
+    from latchkey.update import record  # a feature
+except ImportError:
+    record = None
 
 
 def provision(path):
@@ -48,7 +53,9 @@ def _read(path):
 
 
 def _provision(data):
-    document, secrets, keys, unix_s = provision_.read(data)
+    document, secrets, keys, unix_s, update_keys = provision_.read(data)
+    if update_keys and not record:
+        raise ConfigError("invalid_field", "update_keys", "this product has no updates")
     board = Board()
     kept = settings.load(board.store)[0] or document
     document["trust"] = kept["trust"]
@@ -57,6 +64,8 @@ def _provision(data):
     credentials.save(board.store, secrets, True)
     credentials.drop(board.store)
     _keep_keys(KeyStore(board.store), keys, unix_s)
+    if update_keys:
+        record.set_over_cable(board.store, update_keys)
     TimeFloor(board.store, board.clock).set_over_cable(unix_s)
     # Memory that outlives resets would bring a later floor forward again.
     board.note.write(b"")

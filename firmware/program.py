@@ -65,13 +65,19 @@ async def serve(device):
         device.show_itself()
     if board.measure_every_s and not device.safe:
         asyncio.create_task(measure(device.product, board.measure_every_s, device.log))
-    watchdog, dns = board.watchdog(), names(device)
+    watchdog, dns, short = board.watchdog(), names(device), False
     while not (awake and awake.due(device.uptime_s(), device.busy())):
-        device.turn()
-        if dns:
-            dns.turn()
-        if watchdog:
-            watchdog.look(device.link.turns if device.link else None)
+        try:
+            device.turn()
+            if dns:
+                dns.turn()
+            if watchdog:
+                watchdog.look(device.link.turns if device.link else None)
+        except MemoryError as exc:
+            # The next turn may have more. A device for which every turn fails is the watchdog's.
+            if not short:
+                short = True
+                device.log.failed("turn", exc)
         await asyncio.sleep(_LOOP_S)
 
 

@@ -4,8 +4,10 @@ import binascii
 import json
 import unittest
 
+from tables import load
 from test_verifier import TABLE
 
+from latchkey import jwk
 from latchkey.device import provision
 from latchkey.errors import ConfigError, FormatError, KeySetError
 
@@ -37,16 +39,33 @@ def simulated(**more):
 
 class ADocument(unittest.TestCase):
     def test_gives_what_is_to_be_stored(self):
-        settings, credentials, keys, unix_s = read(wifi={"ssid": "cellar", "passphrase": "eight or more"})
+        settings, credentials, keys, unix_s, update_keys = read(wifi={"ssid": "cellar", "passphrase": "eight or more"})
         self.assertEqual(settings["config"]["slug"], "company-example")
         self.assertEqual(credentials["ca_der"], b"\x30\x03\x02\x01\x05")
         self.assertEqual(settings["wifi_passphrase"], "eight or more")
         self.assertIsNone(settings["ap_passphrase"])
-        self.assertEqual((keys, unix_s), (None, 1763900000))
+        self.assertEqual((keys, unix_s, update_keys), (None, 1763900000, None))
 
     def test_may_bring_the_key_set(self):
         keys = read(key_set=TABLE["jwks"])[2]
         self.assertEqual([k.kid for k in keys], ["first", "second"])
+
+    def test_may_bring_the_maker_s_keys(self):
+        release, recovery = both = load("manifests.json")["keys"]
+        for given, count in (({"release": release}, 1), ({"release": release, "recovery": None}, 1)):
+            self.assertEqual(len(read(update_keys=given)[4]), count)
+        found = read(update_keys={"recovery": recovery, "release": release})[4]
+        self.assertEqual([key.public_key.n_be for key in found], [jwk.parse_key(k).public_key.n_be for k in both])
+        for wrong, field in (
+            ([], "update_keys"),
+            ({}, "update_keys.release"),
+            ({"recovery": recovery}, "update_keys.release"),
+            ({"release": release, "recovery": dict(recovery, d="AQAB")}, "update_keys.recovery"),
+            ({"release": release, "third": release}, "update_keys.third"),
+        ):
+            with self.assertRaises(ConfigError) as caught:
+                read(update_keys=wrong)
+            self.assertEqual(caught.exception.field, field)
 
     def test_with_a_simulated_key_is_for_development_only(self):
         with self.assertRaises(KeySetError):

@@ -21,6 +21,7 @@ class FakeCarrier:
         self.size = 1 << 20
         self.full_after = self.flip = self.fails = self.short = None
         self.reason = None
+        self.returns = False
 
     def unproven(self, sent):
         return self.new
@@ -61,7 +62,7 @@ class FakeCarrier:
 
     def back(self, reason):
         self._call("back")
-        self.reason = reason
+        self.reason, self.returns = reason, True
         self.next = self.other
 
     def why(self):
@@ -71,7 +72,7 @@ class FakeCarrier:
         """What the next start finds."""
         if self.next != self.running:
             self.running, self.other = self.next, self.running
-            self.new = True
+            self.new, self.returns = not self.returns, False
 
     def _call(self, name):
         self.calls.append(name)

@@ -58,16 +58,24 @@ class Updated(Device):
             record.set_over_cable(board.store, keys)
         Device.__init__(self, board=board)
         self.server = Server()
-        self.config["policy"]["updates"] = updates
         self.carrier = board.fitted
+        self.config["policy"]["updates"] = updates
         self.pairing.pressed()
 
     def starts(self):
         """The same board, after it began anew."""
         board = Board(self.store, FakeRadio(), FakeClock(NOW))
-        board.fitted = self.carrier
+        board.fitted, board.hurry = self.carrier, self.board.hurry
         self.carrier.restarted()
         return Updated(board)
+
+    def starts_blank(self):
+        """The same without settings."""
+        board = Board(self.store, FakeRadio(), FakeClock(NOW))
+        board.fitted = self.carrier
+        device = Device(board=board)
+        device.server = Server()
+        return device
 
     def put(self, line, payload=b"", query="", body=None, channel="ap", role=OWNER):
         """(status, code or None) of a release file."""

@@ -9,7 +9,7 @@ from latchkey_tools.boards import build, catalog, deploy
 OPTIONS = """
 import sys
 class desk_options:
-    uplink = nvs = note = button = air = pins = sleep = wake = console = None
+    uplink = nvs = product_file = note = button = air = pins = sleep = wake = console = None
     host, port, tls_port, clock, cause, product = "127.0.0.1", 0, 0, "host", "power", "bulb"
     hurry, battery, reset = 1, False, None
 sys.modules["desk_options"] = desk_options

@@ -63,3 +63,39 @@ def test_another_fault_says_nothing_of_memory_and_starts_anew(tmp_path):
     printed = starts(tmp_path / "note", "radio", "something else")
     assert len(printed) == 6
     assert all("paused 2000\nrestarted" in words and "memory is" not in words for words in printed)
+
+
+# The desk's program, in which memory is too short for the first `count` turns; and how often the watchdog is fed.
+TURNS = """
+count = int(sys.argv[1])
+desk_options.hurry = 1000
+from latchkey.device import app
+whole, said = app.Device.turn, []
+def turn(self):
+    said.append("turn")
+    if len(said) > 50:
+        raise KeyboardInterrupt
+    if said.count("turn") <= count:
+        raise MemoryError()
+    whole(self)
+app.Device.turn = turn
+class Dog:
+    def look(self, _turns):
+        said.append("look")
+import main
+main.Board.watchdog = lambda _self: Dog()
+try:
+    main.run()
+except KeyboardInterrupt:
+    print("began with", *said[:5])
+    print("looks", said.count("look"), "of turns", said.count("turn"))
+"""
+
+
+@pytest.mark.parametrize("count", [3, 1000])
+def test_short_memory_in_a_turn_costs_no_restart_and_the_watchdog_is_not_fed(count):
+    done = on_desk.run(TURNS, str(count))
+    said = done.stdout + done.stderr
+    assert said.count("turn failed: MemoryError") == 1, said
+    assert ("began with turn turn turn turn look" in said) == (count == 3), said
+    assert ("looks 0 of turns" in said) == (count == 1000), said

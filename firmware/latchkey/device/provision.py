@@ -2,7 +2,8 @@
 
 The document is one JSON object: ``config`` (see docs/config.schema.json), ``credentials`` (``ca_der``, ``cert_der``,
 ``key_der`` in base64, and for HTTPS ``https_cert_der``, ``https_key_der``), ``time_unix_s``; and, if wanted,
-``key_set`` (a JWKS), ``wifi`` (``passphrase``), ``ap_passphrase``.
+``key_set`` (a JWKS), ``wifi`` (``passphrase``), ``ap_passphrase``, ``update_keys`` (``release`` and, if wanted,
+``recovery``: the maker's keys as JWKs).
 """
 
 import binascii
@@ -12,13 +13,14 @@ from latchkey import jwk, strictjson
 from latchkey.device import config as config_
 from latchkey.device import settings
 from latchkey.device.credentials import DER_BYTES
-from latchkey.errors import ConfigError
+from latchkey.errors import ConfigError, KeySetError
 from latchkey.limits import const
 
 PROVISION_BYTES = const(16384)  # of the whole document
 _PROVISION_DEPTH = const(5)
 _PASSPHRASE_CHARS = const(63)
-_MEMBERS = ("config", "credentials", "time_unix_s", "key_set", "wifi", "ap_passphrase")
+_MEMBERS = ("config", "credentials", "time_unix_s", "key_set", "wifi", "ap_passphrase", "update_keys")
+_UPDATE_KEYS = ("release", "recovery")
 _PAIR = ("cert_der", "key_der")
 _DER = ("ca_der",) + _PAIR
 _HTTPS = ("https_cert_der", "https_key_der")
@@ -26,8 +28,9 @@ _WPA_KEY_DIGITS = const(64)
 
 
 def read(data):
-    """Judge the document (bytes) and return ``(settings, credentials, keys or None, unix_s)``: settings as of
-    latchkey.device.settings, credentials as of latchkey.device.credentials.
+    """Judge the document (bytes) and return ``(settings, credentials, keys or None, unix_s, update keys or None)``:
+    settings as of latchkey.device.settings, credentials as of latchkey.device.credentials, update keys as of
+    latchkey.update.record.
 
     Raises ConfigError naming the field, FormatError, or KeySetError; nothing is stored then.
     """
@@ -38,7 +41,8 @@ def read(data):
     wifi_passphrase = wifi_key(_wifi(document), "wifi.passphrase")
     ap_passphrase = passphrase(document.get("ap_passphrase"), "ap_passphrase")
     found = settings.made_of(config, wifi_passphrase, ap_passphrase)
-    return found, _credentials(document.get("credentials")), keys, _time(document.get("time_unix_s"))
+    update_keys = _update_keys(document.get("update_keys"))
+    return found, _credentials(document.get("credentials")), keys, _time(document.get("time_unix_s")), update_keys
 
 
 def read_renewal(data):
@@ -125,6 +129,23 @@ def _keys(key_set, dev):
     if key_set is None:
         return None
     return jwk.parse_key_set(json.dumps(key_set).encode(), dev)
+
+
+def _update_keys(given):
+    """``[release key, recovery key]``, or the first alone."""
+    if given is None:
+        return None
+    if not isinstance(given, dict):
+        raise _wrong("update_keys")
+    check_members(given, _UPDATE_KEYS, "update_keys.")
+    found = []
+    for name in _UPDATE_KEYS:
+        if name == "release" or given.get(name) is not None:
+            try:
+                found.append(jwk.parse_key(given.get(name)))
+            except KeySetError:
+                raise _wrong("update_keys." + name)
+    return found
 
 
 def _time(value):

@@ -28,11 +28,11 @@ def begin(device):
         if here:
             device.try_to_store(record.save, store, _good(kept))
         elif sent:
-            device.log.add("update: went back from " + sent["version"])
             if carrier.kind == "image":
                 # The bootloader would take the next reset for another failure.
                 device.try_to_store(carrier.good)
             reason = sent["reason"] or carrier.why() or "reset"
+            device.log.add("update: went back from %s, %s" % (sent["version"], reason))
             last = {"result": "went_back", "version": sent["version"], "reason": reason}
             device.try_to_store(record.save, store, dict(kept, sent=None, last=last))
     return None
