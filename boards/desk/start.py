@@ -154,18 +154,9 @@ def run_script(name):
     return names
 
 
-def run_boot():
-    """A board without boot.py boots all the same."""
-    if is_file("boot.py"):
-        run_script("boot.py")
-    elif is_file("boot.mpy"):
-        __import__("boot")
-
-
 def run_main():
     try:
-        # A chip starts no main.mpy; the desk's factory image has one.
-        run = run_script("main.py").get("run") if is_file("main.py") else __import__("main").run
+        run = run_script("main.py").get("run")
         if run:
             run()
     except KeyboardInterrupt:
@@ -183,6 +174,7 @@ if desk_options.air:
 mount()
 sys.path[:] = [".frozen", "/flash/lib", "/flash"]
 sys.modules["desk_options"] = desk_options
-run_boot()
-if desk_options.run_main:
+if is_file("boot.py"):
+    run_script("boot.py")
+if desk_options.run_main and is_file("main.py"):
     run_main()

@@ -132,7 +132,7 @@ def test_power_lost_in_the_middle_leaves_the_old_release_and_a_second_deploy_put
     assert running(deployed) == "/flash/b"
 
 
-def everything_travels(plan, _running):
+def everything_travels(plan, _kept):
     idle = plan._there(plan._idle)
     plan._copy, plan._remove = [], []
     plan._send = [name for name, digest in plan._hashes().items() if idle.get(name) != digest]
@@ -237,6 +237,8 @@ def sha256(text):
         ("1\n", "latchkey/old.mpy", ""),
         ("0\n", "latchkey/old.mpy", ""),
         ("", "latchkey/old.mpy", ""),
+        ("7 new\n", "latchkey/old.mpy", ""),
+        ("0 crashed\n", "list", ""),
         ("1\n", "notes.txt", "notes.txt"),
         ("1\n", "latchkey/uuids.py", "uuids.py"),
         (None, "blink.mpy", "blink.mpy"),
@@ -246,6 +248,33 @@ def sha256(text):
 def test_what_lies_in_a_folder_is_latchkey_s_only_beside_a_release_and_compiled(mark, name, words):
     facts = {"a": None, "b": mark, "files": {"b/" + name: "x"}}
     assert deploy.foreign(facts) == (["b/" + name] if words else [])
+
+
+PROOF = "latchkey/update/proof.mpy"
+
+
+@pytest.mark.parametrize(
+    "a, b, proves, wanted",
+    [
+        (None, None, True, ("a", "1\n")),
+        ("0\n", None, True, ("a", "1\n")),
+        ("1\n", None, True, ("b", "2 new\n")),
+        ("1\n", "0 crashed\n", True, ("b", "2 new\n")),
+        ("3\n", "2\n", True, ("b", "4 new\n")),
+        ("1\n", "2\n", False, ("a", "3\n")),
+        # What runs is unproven: the good one, which does not run, stays.
+        ("1\n", "2 1\n", True, ("b", "3 new\n")),
+        ("5 new\n", "4\n", True, ("a", "6 new\n")),
+        ("5 0\n", "0 crashed\n", True, ("b", "6\n")),
+    ],
+)
+def test_a_release_is_unproven_beside_a_good_one_which_it_never_replaces(a, b, proves, wanted):
+    files = dict(deploy.release(catalog.board("desk"), "x64"))
+    files.pop(PROOF, None)
+    if proves:
+        files[PROOF] = files["main.mpy"]
+    plan = deploy.Plan(catalog.board("desk"), {"a": a, "b": b, "files": {}}, files)
+    assert (plan._idle, plan._mark) == wanted
 
 
 def test_only_a_boot_py_that_nobody_touched_is_replaced():

@@ -251,11 +251,12 @@ OWNER = textwrap.dedent("""
 def test_a_flash_image_holds_the_firmware_umqtt_and_this_board_s_configuration(tmp_path):
     tree = unix_board.firmware_tree(tmp_path / "tree")
     names = {str(p.relative_to(tree)) for p in tree.rglob("*.mpy")}
-    assert {"main.mpy", "cable.mpy", "board_config.mpy", "lib/umqtt/simple.mpy", "lib/latchkey/verifier.mpy"} <= names
+    wanted = ("main.mpy", "cable.mpy", "board_config.mpy", "umqtt/simple.mpy", "latchkey/verifier.mpy")
+    assert {"a/" + name for name in wanted} <= names
     assert not [n for n in names if re.search("manifest|package", n)]
     with unix_board.Desk(tmp_path / "d", tree=tree) as board:
         board.power_on(wait=False)
-        assert "verifier.mpy" in board.mpremote("fs", "ls", ":/flash/lib/latchkey")
+        assert "verifier.mpy" in board.mpremote("fs", "ls", ":/flash/a/latchkey")
 
 
 def test_an_interpreter_that_cannot_start_is_told_to_who_pressed_the_switch(tree, tmp_path, monkeypatch):
@@ -310,7 +311,7 @@ def run():
 def test_ctrl_c_leaves_the_heap_unlocked_wherever_it_comes(tmp_path):
     """B13: the port's own handler cuts off a collection, which then keeps the heap locked."""
     made = unix_board.firmware_tree(tmp_path / "tree")
-    (made / "main.mpy").unlink()
+    (made / "main.py").unlink()
     (made / "main.py").write_text(COLLECTS)
     with unix_board.Desk(tmp_path / "desk", tree=made, heapsize="1M") as board:
         board.power_on(wait=False)

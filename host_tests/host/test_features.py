@@ -31,7 +31,7 @@ def started(folder, authority, *missing):
     """A provisioned desk, with a certificate for HTTPS, whose flash lacks the files ``missing``."""
     tree = unix_board.firmware_tree(folder / "tree")
     for name in missing:
-        (tree / "lib" / name).unlink()
+        (tree / "a" / name).unlink()
     others = {"roles": server_desk.ROLES}
     config = provision.config(flood.SYSTEM, "company-example", "localhost", 1, server_desk.ISSUER, **others)
     document = provision.document(config, authority.ca, authority.device, flood.document([])["jwks"])

@@ -73,7 +73,7 @@ HOME = {"ssid": "home", "passphrase": "open sesame", "channel": 11}
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     folder = unix_board.firmware_tree(tmp_path_factory.mktemp("tree"))
-    (folder / "main.mpy").unlink()
+    (folder / "main.py").unlink()
     (folder / "main.py").write_text(MAIN)
     return folder
 

@@ -1,5 +1,6 @@
 # Latchkey's starter, written by `latchkey board deploy`: puts the folder of the newest whole release first on the path.
-# There are two, a and b. A folder counts once its file `release` holds a number and a line's end, written last of all.
+# There are two, a and b. A folder counts while its file `release` begins with a number above 0 and ends with a line's
+# end: "7" good, "7 new" never started, "7 0" to "7 2" unproven, "0" not whole, "0 crashed" given up (main.py).
 import os
 import sys
 
@@ -7,9 +8,9 @@ import sys
 def _number(folder):
     try:
         with open(folder + "/release") as file:
-            text = file.read(12)
-        return int(text) if text[-1:] == "\n" else 0
-    except (OSError, ValueError):
+            text = file.read(24)
+        return int(text.split()[0]) if text[-1:] == "\n" else 0
+    except (OSError, ValueError, IndexError):
         return 0
 
 
@@ -17,8 +18,12 @@ def _newest(root):
     numbers = (_number(root + "a"), _number(root + "b"))
     if any(numbers):
         sys.path.insert(0, root + ("a" if numbers[0] > numbers[1] else "b"))
-        # The release's own boot, not this file: its folder comes first.
-        __import__("boot")
+        try:
+            # The release's own boot, not this file: its folder comes first.
+            __import__("boot")
+        except Exception as exc:
+            # main.py has to start, which counts the starts of a release that is not proven.
+            sys.print_exception(exc)
 
 
 _newest(os.getcwd().rstrip("/") + "/")

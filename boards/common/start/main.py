@@ -1,9 +1,46 @@
-# Latchkey's starter, written by `latchkey board deploy`: runs the release whose folder boot.py put first on the path.
+# Latchkey's starter, written by `latchkey board deploy`: runs the release whose folder boot.py put first on the path,
+# and gives up one that is not proven at its third restart that was no power-on.
 import sys
+import time
+
+import machine
+
+
+def _count(path):
+    """Whether this release is unproven; this start of it is written down."""
+    with open(path) as file:
+        words = file.read(24).split()
+    if len(words) < 2:
+        return False
+    starts = int(words[1]) + (machine.reset_cause() != machine.PWRON_RESET) if words[1].isdigit() else 0
+    try:
+        with open(path, "w") as file:
+            file.write("%s %d\n" % (words[0], starts) if starts < 3 else "0 crashed\n")
+    except OSError as exc:
+        print("Latchkey: this start was not counted:", exc)
+    else:
+        if starts > 2:
+            print("Latchkey: this release crashed three times; the one before it starts")
+            machine.reset()
+    return True
+
+
+def _run(unproven):
+    try:
+        import main
+
+        main.run()
+    except Exception as exc:
+        if not unproven:
+            raise
+        sys.print_exception(exc)
+    if unproven:
+        # Nobody is at the console: to end is as bad as to crash.
+        time.sleep(2)
+        machine.reset()
+
 
 if sys.path[0][-2:] in ("/a", "/b"):
-    import main
-
-    main.run()
+    _run(_count(sys.path[0] + "/release"))
 else:
     print("Latchkey: no whole release is on this board; run `latchkey board deploy`")

@@ -7,6 +7,7 @@ ESP32; the mark that the program runs tells it from a restart that was meant.
 
 import binascii
 import struct
+import sys
 
 from latchkey.errors import NOT_STORED
 from latchkey.limits import const
@@ -19,7 +20,8 @@ _CYCLES_RESET = const(10)
 _CRASHES = const(3)
 _STABLE_S = const(300)
 _NOTE = "<2sBBHIQ"  # magic, running, crashes, wakes, ms of sleep, floor
-_MAGIC = b"LN"
+# A release that comes back must not inherit the crashes of the one that went: its folder, a or b, is in the magic.
+_MAGIC = b"L" + (sys.path[0][-1:] or "N").encode()
 # The oscillator that counts sleep is good to some percent: less is known to be past.
 _SLEPT_PERCENT = 90
 

@@ -1,8 +1,9 @@
 """Put a release of the firmware onto a board with an official MicroPython image, so that a power cut harms nothing.
 
-The board has two folders, a and b. A release goes into the one that does not run; only what differs travels (what the
-running folder already has is copied on the board); all is read back by SHA-256; and last of all one small file,
-`release`, with a number makes that folder the newer one. boards/common/start/ holds the two files that choose.
+The board has two folders, a and b. A release never goes into the only one that is good; only what differs travels (what
+the other folder already has is copied on the board); all is read back by SHA-256; and last of all one small file,
+`release`, with a number makes that folder the newer one. boards/common/start/ holds the two files that choose. Where
+the other folder has a good release, the new one is unproven first: it is taken back if it does not start.
 """
 
 import hashlib
@@ -19,10 +20,14 @@ _RAM_PER_10 = 13
 # What the firmware takes beside its modules: Wi-Fi 44 KB, a TLS session 34, its thread 17, what it makes while it runs
 # 31 (docs/measurements.md). A chip without PSRAM has less than 250 KB in all, one with it at least 2 MB.
 _RAM_RUNNING = 128 * 1024
+# What of a release says that it is good once it works. One without would be taken back although it does.
+_PROOF = "latchkey/update/proof.mpy"
 # SHA-256 of every starter there ever was: a board may hold any of them.
 _STARTERS = (
     "f9f7ddf2ee45a706d58a9f5be51d6b892a17c1cbbff53aefd44624b418e18954",
     "f505d9c8308e6e7f31b951d27ea13e21aa100574c9a88a7e9324186f0d670507",
+    "f259dead646c8858f59ea994c35e480506ef08ed3e7efa70e440ea1d77a39714",
+    "4caa70d3b808d7abc3eeb283fa626ea9c00550a5f5f6f6f805e1970142fc77e4",
 )
 # The boot.py that MicroPython makes (ports/esp32/modules/inisetup.py): who writes below its comments owns it.
 STOCK_BOOT = """# This file is executed on every boot (including wake-boot from deepsleep)
@@ -71,7 +76,7 @@ import sys
 def text(path):
     try:
         with open(path) as f:
-            return f.read(12)
+            return f.read(24)
     except (OSError, ValueError):
         return None
 path = sys.path[:]
@@ -235,8 +240,8 @@ def _may_go(name, digest, facts):
         return digest in _KNOWN
     folder, _, rest = name.partition("/")
     mark = facts[folder]
-    ours = mark is not None and (not mark.strip() or mark.strip().isdigit())
-    return ours and (rest == "release" or rest.endswith((".mpy", ".gz")))
+    ours = mark is not None and (not mark.strip() or mark.split()[0].isdigit())
+    return ours and (rest in ("release", "list") or rest.endswith((".mpy", ".gz")))
 
 
 class Plan:
@@ -247,26 +252,29 @@ class Plan:
         self._facts = facts
         numbers = {name: _number(facts[name]) for name in "ab"}
         self._running = max("ab", key=numbers.get) if any(numbers.values()) else None
-        self._idle = "b" if self._running == "a" else "a"
+        good = [name for name in "ab" if numbers[name] and len(facts[name].split()) == 1]
+        # Never over the only good one, which is not the one that runs while that is unproven.
+        self._kept = max(good, key=numbers.get) if good else self._running
+        self._idle = "b" if self._kept == "a" else "a"
         self._number = max(numbers.values()) + 1
+        self._mark = f"{self._number} new\n" if good and _PROOF in wanted else f"{self._number}\n"
         self._wanted = {name: (path, _sha256(path)) for name, path in wanted.items()}
         starter = {path.name: _sha256(path) for path in sorted(STARTER.glob("*.py"))}
         self._starter = {name: digest for name, digest in starter.items() if facts["files"].get(name) != digest}
-        there = self._there(self._running) if self._running else {}
-        self.changed = bool(self._starter) or there != self._hashes()
-        self._sort_files(there)
+        self.changed = bool(self._starter) or self._there(self._running) != self._hashes()
+        self._sort_files(self._there(self._kept))
 
-    def _sort_files(self, running):
+    def _sort_files(self, kept):
         """Into what stays, what is copied on the board, what travels, and what goes."""
         idle = self._there(self._idle)
         hashes = self._hashes()
         missing = [name for name, digest in hashes.items() if idle.get(name) != digest]
-        self._copy = [name for name in missing if running.get(name) == hashes[name]]
-        self._send = [name for name in missing if running.get(name) != hashes[name]]
+        self._copy = [name for name in missing if kept.get(name) == hashes[name]]
+        self._send = [name for name in missing if kept.get(name) != hashes[name]]
         self._remove = [name for name in idle if name not in hashes]
 
     def _there(self, folder):
-        prefix = folder + "/"
+        prefix = f"{folder}/"
         files = {name[2:]: digest for name, digest in self._facts["files"].items() if name.startswith(prefix)}
         files.pop("release", None)
         return files
@@ -317,7 +325,7 @@ class Plan:
             "folder": self._idle,
             "remove": [f"{self._idle}/{name}" for name in self._remove],
             "folders": [f"{self._idle}/{name}" for name in sorted(folders)],
-            "copy": [(f"{self._running}/{name}", f"{self._idle}/{name}") for name in self._copy],
+            "copy": [(f"{self._kept}/{name}", f"{self._idle}/{name}") for name in self._copy],
         }
         cable.run("exec", LONG_WATCHDOG + _PREPARE % lists)
 
@@ -352,9 +360,9 @@ class Plan:
             raise CableError("differs", f"{wrong[0][0]} did not arrive whole, nothing was switched: run the same again")
 
     def _commit(self, cable):
-        path, text = f"{self._idle}/release", f"{self._number}\n"
-        there = _digests(cable.json_lines(_HASH + _COMMIT % {"path": path, "text": text}))
-        if there != {path: hashlib.sha256(text.encode()).hexdigest()}:
+        path = f"{self._idle}/release"
+        there = _digests(cable.json_lines(_HASH + _COMMIT % {"path": path, "text": self._mark}))
+        if there != {path: hashlib.sha256(self._mark.encode()).hexdigest()}:
             raise CableError("differs", f"{path} was not written whole: run the same again")
 
     def report(self, port, arch):
@@ -372,4 +380,5 @@ def _sha256(path):
 
 def _number(text):
     """As the starter reads it."""
-    return int(text) if text and text.endswith("\n") and text.strip().isdigit() else 0
+    words = (text or "").split()
+    return int(words[0]) if words and text.endswith("\n") and words[0].isdigit() else 0

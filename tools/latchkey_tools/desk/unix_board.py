@@ -30,6 +30,7 @@ from latchkey_tools.sim.broker import free_port
 from latchkey_tools.sim.pki import write_private
 
 BOARD = build.ROOT / "boards" / "desk"
+STARTER = catalog.COMMON / "start"
 # As a chip of 4 MB has it: room for what was on the flash first and two releases besides.
 IMAGE_SIZE = 2 * 1024 * 1024
 READY_WITHIN_S = 30
@@ -41,10 +42,13 @@ class DeskError(Exception):
 
 
 def firmware_tree(folder):
-    """Lay out in ``folder`` what goes onto a desk's flash: all that its manifest names."""
+    """Lay out in ``folder`` what goes onto a desk's flash, as a deploy leaves a chip's: the starter and a release."""
     folder = Path(folder)
+    for path in STARTER.glob("*.py"):
+        _link(path, folder / path.name)
     for name, path in release(catalog.board("desk"), "x64").items():
-        _link(path, folder / ("lib" if "/" in name else "") / name)
+        _link(path, folder / "a" / name)
+    (folder / "a" / "release").write_text("1\n")
     return folder
 
 
