@@ -1,5 +1,6 @@
 """Starts: crashes in a row, power cycles in place of a button, what outlives a sleep."""
 
+import sys
 import unittest
 
 from ram_store import RamStore
@@ -86,6 +87,26 @@ class TestCrashes(unittest.TestCase):
             spoilt[bit // 8] ^= 1 << bit % 8
             self.note.data = bytes(spoilt)
             self.assertEqual(self.boot("sleep").crashes, 0)
+
+
+class TestFolders(unittest.TestCase):
+    def boots_in(self, folder):
+        """Boots as the release in ``folder`` has it."""
+        kept = sys.modules.pop("latchkey.device.start")
+        sys.path.insert(0, folder)
+        try:
+            __import__("latchkey.device.start")
+            return sys.modules["latchkey.device.start"].Boots
+        finally:
+            sys.path.pop(0)
+            sys.modules["latchkey.device.start"] = kept
+
+    def test_a_release_that_comes_back_does_not_inherit_the_crashes_of_the_one_that_went(self):
+        note, store = Note(), RamStore()
+        old, new = self.boots_in("/flash/a"), self.boots_in("/flash/b")
+        new(note, store, "reset", False)
+        self.assertEqual([new(note, store, "reset", False).crashes for _ in range(3)], [1, 2, 3])
+        self.assertEqual([old(note, store, "reset", False).crashes for _ in range(2)], [0, 1])
 
 
 class TestCycles(unittest.TestCase):
@@ -185,7 +206,6 @@ class TestSleep(unittest.TestCase):
         Boots(note, store, "sleep", False, timed=True)
         boots = Boots(note, store, "watchdog", False)
         self.assertEqual((boots.crashes, boots.kept, boots.floor_unix_s), (1, b"", 1800000000))
-
 
 
 class TestMemory(unittest.TestCase):

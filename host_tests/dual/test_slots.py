@@ -143,6 +143,22 @@ class TestSlots(unittest.TestCase):
         self.assertEqual(_slots(store).counter, 8)
         self.assertEqual(store.files["thing.1"][3], 2)
 
+    def test_a_store_that_keeps_its_format_is_written_in_the_version_that_was_found(self):
+        """A release that is not proven may go back to one that reads version 1 alone."""
+        store = RamStore({"thing.0": _version_1()})
+        store.keeps_format = True
+        for text in (b"first", b"second", b"third"):
+            _slots(store).write(text)
+            self.assertEqual(_slots(store).read(100), text)
+        self.assertEqual([store.files["thing.%d" % slot][3] for slot in (0, 1)], [1, 1])
+        slots = _slots(store)
+        store.keeps_format = False
+        slots.write(b"fourth")
+        self.assertEqual(_slots(store).read(100), b"fourth")
+        store.keeps_format = True
+        slots.write(b"fifth")
+        self.assertEqual([store.files["thing.%d" % slot][3] for slot in (0, 1)], [2, 2])
+
     def test_a_later_format_version_and_another_kind_are_not_believed(self):
         store = RamStore()
         _slots(store).write(b"one")

@@ -5,8 +5,9 @@ Each slot is a file ``NAME.0`` or ``NAME.1``::
     "LK" kind(1) version(1) counter(4)   payload   length(4) checksum
 
 all integers little-endian; ``length`` is the payload's; the checksum is SHA-256 over everything before it, cut to 16
-bytes (format version 2) or 8 (version 1, still read). The newest whole slot counts. An update is streamed to the other
-slot, closed (durable), read back, and only then used, so neither a rename nor an atomic overwrite is relied on.
+bytes (format version 2) or 8 (version 1, still read; written where it was found while ``store.keeps_format``, since an
+unproven release may go back to one that reads no other). The newest whole slot counts. An update is streamed to the
+other slot, closed (durable), read back, and only then used, so neither a rename nor an atomic overwrite is relied on.
 
 The store is a folder of files: ``open(name)`` gives a file to read or None, ``create(name)`` an empty one to write,
 ``remove(name)``. Files have ``readinto seek write close``, ``close`` makes what was written durable; anything that goes
@@ -59,6 +60,7 @@ class Slots:
         """Look at both slots anew and choose."""
         self.slot = None
         self.counter = self._length = 0
+        self._version = _VERSION
         damaged = []
         for slot in (0, 1):
             found = self._examine(slot)
@@ -66,7 +68,7 @@ class Slots:
                 damaged.append(slot)
             elif found != _ABSENT and (self.slot is None or found[0] > self.counter):  # pyright: ignore
                 self.slot = slot
-                self.counter, self._length = found  # pyright: ignore[reportGeneralTypeIssues]
+                self.counter, self._length, self._version = found  # pyright: ignore[reportGeneralTypeIssues]
         self.damaged = tuple(damaged)
 
     def _compare(self):
@@ -137,17 +139,18 @@ class Slots:
 
     def _fill(self, file, parts):
         """Write a whole slot; returns what ``_examine`` has to find there."""
+        version = self._version if self._store.keeps_format else _VERSION
         counter = self.counter + 1
         length = 0
         for part in parts:
             length += len(part)
         hasher = hashlib.sha256()
-        head = struct.pack(_HEADER, b"LK", self._kind, _VERSION, counter)
+        head = struct.pack(_HEADER, b"LK", self._kind, version, counter)
         for part in (head,) + parts + (struct.pack("<I", length),):
             hasher.update(part)
             file.write(part)
-        file.write(hasher.digest()[: _SUM_BYTES * _VERSION])
-        return counter, length
+        file.write(hasher.digest()[: _SUM_BYTES * version])
+        return counter, length, version
 
     def _adopt(self, slot, written):
         """Use the slot if it reads back whole and is what was written."""
@@ -158,7 +161,7 @@ class Slots:
             self._store.remove(self._paths[1 - slot])
             self.damaged = ()
         self.slot = slot
-        self.counter, self._length = written
+        self.counter, self._length, self._version = written
         self.behind = False
         self.damaged = tuple([s for s in self.damaged if s != slot])
 
@@ -172,8 +175,8 @@ class Slots:
             pass  # The next load decides.
 
     def _examine(self, slot, payload=None):
-        """(counter, length) of a whole slot, else _ABSENT or _DAMAGED. ``payload``: a bytearray as long as it, to be
-        filled."""
+        """(counter, length, version) of a whole slot, else _ABSENT or _DAMAGED. ``payload``: a bytearray as long as it,
+        to be filled."""
         try:
             file = self._store.open(self._paths[slot])
             if file is None:
@@ -210,4 +213,4 @@ class Slots:
         hasher.update(tail[:4])
         if struct.unpack_from("<I", tail)[0] != length or hasher.digest()[: _SUM_BYTES * version] != tail[4:]:
             return _DAMAGED
-        return counter, length
+        return counter, length, version
