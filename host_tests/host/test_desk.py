@@ -253,7 +253,7 @@ def test_a_flash_image_holds_the_firmware_umqtt_and_this_board_s_configuration(t
     names = {str(p.relative_to(tree)) for p in tree.rglob("*.mpy")}
     wanted = ("main.mpy", "cable.mpy", "board_config.mpy", "umqtt/simple.mpy", "latchkey/verifier.mpy")
     assert {"a/" + name for name in wanted} <= names
-    assert not [n for n in names if re.search("manifest|package", n)]
+    assert not [n for n in names if re.search("features|package", n)]
     with unix_board.Desk(tmp_path / "d", tree=tree) as board:
         board.power_on(wait=False)
         assert "verifier.mpy" in board.mpremote("fs", "ls", ":/flash/a/latchkey")
