@@ -361,3 +361,26 @@ def test_what_is_wrong_with_the_token_list_is_said(tech, ledger, verdict, words,
     link = examined(tech, device(diagnostics=facts), int(verdict == "broken"))["cloud link"]
     assert link["verdict"] == verdict and words in link["seen"], link
     assert todo in link["todo"] if todo else link["todo"] is None
+
+
+@pytest.mark.parametrize(
+    "firmware, words, todo",
+    [
+        ({"state": "good", "last": None}, "runs", None),
+        (
+            {"state": "unproven", "goes_back_s": 840},
+            "1.2.0, which is not proven yet: in 14 minutes",
+            "reach the broker",
+        ),
+        (
+            {"state": "good", "last": {"result": "went_back", "version": "1.3.0", "reason": "crashed"}},
+            "runs 1.2.0; 1.3.0 went back: it crashed",
+            "read the device's log",
+        ),
+    ],
+)
+def test_a_release_that_is_not_proven_or_went_back_makes_the_application_weak(tech, firmware, words, todo):
+    answer = (200, {"version": "1.2.0", "running": "a1"} | firmware, {})
+    link = examined(tech, device(diagnostics=healthy(), firmware=answer), 0)["application"]
+    assert words in link["seen"] and (todo in link["todo"] if todo else link["todo"] is None)
+    assert link["verdict"] == ("weak" if todo else "ok")

@@ -8,9 +8,11 @@ import time
 
 import pytest
 from technician import OTHER_SYSTEM, SYSTEM, Keyboard, asked, cloud, keep, key_set, token_asked
+from updatable import release_file
 
 from latchkey_tools.boards import production
 from latchkey_tools.device import trip, wallet
+from latchkey_tools.release import manifest
 from latchkey_tools.sim import server
 from latchkey_tools.sim.cloud import Cloud
 
@@ -132,10 +134,11 @@ def site(folder, text):
 
 
 def test_a_site_s_file_names_devices_roles_and_files_and_the_files_are_packed(tech, tmp_path):
-    (tmp_path / "bulb.lkr").write_bytes(b"release 7")
+    file, _ = release_file(tmp_path)
+    release = file.rename(tmp_path / "bulb.latchkey").read_bytes()
     text = f"""
         until = {NEXT_WEEK}
-        firmware = "bulb.lkr"
+        firmware = "bulb.latchkey"
         [[device]]
         system = "{SYSTEM}"
         name = "Cellar"
@@ -151,18 +154,42 @@ def test_a_site_s_file_names_devices_roles_and_files_and_the_files_are_packed(te
     assert answer["devices"][0]["name"] == "Cellar" and all(parts(answer).values())
     other = answer["devices"][1]["parts"]
     assert not other["roles"]["good"] and "Domain Owner" in other["roles"]["todo"] and other["files"]["good"]
-    (tmp_path / "bulb.lkr").unlink()  # a share that is away
+    (tmp_path / "bulb.latchkey").unlink()  # a share that is away
     assert tech.run("trip", "check").status == 1 and tech.open_files() == []
     (copy,) = (tech.wallet / "trip").iterdir()
-    assert copy.read_bytes() == b"release 7" and str(copy) in tech.run("trip", "check").out
-    copy.write_bytes(b"release 8")
+    assert copy.read_bytes() == release and str(copy) in tech.run("trip", "check").out
+    copy.write_bytes(release[:-1])
     done = tech.run("trip", "check")
     assert "no firmware" in done.out and "pack it again" in done.out
     with cloud() as stub:
         tech.ok("token", "remove", tech.data("token", "list")[0]["name"], "--yes")
         done = tech.run("trip", "--site", tmp_path / "site.toml", "--endpoint", stub.url + "/graphql")
         assert not stub.requests
-    assert done.status == 1 and "bulb.lkr" in done.err and "check how it is written" in done.err
+    assert done.status == 1 and "bulb.latchkey" in done.err and "check how it is written" in done.err
+
+
+def test_files_may_be_named_without_a_site_and_only_whole_ones_of_their_kind_are_packed(tech, tmp_path):
+    file, _ = release_file(tmp_path)
+    keys = tmp_path / "keys.latchkey"
+    members = {"slug": "s", "issuer": None, "iat": 1, "counter": 1} | manifest.described(b"{}")
+    keys.write_bytes(manifest.signed(manifest.KEYS, members, lambda _: bytes(256), "RS256", b"{}"))
+    words = (SYSTEM, "--until", NEXT_WEEK)
+    with cloud() as stub:
+        answer = pack(tech, stub, *words, "--firmware", file, "--signed-keys", keys, status=1)
+        assert answer["devices"][0]["parts"]["files"]["seen"].count(".latchkey") == 2
+        for given, why in (
+            (("--firmware", keys), "is a signed key set"),
+            (("--signed-keys", file), "is a release"),
+            (("--firmware", tmp_path / "none"), "No such file"),
+        ):
+            done = tech.run("trip", *words, *given, "--endpoint", stub.url + "/graphql")
+            assert done.status == 1 and why in done.err
+        file.write_bytes(file.read_bytes()[:-1])
+        done = tech.run("trip", *words, "--firmware", file, "--endpoint", stub.url + "/graphql")
+        assert done.status == 1 and "is damaged" in done.err
+        text = f"until = {NEXT_WEEK}\n[[device]]\nsystem = '{SYSTEM}'"
+        done = tech.run("trip", "--site", site(tmp_path, text), "--firmware", file, "--endpoint", stub.url + "/graphql")
+        assert done.status == 2 and "the file of --site names firmware" in done.err
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,8 @@ def pack(
     systems: Systems = None,
     until: Until = None,
     site: SiteFile = None,
+    firmware: Annotated[Path | None, typer.Option(metavar="FILE", help="A release to take along.")] = None,
+    signed_keys: Annotated[Path | None, typer.Option(metavar="FILE", help="A signed key set to take along.")] = None,
     device: token_commands.Requested = "smart-bulb",
     slug: token_commands.Slug = None,
     url: token_commands.Url = None,
@@ -69,7 +71,7 @@ def pack(
     """
     wallet = Wallet()
     with show.usage():
-        plan = _plan(systems, until, site)
+        plan = _with_files(_plan(systems, until, site), site, {"firmware": firmware, "signed_keys": signed_keys})
         until_unix_s = _future(plan.until, wallet)
         cloud = token_commands.choose_cloud(slug, url, sim, remember)
     with alone(wallet), show.progress() as tell:
@@ -116,6 +118,14 @@ def _plan(systems, until, site):
     if not (until or found.until):
         raise ValueError("say how long the trip lasts: --until DATE, or until in the site's file")
     return found._replace(until=until or found.until)
+
+
+def _with_files(plan, site, files):
+    """The Site with the files that options name, for each of its devices; ValueError."""
+    given = {name: str(path) for name, path in files.items() if path}
+    if given and site:
+        raise ValueError(f"the file of --site names {' and '.join(given)}; leave the options out")
+    return plan._replace(stops=[stop._replace(files=given) for stop in plan.stops]) if given else plan
 
 
 def _future(date, wallet):

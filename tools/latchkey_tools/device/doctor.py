@@ -7,7 +7,7 @@ import time
 from collections import namedtuple
 
 from latchkey_tools.cli import show
-from latchkey_tools.cli.advice import advice, link_advice
+from latchkey_tools.cli.advice import advice, link_advice, update_advice
 from latchkey_tools.device import access, answer_shapes, offline_check, pairing
 from latchkey_tools.device.local_api import ACCESS_POINT, ACCESS_POINTS, Device, Refusal, Unreachable, todo_of
 from latchkey_tools.device.wallet import Wallet, WalletError, claims_of, lives
@@ -30,6 +30,7 @@ HEARD_MARGIN_S = 120
 SPARE_BYTES = 8 * 1024
 # A certificate that ends sooner is worth a word: the device warns from the same day on (docs/cloud.md).
 ENDS_SOON_S = 60 * 86400
+_PROVES = "let it reach the broker, or run this again after a minute: an answer to a valid token proves the release too"
 _RENEW = "latchkey certificate renew: with --host over HTTPS or the access point, with --port by serial cable"
 _RENEW_HTTPS = "latchkey certificate renew --https --port PORT, by serial cable"
 _RENEW_CA = "get the CA's new certificate from who runs the broker, and: latchkey board provision --ca, by serial cable"
@@ -205,9 +206,24 @@ class Examination:
         try:
             self._device.call("GET", "/v1/state", passed.token)
             self._note("application", OK, "runs")
+            self._release(passed)
         except Refusal as refusal:
             verdict = BROKEN if refusal.code in _FAULTS else UNSEEN
             self._note("application", verdict, f"{refusal.code}: {refusal.words}", refusal.todo)
+
+    def _release(self, passed):
+        """A release that may still go back, or that went back; a device without updates says nothing of it."""
+        try:
+            firmware = self._device.call("GET", "/v1/firmware", passed.token)
+        except Refusal:
+            return
+        if firmware.get("state") == "unproven":
+            left = show.span(firmware.get("goes_back_s") or 0)
+            words = f"runs {firmware.get('version')}, which is not proven yet: in {left} the release before is back"
+            self._weaken(words, _PROVES)
+        elif last := firmware.get("last"):
+            happened, todo = update_advice(last.get("reason"))
+            self._weaken(f"runs {firmware.get('version')}; {last.get('version')} went back: {happened}", todo)
 
     def _network(self, passed, grant, info):
         newest = self._newest_attempt(passed, grant)

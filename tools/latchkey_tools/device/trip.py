@@ -20,11 +20,12 @@ from latchkey_tools import uuids
 from latchkey_tools.cli import show
 from latchkey_tools.device import offline_check
 from latchkey_tools.device.wallet import WalletError, claims_of, end_words, lives, roles_of
+from latchkey_tools.release import manifest
 from latchkey_tools.sim import pki
 
 # A file that a device may need: what a site file calls it, and what it is called here.
 FILES = {"firmware": "firmware", "signed_keys": "signed key set"}
-_MOST_FILE_BYTES = 32 * 1024 * 1024
+_TYPES = {"firmware": (manifest.RELEASE, manifest.RELEASE_KEY), "signed_keys": (manifest.KEYS,)}
 _FORM = 'write until = 2026-12-24, and for each device [[device]] with system = "its UUID"'
 _SITE_NAMES = {"until", "device", "roles", *FILES}
 _STOP_NAMES = {"system", "name", "roles", *FILES}
@@ -178,16 +179,13 @@ def _is_whole(path):
 
 
 def _copied(folder, files):
-    """{name: path of the copy} of files; OSError names one that cannot be read."""
-    return {name: str(_copy(folder, Path(path))) for name, path in files.items()}
+    """{name: path of the copy} of files; OSError names one that cannot be read, ValueError one that is not whole."""
+    return {name: str(_copy(folder, manifest.whole(path, *_TYPES[name]))) for name, path in files.items()}
 
 
-def _copy(folder, path):
-    with open(path, "rb") as file:
-        content = file.read(_MOST_FILE_BYTES + 1)
-    if len(content) > _MOST_FILE_BYTES:
-        raise ValueError(f"{path} has more than {_MOST_FILE_BYTES >> 20} MB; name the release file")
-    copy = folder / f"{_hash(content)}-{path.name}"
+def _copy(folder, file):
+    content = file.line + b"\n" + file.payload
+    copy = folder / f"{_hash(content)}-{file.path.name}"
     pki.write_private(copy, content)
     return copy
 
