@@ -8,7 +8,7 @@ from keys import key
 from ram_store import PowerCut
 from setting_up import NOW, Board, Device, FakeClock, provisioned
 from tables import load
-from updating import Body, driven
+from updating import SIGNED, Body, driven
 
 from latchkey import jwk
 from latchkey.api.request import parse_head
@@ -131,6 +131,12 @@ class TestKeyFiles(unittest.TestCase):
             files = dict(device.store.files)
             self.assertEqual(device.send(file(name)), (status, code), name)
             self.assertEqual((device.kids(), device.store.files == files), (["old"], True), name)
+
+    def test_a_release_and_a_release_key_are_no_key_set(self):
+        device = Shelved()
+        for name in ("release", "release key 1"):
+            data = (SIGNED["good"][name] + "\n").encode()
+            self.assertEqual(device.send(data), (400, "manifest_refused"), name)
 
     def test_without_presence_nothing_is_read_and_to_be_in_no_network_is_none(self):
         device = Shelved()
