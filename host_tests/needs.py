@@ -16,6 +16,7 @@ from latchkey_tools.sim import broker
 # Program: Debian's package that brings it.
 PACKAGES = {
     "curl": "curl",
+    "openssl": "openssl",
     "mosquitto": "mosquitto",
     "tmux": "tmux",
     "chromium": "chromium",
