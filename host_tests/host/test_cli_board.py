@@ -125,7 +125,7 @@ def test_the_monitor_is_a_console_with_a_keyboard(deployed):
         heard = expect(ours, b"42", heard)
         os.write(ours, b"import os\rfor n in (1, 2)")  # not entered
         os.write(ours, b"\x1d")
-        heard = expect(ours, b"\r\nthe board was left at its prompt, so its program does not run: restarting it", heard)
+        heard = expect(ours, b"\r\nthe board is at its prompt, so its program does not run: restarting it", heard)
         expect(ours, b"has restarted, and its program runs", heard, within_s=30)
         assert process.wait(30) == 0
     finally:
@@ -155,7 +155,7 @@ def test_a_board_is_restarted_and_its_program_said_to_run_or_not(deployed, tmp_p
     deployed.mpremote("exec", "print(6 * 7)")  # which leaves it stopped
     assert json.loads(latchkey("restart", "--port", deployed.serial, "--json").stdout)["started"] is True
     assert deployed.wait_ready()
-    for code, status, words in (("", 0, "has no program: put one"), ("import nothing", 1, "named 'nothing'\n")):
+    for code, status, words in (("", 0, "has no program: copy one"), ("import nothing", 1, "named 'nothing'\n")):
         (tmp_path / f"tree{status}").mkdir()
         (tmp_path / f"tree{status}" / "main.py").write_text(code)
         with unix_board.Desk(tmp_path / f"desk{status}", tree=tmp_path / f"tree{status}") as board:
@@ -183,7 +183,7 @@ def test_ctrl_c_in_the_middle_is_told_and_leaves_the_board_running(deployed, fil
     os.killpg(process.pid, signal.SIGINT)
     _, words = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in words, words
-    assert ("broken off" in words and "run the same again" in words) or command == "selftest", words
+    assert ("stopped" in words and "run the same command again" in words) or command == "selftest", words
     assert deployed.wait_ready()
 
 
@@ -208,7 +208,7 @@ def test_a_line_without_a_person_stops_after_a_round_and_goes_on_later(deployed,
     command = ["provision", "--line", files / "line.json", "--common", files / "common.json", "--replace"]
     command += ["--port", deployed.serial]
     first = latchkey(*command, cwd=tmp_path)
-    assert first.returncode == 1 and "1 not begun; the same command goes on" in first.stderr
+    assert first.returncode == 1 and "1 not begun; the same command continues" in first.stderr
     assert f"1{SYSTEM[1:]}  done" in first.stderr
     second = latchkey(*command, "--json", cwd=tmp_path)
     assert second.returncode == 0, second.stderr
@@ -238,7 +238,7 @@ def test_ctrl_c_in_a_line_loses_no_label_and_leaves_no_board_stopped(deployed, f
         time.sleep(0.2)
     _, words = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in words, words
-    assert f"{systems[0]}  done" in words and "broken off, 1 not begun; the same command goes on from here" in words
+    assert f"{systems[0]}  done" in words and "stopped, 1 not begun; the same command continues here" in words
     assert deployed.wait_ready()["system_uuid"] == systems[0]
     report = json.loads((tmp_path / "report.json").read_text())["devices"]
     assert {system: result["state"] for system, result in report.items()} == {systems[0]: "done"}
@@ -253,7 +253,7 @@ def test_ctrl_c_in_a_line_loses_no_label_and_leaves_no_board_stopped(deployed, f
         (("deploy", "--board", "desk", "--port", ""), "no port was named; `latchkey board list`"),
         (("selftest", "--port", "/dev/nowhere"), "there is no /dev/nowhere; `latchkey board list`"),
         (("logs", "--port", "/dev/nowhere"), "there is no /dev/nowhere; `latchkey board list`"),
-        (("monitor", "--port", "/dev/nowhere"), "no terminal"),
+        (("monitor", "--port", "/dev/nowhere"), "a terminal to type at"),
         (("provision", "--port", "/dev/nowhere", "--line", "/nowhere.csv"), "nowhere.csv"),
         (("flash", "--board", "desk", "--port", "P", "--image", "x.bin"), "no chip to flash"),
         (("flash", "--board", "esp32-bulb", "--port", "P", "--image", "/nowhere.bin"), "download MicroPython's image"),

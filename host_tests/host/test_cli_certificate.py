@@ -130,7 +130,7 @@ def test_over_the_api_it_is_renewed_when_it_ends_soon_and_the_key_is_gone_here_t
     tech.ok("token", "import", "-", given=make_token())
     with Stub(ending(59, "running", "kept")) as bulb:
         done = tech.run("certificate", "renew", "--host", bulb.url, "--sim")
-        assert done.status == 0 and "the broker has taken the new certificate" in done.err
+        assert done.status == 0 and "the broker accepted the new certificate" in done.err
         (body,) = sent(bulb)
         tech.secrets.append(body["key_der"])
         x509.load_der_x509_certificate(base64.b64decode(body["cert_der"]))
@@ -212,10 +212,10 @@ def test_a_line_has_the_certificates_signed_that_it_lacks_and_a_second_run_asks_
         assert production.document(one)[0]["credentials"].keys() >= {"cert_der", "https_cert_der", "https_key_der"}
     assert devices[2]["cert"] == str(tmp_path / "c.pem")
     done = tech.run(*line, *files, "--sim")
-    assert done.status == 2 and "--sim does nothing without --certificates" in done.err
+    assert done.status == 2 and "--sim has no effect without --certificates" in done.err
     one = ("--config", "x", "--ca", "x", "--cert", "x", "--key", "x", "--port", "x")
     refused = tech.run("board", "provision", *one, "--endpoint", "https://a.example/graphql").err
-    assert "--endpoint is for a line" in refused
+    assert "--endpoint has no effect without --line" in refused
     assert "--endpoint" in tech.run(*line, *files, "--endpoint", "https://a.example/graphql").err
 
 

@@ -216,7 +216,7 @@ def test_a_certificate_is_sent_as_the_device_reads_it_and_followed(tech, authori
     tech.secrets.append(base64.b64encode(identity.key_der.read_bytes()).decode())
     with Stub(renewing("running", "kept")) as stub:
         done = give(tech, stub, identity, form=form)
-        assert done.status == 0 and "the broker has taken the new certificate" in done.err, done
+        assert done.status == 0 and "the broker accepted the new certificate" in done.err, done
         (body,) = sent(stub)
         assert base64.b64decode(body["cert_der"]) == identity.cert_der.read_bytes()
         assert base64.b64decode(body["key_der"]) == identity.key_der.read_bytes()
@@ -230,7 +230,7 @@ def test_a_certificate_that_the_broker_refuses_is_told_and_the_old_one_is_back(t
         assert advice.link_advice("cert_refused")[1] in done.err
     with Stub(renewing("running")) as stub:
         done = give(tech, stub, authority.device)
-        assert done.status == 1 and "still being tried" in done.err
+        assert done.status == 1 and "still running" in done.err
     with Stub(renewing() | {("PUT", "/v1/config/certificate"): refusal(507, "not_stored")}) as stub:
         assert advice.advice("not_stored") in give(tech, stub, authority.device).err
     with Stub(renewing() | {("PUT", "/v1/config/certificate"): refusal(403, "presence_needed")}) as stub:

@@ -389,7 +389,7 @@ def test_the_device_s_tokens_are_shown_page_by_page_beside_the_wallet_s(tech):
         assert mine["name"] in told and "2023-11-14" in told
     with Stub(device(tokens=(200, {"tokens": [row], "more": False}, {}))) as stub:
         assert tech.data("device", "tokens", stub.url)["only_in_wallet"] == [mine["uuid"]]
-        assert "is in the wallet and not in the device's list" in tech.run("device", "tokens", stub.url).err
+        assert "is in the wallet, but not in the device's list" in tech.run("device", "tokens", stub.url).err
 
 
 def test_who_did_what_and_who_was_refused_is_shown(tech):
@@ -414,7 +414,7 @@ def test_events_are_printed_until_the_device_ends_them(tech):
         assert tech.ok("device", "events", stub.url, "--count", "1").endswith("on yes\n")
     with Stub(device(events=(200, stream, {}))) as stub:
         done = tech.run("device", "events", stub.url)
-        assert done.status == 1 and "broke off" in done.err
+        assert done.status == 1 and "ended early" in done.err
     for answer, words in (((201, {}, {}), "not as a Latchkey device does"), (refusal(503, "full_house"), "full_house")):
         with Stub(device(events=answer)) as stub:
             assert words in tech.run("device", "events", stub.url).err

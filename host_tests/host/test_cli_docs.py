@@ -1,16 +1,19 @@
 """What the tools say is what the documents say; docs/cli.md is made from the help; the shell completes."""
 
+import inspect
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 from test_docs import ROOT, table_rows
 
 from latchkey.api import codes
-from latchkey_tools.cli import advice
+from latchkey_tools.cli import advice, main
 from latchkey_tools.dev import clidocs
 from latchkey_tools.device.wallet import Wallet
 
@@ -59,6 +62,45 @@ def test_every_command_and_option_says_what_it_is():
     assert mute == []
 
 
+def commands(command=None, words=()):
+    """(its words, command) of every command that is not a group."""
+    command = command or typer.main.get_command(main.app)
+    for name, child in getattr(command, "commands", {}).items():
+        yield from commands(child, (*words, name))
+    if not hasattr(command, "commands"):
+        yield words, command
+
+
+def helps(command=None, words=()):
+    """(words, help at 80 columns) of every command and group."""
+    command = command or typer.main.get_command(main.app)
+    yield words, command.get_help(typer.Context(command, info_name="latchkey", terminal_width=80))
+    for name, child in getattr(command, "commands", {}).items():
+        yield from helps(child, (*words, name))
+
+
+def test_every_help_fits_80_columns_and_cuts_nothing():
+    for words, text in helps():
+        assert all(len(line) <= 80 for line in text.splitlines()), words
+        cut = [line for line in text.splitlines() if line.endswith("...") and not line.startswith("Usage:")]
+        assert cut == [] and not re.search(r"<bool|--\S+ <(list|int range)", text), words
+
+
+@pytest.mark.parametrize(
+    "words, command", list(commands()), ids=lambda part: " ".join(part) if isinstance(part, tuple) else ""
+)
+def test_every_command_has_an_example_of_options_that_it_has(words, command):
+    blocks = [text for text in inspect.cleandoc(command.help).split("\n\n") if text.startswith("\b\nExample")]
+    lines = "".join(blocks).replace("\\\n", "").splitlines()[2:]
+    assert lines and all(line.split()[0] == "latchkey" for line in lines)
+    known = {name for parameter in command.params for name in parameter.opts}
+    for line in lines:
+        given = shlex.split(line)[1:]
+        # `latchkey trip SYSTEM` is `latchkey trip pack SYSTEM`.
+        assert given[: len(words)] == list(words) or words == ("trip", "pack"), line
+        assert {word for word in given if word.startswith("--")} <= known, line
+
+
 def completed(folder, words, shell="bash"):
     """What the installed command offers after ``words``, asked as the shell's completion asks."""
     env = dict(os.environ, _LATCHKEY_COMPLETE=f"complete_{shell}", LATCHKEY_WALLET=str(folder))
@@ -85,6 +127,11 @@ def test_the_shell_completes_commands_options_names_and_hosts(tmp_path):
         (["doctor", "--tok"], "--token-file"),
         (["pair", "latch"], f"latchkey-{technician.SYSTEM[:8]}.local"),
         (["device", "config", "192.168.4.1", "policy.pl"], "policy.plain_http="),
+        (["board", "deploy", "--board", "esp32-"], "esp32-bulb"),
+        (["board", "image", "--board", "esp32s3"], "esp32s3-sensor"),
+        (["certificate", "renew", "--host", "latch"], f"latchkey-{technician.SYSTEM[:8]}.local"),
+        (["token", "create", technician.SYSTEM[:4]], technician.SYSTEM),
+        (["vboard", "--product", "sen"], "sensor"),
     ):
         assert offered in completed(tmp_path / "w", words), words
 

@@ -65,7 +65,7 @@ def test_a_device_is_paired_and_told_where_to_find_it(tech):
     with Stub(boxed(JOINING, JOINED)) as stub:
         done = pair(tech, stub, "--name", "Cellar light", "--broker", "mqtt.example.org:8884")
     assert done.status == 0, done
-    assert "Yes: it is in the network Home." in done.out
+    assert "Yes: the device is in the network Home." in done.out
     assert f"http://{NAME}" in done.out and "127.0.0.9" in done.out
     steps = [f"device {stub.url}: Cellar light", "token mine: its signature cannot be checked", "is joining Home"]
     assert all(step in done.err for step in steps)
@@ -155,7 +155,7 @@ def test_another_system_that_answers_there_is_told_and_sent_no_token(tech):
         done = pair(tech, stub)
     assert done.status == 1 and other.requests and other.tokens() == []
     assert f"another System ({OTHER_SYSTEM}) answers at http://127.0.0.2:{stub.port}; it is sent no token" in done.err
-    assert f"still being tried. What to do: ask later: {asking(stub)}.\n" in done.err
+    assert f"still running. What to do: ask later: {asking(stub)}.\n" in done.err
 
 
 def test_a_laptop_that_is_left_behind_is_told_what_to_do(tech):
@@ -333,11 +333,11 @@ def test_a_network_without_a_passphrase_has_to_be_meant(tech):
     with Stub(boxed(JOINED | {"ssid": "Guests"})) as stub:
         words = ["pair", stub.url, "--ssid", "Guests", "--wait", "3"]
         done = tech.run(*words)
-        assert done.status == 2 and "if that is meant: --open" in done.err and not sent(stub)
+        assert done.status == 2 and "to join it all the same, give --open" in done.err and not sent(stub)
         assert tech.run(*words, "--open").status == 0
         assert sent(stub) == [{"wifi": {"ssid": "Guests"}}]
-        assert "wants a passphrase" in pair(tech, stub, "--open").err
-        assert "either" in pair(tech, stub, "--open", "--passphrase-file", "x").err
+        assert "needs a passphrase" in pair(tech, stub, "--open").err
+        assert "not both" in pair(tech, stub, "--open", "--passphrase-file", "x").err
     with Stub(boxed(JOINED | {"ssid": "Hidden"})) as stub:
         done = tech.run("pair", stub.url, "--ssid", "Hidden", "--wait", "3")
         assert done.status == 0 and "did not see Hidden" in done.err
@@ -373,7 +373,7 @@ def test_at_a_terminal_network_and_passphrase_are_asked_for(tech):
             screen.expect("Passphrase of Home .not shown.")
             screen.sendline(PASSPHRASE)
             screen.expect("the device is joining Home")
-            screen.expect("Yes.*it is in the network Home")
+            screen.expect("Yes.*the device is in the network Home")
         assert screen.exitstatus == 0 and sent(stub)[0]["wifi"] == {"ssid": "Home", "passphrase": PASSPHRASE}
 
 
@@ -398,7 +398,7 @@ def test_after_a_wrong_passphrase_another_one_can_be_typed(tech):
             screen.expect("no: the network refuses the passphrase, three times. What to do: type it again")
             screen.expect("Passphrase of Home .not shown.")
             screen.sendline("the right one, planted")
-            screen.expect("Yes.*it is in the network Home")
+            screen.expect("Yes.*the device is in the network Home")
         assert screen.exitstatus == 0
         assert [body["wifi"]["passphrase"] for body in sent(stub)] == [PASSPHRASE, "the right one, planted"]
     with Stub(boxed(JOINING, wrong)) as stub:
@@ -426,7 +426,7 @@ def test_ctrl_c_at_a_question_ends_it_with_nothing_asked_for(tech):
         for words, question in (
             ([], "Number or name"),
             (["--ssid", "Home"], "Passphrase of Home"),
-            (["--leave"], "Leave its network"),
+            (["--leave"], "Make the device leave its network"),
         ):
             with tech.terminal("pair", stub.url, *words) as screen:
                 screen.expect(question)
@@ -440,7 +440,7 @@ def test_ctrl_c_while_it_waits_says_that_the_device_goes_on_and_how_to_ask(tech)
         with tech.terminal("pair", stub.url, "--ssid", "Home", size=(40, 200)) as screen:
             screen.expect("the device is joining Home")
             screen.sendintr()
-            screen.expect("the device goes on trying; to ask how it ended: latchkey pair --status http://127.0.0.1")
+            screen.expect("the device continues; to see how it ended: latchkey pair --status http://127.0.0.1")
         assert screen.exitstatus == 130
 
 
@@ -469,7 +469,7 @@ def test_status_tells_how_it_ended(tech):
 def test_status_over_plain_http_from_the_network_tells_what_can_be_seen(tech):
     with Stub(device(pairing=refusal(403, "plain_http"))) as stub:
         done = tech.run("pair", stub.url, "--status")
-        assert done.status == 0 and "it answers at" in done.err and "HTTPS would" in done.err
+        assert done.status == 0 and "the device answers at" in done.err and "access point or HTTPS" in done.err
         assert tech.data("pair", stub.url, "--status")["info"]["state"] == "ready"
 
 

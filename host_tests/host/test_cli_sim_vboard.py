@@ -128,15 +128,15 @@ def test_the_broker_keeps_its_port_over_all_runs(tmp_path):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["run", "--ca", "ca.pem"], "--ca does nothing without --broker"),
-        (["run", "--user", "me"], "--user does nothing without --broker"),
-        (["run", "--cert", "c.pem", "--key", "k.pem"], "--cert does nothing without --broker"),
-        (["run", "--broker", "mqtts://a:1", "--key", "k.pem"], "--key does nothing without --cert"),
-        (["run", "--broker", "mqtts://a:1", "--broker-port", "5"], "--broker-port does nothing beside --broker"),
-        (["run", "--broker", "mqtts://a:1", "--broker-kind", "amqtt"], "--broker-kind does nothing beside --broker"),
-        (["create", SYSTEM, "--permanent", "a", "--duration", "1D"], "--duration does nothing beside --permanent"),
-        (["create", SYSTEM, "--permanent", "a", "--device", "b"], "--device does nothing beside --permanent"),
-        (["revoke", SYSTEM, "--leave", "--status", "GONE"], "--status does nothing beside --leave"),
+        (["run", "--ca", "ca.pem"], "--ca has no effect without --broker"),
+        (["run", "--user", "me"], "--user has no effect without --broker"),
+        (["run", "--cert", "c.pem", "--key", "k.pem"], "--cert has no effect without --broker"),
+        (["run", "--broker", "mqtts://a:1", "--key", "k.pem"], "--key has no effect without --cert"),
+        (["run", "--broker", "mqtts://a:1", "--broker-port", "5"], "--broker-port has no effect with --broker"),
+        (["run", "--broker", "mqtts://a:1", "--broker-kind", "amqtt"], "--broker-kind has no effect with --broker"),
+        (["create", SYSTEM, "--permanent", "a", "--duration", "1D"], "--duration has no effect with --permanent"),
+        (["create", SYSTEM, "--permanent", "a", "--device", "b"], "--device has no effect with --permanent"),
+        (["revoke", SYSTEM, "--leave", "--status", "GONE"], "--status has no effect with --leave"),
     ],
 )
 def test_an_option_that_would_be_ignored_is_refused(tmp_path, arguments, words):

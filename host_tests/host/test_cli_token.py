@@ -245,7 +245,7 @@ def test_a_token_on_the_command_line_is_refused_for_safety(tech):
     ):
         for said in (token, token.removeprefix("CLOUD-"), f"--name={token}", token[:30], f"Bearer {token.lower()}"):
             done = tech.run(*words, said)
-            assert done.status == 3 and "seen by others" in done.err and said[-12:] not in done.err, (words, said)
+            assert done.status == 3 and "other users can see" in done.err and said[-12:] not in done.err, (words, said)
 
 
 def test_what_only_looks_like_a_token_is_no_token(tech):
@@ -264,15 +264,16 @@ def test_inspect_says_what_a_device_would(tech, tmp_path):
     jwks = tmp_path / "jwks.json"
     jwks.write_text(json.dumps(key_set()))
     good = make_token()
-    assert "unchecked" in inspected(tech, good, 0)
-    assert tech.run("token", "import", jwks, "--name", "home").err == "the key set home is kept: 1 usable key\n"
+    assert "not checked" in inspected(tech, good, 0)
+    done = tech.run("token", "import", jwks, "--name", "home")
+    assert done.err == "the key set home is in the wallet: 1 usable key\n"
     words = inspected(tech, good, 0)
     for part in ("signed with RS512", f"the System {SYSTEM}", "System Maintainer", "in 1 day", "good: key SIM-"):
         assert part in " ".join(words.split()).replace("is good", "good"), words
     head, payload, signature = good.split(".")
     forged = f"{head}.{payload}.{signature[:50]}{'A' if signature[50] != 'A' else 'B'}{signature[51:]}"
     for token, code in (
-        (forged, "No key set at hand verifies it"),
+        (forged, "No key set here verifies it"),
         (make_token(made_s_ago=90000), "expired"),
         (make_token(nbf=4_000_000_000, exp=None), "not_yet_valid"),
         (make_token(sub=7), "claims_refused"),

@@ -202,7 +202,7 @@ def test_files_may_be_named_without_a_site_and_only_whole_ones_of_their_kind_are
         (f"[[device]]\nsystem = '{SYSTEM}'\nroles = 'x'", "roles must be a list"),
         (f"[[device]]\nsystem = '{SYSTEM}'\nfirmware = 7", "firmware must be a text"),
         (f"until = 7\n[[device]]\nsystem = '{SYSTEM}'", "until must be a day"),
-        (f"[[device]]\nsystem = '{SYSTEM}'", "say how long the trip lasts"),
+        (f"[[device]]\nsystem = '{SYSTEM}'", "give the end of the trip"),
         (f"until = 2020-01-01\n[[device]]\nsystem = '{SYSTEM}'", "which is past"),
     ],
 )

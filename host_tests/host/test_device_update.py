@@ -73,7 +73,7 @@ def test_the_next_command_goes_on_where_the_one_before_was_broken_off(tech, tmp_
             assert bulb.progress.wait(20)
             screen.expect("sending 1.2.0")
             screen.sendintr()
-            screen.expect("broken off, 0 of 1 done; the same command goes on from here")
+            screen.expect("stopped, 0 of 1 done; the same command continues here")
         assert screen.exitstatus == 130
         bulb.go_on.set()
         deadline = time.monotonic() + 20

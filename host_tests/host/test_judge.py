@@ -86,5 +86,5 @@ def test_other_key_sets_cannot_tell_and_do_not_refuse(tmp_path):
     assert (verdict.signature, verdict.problems) == ("bad", [])
     tech.ok("token", "import", "-", given=json.dumps(other))
     done = tech.run("token", "inspect", "-", given=make_token())
-    assert done.status == 1 and "No key set at hand verifies it" in done.out
-    assert "refuses" not in done.out and "speaks against" not in done.out
+    assert done.status == 1 and "No key set here verifies it" in done.out
+    assert "refuses" not in done.out and "is against it" not in done.out

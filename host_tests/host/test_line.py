@@ -417,15 +417,15 @@ def test_a_csv_that_is_wrong_is_told_in_words(files, content, words):
 @pytest.mark.parametrize(
     "options, words",
     [
-        (["--port", "b"], "one board has one port"),
+        (["--port", "b"], "give one --port for one board"),
         (["--line", "l.csv", "--port", "a"], "each once"),
-        (["--line", "l.csv", "--https-cert", "c.pem"], "--https-cert is for one board: a line's file"),
+        (["--line", "l.csv", "--https-cert", "c.pem"], "--https-cert is for one board: with --line"),
         (["--line", "l.csv", "--new-ap-passphrase"], "--new-ap-passphrase is for one board"),
-        (["--labels", "l.csv"], "--labels is for a line"),
-        ([], "give --config, --ca, --cert, --key too; or --line"),
-        (["--config", "c.json", "--ca", "ca.pem"], "give --cert, --key too; or --line"),
-        ([*NEEDED, "--https-cert", "c.pem"], "--https-cert does nothing without --https-key: give both"),
-        ([*NEEDED, "--https-key", "c.pem"], "--https-key does nothing without --https-cert: give both"),
+        (["--labels", "l.csv"], "--labels has no effect without --line"),
+        ([], "give --config, --ca, --cert, --key too, or --line"),
+        (["--config", "c.json", "--ca", "ca.pem"], "give --cert, --key too, or --line"),
+        ([*NEEDED, "--https-cert", "c.pem"], "--https-cert has no effect without --https-key: give both"),
+        ([*NEEDED, "--https-key", "c.pem"], "--https-key has no effect without --https-cert: give both"),
     ],
 )
 def test_an_option_that_would_be_ignored_is_refused(options, words):

@@ -1,4 +1,4 @@
-"""Questions to whoever sits at the terminal; data and answers stay apart, so they go to standard error."""
+"""Questions at the terminal. They go to standard error, so that standard output has the data alone."""
 
 import contextlib
 import getpass
@@ -10,11 +10,11 @@ from latchkey_tools.cli import show
 
 
 def require_yes(question, yes):
-    """Go on only with the option --yes or a yes at the terminal; else the command ends here."""
+    """Return after the option --yes or a yes at the terminal; else the command ends here."""
     if yes:
         return
     if not sys.stdin.isatty():
-        show.say("there is no terminal to ask at: give --yes")
+        show.say("this needs a yes, and there is no terminal to ask at: give --yes")
         raise typer.Exit(2)
     with ends():
         if not typer.confirm(question, err=True):
@@ -22,13 +22,13 @@ def require_yes(question, yes):
 
 
 def word(question):
-    """What is typed, without blanks around it."""
+    """The typed text, without blanks around it."""
     with ends():
         return typer.prompt(question, err=True).strip()
 
 
 def secret(question, without):
-    """What is typed and not shown; ValueError(``without``) where there is no terminal, or nothing is typed."""
+    """The typed text, which is not shown; ValueError(``without``) if there is no terminal, or nothing is typed."""
     typed = ""
     if sys.stdin.isatty():
         with ends():
@@ -40,7 +40,7 @@ def secret(question, without):
 
 @contextlib.contextmanager
 def ends():
-    """Ctrl-C at a question ends as it does everywhere; click makes exit status 1 of it. Ctrl-D is no answer."""
+    """Ctrl-C at a question gives exit status 130, as everywhere (click makes it 1). Ctrl-D is no answer."""
     try:
         yield
     except (typer.Abort, EOFError, KeyboardInterrupt) as end:

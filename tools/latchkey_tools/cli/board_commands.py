@@ -1,4 +1,4 @@
-"""`latchkey board`: what is done with a board on a serial port."""
+"""`latchkey board`: commands for a board on a serial port."""
 
 import dataclasses
 import itertools
@@ -17,18 +17,26 @@ from latchkey_tools.boards import labels as printed
 from latchkey_tools.cli import ask, certificate_commands, options, show, token_commands
 from latchkey_tools.image import command, recipe
 
-app = typer.Typer(no_args_is_help=True, help="Boards on a serial port: flash, deploy, provision, look at.")
+app = typer.Typer(no_args_is_help=True, help="Boards on a serial port: flash, deploy, provision, test.")
 
-Port = Annotated[str, typer.Option(help="Serial port, as mpremote takes it.")]
-Board = Annotated[str, typer.Option(help="A folder of boards/.")]
-Json = Annotated[bool, typer.Option("--json", help="Data for programs.")]
+
+PORTS_HELP = "Serial port; a line may have several: repeat it."
+PORT_HELP = "Serial port of the board, such as /dev/ttyUSB0."
+Port = Annotated[str, typer.Option(metavar="PORT", help=PORT_HELP, autocompletion=options.ports)]
+Board = command.Board
+Json = options.AsJson
+
+
+def _file(words, *names):
+    return typer.Option(*names, metavar="FILE", help=words)
+
 
 _OF_THE_CLOUD = {"https", "issuer", "slug", "url", "sim", "remember"}
 _OF_A_LINE = {"line_file", "common", "report", "labels", "certificates", *_OF_THE_CLOUD}
 _OF_BOTH = {"port", "replace", "as_json"}
 _STARTS = {
     "started: ": ", and its program runs",
-    ">>> ": ", and has no program: put one onto it with `latchkey board deploy`",
+    ">>> ": ", and it has no program: copy one to it with `latchkey board deploy`",
     None: "; it has said nothing yet: see `latchkey board logs`",
 }
 # Of one board.
@@ -37,7 +45,12 @@ _NEEDED = ("config", "ca", "cert", "key")
 
 @app.command("list")
 def list_(as_json: Json = False):
-    """The boards there are, and the serial ports of this machine."""
+    """List the boards, and the serial ports of this machine.
+
+    \b
+    Example:
+      latchkey board list
+    """
     found = [catalog.board(name) for name in catalog.names()]
     ports = flash.serial_ports()
     if as_json:
@@ -50,18 +63,26 @@ def list_(as_json: Json = False):
     for port in ports:
         print(f"{port['port']}  {show.plain(port['description'])}")
     if not ports:
-        show.say("no serial port is there: plug a board in, or run `latchkey vboard`")
+        show.say("this machine has no serial port: plug a board in, or run `latchkey vboard`")
 
 
 @app.command("deploy")
 def deploy_(
     board: Board,
     port: Port,
-    replace: Annotated[bool, typer.Option(help="Over files in its way that are not Latchkey's.")] = False,
-    lines: Annotated[bool, typer.Option(help="Tracebacks tell line numbers; takes more RAM.")] = False,
+    replace: Annotated[bool, typer.Option(help="Overwrite files that are not Latchkey's.")] = False,
+    lines: Annotated[bool, typer.Option(help="Keep line numbers for tracebacks; takes more RAM.")] = False,
     as_json: Json = False,
 ):
-    """Put the firmware onto a board with an official MicroPython image; power may fail at any moment."""
+    """Copy the firmware to a board that has MicroPython.
+
+    The board has an official MicroPython image. If power fails meanwhile, the board starts the newest release that is
+    complete; run the same command again.
+
+    \b
+    Example:
+      latchkey board deploy --board esp32s3-sensor --port /dev/ttyACM0
+    """
     with _bar() as bar:
         task = bar.add_task("deploy", total=None)
 
@@ -71,7 +92,7 @@ def deploy_(
         try:
             report = deploy.deploy(board, port, replace, on_step=step, lines=lines)
         except KeyboardInterrupt:
-            show.say("broken off: the board runs the newest release that is whole; run the same again")
+            show.say("stopped: the board runs the newest release that is complete; run the same command again")
             raise
     if as_json:
         show.data(report.as_dict())
@@ -88,49 +109,60 @@ app.command("image")(command.image)
 @app.command()
 def provision(
     context: typer.Context,
-    port: Annotated[list[str], typer.Option(help="Serial port; again for more of a line's.")],
-    config: Annotated[Path | None, typer.Option(help="JSON with system_uuid, slug, issuer and more.")] = None,
-    ca: Annotated[Path | None, typer.Option(help="The broker's CA, PEM or DER.")] = None,
-    cert: Annotated[Path | None, typer.Option(help="The device's certificate, PEM or DER.")] = None,
-    key: Annotated[Path | None, typer.Option(help="Its private key, PEM or DER.")] = None,
-    https_cert: Annotated[Path | None, typer.Option(help="Certificate of its local API, PEM or DER.")] = None,
-    https_key: Annotated[Path | None, typer.Option(help="Its private key, ECDSA on P-256.")] = None,
-    key_set: Annotated[Path | None, typer.Option(help="JSON Web Key Set to begin with.")] = None,
-    factory_keys: Annotated[Path | None, typer.Option(help="The same, outside the file system, for good.")] = None,
-    wifi_ssid: Annotated[str | None, typer.Option(help="Network to join.")] = None,
-    wifi_passphrase_file: Annotated[Path | None, typer.Option(help="File with its passphrase.")] = None,
-    line_file: Annotated[Path | None, typer.Option("--line", help="CSV or JSON: a whole line of devices.")] = None,
-    common: Annotated[Path | None, typer.Option(help="JSON: what the devices of a line share.")] = None,
-    report: Annotated[Path, typer.Option(help="Of a line: what is done, for the next run.")] = Path("report.json"),
-    labels: Annotated[Path, typer.Option(help="Of a line: its labels, with passphrases.")] = Path("labels.csv"),
+    port: Annotated[
+        list[str],
+        typer.Option(
+            metavar="PORT", help="Serial port; a line may have several: repeat it.", autocompletion=options.ports
+        ),
+    ],
+    config: Annotated[Path | None, _file("JSON with system_uuid, slug, issuer and more.")] = None,
+    ca: Annotated[Path | None, _file("Certificate of the CA that signed the broker's, PEM or DER.")] = None,
+    cert: Annotated[Path | None, _file("The device's client certificate, PEM or DER.")] = None,
+    key: Annotated[Path | None, _file("Private key of --cert, PEM or DER.")] = None,
+    https_cert: Annotated[Path | None, _file("Certificate for HTTPS on the device, PEM or DER.")] = None,
+    https_key: Annotated[Path | None, _file("Private key of --https-cert, ECDSA on P-256.")] = None,
+    key_set: Annotated[Path | None, _file("The first key set (JWKS); the cloud may replace it.")] = None,
+    factory_keys: Annotated[Path | None, _file("A key set outside the file system, which is never lost.")] = None,
+    wifi_ssid: Annotated[str | None, typer.Option(metavar="NAME", help="Wi-Fi network to join.")] = None,
+    wifi_passphrase_file: Annotated[Path | None, _file("File with the passphrase of --wifi-ssid.")] = None,
+    line_file: Annotated[Path | None, _file("A production line: CSV or JSON, a row a device.", "--line")] = None,
+    common: Annotated[Path | None, _file("With --line: JSON with the fields that all devices share.")] = None,
+    report: Annotated[Path, _file("With --line: the results, which the next run continues.")] = Path("report.json"),
+    labels: Annotated[Path, _file("With --line: the labels, with passphrases.")] = Path("labels.csv"),
     certificates: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Of a line: have missing client certificates signed, into it.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="With --line: where the cloud's new client certificates go."),
     ] = None,
-    https: Annotated[bool, typer.Option("--https", help="With --certificates: those of HTTPS too.")] = False,
+    https: Annotated[bool, typer.Option("--https", help="With --certificates: also certificates for HTTPS.")] = False,
     issuer: certificate_commands.Issuer = None,
     slug: token_commands.Slug = None,
     url: token_commands.Url = None,
     sim: token_commands.Sim = False,
     remember: token_commands.Remember = False,
-    replace: Annotated[bool, typer.Option(help="Also a board that is another System already.")] = False,
+    replace: Annotated[bool, typer.Option(help="Also provision a board that has another System.")] = False,
     new_ap_passphrase: Annotated[
-        bool, typer.Option("--new-ap-passphrase", help="Of its access point: a new one, also if the board has one.")
+        bool, typer.Option("--new-ap-passphrase", help="Make a new access-point passphrase, even if the board has one.")
     ] = False,
     label: Annotated[
         Path | None,
-        typer.Option(metavar="NAME", help="Of one board: draw its label as NAME.svg and NAME.png, with QR codes."),
+        typer.Option(metavar="NAME", help="Draw the label as NAME.svg and NAME.png, with QR codes."),
     ] = None,
     as_json: Json = False,
 ):
-    """Give a board its System, certificates, keys and access point; or a line of boards theirs.
+    """Give a board its System, certificates, keys and label.
 
-    The label has the passphrase of the access point, and two QR codes: one joins it, one opens the page. For a line all
-    of them are drawn beside --labels, as sheets of A4 (labels.svg and labels.png).
+    The label has the passphrase of the device's access point, and two QR codes: one joins the access point, one opens
+    the page. With --line all labels are drawn beside --labels, on sheets of A4 (labels.svg and labels.png).
 
-    With --certificates the cloud signs a client certificate for each device of the line that names none; --slug,
-    --endpoint or --sim says which cloud.
+    With --certificates the cloud signs a client certificate for each device of the line that has none. --slug,
+    --endpoint or --sim names the cloud.
 
-    Example: latchkey board provision --port /dev/ttyUSB0 --line line.csv --certificates certs --slug company-example
+    \b
+    Examples:
+      latchkey board provision --port /dev/ttyUSB0 --config lamp.json \\
+        --ca ca.pem --cert lamp.pem --key lamp.key --label lamp
+      latchkey board provision --port /dev/ttyUSB0 --line line.csv \\
+        --certificates certs --slug company-example
     """
     _refuse_ignored(context, port)
     if line_file:
@@ -163,12 +195,12 @@ def _passphrase(file):
 def _one(device, port, replace, new_passphrase):
     """The label of the board at ``port``, which is ``device`` now."""
     if production.check(device).get("issuer") is None:
-        show.say(f"{device['config']} has no issuer: the device takes tokens of any issuer whose key it has")
+        show.say(f"{device['config']} has no issuer: the device accepts tokens of every issuer whose key it has")
     try:
         with show_wait(f"provisioning the board on {port}"):
             return production.provision_one(device, port, replace, new_passphrase=new_passphrase)
     except KeyboardInterrupt:
-        show.say("broken off: nobody has seen the board's label; run the same again")
+        show.say("stopped before the label was shown: run the same command again")
         raise
 
 
@@ -178,29 +210,32 @@ def _drawn(made, path):
 
 
 def _nothing(_device):
-    """Each device of the line names its own certificate."""
+    """Without --certificates each device of the line names its own certificate."""
 
 
 def _refuse_ignored(context, ports):
-    """A line's file has all of its devices, and one board has one port."""
+    """BadParameter for options of one board with --line, and the reverse."""
     given = options.given(context)
     if "line_file" in given:
-        ignored, why = given - _OF_A_LINE - _OF_BOTH, "is for one board: a line's file, or --common, says it by a field"
+        ignored, why = (
+            given - _OF_A_LINE - _OF_BOTH,
+            "is for one board: with --line it is a field of the line's file or of --common",
+        )
     else:
-        ignored, why = given & _OF_A_LINE, "is for a line: give --line"
+        ignored, why = given & _OF_A_LINE, "has no effect without --line: give both, or neither"
     if ignored:
         raise typer.BadParameter(f"{options.as_typed(context, min(ignored))} {why}")
     if len(ports) > 1 and "line_file" not in given or len(set(ports)) < len(ports):
-        raise typer.BadParameter("one board has one port; a line has several, each once")
+        raise typer.BadParameter("give one --port for one board; with --line give several, each once")
     missing = [name for name in _NEEDED if name not in given]
     if missing and "line_file" not in given:
-        raise typer.BadParameter(f"give --{', --'.join(missing)} too; or --line for a line of boards")
+        raise typer.BadParameter(f"give --{', --'.join(missing)} too, or --line for a production line")
     of_the_cloud = [(name, "certificates") for name in sorted(_OF_THE_CLOUD)]
     options.check_company(context, needs=(("https_cert", "https_key"), ("https_key", "https_cert"), *of_the_cloud))
 
 
 def _line(run, as_json):
-    """Rounds until nothing is left, or nobody is there to change the boards."""
+    """Provision round after round, until no device is left or nobody changes the boards."""
     total = len(run.left)
     with _bar() as bar:
         task = bar.add_task("provision", total=total)
@@ -216,34 +251,42 @@ def _line(run, as_json):
                 if run.left and not _next_round(len(run.left)):
                     break
         except KeyboardInterrupt:
-            show.say(f"broken off, {len(run.left)} not begun; the same command goes on from here")
+            show.say(f"stopped, {len(run.left)} not begun; the same command continues here")
             raise
     if as_json:
         show.data({"devices": run.results, "left": len(run.left)})
     if run.left or run.failed():
         counts = f"{len(run.failed())} failed, {len(run.left)} not begun"
-        raise production.LineError(f"{counts}; the same command goes on from here")
+        raise production.LineError(f"{counts}; the same command continues here")
     show.say(f"all {len(run.results)} are done")
 
 
 def _next_round(left):
     if not sys.stdin.isatty():
         return False
-    show.say(f"{left} left: connect the next boards and press Enter (Ctrl-C to stop; the next run goes on from here)")
-    return bool(sys.stdin.readline())  # Ctrl-D is no Enter
+    show.say(f"{left} left: connect the next boards and press Enter (Ctrl-C stops; the next run continues here)")
+    return bool(sys.stdin.readline())  # Ctrl-D gives an empty text
 
 
 @app.command("selftest")
 def selftest_(
     context: typer.Context,
     port: Port,
-    report: Annotated[Path | None, typer.Option(help="Also measure the board, into this JSON file to send.")] = None,
-    wifi_ssid: Annotated[str | None, typer.Option(help="For the report: a network to try.")] = None,
-    wifi_passphrase_file: Annotated[Path | None, typer.Option(help="File with its passphrase.")] = None,
-    tls: Annotated[str | None, typer.Option(help="For the report: HOST:PORT of a TLS server to try.")] = None,
+    report: Annotated[Path | None, _file("Also measure the board, and write a report (JSON) to send.")] = None,
+    wifi_ssid: Annotated[str | None, typer.Option(metavar="NAME", help="For the report: a Wi-Fi to try.")] = None,
+    wifi_passphrase_file: Annotated[Path | None, _file("File with the passphrase of --wifi-ssid.")] = None,
+    tls: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="For the report: a TLS server to try.")] = None,
     as_json: Json = False,
 ):
-    """Walk the table of attacks and vectors on the board, and look at its image; exit status 1 if something differs."""
+    """Test the token verification on the board itself.
+
+    The board works through the table of attacks and test vectors, and checks its own image. The exit status is 1 if
+    something differs.
+
+    \b
+    Example:
+      latchkey board selftest --port /dev/ttyUSB0
+    """
     options.check_company(context, needs=tuple((name, "report") for name in ("wifi_ssid", "tls")))
     options.check_company(context, needs=(("wifi_ssid", "wifi_passphrase_file"), ("wifi_passphrase_file", "wifi_ssid")))
     server = _server(tls) if tls else ("", 0)
@@ -252,7 +295,7 @@ def selftest_(
         task = bar.add_task("", total=None)
 
         def on_row(done, total):
-            words = "walking" if done else "copying"
+            words = "testing" if done else "copying"
             bar.update(task, completed=done, total=total, description=f"{words} the table")
 
         found = selftest.run(port, on_row)
@@ -289,10 +332,17 @@ def _server(text):
 @app.command()
 def logs(
     port: Port,
-    seconds: Annotated[float | None, typer.Option(help="Stop after this long; else at Ctrl-C.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Data for programs: an object per line.")] = False,
+    seconds: Annotated[float | None, typer.Option(metavar="SECONDS", help="Stop after this time.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, an object on each line.")] = False,
 ):
-    """Show what the console says, with the time; the program is not disturbed."""
+    """Show the board's console, each line with the time.
+
+    The program on the board is not disturbed.
+
+    \b
+    Example:
+      latchkey board logs --port /dev/ttyUSB0
+    """
     end = time.monotonic() + seconds if seconds is not None else None
     for text in flash.console_lines(port, end):
         if as_json:
@@ -303,7 +353,12 @@ def logs(
 
 @app.command()
 def restart(port: Port, as_json: Json = False):
-    """Restart the board, and say whether its program starts."""
+    """Restart the board, and say whether its program starts.
+
+    \b
+    Example:
+      latchkey board restart --port /dev/ttyUSB0
+    """
     with mpremote.sole_use(port), show_wait(f"restarting the board on {port}"):
         heard = mpremote.SerialCable(port).restart()
     sign = _sign_of_start(port, heard)
@@ -329,9 +384,16 @@ def _traceback(heard):
 
 @app.command()
 def monitor(port: Port):
-    """The console with a keyboard (mpremote's REPL); Ctrl-C stops the program, Ctrl-] leaves and starts it again."""
+    """Open the board's console with a keyboard (mpremote's REPL).
+
+    Ctrl-C stops the program. Ctrl-] leaves the console; the board then restarts.
+
+    \b
+    Example:
+      latchkey board monitor --port /dev/ttyUSB0
+    """
     if not sys.stdin.isatty():
-        raise ValueError("there is no terminal to type at; `latchkey board logs` only shows the console")
+        raise ValueError("this needs a terminal to type at; `latchkey board logs` shows the console without one")
     status, heard = mpremote.SerialCable(port).interact(_say_restart)
     if heard is not None:
         show.say(f"the board on {port} has restarted{_STARTS[_sign_of_start(port, heard)]}")
@@ -340,7 +402,7 @@ def monitor(port: Port):
 
 def _say_restart():
     print(file=sys.stderr)  # what was typed has no end of line
-    words = "the board was left at its prompt, so its program does not run: restarting it"
+    words = "the board is at its prompt, so its program does not run: restarting it"
     show.say(f"{words} (as `latchkey board restart` does)")
 
 
@@ -349,19 +411,25 @@ def flash_(
     board: Board,
     port: Port,
     image: command.Official,
-    erase: Annotated[bool, typer.Option(help="Erase the chip first: System, keys and all files are gone.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    erase: Annotated[bool, typer.Option(help="Erase the chip first: System, keys and all files are lost.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for a confirmation.")] = False,
     module: command.Modules = None,
     heap_kb: command.HeapKb = None,
     unlisted: command.Unlisted = False,
 ):
-    """Write a MicroPython image with esptool; on a chip without PSRAM with the board's firmware frozen in.
+    """Write a MicroPython image to the chip, with esptool.
 
-    A device that has this layout of the flash already keeps its System and its files.
+    On a chip without PSRAM the board's firmware is frozen into the image first. A device whose flash has this layout
+    already keeps its System and its files.
+
+    \b
+    Example:
+      latchkey board flash --board esp32-bulb --port /dev/ttyUSB0 \\
+        --image ESP32_GENERIC.bin
     """
     plan = flash.plan(board, port, image, erase)
     show.say(f"{image.name}: for {plan.chip}, at {plan.offset}")
-    ask.require_yes("Everything on the chip will be lost. Go on?" if erase else "Write it?", yes)
+    ask.require_yes("Everything on the chip will be lost. Continue?" if erase else "Write it?", yes)
     with show_wait(f"looking at the chip on {port}"):
         device = flash.look(plan)
     if not recipe.has_firmware(image) and (catalog.board(board).takes == "image" or not device.has_psram):
@@ -375,7 +443,7 @@ def flash_(
 def _frozen(plan, module, heap_kb, unlisted):
     """The plan with the board's firmware frozen into its image."""
     out = build.BUILD / "image" / f"{plan.board}.bin"
-    show.say("without PSRAM the firmware goes into the image; `latchkey board deploy` is not needed")
+    show.say("the chip has no PSRAM, so the firmware goes into the image; `latchkey board deploy` is not needed")
     with show_wait("freezing the firmware into the image"):
         report = command.make(plan.board, plan.image, out, module, heap_kb, unlisted)
     for text in command.lines(out, report):
@@ -389,7 +457,7 @@ def _erasing(plan, yes):
     if yes:
         raise flash.FlashError(f"{used}, so it has to be erased, with its System and all files: give --erase too")
     show.say(used)
-    ask.require_yes("It has to be erased: its System, keys and all files will be lost. Go on?", yes)
+    ask.require_yes("It has to be erased: its System, keys and all files will be lost. Continue?", yes)
     return dataclasses.replace(plan, erase=True)
 
 

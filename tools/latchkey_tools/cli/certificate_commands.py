@@ -1,4 +1,4 @@
-"""`latchkey certificate`: have certificates of a device signed by the cloud, and put them onto it."""
+"""`latchkey certificate`: the cloud signs certificates of a device, and the device gets them."""
 
 import time
 from pathlib import Path
@@ -10,7 +10,7 @@ from cryptography import x509
 from latchkey_tools.boards.certificate_cable import Cable
 from latchkey_tools.cli import options, show, token_commands
 from latchkey_tools.cli.config_commands import attempt_words, try_certificate
-from latchkey_tools.cli.device_commands import HOST_HELP, Ca, TokenFile, TokenName, is_host
+from latchkey_tools.cli.device_commands import Ca, TokenFile, TokenName, hosts, is_host
 from latchkey_tools.cli.pair_commands import WAIT_S, Wait
 from latchkey_tools.device import access, certificate_request
 from latchkey_tools.device.certificate_request import CLIENT, HTTPS, Request
@@ -21,29 +21,32 @@ from latchkey_tools.sim import timespan
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""Certificates of a device: its client certificate at the broker, and the one of its HTTPS.
+    help="""Certificates of a device, for its broker and its HTTPS.
 
-    The key is made here and goes to the device alone; the cloud gets a signing request. A run that broke off is
-    continued by the next one.
+    The private key is made here and goes only to the device; the cloud gets a signing request. After an interruption
+    the next run continues.
     """,
 )
 
-Https = Annotated[
-    bool, typer.Option("--https", help="The certificate of its local API (HTTPS), which goes by serial cable only.")
-]
+Https = Annotated[bool, typer.Option("--https", help="The certificate for HTTPS, by serial cable only.")]
 Duration = Annotated[
-    str, typer.Option(help=f"How long it lasts: {options.SPAN_HELP}", callback=options.checked(timespan.parse_s))
+    str,
+    typer.Option(
+        metavar="TIME", help=f"How long it lasts, {options.SPAN_HELP}", callback=options.checked(timespan.parse_s)
+    ),
 ]
 Issuer = Annotated[
     str | None,
-    typer.Option(help="Name or UUID of the issuer at DRIVR that signs.", show_default="the Domain's only one"),
+    typer.Option(metavar="NAME", help="Name or UUID of the signing issuer at DRIVR; needed if there are several."),
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", metavar="FOLDER", help="Keep certificate and key here, mode 0600, in PEM.")
+    Path | None, typer.Option("--out", metavar="FOLDER", help="Keep certificate and key here (PEM, mode 0600).")
 ]
-Port = Annotated[str | None, typer.Option(help="Serial port: put it onto the board there.")]
+PORT_HELP = "Send it over this serial port."
+Port = Annotated[str | None, typer.Option(metavar="PORT", help=PORT_HELP, autocompletion=options.ports)]
 Host = Annotated[
-    str | None, typer.Option("--host", metavar="HOST", help=f"Put it onto this device. {HOST_HELP}", callback=is_host)
+    str | None,
+    typer.Option("--host", metavar="HOST", help="Send it to this device.", callback=is_host, autocompletion=hosts),
 ]
 DURATION = "P365D"
 
@@ -67,14 +70,17 @@ def request(
     ca: Ca = None,
     as_json: options.AsJson = False,
 ):
-    """Make a key, have the cloud sign a certificate for it, and put both onto the device.
+    """Make a key, get a certificate for it, and send both.
 
-    With --port by serial cable, with --host over the API (the client certificate only). Without either, the files stay
-    where --out says, or beside the wallet, for `latchkey board provision`.
+    --port sends them over the serial cable, --host over the device's API (the client certificate only). Without either
+    the files stay in --out, or beside the wallet, for `latchkey board provision`.
 
-    Example: latchkey certificate request 792b6149-1daa-488f-b07a-f684503b0586 --out certs --slug company-example
-
-    Example: latchkey certificate request 792b6149-1daa-488f-b07a-f684503b0586 --https --port /dev/ttyUSB0 --sim
+    \b
+    Examples:
+      latchkey certificate request 792b6149-1daa-488f-b07a-f684503b0586 \\
+        --out certs --slug company-example
+      latchkey certificate request 792b6149-1daa-488f-b07a-f684503b0586 \\
+        --https --port /dev/ttyUSB0 --sim
     """
     with show.usage():
         _check_way(https, port, host, needed=False)
@@ -106,13 +112,16 @@ def renew(
     ca: Ca = None,
     as_json: options.AsJson = False,
 ):
-    """Look when a device's certificate ends, and if that is soon, do what `request` does.
+    """Renew a device's certificate if it ends soon.
 
-    Over the API the device tries a new client certificate on its broker; if that is refused, the old one comes back.
+    It does the same as `latchkey certificate request`. Over the API the device tries a new client certificate on its
+    broker, and goes back to the old one if the broker refuses it.
 
-    Example: latchkey certificate renew --host 192.168.4.1 --slug company-example
-
-    Example: latchkey certificate renew --port /dev/ttyUSB0 --https --before 90D --slug company-example
+    \b
+    Examples:
+      latchkey certificate renew --host 192.168.4.1 --slug company-example
+      latchkey certificate renew --port /dev/ttyUSB0 --https \\
+        --before 90D --slug company-example
     """
     with show.usage():
         _check_way(https, port, host, needed=True)
@@ -155,13 +164,13 @@ def _fulfil(asked, cloud, duration, issuer, until_unix_s=0):
 
 
 def _finish(asked, port, host, out, as_json, over_api):
-    """Put it where it belongs, and say how that went; Exit if the device does not keep it."""
+    """Send it to the device, and say how that ended; Exit if the device does not keep it."""
     attempt = _put(asked, port, host, over_api)
     end = certificate_request.end_of(x509.load_pem_x509_certificate(asked.cert_path.read_bytes()))
     facts = {"system": asked.system, "kind": asked.kind.word, "attempt": attempt, "end_unix_s": end}
     on_device = attempt in ("kept", "stored")
     if on_device and not out:
-        # The device has the key now; nobody needs a second one.
+        # The device has the key now; a second copy would only be a risk.
         asked.forget()
     else:
         facts |= {"cert": str(asked.cert_path), "key": str(asked.key_path)}
@@ -175,7 +184,7 @@ def _finish(asked, port, host, out, as_json, over_api):
 
 
 def _put(asked, port, host, over_api):
-    """What became of it: None for files alone, "stored" by cable, or what try_certificate says."""
+    """How it ended: None for files alone, "stored" by cable, or the result of try_certificate."""
     if port:
         with Cable(port) as board:
             _check_system(board.held()[0], asked.system, port)
@@ -191,11 +200,11 @@ def _put(asked, port, host, over_api):
 
 def _words(attempt, kind):
     if attempt is None:
-        return "the certificate and its key lie here"
+        return "the certificate and its key are in these files"
     if attempt == "stored" and kind == CLIENT:
-        return "the board has it, tries it on its broker now, and keeps it if the broker takes it"
+        return "the board has the certificate, tries it on its broker now, and keeps it if the broker accepts it"
     if attempt == "stored":
-        return f"the board has it: its HTTPS shows it from now on ({kind.word})"
+        return f"the board has the certificate and uses it from now on ({kind.word})"
     return attempt_words(attempt)
 
 
@@ -206,9 +215,9 @@ def _readable(facts):
 
 def _check_way(https, port, host, needed):
     if port and host or (needed and not port and not host):
-        raise ValueError("say where the device is: --port for the serial cable, or --host for its API")
+        raise ValueError("name the device: --port for the serial cable, or --host for its API")
     if https and host:
-        raise ValueError("a certificate for HTTPS goes by serial cable only: give --port")
+        raise ValueError("a certificate for HTTPS goes over the serial cable only: give --port")
 
 
 def _check_system(there, system, where):
@@ -229,7 +238,7 @@ def _by_cable(port, kind):
 
 
 def _over_api(host, token_file, token, ca):
-    """The same of a device's client certificate, by its own word."""
+    """The same of a device's client certificate, as the device reports it."""
     with Device(host, ca) as device:
         facts, here = access.call(device, "GET", "/v1/diagnostics", None, token_file, token)
     return here.system, (facts.get("cloud") or {}).get("cert_not_after")

@@ -1,4 +1,4 @@
-"""`latchkey device config` and `latchkey device certificate`: what a device is set to, and its client certificate."""
+"""`latchkey device config` and `latchkey device certificate`: the settings and the client certificate of a device."""
 
 import json
 import time
@@ -24,11 +24,11 @@ _ORDER = ("system_uuid", "name", "model", "dev", "slug", "issuer", "broker", "po
 _BY_CABLE = ("system_uuid", "model", "dev")
 _WITH_PRESENCE = ("slug", "issuer", "broker", "policy", "roles", "ntp")
 
-CHANGES_HELP = "Such as name=Cellar, policy.plain_http=read, roles.Installer=control, hosts=a.example,b.example."
+CHANGES_HELP = "name=Cellar, policy.plain_http=read, roles.Installer=control and others."
 
 
 def names(incomplete: str):
-    """For completion: what can be set."""
+    """For completion: the settings that can be changed."""
     return [f"{name}=" for name in SETTABLE if name.startswith(incomplete)]
 
 
@@ -44,11 +44,15 @@ def config(
     ca: Ca = None,
     as_json: AsJson = False,
 ):
-    """What the device is set to; with NAME=VALUE, change it.
+    """Show the settings of a device; NAME=VALUE changes them.
 
-    Values are texts and numbers as they are, lists with commas, roles as JSON or one by one
-    (`roles.Installer=` takes one out), `issuer=` for any. Wi-Fi changes by `latchkey pair`. Broker and slug are
-    tried before they are kept.
+    A list has commas between its values. Roles are JSON, or one by one; `roles.Installer=` removes a role. `issuer=`
+    accepts every issuer. `latchkey pair` changes the Wi-Fi. A new broker or slug is tried before it is kept.
+
+    \b
+    Examples:
+      latchkey device config latchkey-792b6149.local
+      latchkey device config latchkey-792b6149.local name=Cellar
     """
     with Device(host, ca) as device:
         before, here = access.call(device, "GET", "/v1/config", None, token_file, token)
@@ -69,17 +73,23 @@ def config(
 def put_certificate(
     host: Host,
     cert: Annotated[Path, typer.Option(metavar="FILE", help="The new client certificate, PEM or DER.")],
-    key: Annotated[Path, typer.Option(metavar="FILE", help="Its private key, PEM or DER, not encrypted.")],
+    key: Annotated[Path, typer.Option(metavar="FILE", help="Private key of --cert, not encrypted.")],
     wait: Wait = WAIT_S,
     token_file: TokenFile = None,
     token: TokenName = None,
     ca: Ca = None,
     as_json: AsJson = False,
 ):
-    """Give the device a new client certificate; it is kept if the broker takes it, else the old one comes back.
+    """Give the device a new client certificate.
 
-    Somebody has to press the device's button first. Over plain HTTP others on that network could read the key: use
-    HTTPS or the access point.
+    The device tries the certificate on its broker, and goes back to the old one if the broker refuses it. Somebody has
+    to press the device's button first. Over plain HTTP others on that network could read the key: use HTTPS or the
+    access point.
+
+    \b
+    Example:
+      latchkey device certificate 192.168.4.1 \\
+        --cert lamp.pem --key lamp.key
     """
     with Device(host, ca) as device:
         attempt = try_certificate(device, certificate.body(cert, key), wait, token_file, token)
@@ -109,17 +119,17 @@ def try_certificate(device, body, wait_s, token_file=None, token=None):
 
 
 def attempt_words(attempt):
-    """What became of an attempt of a certificate, and what to do."""
+    """How the attempt of a certificate ended, and what to do."""
     if attempt == "kept":
-        return "yes: the broker has taken the new certificate, and it is kept"
+        return "yes: the broker accepted the new certificate, and it is kept"
     if attempt == "running":
-        return "not known: it is still being tried; later, see cloud.attempt in `latchkey device diagnostics`"
+        return "not known: the attempt is still running; later, see cloud.attempt in `latchkey device diagnostics`"
     happened, todo = link_advice(attempt)
     return f"no: {happened}; the old certificate is back. What to do: {todo}."
 
 
 def _follow(host, ca, here, wait_s, as_json):
-    """To the end of an attempt; Exit if what was tried is not kept."""
+    """Wait for the end of an attempt; Exit if the new settings are not kept."""
     with pairing.Search(host, here, ca) as search, show.progress() as tell:
         outcome = pairing.Following(search, None, False, tell).follow(wait_s)
     if outcome.state == pairing.JOINED:
@@ -132,7 +142,7 @@ def _follow(host, ca, here, wait_s, as_json):
 
 
 def _await_certificate(device, token, wait_s):
-    """What became of the attempt: "kept", a reason of the cloud link, or "running" if it is still not known."""
+    """How the attempt ended: "kept", a reason of the cloud link, or "running" if it is still not known."""
     deadline_s = time.monotonic() + wait_s
     attempt = "running"
     while attempt == "running" and time.monotonic() < deadline_s:
@@ -159,7 +169,7 @@ def _print_config(answer):
 
 
 def _place(name):
-    """Where a setting stands in the table: a device sends its members in any order."""
+    """The place of a setting in the table: a device sends its members in any order."""
     top = name.split(".")[0]
     return _ORDER.index(top) if top in _ORDER else len(_ORDER), name
 

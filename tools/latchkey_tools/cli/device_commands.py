@@ -18,10 +18,11 @@ from latchkey_tools.device.wallet import Wallet
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""Call a device: look at it, switch it, ask how it is.
+    help="""Call a device: read it, switch it, configure it.
 
-    The token is the one given, else LATCHKEY_TOKEN, else the wallet's newest for the device's System. LATCHKEY_HOST
-    stands in for HOST, except where NAME=VALUE follows. LATCHKEY_SOURCE names the address of this machine to call from.
+    The token is --token or --token-file, else LATCHKEY_TOKEN, else the wallet's newest for the device's System.
+    LATCHKEY_HOST is used if HOST is left out, except where NAME=VALUE follows. LATCHKEY_SOURCE names the address of
+    this machine to call from.
     """,
 )
 FIND_WITHIN_S = 5
@@ -41,7 +42,7 @@ def hosts(incomplete: str):
 
 
 def is_host(context: typer.Context, value):
-    """For typer: what is no address of a device is told before anything else is done; not while a shell completes."""
+    """For typer: refuse what is not an address of a device, before anything is done; not while a shell completes."""
     if context.resilient_parsing or value is None:
         return value
     with show.usage():
@@ -60,25 +61,34 @@ Host = Annotated[str, typer.Argument(envvar=HOST_VARIABLE, **HOST)]
 # Without the variable: with it the first NAME=VALUE would be taken for the host.
 HostFirst = Annotated[str, typer.Argument(**HOST)]
 TokenFile = Annotated[
-    Path | None, typer.Option("--token-file", help="A file with the token to use; - for standard input.")
+    Path | None, typer.Option("--token-file", metavar="FILE", help="File with the token; - for standard input.")
 ]
 TokenName = Annotated[
     str | None,
     typer.Option("--token", metavar="NAME", help=token_commands.NAME_HELP, autocompletion=token_commands.names),
 ]
 Ca = Annotated[
-    Path | None, typer.Option(envvar="LATCHKEY_CA", help="PEM of the CA that signed the device's certificate.")
+    Path | None,
+    typer.Option(envvar="LATCHKEY_CA", metavar="FILE", help="CA of the device's HTTPS certificate (PEM)."),
 ]
 
 
 @app.command()
 def find(
-    host: Annotated[list[str] | None, typer.Option(help="Ask this one too; may be repeated.", callback=is_host)] = None,
+    host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST", help="Look here too; repeat it.", callback=is_host, autocompletion=hosts),
+    ] = None,
     as_json: AsJson = False,
 ):
-    """Look for devices: at the names of all Systems in the wallet, at the access point's address, and at --host.
+    """Look for devices, for 5 seconds.
 
-    All of them are asked at once, without a token, for 5 seconds.
+    It looks at the names of all Systems in the wallet, at the address of an access point, and at --host. It sends no
+    token.
+
+    \b
+    Example:
+      latchkey device find --host 192.168.1.40
     """
     wallet = Wallet()
     places = list(dict.fromkeys([*map(local_name, wallet.systems()), ACCESS_POINT, *(host or ())]))
@@ -94,7 +104,12 @@ def find(
 
 @app.command()
 def info(host: Host, ca: Ca = None, as_json: AsJson = False):
-    """What the device is; needs no token."""
+    """Show what the device is; no token is needed.
+
+    \b
+    Example:
+      latchkey device info latchkey-792b6149.local
+    """
     with Device(host, ca) as device:
         facts = device.info()
     if as_json:
@@ -104,7 +119,12 @@ def info(host: Host, ca: Ca = None, as_json: AsJson = False):
 
 @app.command()
 def state(host: Host, token_file: TokenFile = None, token: TokenName = None, ca: Ca = None, as_json: AsJson = False):
-    """The state of the bulb or sensor."""
+    """Show the state of the bulb or sensor.
+
+    \b
+    Example:
+      latchkey device state latchkey-792b6149.local
+    """
     _print_state(_call(host, "GET", "/v1/state", None, token_file, token, ca), as_json)
 
 
@@ -112,14 +132,20 @@ def state(host: Host, token_file: TokenFile = None, token: TokenName = None, ca:
 def set_(
     host: HostFirst,
     changes: Annotated[
-        list[str], typer.Argument(metavar="NAME=VALUE", help="Such as on, off, brightness_pct=40, rgb=255,120,0.")
+        list[str], typer.Argument(metavar="NAME=VALUE", help="on, off, brightness_pct=40, rgb=255,120,0 and others.")
     ],
     token_file: TokenFile = None,
     token: TokenName = None,
     ca: Ca = None,
     as_json: AsJson = False,
 ):
-    """Change the state, such as: set HOST on brightness_pct=40 transition_ms=500."""
+    """Change the state of the bulb.
+
+    \b
+    Examples:
+      latchkey device set latchkey-792b6149.local on brightness_pct=40
+      latchkey device set latchkey-792b6149.local rgb=255,120,0
+    """
     with show.usage():
         body = dict(map(_change, changes))
     _print_state(_call(host, "PATCH", "/v1/state", body, token_file, token, ca), as_json)
@@ -127,7 +153,12 @@ def set_(
 
 @app.command()
 def identify(host: Host, token_file: TokenFile = None, token: TokenName = None, ca: Ca = None):
-    """Let it blink, so that you see which one it is."""
+    """Make the device blink, so that you see which one it is.
+
+    \b
+    Example:
+      latchkey device identify latchkey-792b6149.local
+    """
     _call(host, "POST", "/v1/identify", None, token_file, token, ca)
     show.say("it blinks")
 
@@ -136,7 +167,12 @@ def identify(host: Host, token_file: TokenFile = None, token: TokenName = None, 
 def diagnostics(
     host: Host, token_file: TokenFile = None, token: TokenName = None, ca: Ca = None, as_json: AsJson = False
 ):
-    """How the device is doing: cloud link, keys, token list, clock, memory, refusals."""
+    """Show details: cloud link, keys, clock, memory, refusals.
+
+    \b
+    Example:
+      latchkey device diagnostics latchkey-792b6149.local
+    """
     facts = _call(host, "GET", "/v1/diagnostics", None, token_file, token, ca)
     if as_json:
         return show.data(facts)
@@ -151,7 +187,12 @@ def diagnostics(
 
 @app.command()
 def log(host: Host, token_file: TokenFile = None, token: TokenName = None, ca: Ca = None, as_json: AsJson = False):
-    """The newest lines of the device's log, oldest first."""
+    """Show the newest lines of the device's log, oldest first.
+
+    \b
+    Example:
+      latchkey device log latchkey-792b6149.local
+    """
     lines = _call(host, "GET", "/v1/log", None, token_file, token, ca).get("lines") or []
     if as_json:
         return show.data(lines)
@@ -161,7 +202,12 @@ def log(host: Host, token_file: TokenFile = None, token: TokenName = None, ca: C
 
 @app.command()
 def tokens(host: Host, token_file: TokenFile = None, token: TokenName = None, ca: Ca = None, as_json: AsJson = False):
-    """The tokens of the list that the device holds, beside those of the wallet."""
+    """Show the device's token list, and compare the wallet.
+
+    \b
+    Example:
+      latchkey device tokens latchkey-792b6149.local
+    """
     with Device(host, ca) as device:
         found, here = access.call(device, "GET", "/v1/tokens", None, token_file, token)
         rows = _all_tokens(device, here, found)
@@ -173,7 +219,7 @@ def tokens(host: Host, token_file: TokenFile = None, token: TokenName = None, ca
 
 
 def _all_tokens(device, here, found):
-    """Of every answer to come, the first ``found``; what answers endlessly is left."""
+    """Rows of all answers, the first of which is ``found``; a device that answers endlessly is not followed."""
     rows = []
     while True:
         some = found.get("tokens") or []
@@ -192,12 +238,17 @@ def _print_tokens(rows, mine, missing):
         table.add_row(*map(show.clean, (jti, mine.get(jti, "-"), _words("", bool(row.get("admits"))), *times)))
     show.console().print(table)
     for jti in missing:
-        show.say(f"{mine[jti]} ({jti}) is in the wallet and not in the device's list")
+        show.say(f"{mine[jti]} ({jti}) is in the wallet, but not in the device's list")
 
 
 @app.command()
 def uses(host: Host, token_file: TokenFile = None, token: TokenName = None, ca: Ca = None, as_json: AsJson = False):
-    """Who did what, the newest of it; and who was refused."""
+    """Show who did what lately, and who was refused.
+
+    \b
+    Example:
+      latchkey device uses latchkey-792b6149.local
+    """
     found = _call(host, "GET", "/v1/uses", None, token_file, token, ca)
     if as_json:
         return show.data(found)
@@ -215,25 +266,32 @@ def uses(host: Host, token_file: TokenFile = None, token: TokenName = None, ca: 
 @app.command()
 def events(
     host: Host,
-    count: Annotated[int, typer.Option(min=0, help="End after so many; 0 for never.")] = 0,
+    count: Annotated[int, typer.Option(min=0, metavar="N", help="Stop after N events; 0 for never.")] = 0,
     token_file: TokenFile = None,
     token: TokenName = None,
     ca: Ca = None,
     as_json: AsJson = False,
 ):
-    """Print the state now and at every change, until Ctrl-C or the token no longer opens."""
+    """Print the state now and at every change, until Ctrl-C.
+
+    It also ends when the device no longer accepts the token.
+
+    \b
+    Example:
+      latchkey device events latchkey-792b6149.local
+    """
     seen = 0
     with Device(host, ca) as device:
-        # The gentlest call finds out which of several tokens opens.
+        # The smallest call finds out which of several tokens the device accepts.
         passed = access.call(device, "GET", "/v1/state", None, token_file, token)[1]
         for event, data in device.events(passed.token):
             if event == "end":
-                raise Refusal(401, data.get("code") or "unknown", "The device has ended the stream.")
+                raise Refusal(401, data.get("code") or "unknown", "The device ended the stream.")
             _print_event(data, as_json)
             seen += 1
             if seen == count:
                 return
-    raise Unreachable("the stream broke off; the device may be restarting: try again")
+    raise Unreachable("the stream ended early; the device may be restarting: try again")
 
 
 def _call(host, method, path, body, token_file, token, ca):

@@ -1,4 +1,4 @@
-"""`latchkey doctor`: which link of the chain is broken, and what to do."""
+"""`latchkey doctor`: which link between here and the cloud is broken, and what to do."""
 
 import typer
 
@@ -11,11 +11,15 @@ _COLOURS = {doctor.OK: "green", doctor.WEAK: "yellow", doctor.BROKEN: "red", doc
 
 
 def run(host: Host, token_file: TokenFile = None, token: TokenName = None, ca: Ca = None, as_json: AsJson = False):
-    """Walk the chain from here to the cloud and say which link is broken.
+    """Check each link from here to the cloud; name the broken one.
 
-    Its links: reachable, TLS, provisioned, clock, keys, token, roles, application, network, cloud link. The exit status
-    is 1 if one is broken. A token that may configure shows more of the chain. LATCHKEY_SOURCE names the address of
-    this machine to call from.
+    The links are: reachable, TLS, provisioned, clock, keys, token, roles, application, network, cloud link. The exit
+    status is 1 if one is broken. A token that permits `configure` shows more of them. LATCHKEY_SOURCE names the address
+    of this machine to call from.
+
+    \b
+    Example:
+      latchkey doctor latchkey-792b6149.local
     """
     links = doctor.examine(host, ca, token_file, token)
     broken = [link for link in links if link.verdict == doctor.BROKEN]

@@ -1,4 +1,4 @@
-"""`latchkey label`: what is printed on devices, their access point's passphrase above all, kept in the wallet."""
+"""`latchkey label`: the wallet's copies of the labels of devices, with the passphrases of their access points."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help="""The labels of devices, kept in the wallet.
 
-    A label has the passphrase of the device's own access point. In a cellar without internet that is the way in.
+    A label has the passphrase of the device's own access point, which works without internet.
     """,
 )
 # WPA2: IEEE 802.11, Annex J.4.
@@ -29,13 +29,15 @@ def import_(
     ],
     as_json: options.AsJson = False,
 ):
-    """Take the labels of a production line into the wallet.
+    """Add the labels of a production line to the wallet.
 
-    A label that the wallet has for the same System is replaced. The file stays where it is: it holds passphrases.
+    A new label replaces an old one of the same System. The file itself stays; it has passphrases.
 
-    Example: latchkey label import labels.csv
+    \b
+    Example:
+      latchkey label import labels.csv
     """
-    # Read once more here, since it says so if others can read the file, and knows the encodings of editors.
+    # A second reading: it warns if others can read the file, and knows the encodings of editors.
     pasted.read(file, private=True)
     labels = {}
     for number, row in enumerate(production.labels_in(file), 1):
@@ -52,12 +54,19 @@ def import_(
 
 @app.command("list")
 def list_(as_json: options.AsJson = False):
-    """The devices whose label the wallet holds, without the passphrases."""
+    """List the devices whose label the wallet has.
+
+    Passphrases are not shown.
+
+    \b
+    Example:
+      latchkey label list
+    """
     labels = Wallet().labels()
     if as_json:
         return show.data([_public(system, label) for system, label in labels.items()])
     if not labels:
-        return show.say("no labels; `latchkey label import labels.csv` takes some in")
+        return show.say("the wallet has no label; `latchkey label import labels.csv` adds some")
     table = show.table("System", "name", "host", "access point", whole=("System",))
     for system, label in labels.items():
         table.add_row(*map(show.clean, _public(system, label).values()))
@@ -68,11 +77,13 @@ def list_(as_json: options.AsJson = False):
 def show_(system: options.System, out: options.Out = None):
     """Print the passphrase of a device's access point.
 
-    Example: latchkey label show 792b6149-1daa-488f-b07a-f684503b0586
+    \b
+    Example:
+      latchkey label show 792b6149-1daa-488f-b07a-f684503b0586
     """
     label = Wallet().labels().get(system)
     if label is None:
-        raise WalletError(f"the wallet has no label of {system}; `latchkey label import labels.csv` takes some in")
+        raise WalletError(f"the wallet has no label of {system}; `latchkey label import labels.csv` adds some")
     show.say(f"the access point of {label.name or system} is {label.access_point}; its passphrase:")
     if options.deliver(label.ap_passphrase, out):
         show.say(f"it is in {out}")

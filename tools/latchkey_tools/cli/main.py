@@ -2,7 +2,7 @@
 
 Data goes to standard output, everything else to standard error. Exit status: 0 done, 1 it did not work (the last line
 says what to do), 2 wrong usage, 3 refused for safety, 130 interrupted. With --json, too, an error is text on standard
-error, and the exit status tells it.
+error.
 """
 
 import sys
@@ -55,13 +55,21 @@ app.command("vboard")(vboard_commands.vboard)
 
 @app.command()
 def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running and print lines to try.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running, and print commands to try.")] = False,
     broker: Annotated[
-        Literal["mosquitto", "amqtt"] | None, typer.Option(help="The first that is there by default.")
+        Literal["mosquitto", "amqtt"] | None, typer.Option(help="Which broker; by default the first that is installed.")
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print every check.")] = False,
 ):
-    """Run the main job from end to end: broker, simulator, and the firmware on real MicroPython."""
+    """Run the main job from start to end, on real MicroPython.
+
+    The demo starts a broker, the DRIVR simulator and a device, and shows what the device accepts and refuses.
+
+    \b
+    Examples:
+      latchkey demo
+      latchkey demo --keep
+    """
     from latchkey_tools.desk import demo as story
 
     raise typer.Exit(story.main(keep=keep, broker_kind=broker, verbose=verbose))
@@ -75,7 +83,7 @@ def version(show: Annotated[bool, typer.Option("--version", help="Print the vers
 
 
 def main():
-    """Entry point: every failure that is foreseen is one line on standard error."""
+    """Entry point: every expected failure is one line on standard error."""
     streams.make_ready()
     sys.exit(streams.finish(_status(), _say))
 
@@ -100,9 +108,9 @@ def _status():
 
 
 def refuse_tokens(arguments):
-    """Raises Unsafe for a token on the command line, before any command could repeat it."""
+    """Raises Unsafe for a token on the command line, before a command could print it."""
     if any(map(holds_token, arguments)):
-        raise Unsafe("a token on the command line is seen by others; give a file, or - for standard input")
+        raise Unsafe("other users can see a token on the command line; give a file, or - for standard input")
 
 
 def _say(problem):

@@ -1,6 +1,6 @@
-"""What options and arguments of several commands share: checks that end a command before it has done anything.
+"""Options and arguments that several commands share, with checks that end a command before it has done anything.
 
-What they refuse is wrong usage: exit status 2, as for an option that there is not.
+A refusal is wrong usage: exit status 2, as for an option that does not exist.
 """
 
 import os
@@ -10,17 +10,35 @@ from typing import Annotated
 import typer
 
 from latchkey_tools import uuids
+from latchkey_tools.boards import flash
 from latchkey_tools.cli import show
+from latchkey_tools.device.wallet import Wallet
 from latchkey_tools.sim import pki, timespan
+
+EXAMPLE_SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
+
+
+def systems(incomplete: str):
+    """For completion: the Systems that the wallet has tokens or labels for."""
+    try:
+        wallet = Wallet()
+        return [one for one in sorted({*wallet.systems(), *wallet.labels()}) if one.startswith(incomplete)]
+    except Exception:
+        return []
+
+
+def ports(incomplete: str):
+    """For completion: the serial ports of this machine."""
+    return [port["port"] for port in flash.serial_ports() if port["port"].startswith(incomplete)]
 
 
 def checked(check):
-    """A callback for an option or argument: ``check(value)`` raises ValueError for what it cannot be."""
+    """A callback for an option or argument: ``check(value)`` raises ValueError for a value that is refused."""
     return read_by(lambda value: (check(value), value)[1])
 
 
 def read_by(read):
-    """The same where ``read(value)`` is what the command gets in its place."""
+    """The same, but the command gets ``read(value)``."""
 
     def callback(value):
         try:
@@ -38,21 +56,21 @@ def a_system(text):
     try:
         return uuids.canonical(text)
     except ValueError:
-        raise ValueError(f"{text[:80]} is not a System UUID") from None
+        raise ValueError(f"{text[:80]} is not a System UUID; give one like {EXAMPLE_SYSTEM}") from None
 
 
 def a_new_file(out):
-    """ValueError unless a file of that name can be made and is not there yet; "-" is standard output."""
+    """ValueError unless a file of that name can be made and does not exist yet; "-" is standard output."""
     if str(out) == "-":
         return
     if os.path.lexists(out):
-        raise ValueError(f"{out} is there already; name a file that is not")
+        raise ValueError(f"{out} exists already; name a new file")
     if not os.access(out.parent, os.W_OK | os.X_OK):
-        raise ValueError(f"no file can be made in {out.parent}; name another folder")
+        raise ValueError(f"no file can be written in {out.parent}; name another folder")
 
 
 def check_longer(duration, before):
-    """ValueError for a renewal whose successor would have to be renewed at once."""
+    """ValueError for a renewal after which the new one would be renewed at once."""
     if timespan.parse_s(duration) <= timespan.parse_s(before):
         raise ValueError(f"--duration {duration} is not longer than --before {before}: give a longer --duration")
 
@@ -63,19 +81,19 @@ def given(context):
 
 
 def check_company(context, needs=(), excludes=()):
-    """What would not be looked at is a mistake: BadParameter for it.
+    """BadParameter for an option that would have no effect.
 
-    ``needs``: (name, name that it is nothing without); ``excludes``: (name, name that it is nothing beside).
+    ``needs``: (name, name of the option that it needs); ``excludes``: (name, name of an option that it excludes).
     """
     typed = given(context)
     for name, other in needs:
         if name in typed and other not in typed:
             first, second = as_typed(context, name), as_typed(context, other)
-            raise typer.BadParameter(f"{first} does nothing without {second}: give both, or neither")
+            raise typer.BadParameter(f"{first} has no effect without {second}: give both, or neither")
     for name, other in excludes:
         if name in typed and other in typed:
             first, second = as_typed(context, name), as_typed(context, other)
-            raise typer.BadParameter(f"{first} does nothing beside {second}: give one of them")
+            raise typer.BadParameter(f"{first} has no effect with {second}: give one of them")
 
 
 def as_typed(context, name):
@@ -84,7 +102,7 @@ def as_typed(context, name):
 
 
 def deliver(secret, out):
-    """A secret's text to a new file of mode 0600; or to standard output for "-" and None. Whether it is in a file."""
+    """Write a secret to a new file of mode 0600, or to standard output for "-" and None; returns whether to a file."""
     if out is None or str(out) == "-":
         print(secret)
         return False
@@ -93,17 +111,21 @@ def deliver(secret, out):
 
 
 def refuse_both(out, as_json):
-    """With --json there is no --out."""
+    """--out and --json exclude each other."""
     with show.usage():
         if out and as_json:
-            raise ValueError("give --out or --json, not both: a token is handed out in one way")
+            raise ValueError("give --out or --json, not both: the token goes to one place")
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print data for scripts.")]
-System = Annotated[str, typer.Argument(metavar="SYSTEM", help="System UUID of the device.", callback=read_by(a_system))]
-SPAN_HELP = "1D, P1D, PT1H or seconds."
-Duration = Annotated[str, typer.Option(help=SPAN_HELP, callback=checked(timespan.parse_s))]
-BEFORE_HELP = f"Renew what ends sooner: {SPAN_HELP}"
-Before = Annotated[str, typer.Option(help=BEFORE_HELP, callback=checked(timespan.parse_s))]
-OUT_HELP = "Write the token itself to this new file, mode 0600; - for standard output."
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+SYSTEM_HELP = "System UUID of the device."
+System = Annotated[
+    str, typer.Argument(metavar="SYSTEM", help=SYSTEM_HELP, callback=read_by(a_system), autocompletion=systems)
+]
+SPAN_HELP = "as 1D, P1D, PT1H or seconds."
+LASTS_HELP = f"How long the token lasts, {SPAN_HELP}"
+Duration = Annotated[str, typer.Option(metavar="TIME", help=LASTS_HELP, callback=checked(timespan.parse_s))]
+BEFORE_HELP = f"Renew if the end is nearer than this, {SPAN_HELP}"
+Before = Annotated[str, typer.Option(metavar="TIME", help=BEFORE_HELP, callback=checked(timespan.parse_s))]
+OUT_HELP = "Write it to this new file, mode 0600; - for standard output."
 Out = Annotated[Path | None, typer.Option(metavar="FILE", help=OUT_HELP, callback=checked(a_new_file))]

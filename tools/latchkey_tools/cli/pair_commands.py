@@ -1,4 +1,4 @@
-"""`latchkey pair`: a device into its owner's network, without internet."""
+"""`latchkey pair`: connect a device to its owner's network, without internet."""
 
 import getpass
 import itertools
@@ -27,21 +27,21 @@ _WHAT = {"wifi": "the network", "cloud": "the broker"}
 
 Host = Annotated[str, typer.Argument(envvar=HOST_VARIABLE, show_default="the access point's", **HOST)]
 Argv = Annotated[str | None, typer.Option("--passphrase", hidden=True)]
-SSID_HELP = "The network to join; chosen from those in reach if left out."
+SSID_HELP = "The network to join; else you choose one in reach."
 OPEN_HELP = "The network has no passphrase."
-FILE_HELP = f"A file with the network's passphrase; - for standard input. Else {PASSPHRASE_VARIABLE}, or asked for."
+FILE_HELP = f"File with the passphrase; - for standard input. Else {PASSPHRASE_VARIABLE}, or you type it."
 Wait = Annotated[int, typer.Option(min=1, metavar="SECONDS", help="How long to wait for the end of an attempt.")]
 
 
 def pair(
     host: Host = ACCESS_POINT,
-    ssid: Annotated[str | None, typer.Option(help=SSID_HELP)] = None,
+    ssid: Annotated[str | None, typer.Option(metavar="NAME", help=SSID_HELP)] = None,
     passphrase_file: Annotated[str | None, typer.Option(metavar="FILE", help=FILE_HELP)] = None,
     open_: Annotated[bool, typer.Option("--open", help=OPEN_HELP)] = False,
-    name: Annotated[str | None, typer.Option(help="What its owner calls the device.")] = None,
-    broker: Annotated[str | None, typer.Option(metavar="HOST[:PORT]", help="Another broker, tried as well.")] = None,
-    status: Annotated[bool, typer.Option("--status", help="Ask how the newest attempt ended.")] = False,
-    leave: Annotated[bool, typer.Option("--leave", help="Let it leave its network.")] = False,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="A new name for the device.")] = None,
+    broker: Annotated[str | None, typer.Option(metavar="HOST[:PORT]", help="Also try and keep this broker.")] = None,
+    status: Annotated[bool, typer.Option("--status", help="Show how the newest attempt ended.")] = False,
+    leave: Annotated[bool, typer.Option("--leave", help="Make the device leave its Wi-Fi network.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --leave.")] = False,
     wait: Wait = WAIT_S,
     passphrase: Argv = None,
@@ -50,13 +50,20 @@ def pair(
     ca: Ca = None,
     as_json: AsJson = False,
 ):
-    """Bring a device into its owner's network, without internet.
+    """Connect a device to its owner's Wi-Fi, without internet.
 
-    Join the device's access point first (its name and passphrase are on the label). The token is the one given, else
-    LATCHKEY_TOKEN, else the wallet's for the device's System; it must permit `configure`. How its signature and its end
-    look from here is told and stops nothing: the device decides. What is tried is kept only if it works; the exit
-    status is 1 if it did not, or if that could not be seen. LATCHKEY_SOURCE names addresses of this machine to look
-    from, with commas between.
+    Join the device's access point first: its name and passphrase are on the label. The token is --token or
+    --token-file, else LATCHKEY_TOKEN, else the wallet's for the device's System. It must permit `configure`. The result
+    of the check on this machine is printed, but only the device decides.
+
+    The device keeps the network only if it can join. The exit status is 1 if it cannot, or if the result is not known.
+    LATCHKEY_SOURCE names addresses of this machine to look from, with commas between.
+
+    \b
+    Examples:
+      latchkey pair
+      latchkey pair --ssid "Cellar net" --passphrase-file pass.txt
+      latchkey pair --status
     """
     _refuse_in_arguments(passphrase)
     with show.usage():
@@ -89,7 +96,7 @@ def _try(host, ca, info, here, wanted, wait, before=None):
 
 
 class _Wanted:
-    """What is to be tried; what is missing is asked for once the device has shown its networks."""
+    """The network to try. The user is asked for missing parts after the device has shown its networks."""
 
     def __init__(self, ssid, passphrase_file, open_, name, broker):
         self.ssid, self._open, self._name = ssid, open_, name
@@ -101,13 +108,13 @@ class _Wanted:
             self.ssid = _choose(networks)
         found = [network for network in networks if network.get("ssid") == self.ssid]
         if not found:
-            show.say(f"the device did not see {self.ssid} when it looked; it is tried all the same")
+            show.say(f"the device did not see {self.ssid} in its scan, but tries it")
         _check_open(self.ssid, self._open, found)
         if not self._open and self._passphrase is None:
             self._passphrase = _ask_passphrase(self.ssid)
 
     def ask_again(self):
-        """Another passphrase, typed; whoever types none ends the command."""
+        """Ask for another passphrase; no answer ends the command."""
         self._passphrase = _ask_passphrase(self.ssid)
 
     def body(self):
@@ -121,24 +128,26 @@ class _Wanted:
 
 def _refuse_in_arguments(passphrase):
     if passphrase is not None:
-        raise Unsafe("a passphrase on the command line is seen by others; give --passphrase-file, or be asked for it")
+        raise Unsafe(
+            "other users can see a passphrase on the command line; give --passphrase-file, or type it when asked"
+        )
 
 
 def _check_choices(status, leave, others):
     if status + leave + bool(others) > 1:
-        raise ValueError("--status asks and --leave leaves; neither goes with the other or with a network to join")
+        raise ValueError("give --status, or --leave, or a network to join: only one of them")
 
 
 def _check_input(passphrase_file, token_file):
     if passphrase_file == "-" and str(token_file) == "-":
-        raise ValueError("standard input has either the passphrase or the token; give the other one in a file")
+        raise ValueError("--passphrase-file and --token-file are both -; give one of them as a file")
 
 
 def _passphrase_at_hand(file, open_):
-    """Text from file or environment, None if it is to be asked for or there is none."""
+    """Text from file or environment; None if it will be typed, or the network has none."""
     if open_:
         if file:
-            raise ValueError("either the network is --open, or it has a passphrase")
+            raise ValueError("give --open or --passphrase-file, not both")
         return None
     if file:
         return _checked(_read_passphrase(file))
@@ -159,7 +168,7 @@ def _read_passphrase(file):
 def _ask_passphrase(ssid):
     if not sys.stdin.isatty():
         raise ValueError(
-            f"no passphrase, and no terminal to ask at: give --passphrase-file, {PASSPHRASE_VARIABLE}, or --open"
+            f"no passphrase, and no terminal to type it: give --passphrase-file, {PASSPHRASE_VARIABLE}, or --open"
         )
     for left in reversed(range(_TYPED_TIMES)):
         with ask.ends():
@@ -188,7 +197,7 @@ def _broker(text):
 
 
 def _enter(device, token_file, token):
-    """(info, Pass, Pairing so far), told step by step."""
+    """(info, Pass, Pairing so far); each step is printed."""
     info, here = pairing.enter(device, token_file, token, meet=lambda info: _greet(device, info))
     return info, here, device.call("GET", "/v1/pairing", here.token)
 
@@ -213,7 +222,7 @@ def _choose(networks):
     """The name of one, chosen at the terminal."""
     if not sys.stdin.isatty():
         names = ", ".join(n["ssid"] for n in networks) or "none"
-        raise ValueError(f"which network? there is no terminal to choose at: give --ssid; in reach: {names}")
+        raise ValueError(f"there is no terminal to choose a network at: give --ssid; in reach: {names}")
     table, rows = show.table("", "network", "signal", ""), _numbered(networks)
     for number, network in rows.items():
         lock = "" if network.get("secured") else "open to everyone"
@@ -225,7 +234,7 @@ def _choose(networks):
             return rows[word]["ssid"]
         if word in [n["ssid"] for n in networks] or (word and not word.isdecimal()):
             return word
-        show.say(f"{word} is not in the list; write a number or a name of it, or start again with --ssid")
+        show.say(f"{word} is not in the list; write a number or a name from it, or start again with --ssid")
 
 
 def _numbered(networks):
@@ -245,20 +254,22 @@ def _signal(rssi_dbm):
 def _check_open(ssid, open_, found):
     secured = [bool(network.get("secured")) for network in found]
     if open_ and secured and all(secured):
-        raise ValueError(f"{ssid} wants a passphrase, so it is not --open")
+        raise ValueError(f"{ssid} needs a passphrase: leave out --open")
     if not open_ and secured and not any(secured):
-        raise ValueError(f"{ssid} has no passphrase, so everyone near can listen; if that is meant: --open")
+        raise ValueError(
+            f"{ssid} has no passphrase, so everybody near can listen; to join it all the same, give --open"
+        )
 
 
 def _post(device, token, body):
-    """Whether the device's answer came; without it the device may be trying all the same."""
+    """Whether the device's answer arrived; without it the device may still be trying."""
     try:
         device.call("POST", "/v1/pairing", token, body)
         return True
     except Unreachable as error:
         if not error.may_have_arrived:
             raise
-        show.say("the device's answer was lost on the way; looking whether it got the request")
+        show.say("the device's answer was lost; checking whether it got the request")
         return False
 
 
@@ -268,12 +279,12 @@ def _follow(host, ca, info, here, ssid, wait_s, before):
         with pairing.Search(host, here, ca) as search, show.progress() as tell:
             return pairing.Following(search, ssid, unpaired, tell, before).follow(wait_s)
     except KeyboardInterrupt:
-        show.say(f"the device goes on trying; to ask how it ended: {pairing.how_to_ask(host)}")
+        show.say(f"the device continues; to see how it ended: {pairing.how_to_ask(host)}")
         raise typer.Exit(130) from None
 
 
 def _end(outcome, system, as_json):
-    """A clear yes, or the reason why not."""
+    """Print a clear yes, or the reason for a no."""
     if as_json:
         show.data(as_data(outcome, system))
     elif outcome.state == pairing.JOINED:
@@ -299,14 +310,14 @@ def as_data(outcome, system):
 
 
 def say_why(outcome):
-    """Why an attempt was not kept, or what is known of it, and what to do."""
+    """Print why an attempt failed, or that it is not known, and what to do."""
     begin = "no: " if outcome.state == pairing.FAILED else "not known: "
     show.say(f"{begin}{outcome.happened}. What to do: {outcome.todo}.")
 
 
 def _print_joined(outcome, name):
     out = show.console()
-    out.print(f"[green]Yes[/green]: it is in the network {show.clean(outcome.ssid)}.")
+    out.print(f"[green]Yes[/green]: the device is in the network {show.clean(outcome.ssid)}.")
     show.facts([("name", f"http://{name}"), ("address", outcome.address)])
     if outcome.seen_at is None or parse_host(outcome.seen_at)[1] == ACCESS_POINT:
         show.say(f"its access point closes in two minutes; join {outcome.ssid} to reach it there")
@@ -337,7 +348,7 @@ def _status_rows(answer):
     return [
         ("newest attempt", what),
         ("its network", answer.get("ssid") or "-"),
-        ("address now", answer.get("address") or f"none ({answer.get('offline') or 'not told'})"),
+        ("address now", answer.get("address") or f"none ({answer.get('offline') or 'no reason given'})"),
         ("name", f"http://{answer.get('host')}"),
         ("access point", f"open, closes in {show.span(window)}" if window else "closed"),
         ("at the device", f"somebody, for {show.span(presence)}" if presence else "nobody"),
@@ -345,20 +356,20 @@ def _status_rows(answer):
 
 
 def _tell_hidden(device, as_json):
-    """From the network, plain HTTP may not ask (A2); that the device answers here is something."""
+    """Plain HTTP from the network may not read the status (A2); say at least that the device answers here."""
     info = device.info()
     if as_json:
         return show.data({"state": None, "info": info, "seen_at": device.url})
     if info.get("state") == "pairing":
-        show.say("it answers here, and is not set to a network for good yet")
+        show.say("the device answers here, and has no network yet")
     else:
-        show.say(f"it answers at {device.url}, in its network")
-    show.say("how its newest attempt ended it does not tell over plain HTTP from here; its access point or HTTPS would")
+        show.say(f"the device answers at {device.url}, in its network")
+    show.say("it does not report its newest attempt over plain HTTP; use its access point or HTTPS")
 
 
 def _leave(device, token_file, token, as_json, yes):
     info, here, _before = _enter(device, token_file, token)
-    ask.require_yes("Leave its network? It is then reached by its access point alone.", yes)
+    ask.require_yes("Make the device leave its network? After that only its access point reaches it.", yes)
     try:
         answer = device.call("DELETE", "/v1/pairing", here.token)
     except Refusal as refusal:
@@ -367,4 +378,6 @@ def _leave(device, token_file, token, as_json, yes):
         raise
     if as_json:
         return show.data(answer | {"system_uuid": info["system_uuid"]})
-    show.say(f"it leaves its network, and opens its access point for 15 minutes; there it is {ACCESS_POINT}")
+    show.say(
+        f"the device leaves its network, and opens its access point for 15 minutes; there its address is {ACCESS_POINT}"
+    )

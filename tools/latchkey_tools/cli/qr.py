@@ -17,13 +17,13 @@ SUFFIXES = (".png", ".svg")
 
 
 def content(token, link):
-    """What the code holds; ValueError for a link with a token that lasts too long to be in a browser's history."""
+    """The text of the code; ValueError for a link with a token that lasts too long to be in a browser's history."""
     if not link:
         return token
     end = (claims_of(token) or {}).get("exp")
     if end is None or end - time.time() > _MOST_LINK_S:
         raise ValueError(
-            "this token lasts longer than 7 days, and whatever answers at 192.168.4.1 gets a token by a link; make a "
+            "this token lasts longer than 7 days, and any device at 192.168.4.1 gets a token by a link; make a "
             "shorter one, or leave out --link"
         )
     return f"{labels.PAGE}#token={token}"
@@ -32,7 +32,7 @@ def content(token, link):
 def check_file(file):
     """ValueError unless ``file`` is "-" or the name of a PNG or SVG."""
     if str(file) != "-" and file.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{file} ends with neither .png nor .svg")
+        raise ValueError(f"{file}: give a name that ends with .png or .svg")
 
 
 def write(text, file):

@@ -17,19 +17,20 @@ from latchkey_tools.release import build, keys, manifest
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""Releases for devices in the field: build, sign, look at; signed key sets and new release keys.
+    help="""Build and sign releases for devices in the field.
 
+    A maker also signs key sets and new release keys here.
     docs/updates.md says how keys are made and kept. `latchkey device update` sends what is signed here.
     """,
 )
 # The bound of a device (firmware/latchkey/limits.py).
 _KEY_SET_BYTES = 32768
 
-COUNTER_HELP = "A whole number; a device takes only a higher one than it had."
-Counter = Annotated[int, typer.Option(min=1, max=manifest.MOST_COUNTER, help=COUNTER_HELP)]
-KEY_HELP = "PEM file with the private key; an encrypted one is asked for its passphrase."
+COUNTER_HELP = "A whole number; devices accept only a higher one."
+Counter = Annotated[int, typer.Option(min=1, max=manifest.MOST_COUNTER, metavar="N", help=COUNTER_HELP)]
+KEY_HELP = "The private key (PEM); you type the passphrase of an encrypted one."
 PrivateKey = Annotated[Path | None, typer.Option("--key", metavar="FILE", help=KEY_HELP)]
-COMMAND_HELP = "A program instead of --key: bytes to sign on its standard input, bare signature on its output."
+COMMAND_HELP = "A program that signs its standard input, instead of --key."
 Command = Annotated[str | None, typer.Option("--sign-command", metavar="COMMAND", help=COMMAND_HELP)]
 Algorithm = Annotated[Literal["RS256", "RS512"], typer.Option("--alg", help="RSA with SHA-256 or SHA-512.")]
 PUBLIC_HELP = "The public key (PEM or JWK) that the signature must fit."
@@ -40,24 +41,27 @@ Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The file
 @app.command("build")
 def build_(
     board: Board,
-    version: Annotated[str, typer.Option(help="The version that people and devices call it, such as 1.2.0.")],
+    version: Annotated[str, typer.Option(metavar="TEXT", help="The version, such as 1.2.0.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.payload", help="Beside it goes FILE.json.")],
     image: Annotated[
-        Path | None, typer.Option(help="MicroPython's official image, or one of yours, for a board that runs images.")
+        Path | None, typer.Option(metavar="FILE", help="An image, official or yours, if the board runs one.")
     ] = None,
     product: Annotated[
-        str | None, typer.Option(help="The name of the product on its devices.", show_default="as board_config.py says")
+        str | None, typer.Option(metavar="NAME", help="The product's name, if board_config.py has another.")
     ] = None,
     module: command.Modules = None,
     heap_kb: command.HeapKb = None,
     unlisted: command.Unlisted = False,
     as_json: options.AsJson = False,
 ):
-    """Build what a device will run: all files of a board, or with --image the program of an image.
+    """Build the files of a board, or the program of an image.
 
-    Nothing is signed yet: FILE.payload holds what devices write, FILE.json says what it is.
+    Nothing is signed yet: FILE.payload has the bytes for the device, FILE.json describes them.
 
-    Example: latchkey release build --board esp32s3-sensor --version 1.2.0 -o sensor.payload
+    \b
+    Example:
+      latchkey release build --board esp32s3-sensor --version 1.2.0 \\
+        -o sensor.payload
     """
     own = dict(map(command.module_of, module or ()))
     with show_wait(f"building {version} for {board}"):
@@ -66,7 +70,7 @@ def build_(
     if as_json:
         return show.data(members)
     show.line(f"{out}: {_what(members)}, {members['size']:,} bytes")
-    show.line(f"{facts}: what is to be signed; next: latchkey release sign {out} --counter N --key FILE -o FILE")
+    show.line(f"{facts}: the facts to sign; next: latchkey release sign {out} --counter N --key FILE -o FILE")
 
 
 @app.command()
@@ -81,10 +85,15 @@ def sign(
 ):
     """Sign a payload with the release key: one file for devices.
 
-    Example: latchkey release sign sensor.payload --counter 12 --key release.pem -o sensor-1.2.0.latchkey
+    --sign-command gets the bytes to sign on its standard input, and writes the bare signature to its output.
 
-    Example, for CI: latchkey release sign sensor.payload --counter 12 --sign-command "./sign-in-hsm" --public
-    release.pub.pem -o sensor-1.2.0.latchkey
+    \b
+    Examples:
+      latchkey release sign sensor.payload --counter 12 \\
+        --key release.pem -o sensor-1.2.0.latchkey
+      latchkey release sign sensor.payload --counter 12 \\
+        --sign-command ./sign-in-hsm --public release.pub.pem \\
+        -o sensor-1.2.0.latchkey
     """
     members, data = build.built(payload)
     _write(out, manifest.RELEASE, members | {"counter": counter}, data, (key, sign_command, alg, public))
@@ -93,21 +102,26 @@ def sign(
 @app.command("keys")
 def keys_(
     key_set: Annotated[Path, typer.Argument(metavar="JWKS.json", help="The cloud's key set, as it publishes it.")],
-    slug: Annotated[str, typer.Option(help="The Domain whose devices take it, as they are provisioned.")],
+    slug: Annotated[str, typer.Option(metavar="NAME", help="The Domain of the devices, as they are provisioned.")],
     counter: Counter,
     out: Out,
     issuer: Annotated[
-        str | None, typer.Option(help="The issuer that they are provisioned with.", show_default="devices without one")
+        str | None, typer.Option(metavar="URL", help="The issuer of the devices, if they have one.")
     ] = None,
     key: PrivateKey = None,
     sign_command: Command = None,
     alg: Algorithm = "RS256",
     public: Public = None,
 ):
-    """Sign the cloud's key set with the release key, for a device that missed a change of the cloud's keys.
+    """Sign the cloud's key set with the release key.
 
-    Example: latchkey release keys jwks.json --slug company-example --issuer https://company-example.api.drivr.cloud
-    --counter 3 --key release.pem -o keys.latchkey
+    It is for a device that missed a change of the cloud's keys.
+
+    \b
+    Example:
+      latchkey release keys jwks.json --slug company-example \\
+        --issuer https://company-example.api.drivr.cloud \\
+        --counter 3 --key release.pem -o keys.latchkey
     """
     data = production.text_of(key_set).encode()
     if len(data) > _KEY_SET_BYTES:
@@ -132,9 +146,14 @@ def new_key(
     alg: Algorithm = "RS256",
     public: Public = None,
 ):
-    """Give devices a new release key, signed with the recovery key; the old one then signs nothing any more.
+    """Sign a new release key with the recovery key.
 
-    Example: latchkey release new-key release-2.pub.pem --counter 1 --key recovery.pem -o new-key.latchkey
+    Devices that get it no longer accept the old release key.
+
+    \b
+    Example:
+      latchkey release new-key release-2.pub.pem --counter 1 \\
+        --key recovery.pem -o new-key.latchkey
     """
     taken = keys.jwk(keys.public(new))
     members = {"counter": counter, "n": taken["n"], "e": taken["e"]}
@@ -147,11 +166,14 @@ def show_(
     public: Public = None,
     as_json: options.AsJson = False,
 ):
-    """Show what a signed file is, and whether it is whole; with --public also whether that key has signed it.
+    """Show a signed file, and whether it is complete.
 
-    The exit status is 1 if something is wrong with it.
+    With --public it also checks the signature with that key. The exit status is 1 if something is wrong.
 
-    Example: latchkey release show sensor-1.2.0.latchkey --public release.pub.pem
+    \b
+    Example:
+      latchkey release show sensor-1.2.0.latchkey \\
+        --public release.pub.pem
     """
     found = manifest.read(file)
     fault = manifest.fault(found)
@@ -189,7 +211,7 @@ _KINDS = {
 def _write(out, typ, members, data, how):
     key, command, alg, public = how
     if bool(key) == (command is not None):
-        raise typer.BadParameter("say what signs: --key FILE, or --sign-command COMMAND")
+        raise typer.BadParameter("name the key: --key FILE, or --sign-command COMMAND")
     theirs = keys.public(public) if public else None
     signer = keys.by_key(key, alg) if key else keys.by_command(command, alg)
     boards_build.write(out, manifest.signed(typ, members, signer, alg, data, theirs))

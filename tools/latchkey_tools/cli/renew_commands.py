@@ -10,7 +10,7 @@ import typer
 
 from latchkey_tools import filelock
 from latchkey_tools.cli import ask, options, show, token_commands
-from latchkey_tools.cli.device_commands import Ca, ask_all, is_host
+from latchkey_tools.cli.device_commands import Ca, ask_all, hosts, is_host
 from latchkey_tools.device import renewal
 from latchkey_tools.device.local_api import ACCESS_POINT, Device, Unreachable, local_name
 from latchkey_tools.device.wallet import Wallet, WalletError, claims_of, end_words
@@ -20,10 +20,19 @@ _COLOURS = {renewal.RENEWED: "green", renewal.WAITING: "yellow", renewal.REFUSED
 
 SYSTEMS_HELP = "System UUIDs of the devices."
 Systems = Annotated[
-    list[str] | None, typer.Argument(metavar="SYSTEM", help=SYSTEMS_HELP, callback=options.read_by(options.a_system))
+    list[str] | None,
+    typer.Argument(
+        metavar="SYSTEM",
+        help=SYSTEMS_HELP,
+        callback=options.read_by(options.a_system),
+        autocompletion=options.systems,
+    ),
 ]
-HOSTS_HELP = "Look for devices here too; may be repeated."
-Hosts = Annotated[list[str] | None, typer.Option("--host", metavar="HOST", help=HOSTS_HELP, callback=is_host)]
+HOSTS_HELP = "Look for devices here too; repeat it."
+Hosts = Annotated[
+    list[str] | None,
+    typer.Option("--host", metavar="HOST", help=HOSTS_HELP, callback=is_host, autocompletion=hosts),
+]
 
 
 def renew(
@@ -32,10 +41,10 @@ def renew(
     before: options.Before = "14D",
     duration: Annotated[
         str | None,
-        typer.Option(help=f"How long a new token lasts: {options.SPAN_HELP}", show_default="as long as the old one"),
+        typer.Option(metavar="TIME", help=f"{options.LASTS_HELP} By default as long as the old one."),
     ] = None,
     drop_old: Annotated[
-        bool, typer.Option("--drop-old", help="Remove old tokens also where the device was not reached.")
+        bool, typer.Option("--drop-old", help="Remove old tokens even if the device was not reached.")
     ] = False,
     host: Hosts = None,
     device: token_commands.Requested = "smart-bulb",
@@ -46,15 +55,18 @@ def renew(
     ca: Ca = None,
     as_json: token_commands.AsJson = False,
 ):
-    """Make new tokens for devices whose tokens end soon, and try them there.
+    """Replace tokens that end soon, and try the new ones.
 
     The old token stays in the wallet until the device accepts the new one, you confirm, or it ends. In the cloud it
-    stays valid until it ends. A device that is away is tried again by the next run. The exit status is 1 if a token
+    stays valid until it ends. The next run tries again the devices that did not answer. The exit status is 1 if a token
     could not be made, or a device refuses the new one.
 
-    Example: latchkey token renew --all --before 14D --slug company-example
+    For cron set LATCHKEY_CLOUD_KEY, and use --json.
 
-    Example, for cron, where LATCHKEY_CLOUD_KEY is set: latchkey token renew --all --slug company-example --json
+    \b
+    Examples:
+      latchkey token renew --all --before 14D --slug company-example
+      latchkey token renew --all --slug company-example --json
     """
     with show.usage():
         duration_s = _duration_s(systems, every, before, duration)
@@ -108,11 +120,11 @@ def trying(systems, hosts, ca, tell):
 
     def attempt(system, token):
         if system not in places:
-            raise Unreachable("it does not answer; run the same again where it can be reached, or name it by --host")
+            raise Unreachable("it does not answer; run the same command again where it can be reached, or give --host")
         with Device(places[system], ca) as device:
             device.choose_channel()
             if device.info()["system_uuid"] != system:
-                raise Unreachable("another device answers there now; run the same again")
+                raise Unreachable("another device answers there now; run the same command again")
             device.call("GET", "/v1/whoami", token)
 
     return attempt
@@ -121,7 +133,7 @@ def trying(systems, hosts, ca, tell):
 def _duration_s(systems, every, before, duration):
     """Seconds that a new token lasts, or None; ValueError for a command that makes no sense."""
     if bool(systems) == every:
-        raise ValueError("say which tokens: SYSTEM, or --all for every System of the wallet")
+        raise ValueError("name the tokens: SYSTEM, or --all for every System of the wallet")
     if duration is None:
         return None
     options.check_longer(duration, before)

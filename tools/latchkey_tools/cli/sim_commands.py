@@ -1,4 +1,4 @@
-"""`latchkey sim`: run the DRIVR simulator, and change what its cloud says."""
+"""`latchkey sim`: run the DRIVR simulator, and change how its cloud behaves."""
 
 import asyncio
 import contextlib
@@ -21,24 +21,29 @@ from latchkey_tools.sim.client import Client
 from latchkey_tools.sim.cloud import published_key_set
 from latchkey_tools.sim.publisher import parse_broker, tls_context
 
-app = typer.Typer(no_args_is_help=True, help="The DRIVR simulator: a cloud on this machine, for development only.")
+app = typer.Typer(no_args_is_help=True, help="A DRIVR simulator on this machine, for development only.")
 
 HOME = Path(typer.get_app_dir("latchkey")) / "simulator"
 Folder = Annotated[
     Path,
     typer.Option(
         envvar="LATCHKEY_SIM",
-        help="Where the simulator keeps keys, tokens and bearer.",
+        metavar="FOLDER",
+        help="Where the simulator keeps its keys, tokens and API key.",
         show_default="in the user's configuration folder",
     ),
 ]
 UUID_HELP = "The token's uuid, as `latchkey sim list` shows it, or its beginning."
 TokenUuid = Annotated[str, typer.Argument(metavar="UUID", help=UUID_HELP)]
-SLUG_HELP = "The Domain's name in topics."
-Slug = Annotated[str, typer.Option(help=SLUG_HELP, callback=options.checked(cloud_api.checked_slug))]
+SLUG_HELP = "The Domain's name in MQTT topics."
+Slug = Annotated[str, typer.Option(metavar="NAME", help=SLUG_HELP, callback=options.checked(cloud_api.checked_slug))]
 Systems = Annotated[
     list[str] | None,
-    typer.Option(help="System UUID to list for; may be repeated.", callback=options.read_by(options.a_system)),
+    typer.Option(
+        metavar="SYSTEM",
+        help="A System UUID that the cloud knows; repeat it.",
+        callback=options.read_by(options.a_system),
+    ),
 ]
 
 
@@ -50,29 +55,37 @@ def run(
     system: Systems = None,
     broker: Annotated[
         list[str] | None,
-        typer.Option(help="mqtts://host:port of your own broker, repeated for a cluster's nodes; else one is started."),
+        typer.Option(metavar="URL", help="Your own broker, mqtts://HOST:PORT, instead of a new one; repeat it."),
     ] = None,
     ca: Annotated[
-        Path | None, typer.Option(help="PEM of the CA that signed the broker's certificate; else this machine's CAs.")
+        Path | None,
+        typer.Option(metavar="FILE", help="CA of the broker's certificate (PEM), instead of this machine's."),
     ] = None,
-    cert: Annotated[Path | None, typer.Option(help="PEM of the simulator's client certificate.")] = None,
-    key: Annotated[Path | None, typer.Option(help="PEM of its private key.")] = None,
+    cert: Annotated[Path | None, typer.Option(metavar="FILE", help="The simulator's client certificate (PEM).")] = None,
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Private key of --cert (PEM).")] = None,
     user: Annotated[
-        str | None, typer.Option(help="User name at the broker; LATCHKEY_BROKER_PASSWORD, or a prompt, has the rest.")
+        str | None, typer.Option(metavar="NAME", help="User at the broker; set LATCHKEY_BROKER_PASSWORD or type it.")
     ] = None,
-    broker_kind: Annotated[
-        Literal["mosquitto", "amqtt"] | None, typer.Option(help="Of the broker that is started.")
-    ] = None,
+    broker_kind: Annotated[Literal["mosquitto", "amqtt"] | None, typer.Option(help="Which broker to start.")] = None,
     broker_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Of the broker that is started; else the one of the last time.")
+        int | None,
+        typer.Option(min=1, max=65535, metavar="PORT", help="Port of the started broker; else the last one."),
     ] = None,
-    algorithm: Annotated[Literal["RS512", "RS256"] | None, typer.Option(help="What tokens are signed with.")] = None,
-    issuer: Annotated[str | None, typer.Option(help="The tokens' iss; else https://SLUG.api.drivr.cloud.")] = None,
+    algorithm: Annotated[Literal["RS512", "RS256"] | None, typer.Option(help="How tokens are signed.")] = None,
+    issuer: Annotated[str | None, typer.Option(metavar="URL", help="Issuer (iss) of the tokens; else DRIVR's.")] = None,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of the GraphQL API on 127.0.0.1; 0 for a free one.")
+        int, typer.Option(min=0, max=65535, metavar="PORT", help="Port of the GraphQL API; 0 for a free one.")
     ] = 0,
 ):
-    """Run until Ctrl-C. Prints where it listens; binds loopback only; refuses DRIVR's own hosts."""
+    """Run the simulator until Ctrl-C.
+
+    It prints its addresses. It listens on this machine only (loopback), and refuses DRIVR's own hosts.
+
+    \b
+    Examples:
+      latchkey sim run
+      latchkey sim run --slug company-example --broker-port 8883
+    """
     settings = {"algorithm": algorithm} if algorithm else {}
     own = [(name, "broker") for name in ("ca", "cert", "key", "user")] + [("key", "cert")]
     options.check_company(context, own, [("broker_kind", "broker"), ("broker_port", "broker")])
@@ -90,12 +103,17 @@ def create(
     system: System,
     duration: Duration = "1D",
     permanent: Annotated[str | None, typer.Option(metavar="NAME", help="Make a permanent token of this name.")] = None,
-    device: Annotated[str, typer.Option(help="requestedDevice, as the mutation wants it.")] = "smart-bulb",
+    device: Annotated[str, typer.Option(metavar="KIND", help="Kind of device (requestedDevice).")] = "smart-bulb",
     out: Out = None,
     folder: Folder = HOME,
     as_json: AsJson = False,
 ):
-    """Make a token with DRIVR's mutation and print it."""
+    """Make a token with DRIVR's mutation, and print it.
+
+    \b
+    Example:
+      latchkey sim create 792b6149-1daa-488f-b07a-f684503b0586
+    """
     options.refuse_both(out, as_json)
     options.check_company(context, excludes=[("duration", "permanent"), ("device", "permanent")])
     client = Client(folder)
@@ -110,30 +128,47 @@ def create(
 def revoke(
     context: typer.Context,
     uuid: TokenUuid,
-    leave: Annotated[bool, typer.Option("--leave", help="By leaving the list, instead of by status.")] = False,
-    status: Annotated[str, typer.Option(help="The status that the list shows then.")] = "DEACTIVATED",
+    leave: Annotated[
+        bool, typer.Option("--leave", help="Take the token off the list, instead of setting its status.")
+    ] = False,
+    status: Annotated[str, typer.Option(metavar="WORD", help="The new status in the list.")] = "DEACTIVATED",
     folder: Folder = HOME,
     as_json: AsJson = False,
 ):
-    """Revoke a token."""
+    """Revoke a token.
+
+    \b
+    Example:
+      latchkey sim revoke 023722c2
+    """
     options.check_company(context, excludes=[("status", "leave")])
     uuid = Client(folder).revoke(uuid, leave, status)
     if as_json:
         return show.data({"uuid": uuid, "status": None if leave else status})
-    show.say(f"{uuid} {'has left the list' if leave else 'is ' + status}")
+    show.say(f"{uuid} {'is off the list' if leave else 'is ' + status}")
 
 
 @app.command()
 def extend(
     uuid: TokenUuid,
     duration: Annotated[
-        str, typer.Argument(help=f"From now: {options.SPAN_HELP}", callback=options.checked(timespan.parse_s))
+        str,
+        typer.Argument(
+            metavar="TIME", help=f"From now, {options.SPAN_HELP}", callback=options.checked(timespan.parse_s)
+        ),
     ],
     out: Out = None,
     folder: Folder = HOME,
     as_json: AsJson = False,
 ):
-    """Move a token's end; its uuid stays, and the new jwt is printed."""
+    """Move the end of a token, and print the new token.
+
+    Its uuid stays the same.
+
+    \b
+    Example:
+      latchkey sim extend 023722c2 30D
+    """
     options.refuse_both(out, as_json)
     _deliver(Client(folder).extend(uuid, duration), out, as_json)
 
@@ -144,20 +179,39 @@ def rotate(
     folder: Folder = HOME,
     as_json: AsJson = False,
 ):
-    """Sign with a new key from now on; prints its kid."""
+    """Sign with a new key from now on, and print its kid.
+
+    \b
+    Example:
+      latchkey sim rotate --keep-old
+    """
     kid = Client(folder).rotate(keep_old)
     return show.data({"kid": kid}) if as_json else print(kid)
 
 
 @app.command()
 def keys(folder: Folder = HOME):
-    """The key set (JWKS) as it is published, for `latchkey token import` or a device's factory keys."""
+    """Print the published key set (JWKS).
+
+    It is for `latchkey token import`, or for the factory keys of a device.
+
+    \b
+    Example:
+      latchkey sim keys > jwks.json
+    """
     print(published_key_set(folder / server.STATE_NAME).decode())
 
 
 @app.command("list")
 def list_(system: System, folder: Folder = HOME, as_json: AsJson = False):
-    """The tokens of a System, newest first; the tokens themselves are not shown."""
+    """List the tokens of a System, newest first.
+
+    The tokens themselves are not shown.
+
+    \b
+    Example:
+      latchkey sim list 792b6149-1daa-488f-b07a-f684503b0586
+    """
     records = [{name: value for name, value in r.items() if name != "token"} for r in Client(folder).tokens(system)]
     if as_json:
         return show.data(records)
@@ -175,7 +229,12 @@ def set_(
     folder: Folder = HOME,
     as_json: AsJson = False,
 ):
-    """Change how the cloud behaves, e.g. retainedLists=false createdAtOffset=-1 omitUpdatedAt=true."""
+    """Change how the simulated cloud behaves.
+
+    \b
+    Example:
+      latchkey sim set retainedLists=false createdAtOffset=-1
+    """
     with show.usage():
         settings = dict(map(_setting, changes))
     Client(folder).configure(**settings)
@@ -202,7 +261,7 @@ def _setting(change):
 
 
 def _own_broker(stack, folder, slug, kind, port):
-    """Its port stays over all runs, since devices are provisioned for it."""
+    """The broker's port stays the same over all runs, since devices are provisioned for it."""
     certificates = folder / "pki"
     if not (certificates / "broker.key.pem").exists():
         pki.make(certificates, slug)
@@ -216,7 +275,7 @@ def _own_broker(stack, folder, slug, kind, port):
 
 
 def _targets(brokers, files, user):
-    """Targets for the addresses; ``files``: CA, certificate and key, which are tried at once."""
+    """Targets for the addresses; ``files``: CA, certificate and key, which are checked at once."""
     with show.usage():
         targets = [parse_broker(url, *files) for url in brokers]
         try:
@@ -232,14 +291,14 @@ def _login(user):
     """(user, password): the password from the environment or a prompt, never from argv, where others see it."""
     if not user:
         return None, None
-    without = "no password: set LATCHKEY_BROKER_PASSWORD, or run this at a terminal to be asked for it"
+    without = "there is no password: set LATCHKEY_BROKER_PASSWORD, or run this at a terminal and type it"
     return user, os.environ.get("LATCHKEY_BROKER_PASSWORD") or ask.secret(f"Password of {show.plain(user)}", without)
 
 
 def _deliver(token, out, as_json):
     if as_json:
         return show.data({"uuid": token.uuid, "jwt": token.jwt})
-    # First: whatever becomes of the token itself, somebody can revoke it.
+    # First: then somebody can revoke the token even if it is lost.
     show.say(token.uuid)
     if options.deliver(token.jwt, out):
         show.say(f"it is in {out}")
@@ -247,4 +306,4 @@ def _deliver(token, out, as_json):
 
 def _tell(line):
     address = json.loads(line)
-    show.say(f"GraphQL: {address['url']}  bearer in {address['bearer_file']}; Ctrl-C ends it")
+    show.say(f"GraphQL: {address['url']}  API key in {address['bearer_file']}; Ctrl-C ends it")

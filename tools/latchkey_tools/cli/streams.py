@@ -1,7 +1,7 @@
-"""Standard streams as a command may find them: closed, on a full disk, a broken pipe, an encoding of few letters.
+"""Standard streams in any state: closed, on a full disk, a broken pipe, an encoding of few letters.
 
-``make_ready()`` once at the start, ``finish()`` at the end. What cannot be written to standard output is an error
-that names it; remarks that standard error does not take are lost, and change nothing of what the command does.
+``make_ready()`` once at the start, ``finish()`` at the end. A failed write to standard output is an error that names
+it. Remarks that cannot be written to standard error are lost, and the command continues.
 """
 
 import errno
@@ -21,7 +21,7 @@ class _Output(io.FileIO):
 
 
 class _Remarks(io.FileIO):
-    """Standard error, whose own errors nobody could be told."""
+    """Standard error, whose own errors cannot be reported anywhere."""
 
     def write(self, data):
         try:
@@ -42,13 +42,13 @@ def make_ready():
 
 
 def finish(status, say):
-    """The exit status once all output is out, or is known not to get there; ``say`` is told the OSError then."""
+    """The exit status after all output is written, or has failed; ``say`` then gets the OSError."""
     try:
         sys.stdout.flush()
     except OSError as error:
         # The interpreter would try again at its end.
         sys.stdout = open(os.devnull, "w")
-        # Who has closed the pipe wants no more; that is not a failure to be told, and one is told once.
+        # The reader closed the pipe because it needs no more: not a failure. A failure is reported once.
         if not status and not isinstance(error, BrokenPipeError):
             say(error)
         return status or 1

@@ -1,4 +1,4 @@
-"""`latchkey token`: make tokens, keep them in the wallet, and say what they are."""
+"""`latchkey token`: make tokens, keep them in the wallet, and explain them."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ from latchkey_tools.sim.client import Client
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""Make tokens, keep them in a wallet, and say what they are.
+    help="""Make tokens, keep them in a wallet, and explain them.
 
     The wallet is a file of mode 0600 in the user's data folder, or in the folder that LATCHKEY_WALLET names.
     """,
@@ -38,7 +38,7 @@ app = typer.Typer(
 
 
 def names(incomplete: str):
-    """For completion: what the wallet's tokens are called."""
+    """For completion: the names of the wallet's tokens."""
     try:
         return [e.name for e in Wallet().entries() if e.name.startswith(incomplete)]
     except Exception:
@@ -47,26 +47,29 @@ def names(incomplete: str):
 
 NAME_HELP = "The token's name in the wallet, or the beginning of its uuid."
 Name = Annotated[str, typer.Argument(metavar="NAME", help=NAME_HELP, autocompletion=names)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print data for scripts; never with the token itself.")]
-SLUG_HELP = "The Domain at DRIVR."
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts; never the token itself.")]
+SLUG_HELP = "Name of the Domain at DRIVR."
 Slug = Annotated[
     str | None,
-    typer.Option(envvar="LATCHKEY_SLUG", help=SLUG_HELP, callback=options.checked(cloud_api.checked_slug)),
+    typer.Option(
+        envvar="LATCHKEY_SLUG", metavar="NAME", help=SLUG_HELP, callback=options.checked(cloud_api.checked_slug)
+    ),
 ]
-Sim = Annotated[bool, typer.Option("--sim", help="Ask the simulator that runs here (LATCHKEY_SIM).")]
-REQUESTED_HELP = "requestedDevice, as the mutation wants it."
-Requested = Annotated[str, typer.Option(help=REQUESTED_HELP)]
-URL_HELP = "GraphQL endpoint, instead of --slug."
+Sim = Annotated[bool, typer.Option("--sim", help="Use the simulator that runs here (LATCHKEY_SIM).")]
+REQUESTED_HELP = "Kind of device (requestedDevice)."
+Requested = Annotated[str, typer.Option(metavar="KIND", help=REQUESTED_HELP)]
+URL_HELP = "The cloud's GraphQL endpoint, instead of --slug."
 Url = Annotated[
     str | None,
     typer.Option(
         "--endpoint",
         envvar="LATCHKEY_ENDPOINT",
+        metavar="URL",
         help=URL_HELP,
         callback=options.read_by(cloud_api.checked_endpoint),
     ),
 ]
-REMEMBER_HELP = "Keep a typed API key in the keyring once the cloud has taken it."
+REMEMBER_HELP = "Keep the typed API key in the keyring if the cloud accepts it."
 Remember = Annotated[bool, typer.Option("--remember", help=REMEMBER_HELP)]
 
 
@@ -76,19 +79,24 @@ def create(
     duration: options.Duration = "1D",
     permanent: Annotated[str | None, typer.Option(metavar="NAME", help="Make a permanent token of this name.")] = None,
     device: Requested = "smart-bulb",
-    name: Annotated[str | None, typer.Option(help="What to call it in the wallet.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Its name in the wallet.")] = None,
     slug: Slug = None,
     url: Url = None,
     sim: Sim = False,
     remember: Remember = False,
     as_json: AsJson = False,
 ):
-    """Make a token in the cloud and keep it in the wallet.
+    """Make a token in the cloud, and keep it in the wallet.
 
     The cloud's API key comes from LATCHKEY_CLOUD_KEY, from the keyring (if the Python package of that name is
-    installed and works), or is asked for.
+    installed and works), or you type it.
+
+    \b
+    Example:
+      latchkey token create 792b6149-1daa-488f-b07a-f684503b0586 \\
+        --duration 30D --slug company-example
     """
-    Wallet().check_writable()  # what could not be kept is not made
+    Wallet().check_writable()  # a token that cannot be kept is not made
     with show.usage():
         cloud = choose_cloud(slug, url, sim, remember)
     with named_if_lost(cloud):
@@ -105,16 +113,27 @@ def create(
 @app.command("list")
 def list_(
     system: Annotated[
-        str | None, typer.Option(help="Only tokens for this System UUID.", callback=options.read_by(options.a_system))
+        str | None,
+        typer.Option(
+            metavar="SYSTEM",
+            help="Only tokens for this System UUID.",
+            callback=options.read_by(options.a_system),
+            autocompletion=options.systems,
+        ),
     ] = None,
     as_json: AsJson = False,
 ):
-    """The wallet's tokens, the newest last."""
+    """List the tokens of the wallet, the newest last.
+
+    \b
+    Example:
+      latchkey token list
+    """
     entries = [e for e in Wallet().entries() if not system or is_for(claims_of(e.token) or {}, system)]
     if as_json:
         return show.data([summary(e) for e in entries])
     if not entries:
-        return show.say("no tokens; `latchkey token create` makes one, `latchkey token import` takes one in")
+        return show.say("the wallet has no token; `latchkey token create` makes one, `latchkey token import` adds one")
     whole, now = ("System", "ends", "uuid"), time.time()
     table = show.table("name", "System", "roles", "ends", "uuid", whole=whole)
     for e in entries:
@@ -131,21 +150,27 @@ def show_(
     out: options.Out = None,
     code: Annotated[
         Path | None,
-        typer.Option("--qr", metavar="FILE", help="A QR code of it: a .png or .svg file; - for this terminal."),
+        typer.Option("--qr", metavar="FILE", help="Draw it as a QR code: .png or .svg; - for this terminal."),
     ] = None,
-    link: Annotated[bool, typer.Option("--link", help="With --qr: opens the device's page with it.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="With --qr: do not ask.")] = False,
+    link: Annotated[bool, typer.Option("--link", help="With --qr: the code opens the device's page with it.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --qr: do not ask for a confirmation.")] = False,
     as_json: AsJson = False,
 ):
-    """One token: whose, for what, how long; and, if asked for with --out or --qr, itself.
+    """Explain a token of the wallet; --out or --qr gives the token.
 
-    Whoever sees a QR code of a token can use the token. With --link it is in the page's address on a device's access
-    point: whatever answers there gets it, and a browser may remember it. So the token must end within 7 days.
+    Everybody who sees a QR code of a token can use the token. With --link the token is in the address of the page on a
+    device's access point: the device at that address gets it, and a browser may remember it. So it must end within 7
+    days.
+
+    \b
+    Examples:
+      latchkey token show cellar
+      latchkey token show cellar --qr cellar.png --link
     """
     options.refuse_both(out, as_json)
     with show.usage():
         if code and (out or as_json) or (link or yes) and not code:
-            raise ValueError("--qr goes with neither --out nor --json; --link and --yes go with --qr alone")
+            raise ValueError("give --qr without --out and --json; give --link and --yes with --qr only")
         if code:
             qr.check_file(code)
     entry = Wallet().find(name)
@@ -159,17 +184,21 @@ def show_(
 @app.command()
 def inspect(
     token: Annotated[
-        str | None, typer.Argument(metavar="NAME|FILE", help="- for standard input; asked for if left out.")
+        str | None, typer.Argument(metavar="NAME|FILE", help="- for standard input; without it you type the token.")
     ] = None,
     keys: Annotated[
-        Path | None, typer.Option(help="A key set (JWKS) to check with, instead of those that were imported.")
+        Path | None, typer.Option(metavar="FILE", help="Check with this key set (JWKS), not with imported ones.")
     ] = None,
     as_json: AsJson = False,
 ):
-    """Explain a token, offline: what it claims, when it ends, whether a stored key set verifies it.
+    """Explain any token, offline: claims, end, signature.
 
-    The exit status is 1 if a device would refuse it for what can be seen here, or if there are key sets and none of
-    them verifies it. Revocation cannot be seen: only the device and the cloud know the list.
+    The exit status is 1 if a device would refuse the token for a reason that is visible here, or if no key set verifies
+    it although there are some. Revocation is not visible: only the device and the cloud have the token list.
+
+    \b
+    Example:
+      latchkey token inspect token.txt --keys jwks.json
     """
     text = access.read_token(token) if token else pasted.token(_ask_for_token())
     key_sets = {str(keys): _key_set(pasted.read(keys))} if keys else Wallet().key_sets()
@@ -180,10 +209,17 @@ def inspect(
 @app.command()
 def remove(
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for a confirmation.")] = False,
     as_json: AsJson = False,
 ):
-    """Remove a token from the wallet; in the cloud it stays what it is."""
+    """Remove a token from the wallet.
+
+    The token stays valid: only the cloud can revoke it.
+
+    \b
+    Example:
+      latchkey token remove cellar
+    """
     entry = Wallet().find(name)
     ask.require_yes(f"Remove {show.plain(entry.name)} ({entry.uuid}) from the wallet?", yes)
     Wallet().remove(entry)
@@ -195,12 +231,20 @@ def remove(
 @app.command("import")
 def import_(
     file: Annotated[
-        str | None, typer.Argument(metavar="FILE", help="- for standard input; asked for if left out.")
+        str | None, typer.Argument(metavar="FILE", help="- for standard input; without it you type the token.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="What to call it in the wallet.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Its name in the wallet.")] = None,
     as_json: AsJson = False,
 ):
-    """Take a token into the wallet, or a key set (JWKS) that `inspect` checks tokens with."""
+    """Add a token or a key set (JWKS) to the wallet.
+
+    `latchkey token inspect` checks tokens with the key sets.
+
+    \b
+    Examples:
+      latchkey token import token.txt --name cellar
+      latchkey token import jwks.json
+    """
     text = pasted.read(file) if file else _ask_for_token()
     token = pasted.token(text)
     if token.startswith(PREFIX):
@@ -213,7 +257,7 @@ def import_(
     Wallet().keep_keys(name, key_set)
     if as_json:
         return show.data({"key_set": name, "usable_keys": usable})
-    show.say(f"the key set {name} is kept: {usable} usable key{'s' * (usable != 1)}")
+    show.say(f"the key set {name} is in the wallet: {usable} usable key{'s' * (usable != 1)}")
 
 
 def choose_cloud(slug, url, sim, remember):
@@ -222,14 +266,14 @@ def choose_cloud(slug, url, sim, remember):
         client = Client(os.environ.get("LATCHKEY_SIM") or SIMULATOR_HOME)
         return cloud_api.Cloud(client.url, cloud_api.Key(client.bearer, "of the simulator"))
     if not slug and not url:
-        raise ValueError("say which cloud: --slug DOMAIN, --endpoint URL, or --sim for the simulator")
+        raise ValueError("name the cloud: --slug NAME, --endpoint URL, or --sim for the simulator")
     url = url or cloud_api.endpoint(slug)
     return cloud_api.Cloud(url, cloud_api.find_key(url, remember))
 
 
 @contextlib.contextmanager
 def named_if_lost(cloud):
-    """Whatever ends the block, a token that the cloud made in it is named: somebody has to revoke it."""
+    """Name the token that the cloud made in the block, however the block ends: somebody has to revoke it."""
     try:
         yield
     except Exception as problem:
@@ -246,7 +290,7 @@ def named_if_lost(cloud):
 def _ask_for_token():
     if not sys.stdin.isatty():
         return pasted.read("-")
-    return ask.secret("Token", "no token was given; type one, or name a file")
+    return ask.secret("Token", "there is no token; type one, or name a file")
 
 
 def _key_set(text):
@@ -267,7 +311,7 @@ def _hand_out(entry, out):
 def _draw(entry, file, link, yes):
     text = qr.content(entry.token, link)
     where = "this terminal" if str(file) == "-" else file
-    ask.require_yes(f"Whoever sees the code can use this token: it {_ends(entry)}. Draw it in {where}?", yes)
+    ask.require_yes(f"Everybody who sees the code can use this token: it {_ends(entry)}. Draw it in {where}?", yes)
     qr.write(text, file)
     if str(file) != "-":
         show.say(f"the QR code of {entry.name} is in {file}; remove it after use")
@@ -278,7 +322,7 @@ def _ends(entry):
 
 
 def summary(entry):
-    """What a script may know of an entry; not the token."""
+    """An entry without the token itself, for scripts."""
     claims = claims_of(entry.token) or {}
     return {
         "uuid": entry.uuid,
@@ -291,7 +335,7 @@ def summary(entry):
 
 
 def _explain(token, key_sets, as_json, name=None):
-    """Print what a token is; True if nothing speaks against it."""
+    """Explain a token; True if there is nothing against it."""
     verdict, now = offline_check.judge(token, key_sets), int(time.time())
     if as_json:
         show.data(_as_data(verdict, name))
@@ -347,10 +391,10 @@ def _print_verdict(verdict, key_sets):
         name, kid = map(show.clean, (verdict.key[0], verdict.key[1] or "without kid"))
         out.print(f"[green]The signature is good[/green]: key {kid} of the key set {name}.")
     elif verdict.signature == "bad":
-        out.print("[yellow]No key set at hand verifies it[/yellow]: they are old or another Domain's, or it is forged.")
+        out.print("[yellow]No key set here verifies it[/yellow]: they are old or another Domain's, or it is forged.")
     elif not key_sets and verdict.header:
-        out.print("The signature is unchecked: no key set is at hand (`latchkey token import` takes one in).")
+        out.print("The signature is not checked: there is no key set (`latchkey token import` adds one).")
     for code in verdict.problems:
         out.print(f"[red]A device refuses it[/red]: {code}. What to do: {show.clean(advice(code))}.")
     if not verdict.problems and verdict.signature != "bad":
-        out.print("Nothing seen here speaks against it. Whether it was revoked, only the device and the cloud know.")
+        out.print("Nothing here is against it. Only the device and the cloud know whether it was revoked.")

@@ -1,4 +1,4 @@
-"""`latchkey trip`: pack what devices need where there is no internet, and look at what was packed."""
+"""`latchkey trip`: pack the data that devices need where there is no internet, and check it."""
 
 import json
 import os
@@ -32,9 +32,10 @@ class _PackByDefault(TyperGroup):
 app = typer.Typer(
     cls=_PackByDefault,
     no_args_is_help=True,
-    help="""Pack what you need where there is no internet: tokens, key set, labels, files.
+    help="""Pack everything for a place without internet.
 
-    `latchkey trip SYSTEM... --until DATE` is short for `latchkey trip pack SYSTEM... --until DATE`.
+    That is: tokens, key set, labels and files. `latchkey trip SYSTEM... --until DATE` is short for
+    `latchkey trip pack SYSTEM... --until DATE`.
     """,
 )
 UNTIL_HELP = "The last day of the trip, such as 2026-12-24."
@@ -59,15 +60,17 @@ def pack(
     remember: token_commands.Remember = False,
     as_json: options.AsJson = False,
 ):
-    """Get ready for a trip: make tokens that last, and say what is missing while there is still internet.
+    """Pack tokens, key set, labels and files for a trip.
 
-    For each device: a token that lasts until DATE, its roles, a key set that verifies it, the label's passphrase, and
-    the files that the site's file names. A token is made where none lasts; older tokens stay. Files are copied into
-    the wallet's folder. The exit status is 1 if something is missing.
+    Each device needs a token that lasts until DATE, its roles, a key set that verifies it, the label's passphrase, and
+    the files that the site's file names. The command makes a token if none lasts long enough; older tokens stay. It
+    copies the files into the wallet's folder. The exit status is 1 if something is missing.
 
-    Example: latchkey trip 792b6149-1daa-488f-b07a-f684503b0586 --until 2026-12-24 --slug company-example
-
-    Example: latchkey trip --site cellar.toml --slug company-example
+    \b
+    Examples:
+      latchkey trip 792b6149-1daa-488f-b07a-f684503b0586 \\
+        --until 2026-12-24 --slug company-example
+      latchkey trip --site cellar.toml --slug company-example
     """
     wallet = Wallet()
     with show.usage():
@@ -75,7 +78,7 @@ def pack(
         until_unix_s = _future(plan.until, wallet)
         cloud = token_commands.choose_cloud(slug, url, sim, remember)
     with alone(wallet), show.progress() as tell:
-        # First: a file that cannot be read ends this before the cloud is asked for anything.
+        # First: a file that cannot be read ends this before the first request to the cloud.
         taken = trip.packed(wallet, plan, until_unix_s)
         done = _make_tokens(wallet, plan, until_unix_s, maker(cloud, device), tell)
         if sim:
@@ -90,11 +93,13 @@ def check(
     site: SiteFile = None,
     as_json: options.AsJson = False,
 ):
-    """Say what the wallet holds for a trip, without any network: the newest one that was packed, or another.
+    """Say what is missing for a trip, without a network.
 
-    The exit status is 1 if something is missing.
+    Without SYSTEM and --site it checks the newest trip that was packed. The exit status is 1 if something is missing.
 
-    Example: latchkey trip check
+    \b
+    Example:
+      latchkey trip check
     """
     wallet = Wallet()
     if systems or site:
@@ -113,10 +118,10 @@ def check(
 def _plan(systems, until, site):
     """The Site that the command names; ValueError."""
     if bool(systems) == bool(site):
-        raise ValueError("say which devices: SYSTEM..., or --site FILE with a site's devices")
+        raise ValueError("name the devices: SYSTEM..., or --site FILE with a site's devices")
     found = trip.read_site(site) if site else trip.Site(None, [trip.Stop(s) for s in dict.fromkeys(systems)])
     if not (until or found.until):
-        raise ValueError("say how long the trip lasts: --until DATE, or until in the site's file")
+        raise ValueError("give the end of the trip: --until DATE, or until in the site's file")
     return found._replace(until=until or found.until)
 
 

@@ -28,24 +28,29 @@ KeysFile = Annotated[Path, typer.Argument(metavar="FILE", help="A file of `latch
 def send(
     hosts: Hosts,
     file: ReleaseFile,
-    at_once: Annotated[int, typer.Option(min=1, max=64, help="So many devices at the same time.")] = 4,
-    again: Annotated[bool, typer.Option("--again", help="Also to a device that runs this release already.")] = False,
+    at_once: Annotated[int, typer.Option(min=1, max=64, metavar="N", help="Update N devices at the same time.")] = 4,
+    again: Annotated[
+        bool, typer.Option("--again", help="Send it even if the device runs this release already.")
+    ] = False,
     keep_going: Annotated[
-        bool, typer.Option("--keep-going", help="Begin with further devices although the release went back on one.")
+        bool, typer.Option("--keep-going", help="Continue with further devices after one has gone back.")
     ] = False,
     token_file: TokenFile = None,
     token: TokenName = None,
     ca: Ca = None,
     as_json: AsJson = False,
 ):
-    """Send a release to devices, and wait until it is good on each of them, or the one before is back.
+    """Send a release to devices, and wait for the result.
 
-    An upload that breaks off goes on where it ended, also after Ctrl-C by the same command. Once the release went back
-    on a device, no further device gets it. The exit status is 0 if every device runs the release.
+    It waits until the release is good on each device, or the device has gone back to the one before. An interrupted
+    upload continues where it ended, also with the same command after Ctrl-C. After one device has gone back, no further
+    device gets the release. The exit status is 0 if every device runs the release.
 
-    Example: latchkey device update 192.168.4.1 bulb-1.2.0.latchkey
-
-    Example: latchkey device update --at-once 8 10.0.0.11 10.0.0.12 10.0.0.13 bulb-1.2.0.latchkey
+    \b
+    Examples:
+      latchkey device update 192.168.4.1 bulb-1.2.0.latchkey
+      latchkey device update --at-once 8 10.0.0.11 10.0.0.12 \\
+        bulb-1.2.0.latchkey
     """
     found = manifest.whole(file, manifest.RELEASE, manifest.RELEASE_KEY)
     hosts, results, stop = list(dict.fromkeys(hosts)), {}, threading.Event()
@@ -61,7 +66,7 @@ def send(
                 tell(result.host, result.state, len(found.payload) if result.state in update.WELL else None)
     except KeyboardInterrupt:
         stop.set()
-        show.say(f"broken off, {len(results)} of {len(hosts)} done; the same command goes on from here")
+        show.say(f"stopped, {len(results)} of {len(hosts)} done; the same command continues here")
         raise
     _print([results[host] for host in hosts], as_json)
     if any(result.state not in update.WELL for result in results.values()):
@@ -69,11 +74,14 @@ def send(
 
 
 def keys(host: Host, file: KeysFile, ca: Ca = None, as_json: AsJson = False):
-    """Give a device the cloud's key set as the maker has signed it, where it missed a change of the cloud's keys.
+    """Send a key set that the maker signed.
 
-    No token is needed. Somebody has to press the device's button first (without one: switch it on five times).
+    It is for a device that missed a change of the cloud's keys. No token is needed. Somebody has to press the device's
+    button first (without one: switch it on five times).
 
-    Example: latchkey device keys 192.168.4.1 keys.latchkey
+    \b
+    Example:
+      latchkey device keys 192.168.4.1 keys.latchkey
     """
     found = manifest.whole(file, manifest.KEYS)
     content = found.line + b"\n" + found.payload

@@ -50,39 +50,52 @@ def _check_product_file(path):
 
 def _check_heapsize(text):
     if not re.fullmatch(r"[1-9]\d*w?[KkMm]?", text):
-        raise ValueError("write a number of bytes, with K or M behind it")
+        raise ValueError("write a number of bytes, with K or M after it")
 
 
-HEAP_HELP = "As MicroPython takes it; by default 352K."
-HeapSize = Annotated[str | None, typer.Option(help=HEAP_HELP, callback=options.checked(_check_heapsize))]
-AIR_HELP = "JSON file that says which Wi-Fi networks there are."
-FILE_HELP = "Python file that makes another product, read at every start; see docs/new-product.md."
-ProductFile = Annotated[Path | None, typer.Option(help=FILE_HELP, callback=options.checked(_check_product_file))]
-Air = Annotated[Path | None, typer.Option(help=AIR_HELP, callback=options.checked(_check_air))]
+HEAP_HELP = "Heap of the device, such as 320K; by default 352K."
+HeapSize = Annotated[
+    str | None, typer.Option(metavar="SIZE", help=HEAP_HELP, callback=options.checked(_check_heapsize))
+]
+FILE_HELP = "Python file with another product; read at every start. See docs/new-product.md."
+ProductFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help=FILE_HELP, callback=options.checked(_check_product_file))
+]
+AIR_HELP = "JSON file with the Wi-Fi networks in reach."
+Air = Annotated[Path | None, typer.Option(metavar="FILE", help=AIR_HELP, callback=options.checked(_check_air))]
 
 
 def vboard(
     context: typer.Context,
-    folder: Annotated[Path | None, typer.Option(help="Keeps flash, with its firmware, and log.")] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of its local API; 0: its last, or a free one.")] = 0,
+    folder: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where its flash and log are kept.")] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="PORT", help="Port of its API; 0: the last, or a free one.")
+    ] = 0,
     clock: Annotated[
-        Literal["host", "unset"], typer.Option(help="This machine's, or unset: it starts in 2000 at every power-on.")
+        Literal["host", "unset"], typer.Option(help="This machine's clock, or unset: each power-on starts in 2000.")
     ] = "host",
     heapsize: HeapSize = None,
     air: Air = None,
-    hurry: Annotated[int, typer.Option(min=1, help="By which pauses and time windows are divided.")] = 1,
-    product: Annotated[Literal["bulb", "sensor"], typer.Option(help="What it is.")] = "bulb",
+    hurry: Annotated[int, typer.Option(min=1, metavar="N", help="Divide pauses and time windows by N.")] = 1,
+    product: Annotated[Literal["bulb", "sensor"], typer.Option(help="Kind of device.")] = "bulb",
     product_file: ProductFile = None,
     battery: Annotated[bool, typer.Option("--battery", help="A sensor that sleeps between measurements.")] = False,
-    button: Annotated[bool | None, typer.Option(help="By default all have one but a bulb with Wi-Fi.")] = None,
+    button: Annotated[bool | None, typer.Option(help="Default: all have one, except a bulb with --air.")] = None,
 ):
-    """Run the firmware on the unix port behind a pseudo-terminal, until Ctrl-C.
+    """Run a virtual board on this machine, until Ctrl-C.
 
-    With --air it has Wi-Fi: the file is {"networks": [{"ssid", "passphrase", "channel", "rssi", "fault"}]}, of which
-    only ssid must be there, and is read again and again. A fault is no_address, no_route, or the code of a failed join.
+    It is the firmware on MicroPython's unix port, with a pseudo-terminal as its serial port.
 
-    What is typed while it runs: `cut` and `on` are its power, `reset` both; `press 6` holds its button for six seconds;
-    `offline` and `online` are its uplink; `air`, `pins` and `log` show what it does; `quit` ends it.
+    With --air it has Wi-Fi: the file is {"networks": [{"ssid", "passphrase", "channel", "rssi", "fault"}]}. Only ssid
+    is required, and changes of the file count at once. A fault is no_address, no_route, or the code of a failed join.
+
+    Type while it runs: `cut` and `on` switch its power, `reset` does both; `press 6` holds its button for six seconds;
+    `offline` and `online` switch its uplink; `air`, `pins` and `log` show its state; `quit` ends it.
+
+    \b
+    Examples:
+      latchkey vboard --folder lamp
+      latchkey vboard --folder lamp --air air.json
     """
     if battery and product == "bulb" and "product" in options.given(context):
         raise typer.BadParameter("--battery is for a sensor: give --product sensor, or leave one of them out")
@@ -109,7 +122,7 @@ def vboard(
 
 
 def _sole_user(folder):
-    """Two boards over one flash image would ruin it, and others must not read it."""
+    """Two boards on one flash image would destroy it, and other users must not read it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_mode & 0o077:
         raise Unsafe(f"others can read {folder}, where keys and passphrases will be; `chmod 700` it, or name another")

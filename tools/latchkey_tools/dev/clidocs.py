@@ -7,6 +7,7 @@ A test holds the file equal to what this makes.
 
 import inspect
 import re
+import textwrap
 
 import typer
 
@@ -15,21 +16,27 @@ from latchkey_tools.cli import main
 
 TARGET = ROOT / "docs" / "cli.md"
 
-HEAD = f"""# The command `latchkey`
+HEAD = "# The command `latchkey`\n\n"
+INTRO = """For whom: everybody who uses the command, to look something up.
 
 Made from `latchkey --help` by `python -m latchkey_tools.dev.clidocs`; change the commands, not this page.
 
-{inspect.cleandoc(main.__doc__).split(chr(10), 2)[2].strip()}
-
-`latchkey --install-completion` teaches the shell to complete commands, options, and names from the wallet.
 """
+MORE = """
+`latchkey --install-completion` makes the shell complete commands, options, boards, serial ports, and the hosts,
+Systems and tokens of the wallet.
+
+`make wheel` and `pipx install --pip-args "-c constraints.txt" dist/latchkey_tools-*.whl` install the command outside a
+checkout. It then builds in the user's cache folder, and fetches umqtt.simple at first use.
+"""
+_WIDTH = 100
 
 
 def text():
     """The whole page."""
     root = typer.main.get_command(main.app)
     sections = [_section(command, words) for command, words in _commands(root, ["latchkey"])]
-    return HEAD + "".join(sections)
+    return HEAD + _flow(INTRO + main.__doc__.split("\n\n", 1)[1] + MORE) + "".join(sections)
 
 
 def _commands(command, words):
@@ -58,8 +65,12 @@ def _usage(command, words):
 def _row(parameter, command, words):
     """A list item: how it is written, and what it is."""
     written, help_text = parameter.get_help_record(_context(command, words)) or (parameter.name, "")
-    help_text = re.sub(r"\s+", " ", help_text)
-    return f"- `{re.sub(' +', ' ', written).strip()}`: {help_text}".replace("\\[", "[")
+    item = f"- `{re.sub(' +', ' ', written).strip()}`: {help_text}".replace("\\[", "[")
+    return _filled(item, subsequent_indent="  ")
+
+
+def _filled(text, **options):
+    return textwrap.fill(" ".join(text.split()), _WIDTH, break_long_words=False, break_on_hyphens=False, **options)
 
 
 def _context(command, words):
@@ -67,9 +78,15 @@ def _context(command, words):
 
 
 def _flow(help_text):
-    """Paragraphs of a docstring, each on one line."""
-    paragraphs = inspect.cleandoc(help_text or "").split("\n\n")
-    return "\n\n".join(" ".join(p.split()) for p in paragraphs) + "\n"
+    """Paragraphs of a docstring, wrapped at 100 columns; examples, which a \\b begins, as code."""
+    return "\n\n".join(map(_paragraph, inspect.cleandoc(help_text or "").split("\n\n"))) + "\n"
+
+
+def _paragraph(text):
+    if not text.startswith("\b"):
+        return _filled(text)
+    title, lines = text.removeprefix("\b\n").split("\n", 1)
+    return f"{title}\n\n```\n{textwrap.dedent(lines)}\n```"
 
 
 if __name__ == "__main__":

@@ -1,34 +1,53 @@
-"""`latchkey board image`, and what `latchkey board flash` has of it."""
+"""`latchkey board image`, and the parts of it that `latchkey board flash` uses."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from latchkey_tools.boards import build
-from latchkey_tools.cli import show
+from latchkey_tools.boards import build, catalog
+from latchkey_tools.cli import options, show
 from latchkey_tools.image import recipe
 
-Official = Annotated[Path, typer.Option(help="MicroPython's official image for the chip, a .bin that you downloaded.")]
+
+def boards(incomplete: str):
+    """For completion: the names of the boards."""
+    return [name for name in catalog.names() if name.startswith(incomplete)]
+
+
+BOARD_HELP = "Name of the board; `latchkey board list` shows them."
+Board = Annotated[str, typer.Option(metavar="BOARD", help=BOARD_HELP, autocompletion=boards)]
+OFFICIAL_HELP = "MicroPython's official image for the chip, a .bin file that you downloaded."
+Official = Annotated[Path, typer.Option(metavar="FILE", help=OFFICIAL_HELP)]
 Modules = Annotated[
-    list[str] | None, typer.Option(help="NAME.py=PATH: a module of your own, or one instead of the board's.")
+    list[str] | None,
+    typer.Option(metavar="NAME.py=PATH", help="Add a module of your own, or replace one of the board's; repeat it."),
 ]
 HeapKb = Annotated[
-    int | None, typer.Option(min=16, max=256, help="First heap in KB, instead of the board's; see docs/image.md.")
+    int | None,
+    typer.Option(min=16, max=256, metavar="KB", help="First heap, instead of the board's; see docs/image.md."),
 ]
-Unlisted = Annotated[bool, typer.Option(help="Take an image that was never tried; all checks still hold.")]
+Unlisted = Annotated[bool, typer.Option(help="Accept an image that was never tried; all checks still run.")]
 
 
 def image(
-    board: Annotated[str, typer.Option(help="A folder of boards/.")],
+    board: Board,
     image: Official,
-    out: Annotated[Path, typer.Option(help="The image to write.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The image to write.")],
     module: Modules = None,
     heap_kb: HeapKb = None,
     unlisted: Unlisted = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Data for programs.")] = False,
+    as_json: options.AsJson = False,
 ):
-    """Freeze a board's firmware into an official image: no compiler and no ESP-IDF is needed."""
+    """Freeze the firmware into an official MicroPython image.
+
+    This needs neither a compiler nor ESP-IDF.
+
+    \b
+    Example:
+      latchkey board image --board esp32-bulb --image ESP32_GENERIC.bin \\
+        --out bulb.bin
+    """
     report = make(board, image, out, module, heap_kb, unlisted)
     if as_json:
         show.data(facts(report))
@@ -46,7 +65,7 @@ def make(board, image, out, module, heap_kb, unlisted):
 
 
 def lines(out, report):
-    """What a person reads of a new image."""
+    """Lines about a new image, for a person."""
     yield f"{out}: {report.modules} modules in {report.pages} pages of 64 KB, and {report.code_added} bytes of code"
     yield f"application: {report.size:,} of {report.table.program.size:,} bytes"
     for row in report.table.rows:
@@ -56,7 +75,7 @@ def lines(out, report):
     if report.heap:
         yield f"first heap: {report.heap // 1024} KB"
     else:
-        yield "the first heap is MicroPython's: no other was asked for, or its place in this image cannot be told"
+        yield "the first heap is MicroPython's: no other was given, or its place in this image is not certain"
 
 
 def facts(report):
