@@ -334,7 +334,7 @@ PAIRING_REASONS = {
     "wifi_full": REASONS["wifi_full"],
     "wifi_not_found": (
         "the device found no network of this name, three times",
-        "check the name and the distance; ESP32 hears 2.4 GHz only",
+        "check the name and the distance; ESP32 uses 2.4 GHz only",
     ),
     "wifi_wrong_security": (
         "the network wants a passphrase and none was given, or the other way round; or its security is too old (WEP)",
