@@ -113,7 +113,7 @@ _OPS = {
 
 
 def image():
-    """What became of the image that `latchkey board image` made: a dict, or None on another one.
+    """The state of the image that `latchkey board image` made: a dict, or None on another one.
 
     ``wrong``: parts whose bytes are not those that were written. ``pages``: [address, number of the page of flash that
     belongs there, entries of the MMU's tables]; no entries where the chip's tables are not known.

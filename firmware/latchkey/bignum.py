@@ -42,7 +42,7 @@ class Modulus:
             self._set_up(int.from_bytes(n_be, "big"))
 
     def _set_up(self, n):
-        """What a power needs of n: computed once, with Python's integers."""
+        """The values of n that a power needs: computed once, with Python's integers."""
         self._k = k = (len(self.n_be) + 31) // 32 * 8
         inverse = 1
         for _ in range(5):  # Newton's step doubles the correct bits: 1, 2, 4 ... 32

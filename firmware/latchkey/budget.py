@@ -1,9 +1,9 @@
 """How much signature work strangers may order (V9).
 
-One unit is one key tried on one token. The purse refills steadily; its lower half is kept for tokens that the ledger
-lists, so that nobody on the network can lock the owner out by sending forgeries. A forgery that claims a listed token's
-``jti`` costs that ``jti`` its claim to the lower half for a while. Whoever sent a bad signature waits before the next
-unknown token, longer each time, and whoever was told to wait is not looked at before; nobody else waits for him.
+One unit is one key tried on one token. Units refill at a fixed rate. The lower half is reserved for tokens that the
+ledger lists, so that nobody on the network can lock the owner out by sending forgeries. After a forgery with the
+``jti`` of a listed token, that ``jti`` cannot use the lower half for a while. A peer that sent a bad signature waits
+before its next unknown token is tried, longer each time. Other peers do not wait for it.
 """
 
 from latchkey.errors import TokenError
@@ -32,7 +32,7 @@ class Budget:
 
     def reserve(self, keys, jti16, caller):
         """Make sure that ``keys`` keys (8 at most) can be paid for; TokenError("verify_busy") if they cannot, or while
-        ``caller`` has been told to wait. Whether the half kept for listed tokens was needed.
+        ``caller`` has to wait. Returns whether the half reserved for listed tokens was needed.
 
         All at once: a token of which two of three keys are tried each time would never get in. ``jti16``: the token it
         claims to be, or None; the ledger is asked only where that decides.

@@ -20,7 +20,7 @@ def parse(payload):
 
 
 class Claims:
-    """What a token says. ``members``: what ``parse`` gave. A claim that is absent, null or wrong is None.
+    """The claims of a token. ``members``: what ``parse`` gave. A claim that is absent, null or wrong is None.
 
     ``jti16``: 16 bytes; ``systems``: the UUIDs in ``aud``, 16 bytes each; times in Unix seconds; ``roles``: tuple of
     (uuid16, name); ``fault``: the name of the first claim that is wrong, "payload" without an object, or None.
@@ -63,7 +63,7 @@ class Claims:
 
 
 def check_times(start_unix_s, end_unix_s, now_unix_s, skew_s):
-    """TokenError("not_yet_valid") before ``start_unix_s``, ("expired") from ``end_unix_s`` on; None is no bound."""
+    """TokenError("not_yet_valid") before ``start_unix_s``, ("expired") from ``end_unix_s`` on; ``None``: no bound."""
     if start_unix_s is not None and now_unix_s + skew_s < start_unix_s:
         raise TokenError("not_yet_valid")
     if end_unix_s is not None and now_unix_s >= end_unix_s + skew_s:

@@ -30,7 +30,8 @@ class StoreError(LatchkeyError):
     """Flash refused or lost something; the last good state stays in force."""
 
 
-# What storing may raise. Made once: an except clause that makes its tuple needs memory, and raises when that is out.
+# The errors that storing may raise. Made once: an except clause that makes its tuple needs memory, and raises when that
+# is out.
 NOT_STORED = (StoreError, MemoryError)
 
 

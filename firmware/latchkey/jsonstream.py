@@ -99,7 +99,7 @@ class _Window:
         return count > 0
 
     def peek(self):
-        """The next byte that is no white space, or _END. A value may begin there."""
+        """The next byte other than white space, or _END. A value may begin there."""
         self.start = self.at
         while self.at < self.end or self.more():
             byte = self.buf[self.at]

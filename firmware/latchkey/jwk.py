@@ -37,7 +37,7 @@ def parse_key_set(data, dev=True):
     """``KeySet`` of the JWKS in ``data``: bytes, or a stream with ``readinto(buf)``; at most 8 keys.
 
     Bad members are skipped and counted, and without ``dev`` the simulator's (A10); of two usable ones with the same
-    ``kid`` neither is believed. KeySetError("json_refused"), ("truncated") or ("too_large") for what is no JWKS;
+    ``kid`` neither is believed. KeySetError("json_refused"), ("truncated") or ("too_large") for anything but a JWKS;
     ("key_too_large") or ("no_usable_key") if none is left.
     """
     stream = io.BytesIO(data) if isinstance(data, (bytes, bytearray, memoryview)) else data  # pyright: ignore

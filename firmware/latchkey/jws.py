@@ -1,6 +1,6 @@
 """Compact JWS (RFC 7515 sections 5.2 and 7.1) with RS256 and RS512 (RFC 7518 section 3.3), in pieces.
 
-``verify_compact`` does it all. Who has cheap checks to make between the steps calls ``split``,
+``verify_compact`` does it all. A caller with cheap checks of its own between the steps calls ``split``,
 ``parse_header``, ``choose_keys`` and ``verify_signature`` in that order. The token never chooses
 where a key comes from: ``jku``, ``jwk``, ``x5u``, ``x5c`` are not looked at. Knows no claims and no time.
 """

@@ -1,7 +1,7 @@
 """The cloud's public keys: in RAM, in flash, and those of the factory (K1 to K3).
 
 Kept as raw ``n`` and ``e``. A new set is in force in RAM at once; a burst of changes reaches flash after a pause.
-Who may replace keys (K4, policy ``keys``) is for the caller to decide.
+The caller decides who may replace keys (K4, policy ``keys``).
 """
 
 import struct

@@ -2,8 +2,8 @@
 
 A token that the list does not have is judged by when it was issued (``iat``) and by two marks, which never go back::
 
-         spoken: the latest moment          heard: the newest list
-         that any list speaks of            arrived, less 120 s
+         ``spoken``: the latest moment      ``heard``: when the newest
+         in any list                        list arrived, less 120 s
     ----------|--------------------------------|--------------------------> time
       issued here: the cloud has published a   | issued here: made while the device
       list without it, so it is revoked (L3)   | was away, so the policy decides (L4)
@@ -41,7 +41,7 @@ _FLAGS = const(16)
 _END = const(21)
 _CHANGED = const(25)
 _IAT = const(29)
-# After the records: System; heard, spoken, changed; first and last of the gap, flags
+# After the records: System; ``heard``, ``spoken``, ``changed``; first and last of the gap, flags
 _MARKS = "<16sIII"
 _MARKS_BYTES = const(28)
 _REST = "<IIB"
@@ -58,8 +58,8 @@ _MORE = const(8)
 
 
 class Standing:
-    """What the ledger says of one token. ``state``: "listed", "revoked", "unlisted", "unknown" or "full"; for "listed"
-    also ``start_unix_s`` and ``end_unix_s`` (None for no bound) and ``role_hashes`` (tuple of bytes)."""
+    """The ledger's answer about one token. ``state``: "listed", "revoked", "unlisted", "unknown" or "full"; for
+    "listed" also ``start_unix_s`` and ``end_unix_s`` (None for no bound) and ``role_hashes`` (tuple of bytes)."""
 
     def __init__(self, state, record=None):
         self.state = state
@@ -87,7 +87,7 @@ class Ledger:
         self._slots = Slots(store, "ledger", b"l", True, self._heard_slots.counter)
         self._records = bytearray()
         self._before = None  # the records on flash, while flash refuses newer ones (L8)
-        self._marks = (0, 0, 0)  # heard, spoken, changed
+        self._marks = (0, 0, 0)  # ``heard``, ``spoken``, ``changed``
         self._gap = _NO_GAP  # between the first and the last moment, tokens were left out that L3 does not refuse yet
         self._flags = 0
         self._sum = _NO_SUM  # of the list that the records are, if they are exactly one list
@@ -101,7 +101,7 @@ class Ledger:
     # Asking: L1 to L4, L6
 
     def standing(self, jti, iat_unix_s):
-        """What counts for the token ``jti`` (16 bytes, or text) with this ``iat`` (or None)."""
+        """The Standing of the token ``jti`` (16 bytes, or text) with this ``iat`` (or None)."""
         record = self._record(jti if isinstance(jti, bytes) else uuids.to_bytes(jti))
         if not record:
             return Standing(self._unlisted(iat_unix_s))
@@ -289,7 +289,7 @@ class Ledger:
         except NOT_STORED:
             if self._before is None:
                 self._before = self._records
-            # What is on flash is out of date: after a restart it admits nothing.
+            # The list on flash is out of date: after a restart it admits nothing.
             self._slots.take_note(1)
             raise
         if slots is self._heard_slots:
@@ -297,7 +297,7 @@ class Ledger:
             self._slots.take_note()
 
     def _note(self):
-        """What must be known if the files are lost."""
+        """The facts that are needed if the files are lost."""
         mark = max(self._marks[:2])
         top = max(mark, self._gap[1])
         for at in range(0, len(self._records), RECORD_BYTES):
@@ -419,8 +419,8 @@ class _List:
         self._spoken = max(self._spoken, self._changed)
 
     def _as_late(self, record):
-        """A live list counts in full. But a record is no older than what it replaces, and a refusal no older than the
-        marks: otherwise an old retained list could override it later."""
+        """A live list counts in full. But a record counts as at least as new as the one that it replaces, and a refusal
+        as at least as new as the marks: otherwise an old retained list could override it later."""
         least = 0 if record[_FLAGS] & ADMITS else self._bar
         held = _find(self._held, record[:16])
         # NEVER: what version 0.1.0 has in place of GONE.
@@ -429,7 +429,7 @@ class _List:
         return _changed_at(record, max(least, _field(record, _CHANGED)))
 
     def _counting(self, record):
-        """What of a record in a retained list, which may be old, counts (L5); None for nothing."""
+        """The part of a record that counts in a retained list, which may be old (L5), or None."""
         changed, iat = _field(record, _CHANGED), _field(record, _IAT)
         held = _find(self._held, record[:16])
         if held and (changed <= _field(held, _CHANGED) or held[_FLAGS] & GONE):

@@ -1,4 +1,4 @@
-"""What the device's owner and maker have decided: whom to expect, and what a role may do.
+"""The decisions of the device's owner and maker: which tokens to expect, and what a role may do.
 
 Permissions are ordered, each holding those before it: read < control < configure.
 A role that the table does not know gives nothing (V7).

@@ -1,8 +1,8 @@
 """SHA-512's block function as machine code (FIPS 180-4 section 6.4.2); ``sha512_plain`` is its specification.
 
 A 64-bit word is a pair of 32-bit words: xh, xl. Viper's words are 32 bits on a chip and 64 on the desk,
-so ``mask`` (2**32 - 1, no literal because it is no small integer on a chip) cuts every sum before its
-carry is told by comparison. A chip without native code refuses this file at import.
+so ``mask`` (2**32 - 1, not a literal, because it is not a small integer on a chip) cuts every sum before its
+carry is found by comparison. A chip without native code refuses this file at import.
 """
 
 import micropython

@@ -34,7 +34,7 @@ _PIECE = const(128)
 def parse(data, max_depth=_JSON_DEPTH, as_bytes=False):
     """The value of one JSON text in ``data`` (bytes-like); FormatError("json_refused") otherwise.
 
-    ``max_depth``: how many arrays and objects may stand inside each other. ``as_bytes``: strings and names are bytes
+    ``max_depth``: how many arrays and objects may be nested. ``as_bytes``: strings and names are bytes
     of UTF-8, because MicroPython looks up every new str among all that it has interned; ``data`` must be bytes then.
     """
     reader = _Reader(bytes(data) if isinstance(data, memoryview) else data, as_bytes)  # a view has no find

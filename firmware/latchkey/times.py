@@ -1,6 +1,6 @@
 """Moments as DRIVR writes them: ISO 8601 with or without zone and fraction, to Unix seconds.
 
-``2025-05-12T14:59:06.718846``, ``...06+00:00``, ``...06.7Z``: no zone means UTC (all three stand
+``2025-05-12T14:59:06.718846``, ``...06+00:00``, ``...06.7Z``: no zone means UTC (all three are
 in one documented record). A zone may be hours alone (``+00``), as databases print it. A date alone, week dates and
 ordinal dates are refused. Leap second 60 counts as the next second. Years 1 to 9999: the answer may be negative
 and may pass 32 bits.

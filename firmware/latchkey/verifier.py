@@ -3,7 +3,7 @@
 Cheap checks come before expensive ones, so that a stranger can order no work: size and shape, header, audience and
 expiry as claimed, then the budget, then the signature, and only then whatever could tell a forger something.
 
-Knows nothing of sockets or flash. Not thread-safe: one loop owns it, which is what makes it one verification at a time.
+Uses neither sockets nor flash. Not thread-safe: one loop owns it, which is what makes it one verification at a time.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from latchkey.limits import REMEMBERED, REMEMBERED_PER_SUB
 
 
 class Grant:
-    """What a verified token opens, now. ``roles``: ((uuid text, name), ...) that counted; ``permissions``: names,
-    lowest first; ``exp_unix_s``: when it ends at the latest, None for never."""
+    """The rights that a verified token gives now. ``roles``: ((uuid text, name), ...) that counted; ``permissions``:
+    names, lowest first; ``exp_unix_s``: when it ends at the latest, None for never."""
 
     def __init__(self, claims, roles, permissions, exp_unix_s):
         self.jti = uuids.to_text(claims.jti16)
@@ -151,7 +151,7 @@ class Verifier:
         if len(of_sub) > REMEMBERED_PER_SUB:
             self._memory.remove(of_sub[0])
         if len(self._memory) > REMEMBERED:
-            # What opened nothing last time goes first; the newest stays.
+            # An entry that permitted nothing last time goes first; the newest stays.
             idle = [e for e in self._memory[:-1] if not e.opened]
             self._memory.remove(idle[0] if idle else self._memory[0])
 

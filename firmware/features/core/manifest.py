@@ -1,4 +1,4 @@
-# What every device has: the modules that no other feature's manifest names, and what MicroPython's library adds.
+# The parts of every device: the modules that no other feature's manifest names, and what MicroPython's library adds.
 from pathlib import Path
 
 _OTHERS = "".join(path.read_text() for path in Path("..").glob("*/manifest.py") if path.parent.name != "core")

@@ -1,2 +1,2 @@
-# Who did what, the newest of it: GET /v1/uses.
+# The newest requests, and who sent them: GET /v1/uses.
 package("latchkey", files=("api/uses.py",), base_path="../..")

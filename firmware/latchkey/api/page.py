@@ -17,7 +17,7 @@ _HEADERS = (
     "Referrer-Policy: no-referrer",
 )
 _HTML = "text/html; charset=utf-8"
-# What a phone, a tablet or a laptop takes for the internet, by the path that it asks for. None: status 204.
+# The answers by which a phone, a tablet or a laptop decides that it has internet, by path. ``None``: status 204.
 _ONLINE = (
     ("/generate_204", None),  # Android, ChromeOS
     ("/gen_204", None),
@@ -83,7 +83,7 @@ class Page:
         return response
 
     def get_fields(self, api, _exchange):
-        """What the product says of the fields of its state, for whoever draws them."""
+        """The product's description of the fields of its state, for a program that draws them."""
         fields = getattr(api.product, "fields", None)
         if fields is None:
             raise Refused("not_found")

@@ -1,6 +1,6 @@
 """HTTP/1.1 without sockets: bytes of one connection in, requests out.
 
-RFC 9112 for the framing, RFC 9110 for the words. What two readers could understand differently is refused: line
+RFC 9112 for the framing, RFC 9110 for the words. A text that two readers could understand differently is refused: line
 folding, a bare CR or LF, NUL and other control characters, white space around a field name, a second Content-Length or
 Host, any Transfer-Encoding. HTTP/1.0 is answered and closed; any later HTTP/1 is taken as 1.1. No chunked bodies, no
 trailers, no upgrade, no percent-decoding of paths.

@@ -8,7 +8,7 @@ _TOKENS = const(16)  # in one answer, of less than 2 KB
 
 
 def get_tokens(api, exchange):
-    """What the ledger holds in short, some tokens at a time: those behind the one that ``?after=`` names."""
+    """The tokens of the ledger in short, some at a time: those behind the one that ``?after=`` names."""
     after16 = None
     for pair in exchange.request.query.split("&"):
         if pair[:6] == "after=":

@@ -125,7 +125,7 @@ class Api(handlers.Api):
                 try:
                     note(self, exchange, status)
                 except MemoryError:
-                    pass  # What was done is answered, whether or not it is noted.
+                    pass  # A deed is answered, whether or not it is noted.
 
     def refusal(self, exc, peer=None):
         if peer:
@@ -134,7 +134,7 @@ class Api(handlers.Api):
 
 
 def note(api, exchange, status):
-    """What came of an admitted request."""
+    """Notes the result of an admitted request."""
     grant, route = exchange.grant, exchange.route
     role = _role(api.verifier.policy, grant, route[2])
     api.uses.used(api.device.log.uptime_s(), grant, role, api.routes.index(route), route[1] == "GET", status)
@@ -149,7 +149,7 @@ def _role(policy, grant, permission):
 
 
 def get_uses(api, _exchange):
-    """Who did what, and how often what was refused."""
+    """The newest uses, and how often each code was answered."""
     facts = api.uses.status(api.device.log.uptime_s(), api.routes)
     facts["refusals"] = api.refusals
     return facts

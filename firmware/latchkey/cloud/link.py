@@ -1,7 +1,7 @@
 """The cloud link as the loop sees it: start, stop, pump, status.
 
 Everything that may wait runs in one thread (latchkey.cloud.session); the loop takes its messages from a bounded queue.
-What a message does is in the table of latchkey.cloud.messages.
+The table of latchkey.cloud.messages says what a message does.
 
 States: ``stopped``; ``waiting`` (for Wi-Fi, or between two tries); ``connecting``; ``online`` (both topics subscribed);
 ``partial`` (one subscription refused, the other serves).
@@ -71,8 +71,8 @@ class Link:
                 self._again = True
 
     def change(self, state, reason, detail):
-        """Note a state, and log it; waiting and connecting in turn for the same reason is no change, nor is another
-        ``detail``."""
+        """Note a state, and log it; it is the same while it waits and connects in turn for the same reason, also with
+        another ``detail``."""
         if reason == "" and state == "connecting":
             reason, detail = self.reason, self.detail
         tries = ("waiting", "connecting")

@@ -91,7 +91,7 @@ def _code(exc):
 
 
 class Updates:
-    """What messages do, on the loop. ``settle(kept)``: callable for the end of an attempt of a new client certificate.
+    """Applies messages, on the loop. ``settle(kept)``: callable for the end of an attempt of a new client certificate.
     ``log``: callable of one text. ``pinned`` (may be set later too): policy ``keys: pinned`` (K4), key sets are
     counted and dropped."""
 
@@ -192,7 +192,7 @@ class Updates:
         if not link.stopping:
             link.change(state, reason, detail)
 
-    # What it does; whether that changes what is kept.
+    # The method, and whether it changes what is kept.
     _KINDS = {
         "keys": (_keys, True),
         "keys_refused": (_keys_refused, True),

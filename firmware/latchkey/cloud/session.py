@@ -1,6 +1,6 @@
 """Staying connected: Wi-Fi, time, broker, subscriptions, and a growing pause after every failure.
 
-Runs in the link's thread, in turns, each of which waits at most a slice. What it finds out it puts as messages, see
+Runs in the link's thread, in turns, each of which waits at most a slice. It puts its findings as messages, see
 the table in latchkey.cloud.messages.
 """
 
@@ -153,7 +153,7 @@ class Keeper:
             self._end_attempt(True, "")
 
     def _new_context(self):
-        """Made while the heap is still whole; None if the credentials are no good."""
+        """Made while the heap is still whole; None if the credentials cannot be used."""
         one = self._trying or self._credentials
         try:
             return context(one["ca_der"], one["cert_der"], one["key_der"])

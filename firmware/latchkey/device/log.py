@@ -9,9 +9,9 @@ from latchkey.limits import const
 _LOG_LINES = const(40)
 _LOG_CHARS = const(120)
 _CUT = "CLOUD-"
-# What no text that a person reads may hold, as the UTF-8 of a character in one number, first and last: controls (C0,
-# DEL, C1), and what turns, breaks or hides text: Unicode's bidirectional controls, separators, invisible operators,
-# byte order marks. The joiners U+200C and U+200D are part of scripts and emojis.
+# Characters that no text for a person may hold, as the UTF-8 of a character in one number, first and last: controls
+# (C0, DEL, C1), and what turns, breaks or hides text: Unicode's bidirectional controls, separators, invisible
+# operators, byte order marks. The joiners U+200C and U+200D are part of scripts and emojis.
 _UNSHOWN = (
     0x00, 0x1F, 0x7F, 0x7F, 0xC280, 0xC29F, 0xD89C, 0xD89C, 0xE2808B, 0xE2808B, 0xE2808E, 0xE2808F,
     0xE280A8, 0xE280AE, 0xE281A0, 0xE281AF, 0xEFBBBF, 0xEFBBBF, 0xEFBFB9, 0xEFBFBB,

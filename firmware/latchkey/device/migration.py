@@ -1,5 +1,5 @@
-"""What earlier versions kept: configuration, passphrases and record of changes in slots of their own, and a journal of
-what was about to change in them. Loaded at a start that finds no settings.
+"""Reads the stores of earlier versions: configuration, passphrases and record of changes in slots of their own, and a
+journal of what was about to change in them. Loaded at a start that finds no settings.
 """
 
 import json

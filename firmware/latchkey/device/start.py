@@ -1,4 +1,5 @@
-"""Why we start, and what that asks for: crashes in a row (A9), short power cycles in place of a button (A7), sleep.
+"""The reason for this start, and what follows from it: crashes in a row (A9), short power cycles in place of a button
+(A7), sleep.
 
 Crashes are counted in ``note``, memory that outlives every reset but no power cut (a chip's RTC memory), so a device
 that was switched on always starts whole. Power cycles are counted in flash. A panic reads as an ordinary reset on
@@ -40,7 +41,7 @@ class Boots:
         self._store = store
         (running, self.crashes, self.wakes, slept_ms, self.floor_unix_s), self.kept = _unpack(note.read())
         if cause == "power":
-            # What memory says then may be noise that happens to fit.
+            # The memory may then hold noise that happens to fit.
             self.crashes = self.wakes = self.floor_unix_s = 0
         elif running and cause in ("watchdog", "reset"):
             self.crashes += 1
@@ -56,7 +57,7 @@ class Boots:
         self._write(True)
 
     def settled(self, uptime_s):
-        """To be called now and then: what was no short start, and what runs well, no longer counts."""
+        """To be called now and then: after a while power cycles and crashes no longer count."""
         if self._cycles and uptime_s >= self._settles_s:
             self._settles_s = uptime_s + _CYCLES_RETRY_S
             self._keep_cycles(0)
@@ -92,7 +93,7 @@ class Boots:
         return data[0] if data else 0
 
     def _keep_cycles(self, count):
-        """What flash refuses counts as not done, or a row would never end."""
+        """A count that flash refuses is as before, or a row would never end."""
         try:
             Slots(self._store, "starts", b"b").write(bytes((count,)))
             self._cycles = count
@@ -106,7 +107,7 @@ class Boots:
 
 
 def _unpack(data):
-    """(running, crashes, wakes, ms of sleep, floor), kept bytes; all nothing where it is no note: after power-on it is
+    """(running, crashes, wakes, ms of sleep, floor), kept bytes; zeros if it is not a note: after power-on it is
     noise."""
     size = struct.calcsize(_NOTE)
     if len(data) < size + 4 or data[:2] != _MAGIC or binascii.crc32(data[:-4]) != struct.unpack("<I", data[-4:])[0]:

@@ -1,4 +1,4 @@
-"""What all ESP32 boards share: store, clock, Wi-Fi, factory keys, button, RTC memory, heap, restart, sleep.
+"""The parts that all ESP32 boards share: store, clock, Wi-Fi, factory keys, button, RTC memory, heap, restart, sleep.
 
 A board's ``board_config.Board`` extends ``Chip`` with its product and its pins. Nothing is touched at import.
 """
@@ -109,7 +109,7 @@ class Note:
         self._rtc = rtc
 
     def read(self):
-        """What was written last; after power-on anything, mostly nothing."""
+        """The bytes written last; after power-on anything, mostly nothing."""
         return self._rtc.memory()
 
     def write(self, data):

@@ -75,7 +75,7 @@ class _Written(_File):
         tried(self._file.write, data)
 
     def close(self):
-        """What was written is durable when this returns."""
+        """All written bytes are durable when this returns."""
         try:
             tried(self._file.flush)
             if hasattr(os, "fsync"):
@@ -85,7 +85,7 @@ class _Written(_File):
 
 
 def tried(act, *arguments):
-    """What ``act`` returns; its OSError becomes a StoreError."""
+    """The result of ``act``; its OSError becomes a StoreError."""
     try:
         return act(*arguments)
     except OSError as exc:

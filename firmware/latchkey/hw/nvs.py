@@ -28,7 +28,7 @@ class Outside:
     """A few bytes that no fault of the file system reaches."""
 
     def read(self, name):
-        """What was written last, empty if nothing was."""
+        """The bytes written last, empty if nothing was."""
         return _get("o_" + name, _OUTSIDE_BYTES)
 
     def write(self, name, data):

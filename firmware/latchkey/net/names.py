@@ -10,7 +10,7 @@ _MOST_A_TURN = 4
 _HEADER_BYTES = 12
 _CLASS_IN, _TYPE_A, _TYPE_ANY = 1, 1, 255
 _NO_ERROR, _NO_SUCH_NAME = 0, 3
-# What phones, tablets and laptops look up to see whether a network leads to the internet.
+# The names that phones, tablets and laptops look up to see whether a network leads to the internet.
 _PROBES = (
     b" connectivitycheck.gstatic.com connectivitycheck.android.com clients3.google.com play.googleapis.com"
     b" captive.apple.com www.msftconnecttest.com detectportal.firefox.com connectivitycheck.platform.hicloud.com"

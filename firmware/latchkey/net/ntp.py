@@ -1,7 +1,7 @@
 """Ask a time server (SNTP, RFC 4330 section 5): Unix seconds or None, soon.
 
 The answer must carry back our random request stamp, so that who cannot see the question cannot answer it.
-Who sits on the network can: the time is trusted only after TLS checked dates with it.
+An attacker on the network can: the time is trusted only after TLS checked dates with it.
 """
 
 import os

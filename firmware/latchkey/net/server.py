@@ -37,7 +37,7 @@ class Server:
     ``now_ms``: the clock's (hw/clock.py). With ``tls`` the plain port answers only what is open and 426 (A2).
     ``channel``: callable from a plain peer's address (text) to "loopback", "ap" or "lan", or None for one who cannot
     be there and is not answered. ``connections``: places; HTTPS has ``TLS_SESSIONS`` of them, if it is served.
-    ``granted`` changes with every request that a token let in, ``answered`` with each of these that went well.
+    ``granted`` changes with every request that had a valid token, ``answered`` with each of these that went well.
     """
 
     def __init__(self, api, now_ms, host, port, tls, tls_port, channel, connections=_CONNECTIONS):
@@ -201,8 +201,8 @@ def _grace_ms(place):
 
 
 def _stranger(places, peer):
-    """Who gives way, or None: of those that have shown no valid token one that sends nothing, of these the peer's that
-    has most of them, of these the oldest. ``peer``: who comes, and counts as one more."""
+    """The connection that gives way, or None: of those that have shown no valid token one that sends nothing, of these
+    the peer's that has most of them, of these the oldest. ``peer``: who comes, and counts as one more."""
     strangers = [place for place in places if not place.granted]
     peers = [place.peer for place in strangers] + [peer]
     return max(strangers, key=lambda place: (not place.reader, peers.count(place.peer)), default=None)

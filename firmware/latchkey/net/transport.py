@@ -46,7 +46,7 @@ class Transport:
         self.heard = b""
         self._out = bytearray()
 
-    # What umqtt asks of the socket module and of a socket
+    # The part of the socket module and of a socket that umqtt uses
 
     def socket(self):
         return self
@@ -107,7 +107,7 @@ class Transport:
                 pass
         self._tls = self._raw = None
 
-    # What our client asks in addition
+    # The part that our client uses besides
 
     def operation(self, limit_ms, byte_limit):
         """Begin an operation: everything until the next call has ``limit_ms`` and may read ``byte_limit`` bytes."""

@@ -36,7 +36,7 @@ class Product:
     """``light``: adapter with ``show(state, transition_ms)`` and ``blink()``. ``model``: a key of MODELS."""
 
     name = "bulb"
-    # What may be set, for whoever draws it: those of these that the state has.
+    # Fields that may be set, for a program that draws them: those that the state has.
     fields = (
         '{"on": {}, "brightness_pct": {"min": 1, "max": 100}, '
         '"color_temp_k": {"min": 2200, "max": 6500, "step": 50}, "rgb": {}}'

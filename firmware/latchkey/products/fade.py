@@ -1,4 +1,4 @@
-"""A few levels that move together to where they shall be, in small steps on the loop. At most one task."""
+"""A few levels that move together to their targets, in small steps on the loop. At most one task."""
 
 import asyncio
 
@@ -29,7 +29,7 @@ class Fade:
         self._stop(asyncio.create_task(self._blink(self._levels, bright)))
 
     def _stop(self, following):
-        """End what moves. What follows was made before, for which memory may not have sufficed (A12)."""
+        """End the movement. The next one was made before, since memory might not suffice for it (A12)."""
         if self._task:
             self._task.cancel()
         self._task = following
@@ -44,7 +44,7 @@ class Fade:
             await asyncio.sleep(_STEP_MS / 1000)
 
     async def _blink(self, back, bright):
-        # Who cancels this puts levels of its own, before the cancellation arrives here.
+        # The caller that cancels has put its own levels before the cancellation arrives here.
         for _ in range(_BLINKS):
             for levels in (bright, tuple([0] * len(back))):
                 self._put(levels)

@@ -1,4 +1,4 @@
-"""What time it is, and when it is at least (T1 to T3).
+"""The time, and the moment that is known to be past (T1 to T3).
 
 The floor is the latest moment known to be past; it only ever rises, except over the serial cable. The clock is trusted
 from when a source set it in this boot and a TLS handshake that checked dates then succeeded.

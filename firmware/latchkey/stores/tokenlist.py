@@ -32,7 +32,7 @@ OTHER_SYSTEM = b"o"
 def parse_records(stream, system_uuid16):
     """Yield for each member of the list in ``stream`` (``readinto``) its record, or UNREADABLE or OTHER_SYSTEM.
 
-    An empty stream is an empty list. FormatError for a list that breaks off, has no end or is no list; OSError as
+    An empty stream is an empty list. FormatError for a list that breaks off, has no end or is not a list; OSError as
     the stream raises it. One member is in memory at a time; touches no store, so any thread may run it.
     """
     system_text = uuids.to_text(system_uuid16).encode()
@@ -45,7 +45,7 @@ def parse_records(stream, system_uuid16):
 
 
 def role_hash(role_uuid16):
-    """What a record keeps of a role."""
+    """The part of a role that a record keeps."""
     return hashlib.sha256(role_uuid16).digest()[:_ROLE_BYTES]
 
 
@@ -79,7 +79,7 @@ def narrower(a, b):
 
 
 class _Peeked:
-    """Stands before a stream and gives ``[]`` for one that is empty."""
+    """Wraps a stream and gives ``[]`` for one that is empty."""
 
     def __init__(self, stream):
         self._stream = stream
