@@ -19,6 +19,7 @@ from latchkey_tools.cli import (
     doctor_commands,
     label_commands,
     pair_commands,
+    practice_commands,
     release_commands,
     renew_commands,
     sim_commands,
@@ -50,6 +51,7 @@ device_commands.app.command("keys")(update_commands.keys)
 token_commands.app.command("renew")(renew_commands.renew)
 app.command("pair")(pair_commands.pair)
 app.command("doctor")(doctor_commands.run)
+app.command("practice")(practice_commands.run)
 app.command("vboard")(vboard_commands.vboard)
 
 

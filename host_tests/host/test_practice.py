@@ -1,0 +1,239 @@
+"""`latchkey practice` at a terminal, with the lines of docs/quickstart.md; the same lines in a shell."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pexpect
+import pytest
+from processes import processes_that_name
+from technician import OTHER_SYSTEM, SYSTEM
+
+from latchkey_tools.boards import build
+from latchkey_tools.cli import practice_commands
+from latchkey_tools.desk import practice
+from latchkey_tools.sim.broker import free_port
+
+PAGE = (build.ROOT / "docs" / "quickstart.md").read_text()
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", PAGE, re.M | re.S)
+# (line, what it prints) of each step.
+SHOWN = [text[2:].split("\n", 1) for kind, text in BLOCKS if text.startswith("$ ")]
+SHELL = [text for kind, text in BLOCKS if kind == "sh"]
+LATCHKEY = Path(sys.executable).with_name("latchkey")
+
+
+class Terminal:
+    """A practice at a terminal; ``folder``: its home and all its files."""
+
+    def __init__(self, folder, size=(50, 140)):
+        self.scratch = folder / "scratch"
+        self.scratch.mkdir()
+        self.port = free_port()
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
+        env = kept | {"HOME": str(folder), "TMPDIR": str(self.scratch), "TERM": "xterm", "NO_COLOR": "1"}
+        words = ["practice", "--port", str(self.port)]
+        self.screen = pexpect.spawn(str(LATCHKEY), words, 60, env=env, dimensions=size, encoding="utf-8")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.screen.close(force=True)
+
+    def asks(self, *texts):
+        """What came since the last line, which ends with the prompt; ``texts`` are in it."""
+        self.screen.expect_exact(practice_commands.PROMPT)
+        seen = plain(self.screen.before)
+        for text in texts:
+            assert text in seen, (text, seen)
+        return seen
+
+    def type(self, line=""):
+        self.screen.sendline(line)
+
+    def ends(self, status):
+        self.screen.expect(pexpect.EOF)
+        self.screen.close()
+        assert (self.screen.exitstatus, self.screen.signalstatus) == (status, None)
+        assert list(self.scratch.iterdir()) == [] and processes_that_name(str(self.scratch)) == []
+        return plain(self.screen.before)
+
+
+def plain(text):
+    """What is left on a screen: the last state of a line that moves; no colours, no blanks at ends."""
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    return "\n".join(line.split("\r")[-1].rstrip() for line in text.replace("\r\n", "\n").split("\n"))
+
+
+def pattern(printed, port):
+    """``printed`` of the page as a regular expression; a passphrase and a token's uuid differ each time."""
+    text = re.escape(printed.strip("\n").replace("8080", str(port)))
+    text = re.sub(r"(?<=ap\\ passphrase\\ \\ )\w+", r"\\w+", text)
+    return re.sub(r"160b9838(\S+)?", r"[0-9a-f-]+", text)
+
+
+def test_the_page_has_the_lines_of_the_practice_and_its_files():
+    lines = [step.line.format(port=8080, system=SYSTEM, token="160b9838") for step in practice.STEPS]
+    assert [line for line, _printed in SHOWN] == lines
+    titles = re.findall(r"^## \d\. (.*)", PAGE, re.M)
+    assert titles == [step.title for step in practice.STEPS]
+    files = [json.loads((practice.EXAMPLES / name).read_text()) for name in ("lamp.json", "air.json")]
+    assert [json.loads(text) for kind, text in BLOCKS if kind == "json"] == files
+
+
+def test_the_practice_is_done_by_its_lines_and_looks_for_itself_whether_they_worked(tmp_path):
+    with Terminal(tmp_path) as at:
+        seen = at.asks("1 of 8", "Type the line, or press Enter")
+        for number, (line, printed) in enumerate(SHOWN, 1):
+            expected = line.replace("8080", str(at.port))
+            if number != 7:
+                assert f"\n  {expected}\n" in seen, (expected, seen)
+            for wrong, words in WRONG.get(number, ()):
+                at.type(wrong.replace("8080", str(at.port)))
+                at.asks(words, f"\n  {expected}\n" if words.startswith("Not done") else words)
+            at.type(expected if number in (2, 8) else "")
+            if number == 3:
+                at.screen.expect_exact("Number or name of the network: ")
+                at.type("1")
+                at.screen.expect_exact("Passphrase of Home (not shown): ")
+                at.type("correcthorse")
+                printed = printed.split("(not shown):\n")[1]
+            if number == len(SHOWN):
+                seen = at.ends(0)
+            else:
+                seen = at.asks(f"Done. {practice.STEPS[number - 1].proof}", f"{number + 1} of 8")
+            assert re.search(pattern(printed, at.port), seen), (printed, seen)
+    assert "What next" in seen
+    assert [path.name for path in tmp_path.rglob("*")] == ["scratch"]
+
+
+# Lines that are no answer to a step, and what is said of them.
+WRONG = {
+    1: [
+        ("token list", "A line begins with `latchkey`"),
+        ("latchkey practice", "The practice is running"),
+        ("again", "1 of 8"),
+    ],
+    2: [
+        (f"latchkey token create {OTHER_SYSTEM} --sim --name other", "Not done. Your wallet has no token for the bulb.")
+    ],
+    4: [("latchkey device set 127.7.0.7:8080 off", "Not done. The light is off.")],
+}
+
+
+@pytest.mark.parametrize(
+    "typed, words",
+    [
+        ("latchkey token show 'x", "quotation mark"),
+        ("latchkey sim keys > keys.json", "not a shell: leave > out"),
+        ("latchkey a && latchkey b | c", "leave && and | out"),
+        ("ls", "begins with `latchkey`"),
+        ("/tmp/.venv/bin/latchkey practice", "is running"),
+    ],
+)
+def test_a_line_that_cannot_be_run_is_answered_in_words(typed, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        practice_commands._checked(typed)
+
+
+def test_a_line_may_be_typed_as_in_any_shell():
+    assert practice_commands._checked(".venv/bin/latchkey device set 'a b'") == ["device", "set", "a b"]
+
+
+@pytest.mark.parametrize(
+    "words, status, said",
+    [
+        (["device", "state", "127.7.0.7:8080"], 0, "Not done. This step needs another line."),
+        (["dvice"], 2, "Not done. The command failed. This step needs another line."),
+        (["device", "set", "127.7.0.7:8080", "on"], 1, "Not done. The command failed. The light is off."),
+    ],
+)
+def test_a_line_without_the_effect_of_its_step_is_followed_by_what_is_missing(monkeypatch, capsys, words, status, said):
+    class World:
+        lamp, system = SimpleNamespace(port=8080), SYSTEM
+
+    monkeypatch.setattr(practice_commands, "_run", lambda world, words: status)
+    assert practice_commands._run_and_look(World, practice.STEPS[3], words) is False
+    assert capsys.readouterr().out == f"{said}\n\n  {SHOWN[3][0]}\n\n"
+
+
+def test_nothing_of_the_user_s_own_reaches_a_line(monkeypatch):
+    class World:
+        def environment(self, words):
+            return {"LATCHKEY_WALLET": "its own"}
+
+    for name in ("TOKEN", "HOST", "WALLET", "SLUG"):
+        monkeypatch.setenv(f"LATCHKEY_{name}", "mine")
+    env = practice_commands._environment(World(), [])
+    assert {name: value for name, value in env.items() if name.startswith("LATCHKEY_")} == {
+        "LATCHKEY_WALLET": "its own"
+    }
+
+
+def test_ctrl_c_at_a_command_s_question_ends_the_command_alone_and_at_the_prompt_the_practice(tmp_path):
+    with Terminal(tmp_path) as at:
+        at.asks("1 of 8")
+        at.type("latchkey token create 792b6149-1daa-488f-b07a-f684503b0586 --slug company-example")
+        at.screen.expect("not shown")
+        at.screen.sendintr()
+        at.asks("Not done. The command failed.")
+        at.screen.sendintr()
+        assert "its files are removed" in at.ends(130)
+
+
+@pytest.mark.parametrize(
+    "moment, number", [("start", signal.SIGINT), ("1 of 8", signal.SIGTERM), ("1 of 8", signal.SIGHUP)]
+)
+def test_a_signal_leaves_nothing(tmp_path, moment, number):
+    with Terminal(tmp_path) as at:
+        at.screen.expect_exact(moment)
+        os.kill(at.screen.pid, number)
+        at.ends(130)
+
+
+def test_quit_and_the_end_of_the_input_end_it(tmp_path):
+    with Terminal(tmp_path) as at:
+        at.asks("1 of 8")
+        at.type("quit")
+        assert "To begin again: " in at.ends(0)
+
+
+@contextlib.contextmanager
+def in_the_background(line, folder, env, ready):
+    """``line`` in a shell in ``folder``, once it has printed ``ready``; Ctrl-C at the end."""
+    command = {"shell": True, "cwd": folder, "env": env, "start_new_session": True, "text": True}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(line, **command, **pipes) as process:
+        try:
+            words = ""
+            while ready not in words:
+                words = process.stdout.readline()
+                assert words, line
+            yield process
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            process.communicate(timeout=60)
+
+
+def test_the_same_lines_work_in_a_shell(tmp_path):
+    broker, api = str(free_port()), str(free_port())
+    _setup, cloud, bulb, mine, joined = (text.replace("8883", broker).replace("8080", api) for text in SHELL)
+    lines = [line.replace("8080", api) for line, _printed in SHOWN]
+    for name in ("lamp.json", "air.json"):
+        text = (practice.EXAMPLES / name).read_text()
+        (tmp_path / name).write_text(text.replace("8883", broker))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
+    env = kept | {"HOME": str(tmp_path), "PATH": f"{LATCHKEY.parent}:{os.environ['PATH']}"}
+    env |= {"LATCHKEY_WIFI_PASSPHRASE": "correcthorse"}
+    with in_the_background(cloud, tmp_path, env, "GraphQL"), in_the_background(bulb, tmp_path, env, "commands:"):
+        typed = "\n".join([mine, *lines[:2], f"{lines[2]} --ssid Home", joined, lines[3]])
+        done = subprocess.run(
+            ["sh", "-e", "-c", typed], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120
+        )
+    assert done.returncode == 0 and "brightness_pct  40" in done.stdout, done
