@@ -47,7 +47,7 @@ class Terminal:
         self.screen.close(force=True)
 
     def asks(self, *texts):
-        """What came since the last line, which ends with the prompt; ``texts`` are in it."""
+        """The text since the last line, up to the prompt; ``texts`` are in it."""
         self.screen.expect_exact(practice_commands.PROMPT)
         seen = plain(self.screen.before)
         for text in texts:
@@ -66,7 +66,7 @@ class Terminal:
 
 
 def plain(text):
-    """What is left on a screen: the last state of a line that moves; no colours, no blanks at ends."""
+    """``text`` as a screen shows it: the last state of a line that moves; no colours, no blanks at ends."""
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
     return "\n".join(line.split("\r")[-1].rstrip() for line in text.replace("\r\n", "\n").split("\n"))
 
@@ -113,7 +113,7 @@ def test_the_practice_is_done_by_its_lines_and_looks_for_itself_whether_they_wor
     assert [path.name for path in tmp_path.rglob("*")] == ["scratch"]
 
 
-# Lines that are no answer to a step, and what is said of them.
+# Lines that do not do a step, and the answers to them.
 WRONG = {
     1: [
         ("token list", "A line begins with `latchkey`"),

@@ -25,7 +25,7 @@ def story_of(tmp_path):
 
 
 def told_by(story, verbose=False):
-    """What the demo prints of ``story`` on a terminal of 80 columns; the screen's own lines."""
+    """The lines that the demo prints of ``story`` on a terminal of 80 columns."""
     screen = io.StringIO()
     console = Console(file=screen, width=80, highlight=False, soft_wrap=True)
     teller = demo.Teller(console, verbose)

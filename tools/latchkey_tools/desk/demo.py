@@ -125,13 +125,13 @@ def re_aimed(token, **changes):
 
 
 def credentials(made):
-    """What a device of these certificates (pki.Pki) is provisioned with."""
+    """The credentials of a provisioning document, from certificates (pki.Pki)."""
     paths = {"ca_der": made.ca.cert_der, "cert_der": made.device.cert_der, "key_der": made.device.key_der}
     return {name: base64.b64encode(path.read_bytes()).decode() for name, path in paths.items()}
 
 
 class Technician:
-    """Talks to the device as a phone would, and waits where a 429 asks for it."""
+    """Talks to the device as a phone would, and waits after a 429."""
 
     def __init__(self, url):
         self._http = httpx.Client(base_url=url, timeout=10, trust_env=False)
@@ -327,7 +327,7 @@ class Story:
         self.expect("a token of the old key", "401 bad_signature", lambda: self.state(old))
         self.day = new
 
-    # What the steps look at
+    # Seen by the steps
 
     def provisioning(self):
         """The document for the serial cable: configuration, credentials, the time; no key set, that comes by MQTT."""
@@ -347,11 +347,11 @@ class Story:
         }
 
     def make(self, mutation, name):
-        """A token by GraphQL, exactly as the page asks for it."""
+        """A token by GraphQL, exactly as the guide shows it."""
         return self.sim.graphql(mutation % SYSTEM)[name]["jwt"]
 
     def without_certificate(self):
-        return "refused" if self.broker.proves_refusal() else "let in"
+        return "refused" if self.broker.proves_refusal() else "accepted"
 
     def state_read_back(self):
         return "on" if self.tech.send("GET", "/v1/state", self.day).json()["on"] else "off"

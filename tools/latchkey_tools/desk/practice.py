@@ -1,4 +1,4 @@
-"""What `latchkey practice` starts, and its steps: a cloud, a Wi-Fi network and a bulb that is just unboxed.
+"""The parts and the steps of `latchkey practice`: a cloud, a Wi-Fi network and a bulb that is just unboxed.
 
 Each step has a line to type and a look at the device or the cloud that says whether the line had its effect.
 docs/quickstart.md has the same lines.
@@ -29,7 +29,7 @@ EXAMPLES = build.BOARDS / "desk" / "practice"
 API_PORT, BROKER_PORT = 8080, 8883
 # Addresses of boards/desk/standins/network.py: the bulb's access point, and a laptop in its network and in the owner's.
 ACCESS_POINT, AT_ACCESS_POINT, IN_LAN = "127.4.0.1", "127.4.0.2", "127.7.0.20"
-# What a factory has ready, and what of the simulator's it is.
+# Files that a factory has ready, and their names among the simulator's.
 FILES = {"ca.pem": "ca.cert.pem", "lamp.pem": "device.cert.pem", "lamp.key": "device.key.pem"}
 
 
@@ -77,7 +77,7 @@ class World:
             "LATCHKEY_SOURCE": f"{AT_ACCESS_POINT},{IN_LAN}" if at_access_point else IN_LAN,
         }
 
-    # What the steps change
+    # Changes before a step
 
     def open_access_point(self):
         """It closes by itself after 15 minutes; somebody may have had a long break."""
@@ -95,7 +95,7 @@ class World:
             self.lamp.restart()
             seen(self.paired, within_s=30)
 
-    # What the steps look at
+    # Seen by the steps
 
     def provisioned(self):
         return self.lamp.info().get("system_uuid") == self.system
