@@ -108,7 +108,7 @@ def test_the_practice_is_done_by_its_lines_and_looks_for_itself_whether_they_wor
                 seen = at.ends(0)
             else:
                 seen = at.asks(f"Done. {practice.STEPS[number - 1].proof}", f"{number + 1} of 8")
-            assert re.search(pattern(printed, at.port), seen), (printed, seen)
+            assert re.search(pattern(printed, at.port), seen), f"the page has\n{printed}\nit printed\n{seen}"
     assert "What next" in seen
     assert [path.name for path in tmp_path.rglob("*")] == ["scratch"]
 
