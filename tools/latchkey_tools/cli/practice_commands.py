@@ -24,14 +24,19 @@ _SHELL = {"|", ">", ">>", "<", "&", "&&", "||", ";"}
 _NOT_PASSED = ("TOKEN", "HOST", "SLUG", "ENDPOINT", "CA", "WIFI_PASSPHRASE")
 
 
-PORT_HELP = "Of the bulb's local API; 0: 8080, or a free one."
+PORT_HELP = "Port of the bulb's API; 0: 8080, or a free one."
 
 
-def run(port: Annotated[int, typer.Option(min=0, max=65535, help=PORT_HELP)] = 0):
-    """Practise at a prompt: a simulated cloud, a Wi-Fi network and a new bulb run on this machine. Ten minutes.
+def run(port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help=PORT_HELP)] = 0):
+    """Practise on this machine, at a prompt, for ten minutes.
 
-    It shows a line to type, runs what you type, and looks at the bulb and the cloud to see whether it worked. It uses a
-    wallet of its own. At its end, or after Ctrl-C, nothing is left.
+    A simulated cloud, a Wi-Fi network and a new bulb start. The prompt shows a line to type, runs the line that you
+    type, and looks at the bulb and the cloud to see whether it worked. The practice has a wallet of its own. At its
+    end, or after Ctrl-C, nothing is left.
+
+    \b
+    Example:
+      latchkey practice
     """
     children.stop_on_any_signal()
     try:
