@@ -5,10 +5,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Most of the tests' time is waiting. By name, since files of few tests are the long ones: they would come last.
 TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder
+# Neither a device nor a broker is started in these.
+QUICK := host_tests/dual $(patsubst %,host_tests/host/test_%.py, \
+	chip_names cloud_docs config_schema docs english features judge manifests map one_device rings)
 LONG = $(shell grep -lE 'counts\.get|mark\.soak' host_tests/host/test_*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: wheel pictures kernel deploy firmware selftest size types help setup demo test test-host test-mpy soak lint bench clean
+.PHONY: test-quick wheel pictures kernel deploy firmware selftest size types help setup demo test test-host test-mpy soak lint bench clean
 
 help: ## print the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +37,9 @@ demo: $(READY) ## run the main job on real MicroPython; KEEP=1 leaves it running
 test: $(READY) ## every test, on CPython and on two kinds of MicroPython; TESTS= names files of it
 	$(BIN)/python -m pytest $(TWO_AT_A_TIME) $(TESTS)
 
+test-quick: $(READY) ## under a minute: dual/ on CPython, and tests of host/ that start no device
+	$(BIN)/python -m pytest -q -n 2 $(QUICK)
+
 test-host: $(READY) ## the tests on CPython only
 	$(BIN)/python -m pytest --deselect host_tests/host/test_dual_on_micropython.py
 
@@ -46,8 +52,10 @@ soak: $(READY) ## the tests that repeat themselves or take long, with full count
 pictures: $(READY) ## draw the pictures of the page in docs/pictures anew, in Chromium
 	LATCHKEY_PICTURES=1 $(BIN)/python -m pytest -q host_tests/host/test_page.py -k drawn
 
-lint: $(READY) ## ruff over everything
+lint: $(READY) ## ruff (rules and format) and codespell over everything
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 
 kernel: $(READY) ## the bignum kernel for every chip, as mip packages in build/kernel
 	$(BIN)/python -m latchkey_tools.kernel

@@ -1,6 +1,6 @@
 """Format an image file with LittleFS and copy a host folder into it, on the unix port itself.
 
-    micropython mkimage.py IMAGE FOLDER
+micropython mkimage.py IMAGE FOLDER
 """
 
 import os

@@ -34,7 +34,7 @@ WHOLE = (
 BROKEN = (
     "", " ", "{", "{}", "null", "1", '"a"', "[", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1]]", "[1],", "[1]x",
     "[{]", '[{"a":1]', '["a]', '["a"', '["a\\', "[}]", "[:]", "]", "[{}{}]", '[{"a":"\\"}]', "\ufeff[]",
-)
+)  # fmt: skip
 
 
 class TestItems(unittest.TestCase):
@@ -67,9 +67,22 @@ class TestItems(unittest.TestCase):
 
     def test_a_member_that_is_missing_doubled_or_no_array_is_refused(self):
         for text in (
-            "{}", "[]", '{"a":1}', '{"keys":1}', '{"keys":{}}', '{"keys":[],"keys":[]}', '{"keys":[]', '{"keys":[]}}',
-            '{"keys" []}', '{keys:[]}', '{"keys":[],}', '{,"keys":[]}', '{"a":tru,"keys":[]}', '{"a":,"keys":[]}',
-            '{"a":{"b":1,"b":2},"keys":[]}', '{1:2,"keys":[]}',
+            "{}",
+            "[]",
+            '{"a":1}',
+            '{"keys":1}',
+            '{"keys":{}}',
+            '{"keys":[],"keys":[]}',
+            '{"keys":[]',
+            '{"keys":[]}}',
+            '{"keys" []}',
+            "{keys:[]}",
+            '{"keys":[],}',
+            '{,"keys":[]}',
+            '{"a":tru,"keys":[]}',
+            '{"a":,"keys":[]}',
+            '{"a":{"b":1,"b":2},"keys":[]}',
+            '{1:2,"keys":[]}',
         ):
             with self.subTest(text):
                 self.assertRaises(FormatError, _read, text, 1000, member="keys")
@@ -84,7 +97,7 @@ class TestItems(unittest.TestCase):
             self.assertEqual(_read("[" + item + ",1]", step, item_limit=100), [None, b"1"])
 
     def test_a_long_item_is_passed_over_whatever_is_in_it(self):
-        filler = '"f":"%s","o":{"uuid":"inner","x":["uuid",{"uuid":"deep"}]}' % ("}{\\\\\\\"[," * 100)
+        filler = '"f":"%s","o":{"uuid":"inner","x":["uuid",{"uuid":"deep"}]}' % ('}{\\\\\\"[,' * 100)
         for text in (
             '{"uuid":"abc",%s}' % filler,
             '{%s,"uuid" : "abc"}' % filler,
@@ -113,7 +126,7 @@ class TestItems(unittest.TestCase):
                 pass
 
     def test_it_finds_what_the_json_module_finds(self):
-        value = [{"n": i, "s": "]}\"\\" * (i % 7), "l": [[], {"x": "\u20ac"}] * (i % 3)} for i in range(50)]
+        value = [{"n": i, "s": ']}"\\' * (i % 7), "l": [[], {"x": "\u20ac"}] * (i % 3)} for i in range(50)]
         for step in (1, 11, 4096):
             found = [json.loads(item) for item in _read(json.dumps(value), step)]
             self.assertEqual(found, value)

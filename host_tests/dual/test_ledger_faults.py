@@ -154,7 +154,6 @@ class TheCloud(_Case):
                         self.assertTrue(found <= {"revoked", "full"}, found)
                         self.start(BASE)
 
-
     def test_refuses_and_admits_one_token_in_one_list(self):
         # The refusal of token 0 is the first to leave its place to others.
         refusals = [record(n, created=BASE - 500 + n, status="DEACTIVATED") for n in range(40)]

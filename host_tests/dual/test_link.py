@@ -46,6 +46,8 @@ class TestReasons(unittest.TestCase):
 
 
 class FakeFloor:
+    floor_unix_s = 0
+
     def now_ms(self):
         return 0
 

@@ -90,7 +90,6 @@ class TestOddPackets(unittest.TestCase):
                 self.assertTrue(told is None or len(told) <= len(packet) + 16)
 
 
-
 class Radio:
     ap_open, ap_address = True, "192.168.4.1"
 

@@ -77,7 +77,6 @@ class TestDocument(unittest.TestCase):
             at += 1
         self.assertTrue(at > 8)
 
-
     def test_what_a_flash_refused_to_remove_stays_marked_through_later_changes(self):
         store = RamStore()
         old_layout.write(store, CONFIG)

@@ -1,6 +1,6 @@
 """What real LittleFS does to the stores when it is full, read-only, or has garbage in one of its blocks.
 
-    import flash_faults; flash_faults.main()      prints a line of JSON for each story and fault
+import flash_faults; flash_faults.main()      prints a line of JSON for each story and fault
 """
 
 import gc

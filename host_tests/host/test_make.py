@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -50,6 +51,33 @@ def test_the_release_workflow_builds_every_board_by_targets_that_exist():
     assert found == [name for name in catalog.names() if name != "desk"]
     for line in re.findall(r"run: make (.*)", text):
         dry_run(*line.replace("${{ matrix.board }}", found[0]).split()[1:])
+
+
+def test_targets_and_files_that_contributors_are_sent_to_exist():
+    targets = set(re.findall(r"^([a-z-]+):.*##", (build.ROOT / "Makefile").read_text(), re.M))
+    texts = [*build.ROOT.glob("*.md"), *build.ROOT.glob(".github/workflows/*"), build.ROOT / "host_tests/README.md"]
+    for path in texts:
+        named = re.findall(r"(?:`|run: |^|' }} )make ([a-z-]+(?: [a-z-]+)*)", path.read_text(), re.M)
+        assert {target for words in named for target in words.split()} <= targets, path
+    quick = re.search(r"^QUICK := (.*?[^\\])\n", (build.ROOT / "Makefile").read_text(), re.M | re.S)[1]
+    for name in quick.split(",")[-1].strip("\\\n )").split():
+        assert (build.ROOT / f"host_tests/host/test_{name}.py").is_file(), name
+
+
+def test_the_example_of_a_test_passes(tmp_path):
+    example = re.search(r"```python\n(.*?)```", (build.ROOT / "host_tests/README.md").read_text(), re.S)[1]
+    (tmp_path / "test_example.py").write_text(example)
+    env = os.environ | {"PYTHONPATH": str(build.FIRMWARE)}
+    subprocess.run([sys.executable, "-m", "unittest", "test_example"], cwd=tmp_path, env=env, check=True)
+
+
+def test_forms_and_hooks_are_read_and_clone_nothing():
+    for path in (build.ROOT / ".github").rglob("*.yml"):
+        assert isinstance(yaml.safe_load(path.read_text()), dict), path
+    hooks = yaml.safe_load((build.ROOT / ".pre-commit-config.yaml").read_text())
+    assert [repo["repo"] for repo in hooks["repos"]] == ["local"]
+    installed = {hook["entry"].split()[0].removeprefix(".venv/bin/") for hook in hooks["repos"][0]["hooks"]}
+    assert all((Path(sys.executable).parent / program).exists() for program in installed)
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,7 @@ def tls_server(folder):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(made.broker.cert_pem, made.broker.key_pem)
     with socket.create_server(("127.0.0.1", 0)) as listener:
+
         def serve():
             with contextlib.suppress(OSError), context.wrap_socket(listener.accept()[0], server_side=True) as stream:
                 stream.recv(1)

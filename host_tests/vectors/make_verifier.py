@@ -98,9 +98,7 @@ def hmac_with(secret, hash_name="sha256"):
 
 
 def public_pem():
-    return KEY.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    return KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def embedded_jwk(key):

@@ -159,7 +159,7 @@ class Pairing:
                 self._take_back(attempt, "no_memory")
 
     def _wifi_outcome(self, attempt):
-        """"" once joined, a reason that is final, or None."""
+        """Gives "" once joined, a reason that is final, or None."""
         up, reason, _, gateway, tries = self._radio.station()
         if up:
             attempt.joined = True
@@ -177,7 +177,7 @@ class Pairing:
         return self._owner.link_state()[1] or "no_answer"
 
     def _keep(self, attempt):
-        """"" once flash has it, else why it does not."""
+        """Gives "" once flash has it, else why it does not."""
         record = _record("joined", attempt, self._radio.station()[2])
         passphrase = attempt.passphrase if attempt.wifi else self._owner.settings["wifi_passphrase"]
         try:

@@ -1,5 +1,6 @@
 """HTTPS beside the plain port, with the certificate that was provisioned (A2)."""
 
+
 def context(credentials, log):
     """An SSLContext that serves an ECDSA P-256 certificate and its key (DER, in ``credentials``); None without one.
 

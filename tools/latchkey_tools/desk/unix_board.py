@@ -328,4 +328,3 @@ def _last_json(output):
 def _link(source, target):
     target.parent.mkdir(parents=True, exist_ok=True)
     os.symlink(source, target)
-

@@ -1,6 +1,6 @@
 """NAME=VALUE words and the configuration of a device. Judging values is the device's; here they only get their types.
 
-    body_of(["policy.plain_http=read", "roles.Installer=control"], config)     the body of PATCH /v1/config
+body_of(["policy.plain_http=read", "roles.Installer=control"], config)     the body of PATCH /v1/config
 """
 
 from latchkey_tools.device import answer_shapes

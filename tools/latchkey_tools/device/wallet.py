@@ -254,8 +254,7 @@ def end_words(claims, now_unix_s):
 
 
 def uuid_in(answer):
-    """The uuid of the token in a GraphQL answer (bytes), also in one that is cut off or has errors beside it; or None.
-    """
+    """The uuid of the token in a GraphQL answer (bytes), even one that is cut off or has errors too; or None."""
     text = answer.decode("utf-8", "replace")
     with contextlib.suppress(ValueError, AttributeError, RecursionError):
         text = json.dumps(json.loads(text).get("data"))
