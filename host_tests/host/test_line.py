@@ -426,6 +426,7 @@ def test_a_csv_that_is_wrong_is_told_in_words(files, content, words):
         (["--config", "c.json", "--ca", "ca.pem"], "give --cert, --key too, or --line"),
         ([*NEEDED, "--https-cert", "c.pem"], "--https-cert has no effect without --https-key: give both"),
         ([*NEEDED, "--https-key", "c.pem"], "--https-key has no effect without --https-cert: give both"),
+        ([*NEEDED, "--recovery-key", "c.pem"], "--recovery-key has no effect without --release-key: give both"),
     ],
 )
 def test_an_option_that_would_be_ignored_is_refused(options, words):
@@ -555,3 +556,47 @@ def test_a_file_of_devices_that_is_wrong_is_told_before_any_board_is_touched(fil
     (files / "big.json").write_text(json.dumps(key_set | {"x": "x" * 16384}))
     with pytest.raises((production.LineError, ValueError), match=words):
         production.read_devices(files / "bad.json", files / "common.json")
+
+
+@pytest.fixture
+def maker(files):
+    """(release key, recovery key): PEM files of public keys beside the others."""
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    for name in ("release", "recovery"):
+        key = rsa.generate_private_key(65537, 2048)
+        (files / f"{name}.pub.pem").write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, form))
+        plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        (files / f"{name}.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, *plain))
+    return "release.pub.pem", "recovery.pub.pem"
+
+
+def update_keys(board):
+    """Which keys for updates a board has."""
+    script = "import json; from board_config import Board; from latchkey.update import record; "
+    script += "print(json.dumps({'bytes': [key.public_key.size for key in record.keys(Board().store)]}))"
+    return SerialCable(board.serial).json_lines(script)[-1]["bytes"]
+
+
+def test_a_board_gets_the_maker_s_keys_and_keeps_them_when_provisioned_without(boards, files, maker):
+    (board,) = boards(1)
+    production.provision_one(device(files, release_key=maker[0], recovery_key=maker[1]), board.serial)
+    assert update_keys(board) == [256, 256]
+    production.provision_one(device(files), board.serial)
+    assert update_keys(board) == [256, 256]
+    production.provision_one(device(files, release_key=maker[1]), board.serial)
+    assert update_keys(board) == [256]
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"recovery_key": "recovery.pub.pem"}, "there is a recovery_key and no release_key"),
+        ({"release_key": "release.pub.pem", "recovery_key": "release.pub.pem"}, "are the same key"),
+        ({"release_key": "release.pem"}, "is a private key; make its public one"),
+        ({"release_key": "cert.pem"}, "is not an RSA key"),
+        ({"release_key": "none.pem"}, "there is no file"),
+    ],
+)
+def test_keys_for_updates_that_a_device_cannot_have_are_refused(files, maker, changes, words):
+    with pytest.raises(production.LineError, match=words):
+        device(files, **changes)

@@ -24,12 +24,14 @@ from latchkey_tools.cli import show
 from latchkey_tools.device import offline_check
 from latchkey_tools.device.local_api import local_name
 from latchkey_tools.device.wallet import WalletError
+from latchkey_tools.release import keys
 from latchkey_tools.sim.pki import write_private
 
 # What a device may have; those of PATHS are files, relative to the file that names them.
 FIELDS = """system_uuid name slug issuer broker_host broker_port ca cert key https_cert https_key key_set factory_keys
-wifi_ssid wifi_passphrase ap_passphrase config dev""".split()
-PATHS = ("ca", "cert", "key", "https_cert", "https_key", "key_set", "factory_keys", "config")
+release_key recovery_key wifi_ssid wifi_passphrase ap_passphrase config dev""".split()
+_UPDATE_KEYS = ("release_key", "recovery_key")
+PATHS = ("ca", "cert", "key", "https_cert", "https_key", "key_set", "factory_keys", "config", *_UPDATE_KEYS)
 _NOT_TEXT = {"broker_port": (int, str), "dev": (bool, str)}
 _FORMS = {"broker_port": "a number", "dev": "true or false", "config": "the path of a JSON file"}
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -221,6 +223,7 @@ def document(device, ap_passphrase=None):
         key_set=key_set,
         wifi={"passphrase": device["wifi_passphrase"]} if "wifi_passphrase" in device else None,
         ap_passphrase=passphrase,
+        update_keys=_update_keys(device),
     )
     with named(f"{device['config']} and what is given beside it") if "config" in device else contextlib.nullcontext():
         _judged(offline_check.check_document, json.dumps(made).encode())
@@ -276,6 +279,22 @@ def _judged(verdict, *facts):
         verdict(*facts)
     except WalletError as e:
         raise LineError(str(e)) from None
+
+
+def _update_keys(device):
+    """The maker's public keys for updates, {"release", "recovery"}, or None where the device names none."""
+    if "release_key" not in device:
+        if "recovery_key" in device:
+            raise LineError("there is a recovery_key and no release_key: give both, or the release key alone")
+        return None
+    found = {name.partition("_")[0]: _jwk(device.get(name)) for name in _UPDATE_KEYS}
+    if found["release"] == found["recovery"]:
+        raise LineError("release_key and recovery_key are the same key: make a second one, and keep it offline")
+    return found
+
+
+def _jwk(path):
+    return keys.jwk(keys.public(path)) if path else None
 
 
 def _https(device):

@@ -12,13 +12,16 @@ from latchkey_tools.boards import certificate
 from latchkey_tools.device.local_api import local_name
 
 
-def document(config, ca, credentials, key_set=None, wifi=None, ap_passphrase=None, time_unix_s=None, https=None):
+def document(
+    config, ca, credentials, key_set=None, wifi=None, ap_passphrase=None, time_unix_s=None, https=None, update_keys=None
+):
     """One JSON-able document. ``ca``, ``credentials`` and ``https``: Identity objects of latchkey_tools.sim.pki; the
     last for the local API, or None. Their ``cert_der`` and ``key_der`` may be PEM files too; ValueError as of
     latchkey_tools.boards.certificate.
 
     ``key_set``: a JWKS (dict) for the factory keys, None for a device that learns them from its broker. ``wifi``:
-    {"ssid", "passphrase"} or None. ``time_unix_s``: the technician's time, by default this machine's.
+    {"ssid", "passphrase"} or None. ``time_unix_s``: the technician's time, by default this machine's. ``update_keys``:
+    {"release": JWK, "recovery": JWK or None}, or None for the keys that the device has.
     """
     secrets = {"ca_der": certificate.authority(ca.cert_der)}
     secrets |= certificate.pair(credentials.cert_der, credentials.key_der)
@@ -29,7 +32,7 @@ def document(config, ca, credentials, key_set=None, wifi=None, ap_passphrase=Non
         "credentials": secrets,
         "time_unix_s": int(time.time()) if time_unix_s is None else time_unix_s,
     }
-    optional = {"key_set": key_set, "wifi": wifi, "ap_passphrase": ap_passphrase}
+    optional = {"key_set": key_set, "wifi": wifi, "ap_passphrase": ap_passphrase, "update_keys": update_keys}
     return made | {name: value for name, value in optional.items() if value is not None}
 
 

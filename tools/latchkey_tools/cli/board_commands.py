@@ -39,6 +39,7 @@ _STARTS = {
     ">>> ": ", and it has no program: copy one to it with `latchkey board deploy`",
     None: "; it has said nothing yet: see `latchkey board logs`",
 }
+_TOGETHER = (("https_cert", "https_key"), ("https_key", "https_cert"), ("recovery_key", "release_key"))
 # Of one board.
 _NEEDED = ("config", "ca", "cert", "key")
 
@@ -123,6 +124,8 @@ def provision(
     https_key: Annotated[Path | None, _file("Private key of --https-cert, ECDSA on P-256.")] = None,
     key_set: Annotated[Path | None, _file("The first key set (JWKS); the cloud may replace it.")] = None,
     factory_keys: Annotated[Path | None, _file("A key set outside the file system, which is never lost.")] = None,
+    release_key: Annotated[Path | None, _file("The maker's public release key, PEM or JWK.")] = None,
+    recovery_key: Annotated[Path | None, _file("The maker's public recovery key, PEM or JWK.")] = None,
     wifi_ssid: Annotated[str | None, typer.Option(metavar="NAME", help="Wi-Fi network to join.")] = None,
     wifi_passphrase_file: Annotated[Path | None, _file("File with the passphrase of --wifi-ssid.")] = None,
     line_file: Annotated[Path | None, _file("A production line: CSV or JSON, a row a device.", "--line")] = None,
@@ -176,6 +179,7 @@ def provision(
         return _drawn(production.labels_in(labels), labels.with_suffix(""))
     given = {"config": config, "ca": ca, "cert": cert, "key": key, "key_set": key_set, "factory_keys": factory_keys}
     given |= {"https_cert": https_cert, "https_key": https_key}
+    given |= {"release_key": release_key, "recovery_key": recovery_key}
     device = {name: str(path) for name, path in given.items() if path}
     device |= {"wifi_ssid": wifi_ssid} if wifi_ssid else {}
     device |= {"wifi_passphrase": _passphrase(wifi_passphrase_file)} if wifi_passphrase_file else {}
@@ -231,7 +235,7 @@ def _refuse_ignored(context, ports):
     if missing and "line_file" not in given:
         raise typer.BadParameter(f"give --{', --'.join(missing)} too, or --line for a production line")
     of_the_cloud = [(name, "certificates") for name in sorted(_OF_THE_CLOUD)]
-    options.check_company(context, needs=(("https_cert", "https_key"), ("https_key", "https_cert"), *of_the_cloud))
+    options.check_company(context, needs=(*_TOGETHER, *of_the_cloud))
 
 
 def _line(run, as_json):
