@@ -110,6 +110,9 @@ class TestFolders(unittest.TestCase):
         carrier.switch()
         self.assertEqual(sorted(os.listdir(self.root + "/b")), ["boot.mpy", "latchkey", "main.mpy", "release"])
 
+    def test_a_device_that_never_had_another_release_has_room_for_one(self):
+        self.assertTrue(self.carrier.room() > 0)
+
     def test_an_upload_that_begins_anew_leaves_nothing_of_the_one_before(self):
         payload = listed(RELEASE)
         for length in (10, 300, len(payload) - 1):

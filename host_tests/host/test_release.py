@@ -21,6 +21,7 @@ from latchkey_tools.release import keys, manifest, payload
 PEM = serialization.Encoding.PEM
 PLAIN = serialization.NoEncryption()
 # Signs as a maker's program does, with the key file that it is given; beside that it says where it was called.
+EMPTY = f"{hashlib.sha256().hexdigest()} 0 a.mpy\n\n".encode()
 SIGNER = """
 import sys
 from cryptography.hazmat.primitives import hashes, serialization
@@ -57,7 +58,7 @@ def maker(tmp_path, rsa_keys):
 
 def small(folder, files=None, **changes):
     """A payload of files, with what says what it is beside it; its path."""
-    files = {"main.mpy": b"M" * 5000, "latchkey/page.gz": b""} if files is None else files
+    files = {"main.mpy": b"M" * 5000, "latchkey/page.gz": b"P"} if files is None else files
     lines = [f"{hashlib.sha256(data).hexdigest()} {len(data)} {name}\n" for name, data in files.items()]
     data = "".join([*lines, "\n"]).encode() + b"".join(files.values())
     facts = {"product": "bulb", "boards": ["desk"], "kind": "files", "version": "1.2.0", "room": 3 * 4096}
@@ -338,7 +339,10 @@ def test_names_that_a_device_takes_no_file_of_are_refused(name):
         payload.listed(f"{digest} 1 {name}\n\nx".encode())
 
 
-@pytest.mark.parametrize("data", [b"", b"\n\n", b"x\n\n", b"0" * 64 + b" 1 a.mpy\n\nx", b"0" * 64 + b" 01 a.mpy\n\nx"])
+LISTS = [b"", b"\n\n", b"x\n\n", b"0" * 64 + b" 1 a.mpy\n\nx", b"0" * 64 + b" 01 a.mpy\n\nx", EMPTY]
+
+
+@pytest.mark.parametrize("data", LISTS)
 def test_a_list_that_is_none_is_refused(data):
     with pytest.raises(ValueError):
         payload.listed(data)

@@ -63,7 +63,10 @@ class Folders:
 
     def _room(self):
         space = os.statvfs(self._own)
-        freed = sum([-(-(size or 0) // _BLOCK_BYTES) for _, size in _walk(self._other)])
+        try:
+            freed = sum([-(-(size or 0) // _BLOCK_BYTES) for _, size in _walk(self._other)])
+        except OSError:
+            freed = 0  # There was never another release.
         return space[0] * space[3] + freed * _BLOCK_BYTES
 
     def begin(self, _manifest):

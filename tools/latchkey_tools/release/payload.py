@@ -17,7 +17,7 @@ from latchkey_tools.image import need, partitions, recipe
 MOST_FILES = 200
 _MOST_NAME_CHARS = 64
 _NAME = re.compile(r"[a-z0-9_.-]+(/[a-z0-9_.-]+)*\.(mpy|gz)")
-_LINE = re.compile(rb"([0-9a-f]{64}) (0|[1-9][0-9]{0,7}) ([!-~]+)")
+_LINE = re.compile(rb"([0-9a-f]{64}) ([1-9][0-9]{0,7}) ([!-~]+)")
 _BLOCK = 4096
 # The module that holds the version in /v1/info.
 _INIT = "latchkey/__init__.py"
@@ -33,7 +33,9 @@ def of_board(board, version):
         target = Path(folder) / "init.mpy"
         build.compile_file(_named(version, folder), target, board.arch, "__init__", lines=False)
         files[_INIT.replace(".py", ".mpy")] = target.read_bytes()
-    for name in files:
+    for name, data in files.items():
+        if not data:
+            raise ValueError(f"{name} is empty, and a device takes no such file; leave it out of the board's manifest")
         need_name(name)
     if len(files) > MOST_FILES:
         raise ValueError(f"{board.name} has {len(files)} files, and a device takes {MOST_FILES}; leave features out")
