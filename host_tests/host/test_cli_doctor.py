@@ -375,7 +375,7 @@ def test_what_is_wrong_with_the_token_list_is_said(tech, ledger, verdict, words,
         (
             {"state": "good", "last": {"result": "went_back", "version": "1.3.0", "reason": "crashed"}},
             "runs 1.2.0; 1.3.0 went back: it crashed",
-            "read the device's log",
+            "read its console",
         ),
     ],
 )

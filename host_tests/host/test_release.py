@@ -3,8 +3,11 @@
 import base64
 import hashlib
 import json
+import re
 import shlex
+import subprocess
 import sys
+import textwrap
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
@@ -13,7 +16,7 @@ from technician import Keyboard, key_set
 from test_image import any_board  # noqa: F401  (a fixture)
 
 import latchkey
-from latchkey_tools.boards import catalog
+from latchkey_tools.boards import build, catalog
 from latchkey_tools.boards.release import release
 from latchkey_tools.image import partitions
 from latchkey_tools.release import keys, manifest, payload
@@ -346,3 +349,25 @@ LISTS = [b"", b"\n\n", b"x\n\n", b"0" * 64 + b" 1 a.mpy\n\nx", b"0" * 64 + b" 01
 def test_a_list_that_is_none_is_refused(data):
     with pytest.raises(ValueError):
         payload.listed(data)
+
+
+@pytest.mark.needs("openssl")
+def test_the_lines_of_updates_md_make_the_files_that_it_names(maker, tmp_path, monkeypatch):
+    blocks = re.findall(r"```\n(.*?)```", (build.ROOT / "docs/updates.md").read_text(), re.S)
+    lines = textwrap.dedent("\n".join(blocks)).replace("\\\n", "").splitlines()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "jwks.json").write_text(json.dumps(key_set()))
+    (tmp_path / "release-2.pub.pem").write_bytes(maker.other_public.read_bytes())
+    ran = []
+    for words in filter(None, map(shlex.split, lines)):
+        if words[0] == "openssl":
+            # The recovery key without its passphrase.
+            subprocess.run([word for word in words if word != "-aes256"], check=True, capture_output=True)
+        elif words[:2] == ["latchkey", "release"]:
+            maker.ok(*words[1:])
+            ran.append(words[2])
+        else:
+            assert words[0] == "latchkey", words
+    assert ran == ["build", "sign", "show", "sign", "new-key", "keys"]
+    for name, public in (("sensor-1.2.0", "release"), ("new-key", "recovery"), ("keys", "release")):
+        maker.ok("release", "show", f"{name}.latchkey", "--public", f"{public}.pub.pem")

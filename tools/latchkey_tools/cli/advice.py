@@ -354,7 +354,10 @@ PAIRING_REASONS = {
 
 # Why a release went back: (what happened, what to do).
 UPDATE_REASONS = {
-    "crashed": ("it crashed", "read the device's log (`latchkey device log`), mend the release, raise its counter"),
+    "crashed": (
+        "it crashed",
+        "run the release on a board at your desk and read its console (`latchkey board logs`); then correct it",
+    ),
     "not_good": (
         "within 15 minutes it was not online and answered no request with a valid token",
         "send it again from a place where the device is reached; if it stays, mend the release",
