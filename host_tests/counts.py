@@ -17,6 +17,7 @@ COUNTS = {
     "mutated_tokens": (2000, 20000),
     "histories": (200, 2000),
     "power_cut_updates": (2, 12),
+    "update_power_cuts": (3, 40),
     "bit_flip_step": (61, 1),
     "reconnects": (100, 1000),
     "damaged_sessions": (10000, 200000),

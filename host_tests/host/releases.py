@@ -1,0 +1,55 @@
+"""A maker for tests: releases of the desk's own firmware, some of which do not work, signed with a key of ours."""
+
+import hashlib
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from latchkey_tools.boards import build, catalog
+from latchkey_tools.release import keys, manifest
+from latchkey_tools.release import payload as payload_
+
+
+class Maker:
+    """Two keys of 2048 bits, and what they sign."""
+
+    def __init__(self):
+        self._release, self._recovery = (rsa.generate_private_key(65537, 2048) for _ in range(2))
+
+    def update_keys(self):
+        """As a provisioning document has them."""
+        both = (("release", self._release), ("recovery", self._recovery))
+        return {name: keys.jwk(key.public_key()) for name, key in both}
+
+    def sign(self, data):
+        return self._release.sign(data, padding.PKCS1v15(), hashes.SHA256())
+
+    def file(self, payload, version, counter, kind="files"):
+        """The bytes of a release file."""
+        members = {"product": "bulb", "boards": ["desk"], "kind": kind, "version": version, "counter": counter}
+        members |= {**manifest.described(payload), "room": payload_.room(kind, payload)}
+        return manifest.signed(manifest.RELEASE, members, self.sign, "RS256", payload)
+
+
+def files_of(version):
+    """Name to bytes of the desk's own firmware, which calls itself ``version``."""
+    data = payload_.of_board(catalog.board("desk"), version)
+    content = data.partition(b"\n\n")[2]
+    files = {}
+    for name, size, _digest in payload_.listed(data):
+        files[name], content = content[:size], content[size:]
+    return files
+
+
+def with_main(files, source, folder):
+    """The same with ``source`` as its main, which finds the real one as ``real``."""
+    path = folder / "new_main.py"
+    path.write_text(source)
+    build.compile_file(path, path.with_suffix(".mpy"), "x64", "main")
+    return files | {"real.mpy": files["main.mpy"], "main.mpy": path.with_suffix(".mpy").read_bytes()}
+
+
+def payload(files):
+    """The payload of ``files``: name to bytes."""
+    lines = [f"{hashlib.sha256(data).hexdigest()} {len(data)} {name}\n" for name, data in files.items()]
+    return "".join([*lines, "\n"]).encode() + b"".join(files.values())
