@@ -2,8 +2,10 @@
 
 import unittest
 
+from ram_store import RamStore
 from updating import KEYS, PAYLOAD, SIGNED, Updated
 
+from latchkey.stores.slots import Slots
 from latchkey.update import record
 
 LINE = SIGNED["good"]["release"]
@@ -177,6 +179,27 @@ class TestMeanwhile(unittest.TestCase):
 
 
 class TestKeys(unittest.TestCase):
+    def test_an_older_folder_that_comes_back_lowers_no_counter_and_brings_no_withdrawn_key(self):
+        store = RamStore(watched=True)
+        record.set_over_cable(store, KEYS)
+        record.save(store, dict(record.load(store), counter=5, set_counter=3))
+        older = dict(store.files)
+        record.save(store, dict(record.load(store), counter=6, set_counter=4))
+        record.replace_release_key(store, KEYS[1], 1, KEYS[1])
+        self.assertEqual(len(record.keys(store)), 2)
+        store.files = older
+        self.assertEqual((record.load(store)["counter"], record.load(store)["set_counter"]), (6, 4))
+        self.assertEqual(record.keys(store), [])
+        record.set_over_cable(store, KEYS)
+        self.assertEqual((len(record.keys(store)), record.load(store)["counter"]), (2, 0))
+
+    def test_what_is_damaged_reads_as_nothing(self):
+        store = RamStore()
+        self.assertEqual((record.keys(store), record.key_counter([])), ([], 0))
+        Slots(store, "update", b"u").write(b"{", True)
+        Slots(store, "update_keys", b"m").write(b"\x02short", True)
+        self.assertEqual((record.load(store)["counter"], record.keys(store)), (0, []))
+
     def test_the_serial_cable_begins_the_counters_anew(self):
         device = switched()
         device.link.state = "online"

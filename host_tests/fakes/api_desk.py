@@ -72,13 +72,15 @@ def verifier_of(options):
     return real_verifier.make(options["verifier"])
 
 
-def whole_device(verifier, thing):
+def whole_device(verifier, thing, discards):
     """Pairing and configuration too, over a flash in RAM and a radio that joins at once; somebody is there for ever."""
+    import updating
     from fake_carrier import FakeCarrier
     from fake_radio import FakeRadio
     from setting_up import Board, Device, provisioned
 
     from latchkey.hw.clock import DeskClock
+    from latchkey.update import record
 
     class QuickRadio(FakeRadio):
         def use(self, ssid, passphrase):
@@ -97,6 +99,9 @@ def whole_device(verifier, thing):
     radio.networks = (("Cellar", -50, True), ("Guests", -70, False))
     board = DeskBoard(provisioned(), radio, DeskClock())
     board.fitted = FakeCarrier()
+    if discards:
+        board.fitted.write = lambda piece: None
+    record.set_over_cable(board.store, updating.KEYS)
     device = Device(board=board, verifier=lambda *_parts: verifier)
     device.pairing._present_until_s = 1 << 40
     return device
@@ -155,7 +160,7 @@ def command(words, verifier, api, server):
 async def main(port, options):
     verifier, product = verifier_of(options), product_of(options)
     if "setup" in options:
-        device = whole_device(verifier, product)
+        device = whole_device(verifier, product, "discards" in options)
         api = device.api
     else:
         device = FakeDevice(options.get("state", "ready"))

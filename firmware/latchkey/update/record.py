@@ -28,7 +28,7 @@ def load(store):
     data = slots.read(_MOST_BYTES)
     try:
         found.update(json.loads(bytes(data)) if data else {})
-    except ValueError:
+    except (ValueError, TypeError):
         pass
     if len(slots.note) == struct.calcsize(_NOTED):
         for name, noted in zip(_COUNTERS, struct.unpack(_NOTED, slots.note)):

@@ -194,7 +194,7 @@ def _opened(device, found, digest, offset):
         except StoreError:
             raise LatchkeyError("not_stored")
         device.log.add("update: " + found["version"] + " begins")
-    upload.running = upload.whole = True
+    upload.running = True
     device.upload = upload
     return upload
 

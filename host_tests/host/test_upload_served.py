@@ -1,0 +1,134 @@
+"""PUT /v1/firmware over real connections to the unix port: slow, broken and crossing uploads, and what they cost."""
+
+import contextlib
+import hashlib
+import json
+import socket
+import time
+
+import api_process
+import httpx
+import pytest
+from make_manifests import PAYLOAD, RELEASE, compact
+
+LINE = compact(RELEASE).encode() + b"\n"
+CONFIGURE = {"Authorization": "Bearer CLOUD-configure"}
+OCTETS = CONFIGURE | {"Content-Type": "application/octet-stream"}
+PIECE_MS = 600
+
+
+@pytest.fixture
+def device():
+    with api_process.running(setup=1, PIECE_MS=PIECE_MS) as process:
+        yield process
+
+
+def put(device, body, **params):
+    return httpx.put(device.url + "/v1/firmware", params=params, headers=OCTETS, content=body, timeout=20)
+
+
+def firmware(device):
+    return httpx.get(device.url + "/v1/firmware", headers=CONFIGURE).json()
+
+
+def head(length, *more):
+    lines = ["PUT /v1/firmware HTTP/1.1", "Host: localhost", f"Content-Length: {length}", *more]
+    lines += [f"{name}: {value}" for name, value in OCTETS.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def begun(device, count):
+    """A connection that has sent ``count`` bytes of the payload, once the device has them."""
+    sock = device.connect()
+    sock.sendall(head(len(LINE) + len(PAYLOAD)) + LINE + PAYLOAD[:count])
+    _until(lambda: (firmware(device)["upload"] or {}).get("received") == count // 4096 * 4096)
+    return sock
+
+
+def _until(true):
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def received(sock):
+    data = b""
+    with contextlib.suppress(ConnectionResetError):
+        while part := sock.recv(4096):
+            data += part
+    return data
+
+
+def test_a_release_goes_over_a_connection_and_one_request_follows(device):
+    with httpx.Client(base_url=device.url, headers=OCTETS) as client:
+        answer = client.put("/v1/firmware", content=LINE + PAYLOAD)
+        assert (answer.status_code, answer.json()) == (202, {"state": "restarting", "version": "1.2.3"})
+        assert client.get("/v1/state").status_code == 200
+    assert firmware(device)["upload"]["received"] == len(PAYLOAD)
+
+
+def test_a_client_that_expects_to_be_told_is_told_and_bytes_behind_the_body_are_a_request(device):
+    with device.connect() as sock:
+        sock.sendall(head(len(LINE) + len(PAYLOAD), "Expect: 100-continue"))
+        assert sock.recv(100).startswith(b"HTTP/1.1 100 ")
+        sock.sendall(LINE + PAYLOAD + b"GET /v1/info HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answers = received(sock)
+    assert answers.count(b"HTTP/1.1 202 ") == 1 and answers.count(b"HTTP/1.1 200 ") == 1, answers
+
+
+def test_who_drips_is_late_and_may_go_on_later(device):
+    with begun(device, 8192) as sock:
+        began = time.monotonic()
+        with contextlib.suppress(OSError):
+            for byte in PAYLOAD[8192:]:
+                sock.sendall(bytes([byte]))
+                time.sleep(0.05)
+                if not firmware(device)["upload"]["running"]:
+                    break
+        assert b"HTTP/1.1 408 " in received(sock)
+        assert time.monotonic() - began < 20
+    assert firmware(device)["upload"]["running"] is False
+    assert put(device, LINE + PAYLOAD[4096:], **{"from": 4096}).status_code == 202
+
+
+def test_who_leaves_may_go_on_later_and_blocks_nobody(device):
+    begun(device, 8192).close()
+    _until(lambda: not firmware(device)["upload"]["running"])
+    assert put(device, LINE + PAYLOAD[4096:], **{"from": 4096}).status_code == 202
+
+
+def test_of_two_at_once_the_first_goes_on(device):
+    with begun(device, 8192) as sock:
+        second = put(device, LINE + PAYLOAD)
+        assert (second.status_code, second.json()) == (409, {"code": "update_running"})
+        sock.sendall(PAYLOAD[8192:])
+        assert sock.recv(4096).startswith(b"HTTP/1.1 202 ")
+
+
+def test_another_media_type_and_a_body_without_length_are_refused(device):
+    answer = httpx.put(device.url + "/v1/firmware", headers=CONFIGURE, json={})
+    assert (answer.status_code, answer.json()["code"]) == (415, "media_type")
+    answer = httpx.put(device.url + "/v1/firmware", headers=OCTETS, content=iter([LINE]))
+    assert (answer.status_code, answer.json()["code"]) == (411, "length_required")
+
+
+def large(size):
+    payload = bytes(range(256)) * (size // 256)
+    line = compact(RELEASE | {"size": len(payload), "sha256": hashlib.sha256(payload).hexdigest()})
+    return line.encode() + b"\n", payload
+
+
+def test_an_upload_takes_no_more_than_6_kb_of_heap_and_gives_them_back(tmp_path):
+    line, payload = large(1 << 16)
+    with api_process.running(setup=1, discards=1) as device:
+        firmware(device)
+        before = int(device.tell("heap"))
+        with device.connect() as sock:
+            sock.sendall(head(len(line) + len(payload)) + line + payload[:40960])
+            _until(lambda: (firmware(device)["upload"] or {}).get("received", 0) >= 36864)
+            during = int(device.tell("heap")) - before
+        _until(lambda: not firmware(device)["upload"]["running"])
+        after = int(device.tell("heap")) - before
+    print(json.dumps({"during": during, "after": after}))
+    assert during <= 2 * 6144, during
