@@ -72,7 +72,7 @@ def verifier_of(options):
     return real_verifier.make(options["verifier"])
 
 
-def whole_device(verifier, thing, discards):
+def whole_device(verifier, thing):
     """Pairing and configuration too, over a flash in RAM and a radio that joins at once; somebody is there for ever."""
     import updating
     from fake_carrier import FakeCarrier
@@ -99,8 +99,6 @@ def whole_device(verifier, thing, discards):
     radio.networks = (("Cellar", -50, True), ("Guests", -70, False))
     board = DeskBoard(provisioned(), radio, DeskClock())
     board.fitted = FakeCarrier()
-    if discards:
-        board.fitted.write = lambda piece: None
     record.set_over_cable(board.store, updating.KEYS)
     device = Device(board=board, verifier=lambda *_parts: verifier)
     device.pairing._present_until_s = 1 << 40
@@ -160,7 +158,7 @@ def command(words, verifier, api, server):
 async def main(port, options):
     verifier, product = verifier_of(options), product_of(options)
     if "setup" in options:
-        device = whole_device(verifier, product, "discards" in options)
+        device = whole_device(verifier, product)
         api = device.api
     else:
         device = FakeDevice(options.get("state", "ready"))

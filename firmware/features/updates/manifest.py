@@ -5,6 +5,8 @@ package(
         "api/firmware.py",
         "api/keys.py",
         "update/__init__.py",
+        "update/finish.py",
+        "update/judge.py",
         "update/manifest.py",
         "update/proof.py",
         "update/record.py",

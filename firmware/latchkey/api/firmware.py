@@ -6,7 +6,9 @@ from latchkey.device import lazy
 # Rows as of latchkey.device.lazy.
 RARE = (
     ("latchkey.api.keys", "latchkey.api", "keys"),
+    ("latchkey.update.finish", "latchkey.update", "finish"),
     ("latchkey.update.folders", "latchkey.update", "folders"),
+    ("latchkey.update.judge", "latchkey.update", "judge"),
     ("latchkey.update.manifest", "latchkey.update", "manifest"),
     ("latchkey.update.programs", "latchkey.update", "programs"),
     ("latchkey.update.proof", "latchkey.update", "proof"),
@@ -23,15 +25,16 @@ def proof(device):
 
 def get_firmware(api, _exchange):
     """Which release runs, whether it is good, and how far an upload is."""
-    with lazy.Rare("latchkey.update.upload") as module:
+    with lazy.Rare("latchkey.update.judge") as module:
         return module.status(api.device)
 
 
-async def take_release(api, exchange, body):
-    """An upload takes minutes, in which other modules must be let go: it holds its own by itself."""
+def take_release(api, exchange, body):
+    """The coroutine of latchkey.update.upload, which keeps that module alone: it takes minutes, in which others must
+    be let go."""
+    exchange.request.token = None  # its RAM is needed
     with lazy.Rare("latchkey.update.upload") as module:
-        receive = module.receive
-    return await receive(api.device, exchange.request, body)
+        return module.receive(api.device, exchange.request, body)
 
 
 def put_firmware(_api, exchange):

@@ -1,12 +1,17 @@
-"""What a bulb's device holds in RAM beside its modules, in 32-bit words, by host_tests/bench/device_held.py."""
+"""What a bulb's device holds in RAM beside its modules, and what an upload adds to it, in 32-bit words, by
+device_held.py and upload_held.py of host_tests/bench."""
 
 import json
 import shutil
 import tempfile
 from pathlib import Path
 
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+
 from latchkey_tools.boards import build, provision
 from latchkey_tools.dev import wasm
+from latchkey_tools.release import manifest
 from latchkey_tools.sim import pki, signing
 
 # What a running bulb has imported for good, with all that these import.
@@ -48,6 +53,33 @@ def measure(files):
         raise build.BuildError(f"the device is not ready: {printed}")
     imported, running = [int(line) for line in printed if line.isdigit()]
     return running - imported
+
+
+def uploading(files):
+    """Bytes that an upload of a release takes while it waits for its next piece."""
+    with tempfile.TemporaryDirectory() as scratch:
+        image, data = Path(scratch) / "image", Path(scratch) / "data"
+        _pack(files, Path(scratch) / "lib", image)
+        shutil.copytree(HOST_TESTS / "vectors", data / "vectors")
+        (data / "release.mpy").write_bytes(_release())
+        begin = f"upload_held.begin({str(data / 'release.mpy')!r})"
+        steps = [f"import os; os.chdir({str(data)!r}); import upload_held; {begin}"]
+        steps += [_COLLECT, _SAY, "upload_held.upload()", _COLLECT, _SAY]
+        before, during = [int(line) for line in _run(image, data, *steps)]
+    return during - before
+
+
+def _release():
+    """A release file of a program, signed with the key of the tests."""
+    payload = bytes(20000)
+    members = {"product": "bulb", "boards": ["desk"], "kind": "image", "version": "1", "counter": 1, "room": 20480}
+    text = json.loads((HOST_TESTS / "vectors" / "test_keys.json").read_text())[0]
+    key = serialization.load_pem_private_key(text.encode(), None)
+
+    def sign(data):
+        return key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+
+    return manifest.signed(manifest.RELEASE, members | manifest.described(payload), sign, "RS256", payload)
 
 
 def _run(image, data, *steps):

@@ -51,11 +51,11 @@ def verifier():
     return [target.replace(".py", ".mpy") for target, _ in urls]
 
 
-def bulb(arch, page=False):
-    """Name on the device to path here of what a bulb of ``arch`` loads. Not the self-test, nor what only an update
-    loads; ``page``: also the page for a phone, which has rows of its own."""
+def bulb(arch, page=False, updates=False):
+    """Name on the device to path here of what a bulb of ``arch`` loads, but the self-test; ``page``, ``updates``: also
+    the page for a phone and updates, which have rows of their own."""
     files = release(catalog.board(BULBS[arch]), arch)
-    apart = {"selftest.mpy"} | updates_files() | (set() if page else page_files())
+    apart = {"selftest.mpy"} | (set() if updates else updates_files()) | (set() if page else page_files())
     return {name: path for name, path in files.items() if path.suffix == ".mpy" and name not in apart}
 
 
@@ -131,7 +131,7 @@ def all_sizes():
     """Name of each budget to what is measured."""
     alone = ram(verifier_files(RAM_ARCH), ["latchkey.simple", "latchkey.jwk"])
     whole = ram(bulb(RAM_ARCH), held.MODULES)
-    with_page = bulb(RAM_ARCH, page=True)
+    with_page, with_updates = bulb(RAM_ARCH, page=True), bulb(RAM_ARCH, updates=True)
     compiled = build.compile_for_board([umqtt.fetch() / "umqtt" / "simple.py"], RAM_ARCH)
     lengths, of_updates = functions(), functions(updates=True)
     return {
@@ -147,6 +147,8 @@ def all_sizes():
         "functions": len(lengths),
         "longest_function_lines": max(*lengths.values(), *of_updates.values()),
         "firmware_lines": _lines(sources()),
+        "updates_ram_romfs": ram(with_updates, held.MODULES)["romfs"] - whole["romfs"],
+        "updates_held_uploading": held.uploading(with_updates),
         "updates_functions": len(of_updates),
         "updates_lines": _lines(sources(updates=True)),
         "updates_mpy_bytes": sum((compiled / name).stat().st_size for name in updates_files()),

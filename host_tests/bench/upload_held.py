@@ -1,0 +1,67 @@
+"""What an upload holds in RAM while it waits for its next piece (latchkey_tools.dev.held).
+
+    begin(file)     a device with two program slots
+    upload()        a release arrives, up to its fourth piece
+"""
+
+import sys
+
+from updating import Body, Updated, put_request
+
+_PIECES = 3
+_held = {}
+
+
+class Waiting(Body):
+    """The piece after the third does not come."""
+
+    async def fill(self, view):
+        if len(view) and self.at > _PIECES * 4096:
+            await _nothing()
+        return await Body.fill(self, view)
+
+
+def _nothing():
+    yield
+
+
+class Slot:
+    """A program slot that keeps nothing."""
+
+    def info(self):
+        return 0, 0x10, 0, 1 << 20, "ota_0", False
+
+    def get_next_update(self):
+        return self
+
+    def ioctl(self, _operation, _block):
+        pass
+
+    def writeblocks(self, _block, _piece):
+        pass
+
+
+def begin(path):
+    """Make what is there before; the modules of an upload are not."""
+    sys.modules.pop("latchkey.hw.flash")  # device_held's
+    with open(path, "rb") as file:
+        data = file.read()
+    device = _held["device"] = Updated()
+    slot = Slot()
+
+    def carrier():
+        from latchkey.update import programs
+
+        return programs.Programs(slot)
+
+    device.board.carrier = carrier
+    body = _held["body"] = Waiting(data)
+    _held["exchange"] = device.api.admit(put_request(body.length))
+    device.firmware()
+
+
+def upload():
+    """Up to the moment at which it waits."""
+    exchange = _held["exchange"]
+    _held["task"] = exchange.route[4](_held["device"].api, exchange, _held["body"])
+    _held["task"].send(None)
