@@ -314,7 +314,7 @@ def test_an_image_goes_only_onto_the_chip_it_is_for(tmp_path):
     with pytest.raises(flash.FlashError, match="there is no COM99; `latchkey board list`"):
         flash.plan("esp32-bulb", "COM99", good, erase=False)
     (tmp_path / "text.bin").write_text("not an image")
-    with pytest.raises(flash.FlashError, match="no image for an ESP32"):
+    with pytest.raises(flash.FlashError, match="not an image for an ESP32"):
         flash.plan("esp32-bulb", port, tmp_path / "text.bin", erase=False)
 
 

@@ -262,7 +262,7 @@ def test_the_simulator_refuses_what_the_cloud_refuses(simulated, tmp_path):
     for changes, words in (
         ({"csr": public.decode(), "usage": "SERVER_AUTH", "name": "b"}, "end in .local"),
         ({"usage": "SERVER_AUTH", "name": "b"}, "end in .local"),
-        ({"csr": "nonsense", "name": "b"}, "no signing request"),
+        ({"csr": "nonsense", "name": "b"}, "not a signing request"),
         ({"name": "a"}, "cannot have the name"),
         ({"name": "a b"}, "cannot have the name"),
         ({"name": "b", "issuer": OTHER_SYSTEM}, "no issuer"),

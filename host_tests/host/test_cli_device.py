@@ -124,7 +124,7 @@ def test_a_token_on_standard_input_is_taken(tech):
         assert stub.tokens() == [token]
         for given in ("hunter2", ""):
             done = tech.run("device", "state", stub.url, "--token-file", "-", given=given)
-            assert done.status == 1 and "What is on standard input is not a CLOUD- token" in done.err
+            assert done.status == 1 and "The text on standard input is not a CLOUD- token" in done.err
         header = f"Authorization: Bearer {token}\n"  # as curl takes it from a file
         assert tech.run("device", "state", stub.url, "--token-file", "-", given=header).status == 0
         gone = tech.run("device", "state", stub.url, "--token-file", "/nowhere/token")
@@ -154,7 +154,7 @@ def test_blanks_around_an_address_are_none_of_its_letters(tech, address):
         host = address.format(f"127.0.0.1:{stub.port}")
         done = tech.run("device", "state", host)
         if host.strip().count(" "):
-            assert done.status == 2 and "is no address of a device" in done.err
+            assert done.status == 2 and "is not an address of a device" in done.err
         else:
             assert done.status == 0 and tech.run("device", "info", LATCHKEY_HOST=host).status == 0
         assert "%20" not in done.err
@@ -319,7 +319,7 @@ NO_HOSTS += ["a\udcffb", "a\x07b", "a..b", "x" * 300, "http://me@127.0.0.1", "12
 def test_what_is_no_address_is_wrong_usage_in_one_line(tech, host):
     for words in (["device", "info", host], ["device", "find", "--host", host], ["doctor", host], ["pair", host]):
         done = tech.run(*words)
-        assert done.status == 2 and "no address of a device" in done.err, words
+        assert done.status == 2 and "not an address of a device" in done.err, words
         assert done.err.count("\n") == 1 and done.err[:-1].isprintable()
 
 

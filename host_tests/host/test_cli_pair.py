@@ -496,7 +496,7 @@ def test_calls_come_from_the_address_that_is_chosen(tech):
         assert done.status == 0 and stub.peers[-1] == "127.0.0.6"
         wrong = tech.run("device", "state", stub.url, LATCHKEY_SOURCE="192.0.2.77")
         assert wrong.status == 1 and "no address 192.0.2.77" in wrong.err
-        assert "no IP address" in tech.run("device", "state", stub.url, LATCHKEY_SOURCE="eth0").err
+        assert "neither an IP address" in tech.run("device", "state", stub.url, LATCHKEY_SOURCE="eth0").err
 
 
 def test_the_access_point_is_asked_if_no_host_is_given():

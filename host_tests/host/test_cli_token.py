@@ -91,7 +91,7 @@ def test_a_permanent_token_and_seconds_are_asked_for_as_the_page_does(tech):
         ((502, b"<html>", {}), "answered 502, not as GraphQL does"),
         ((200, b"x" * 100_000, {}), "far too much"),
         ((302, b"", {"Location": "https://elsewhere.example/"}), "answered 302"),
-        (made("createLocalApiToken", make_token(OTHER_SYSTEM)), "no token for this System; nothing was kept"),
+        (made("createLocalApiToken", make_token(OTHER_SYSTEM)), "not a token for this System; nothing was kept"),
     ],
     ids="401 errors key token null list deep html endless redirect another-System".split(),
 )

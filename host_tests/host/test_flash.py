@@ -89,7 +89,7 @@ def run(chip, *options, image="official.bin"):
 def test_one_command_freezes_and_writes_where_there_is_no_psram_and_says_so(chip):
     done = run(chip)
     assert done.exit_code == 0, done.exception
-    assert "without PSRAM the firmware goes into the image" in done.stderr and "ota_1" in done.stderr
+    assert "has no PSRAM, so the firmware goes into the image" in done.stderr and "ota_1" in done.stderr
     assert Tables(chip.app).names[0] == b"main.py" and chip.app.is_made_here
     assert chip.questions == ["Write it?"]
     assert "write-flash 0x1000" in chip.said[-1] and "erase" not in " ".join(chip.said)

@@ -354,10 +354,10 @@ def test_what_failed_in_another_line_does_not_count_here(three, tmp_path):
 @pytest.mark.parametrize(
     "name, content, words",
     [
-        ("report.json", "[]", "report.json is no report of a line"),
-        ("report.json", "{}", "report.json is no report of a line"),
-        ("report.json", '{"devices": []}', "report.json is no report of a line"),
-        ("report.json", '{"devices": {"a": 1}}', "report.json is no report of a line"),
+        ("report.json", "[]", "report.json is not the report of a line"),
+        ("report.json", "{}", "report.json is not the report of a line"),
+        ("report.json", '{"devices": []}', "report.json is not the report of a line"),
+        ("report.json", '{"devices": {"a": 1}}', "report.json is not the report of a line"),
         ("report.json", "", "report.json is not JSON"),
         ("labels.csv", "system,passphrase\r\n", "labels.csv has not the columns of labels"),
         ("labels.csv", None, "Is a directory: .labels.csv"),

@@ -39,7 +39,7 @@ _TODO = {
 
 
 def words(problem):
-    """What is said of a problem: text that ends with what to do, and that a terminal obeys nothing of."""
+    """The text for a problem: it ends with what to do, and has no control characters."""
     if isinstance(problem, OSError) and problem.strerror:
         return _of_the_system(problem)
     if isinstance(problem, UnicodeError):

@@ -58,7 +58,7 @@ def desk_sources():
 def compile_file(source, target, arch, embedded_name, lines=True):
     """Compile one file to ``target``; raises BuildError with the compiler's words. Atomic, so runs may overlap.
 
-    ``lines``: whether a traceback shall tell line numbers, which take a tenth of the code's room.
+    ``lines``: whether a traceback has line numbers, which take a tenth of the code's size.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(f".{os.getpid()}.part")
@@ -80,8 +80,8 @@ def write(path, content):
 
 
 def compile_firmware(arch="x64"):
-    """Compile what changed, with the desk's adapters, into build/mpy/ARCH; returns that folder. What has no source any
-    more is removed."""
+    """Compile what changed, with the desk's adapters, into build/mpy/ARCH; returns that folder. Files without a
+    source are removed."""
     out = BUILD / "mpy" / arch
     every = sources() + desk_sources()
     for source, name in every:

@@ -34,7 +34,7 @@ class Board:
 
     @property
     def arch(self):
-        """What mpy-cross compiles for."""
+        """The architecture for mpy-cross."""
         return ARCHITECTURES[self.mcu]
 
 

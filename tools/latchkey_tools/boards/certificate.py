@@ -16,9 +16,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
 
 from latchkey_tools.cli import show
 
-# What a device takes (firmware/latchkey/device/credentials.py, DER_BYTES).
+# The limit of a device (firmware/latchkey/device/credentials.py, DER_BYTES).
 _MOST_BYTES = 4096
-# What mbedtls takes at least (its default profile).
+# The least that mbedtls accepts (its default profile).
 _LEAST_RSA_BITS = 2048
 _DER = serialization.Encoding.DER
 

@@ -17,10 +17,10 @@ from latchkey_tools.boards.release import release
 STARTER = catalog.COMMON / "start"
 # RAM of a module, once imported, for each 10 bytes of its .mpy (`make size`: 137 KB for 106 KB).
 _RAM_PER_10 = 13
-# What the firmware takes beside its modules: Wi-Fi 44 KB, a TLS session 34, its thread 17, what it makes while it runs
+# RAM of the firmware beside its modules: Wi-Fi 44 KB, a TLS session 34, its thread 17, what it makes while it runs
 # 31 (docs/measurements.md). A chip without PSRAM has less than 250 KB in all, one with it at least 2 MB.
 _RAM_RUNNING = 128 * 1024
-# What of a release says that it is good once it works. One without would be taken back although it does.
+# The part of a release that marks it as good once it works. A board would go back from a release without it.
 _PROOF = "latchkey/update/proof.mpy"
 # SHA-256 of every starter there ever was: a board may hold any of them.
 _STARTERS = (
@@ -107,8 +107,8 @@ print(json.dumps({
 """
 )
 
-# A release that is not whole counts as 0 and marks its folder as Latchkey's. What may be in the folder's place is a
-# file: a folder that holds something cannot be removed.
+# A release that is not complete counts as 0 and marks its folder as Latchkey's. There may be a file of that name; a
+# folder with files in it cannot be removed.
 _PREPARE = """
 import os
 for act in (os.remove, os.mkdir):
@@ -152,7 +152,7 @@ class DeployError(Exception):
 
 @dataclass
 class Report:
-    """What a deploy did: ``sent`` files travelled, ``reused`` were on the board already."""
+    """The result of a deploy: ``sent`` files travelled, ``reused`` were on the board already."""
 
     board: str
     port: str
@@ -172,8 +172,8 @@ class Report:
 def deploy(board_name, port, replace=False, quiet_s=None, on_step=None, lines=False):
     """Bring ``board_name``'s firmware onto the board at ``port``; returns a Report.
 
-    ``replace``: also over files in the way that are somebody else's. ``on_step(done, total, words)`` hears progress.
-    ``lines``: whether tracebacks on the console shall tell line numbers, which take RAM.
+    ``replace``: also overwrite files that are not Latchkey's. ``on_step(done, total, words)`` gets the progress.
+    ``lines``: whether tracebacks on the console have line numbers, which take RAM.
     """
     step = on_step or (lambda done, total, words: None)
     board = catalog.board(board_name)
@@ -192,7 +192,7 @@ def deploy(board_name, port, replace=False, quiet_s=None, on_step=None, lines=Fa
 
 
 def read_facts(cable):
-    """What the board is and holds: a dict; ``files`` maps what lies in the two folders and the starter to SHA-256."""
+    """A dict of facts about the board; ``files`` maps the files of the two folders and the starter to SHA-256."""
     found = cable.json_lines(_FACTS)
     facts = next((one for one in found if "mpy" in one), None)
     if facts is None:
@@ -245,7 +245,7 @@ def _may_go(name, digest, facts):
 
 
 class Plan:
-    """What makes ``wanted`` (name to path here) the newest release on a board with ``facts``."""
+    """The steps that make ``wanted`` (name to path here) the newest release on a board with ``facts``."""
 
     def __init__(self, board, facts, wanted):
         self._board = board

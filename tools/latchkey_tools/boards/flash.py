@@ -59,7 +59,7 @@ class Device:
 
 
 def plan(board_name, port, image, erase):
-    """What is to be written where; FlashError if the image is not MicroPython's for the board's chip."""
+    """The Plan of what to write where; FlashError if the image is not MicroPython's for the board's chip."""
     board = catalog.board(board_name)
     if board.flash_offset is None:
         raise FlashError(f"{board.name} has no chip to flash; `latchkey vboard` runs it")
@@ -80,7 +80,7 @@ def image_chip(image):
     done = _esptool("image-info", str(image))
     found = re.search(r"Detected image type: (\S+)", done.stdout) or re.search(r"Chip ID: \d+ \((\S+)\)", done.stdout)
     if done.returncode or not found:
-        raise FlashError(f"{image} is no image for an ESP32: download MicroPython's .bin for the chip")
+        raise FlashError(f"{image} is not an image for an ESP32: download MicroPython's .bin for the chip")
     if "(invalid" in done.stdout:
         raise _damaged(image)
     return found[1].replace("-", "").lower()

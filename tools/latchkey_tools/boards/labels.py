@@ -23,7 +23,7 @@ _FONT_MM = 2.5
 
 
 def wifi_code(label):
-    """What a phone's camera takes for a network to join. Special characters are escaped by a backslash."""
+    """The text of a QR code with which a phone joins a network. Special characters are escaped by a backslash."""
     quoted = [_quoted(label[name]) for name in ("access_point", "ap_passphrase")]
     return "WIFI:T:WPA;S:{};P:{};;".format(*quoted)
 
@@ -46,7 +46,7 @@ def _quoted(text):
 
 
 def _parts(labels):
-    """What is drawn, in mm: (x, y, None, width) are squares, (x, y, text, font size) are texts."""
+    """The parts of the drawing, in mm: (x, y, None, width) are squares, (x, y, text, font size) are texts."""
     for index, label in enumerate(labels):
         left, top = index % _COLUMNS * WIDTH_MM, index // _COLUMNS * HEIGHT_MM
         for x, y, text, size in _label(label):

@@ -24,7 +24,7 @@ class Manifest:
         self.elsewhere = set()
         self._visited = set()
 
-    # What a manifest may call
+    # Functions for manifests
 
     def include(self, path, **options):
         if _is_elsewhere(path):
@@ -92,7 +92,7 @@ class Manifest:
 
 
 class _Options:
-    """What the including manifest gave, over this manifest's defaults."""
+    """The options of the including manifest, over this manifest's defaults."""
 
     def __init__(self, given):
         self._given, self._defaults = given, {}

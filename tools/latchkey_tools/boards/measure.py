@@ -25,7 +25,7 @@ def main(ssid, passphrase, tls_host, tls_port):
 
 
 def powers():
-    """What a modular power takes."""
+    """Print the time of modular powers."""
     from latchkey import rsa
 
     for bits in (2048, 3072, 4096):
@@ -96,7 +96,7 @@ def _wlan():
 
 
 def _join(wlan, name, passphrase):
-    """What WLAN.status() says at last."""
+    """The last value of WLAN.status()."""
     wlan.disconnect()
     wlan.connect(name, passphrase)
     deadline = time.ticks_add(time.ticks_ms(), _JOIN_MS)

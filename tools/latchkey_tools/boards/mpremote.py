@@ -43,7 +43,7 @@ LINK, LOCK = "serial", "vboard.lock"
 _CLEAR_LINE = b"\x15\x02"
 _PROMPTS = (">>> ", "... ")
 _PROMPT_S = 1.5
-# What main logs first, what a failed start shows, and the prompt.
+# The first log line of main, the first word of a failed start, and the prompt.
 _STARTED = ("started: ", "Traceback", ">>> ")
 
 _FULL = "the board's file system is full: remove what is not needed (`mpremote fs ls`) and run the same again"
@@ -103,7 +103,7 @@ def busy(port):
 
 
 class SerialCable:
-    """``port``: as mpremote takes it. ``quiet_s``: how long nothing may be heard before the board counts as gone, by
+    """``port``: as mpremote takes it. ``quiet_s``: how long the board may be silent before it counts as gone, by
     default QUIET_S."""
 
     def __init__(self, port, quiet_s=None):
@@ -148,9 +148,9 @@ class SerialCable:
             self.restart()
 
     def restart(self):
-        """Restart the board and wait until its program says that it has started, or an error; returns what was heard.
+        """Restart the board and wait until its program says that it has started, or an error; returns its output.
 
-        Who talks to a board while it boots is not heard. One that says nothing is given ten seconds.
+        A booting board ignores its input. A silent board gets ten seconds.
         """
         self.run("reset")
         if not os.path.exists(self.port):
@@ -168,7 +168,7 @@ class SerialCable:
         return heard
 
     def interact(self, on_restart):
-        """mpremote's REPL on this terminal, without a reset; returns its exit status and what was heard of a restart.
+        """mpremote's REPL on this terminal, without a reset; returns its exit status and the output of a restart.
 
         A board that was left at its prompt is restarted, since its program does not run: ``on_restart()`` before that;
         None for one that was not.

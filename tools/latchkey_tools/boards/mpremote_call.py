@@ -5,7 +5,7 @@ import sys
 
 
 def mpremote(port, arguments, timeout_s, failure):
-    """What mpremote printed; ``failure`` (an exception class) with its last words if it failed or took too long."""
+    """The output of mpremote; ``failure`` (an exception class) with its last words if it failed or took too long."""
     command = [sys.executable, "-m", "mpremote", "connect", port, *arguments]
     try:
         done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=timeout_s)

@@ -1,4 +1,4 @@
-"""What an .mpy file is made of: names, constants, code (MicroPython's tools/mpy-tool.py describes version 6)."""
+"""The parts of an .mpy file: names, constants, code (MicroPython's tools/mpy-tool.py describes version 6)."""
 
 _FIXED = range(5)  # fun_table, None, False, True, Ellipsis: a type and nothing more
 _TEXT, _BYTES, _TUPLE = 5, 6, 10

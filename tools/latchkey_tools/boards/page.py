@@ -33,7 +33,7 @@ def html():
 
 
 def compressed():
-    """What a device serves: the page, gzipped. The same bytes for the same sources. BuildError if it is too large."""
+    """The page, gzipped, as a device serves it. The same bytes for the same sources. BuildError if it is too large."""
     data = gzip.compress(html().encode(), 9, mtime=0)
     if len(data) >= MOST_BYTES:
         raise build.BuildError(f"the page is {len(data)} bytes gzipped; it has to be below {MOST_BYTES}")

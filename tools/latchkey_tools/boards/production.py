@@ -27,7 +27,7 @@ from latchkey_tools.device.wallet import WalletError
 from latchkey_tools.release import keys
 from latchkey_tools.sim.pki import write_private
 
-# What a device may have; those of PATHS are files, relative to the file that names them.
+# The fields of a device; those of PATHS are files, relative to the file that names them.
 FIELDS = """system_uuid name slug issuer broker_host broker_port ca cert key https_cert https_key key_set factory_keys
 release_key recovery_key wifi_ssid wifi_passphrase ap_passphrase config dev""".split()
 _UPDATE_KEYS = ("release_key", "recovery_key")
@@ -92,7 +92,7 @@ def read_devices(path, common=None, fill=lambda device: None):
 
 @contextlib.contextmanager
 def named(where):
-    """What is wrong in here is wrong in ``where``: a file, or a place in one."""
+    """Errors in this block name ``where``: a file, or a place in one."""
     try:
         yield
     except (LineError, ValueError) as problem:
@@ -491,7 +491,7 @@ def _results_in(path):
     found = _json(path)
     results = found.get("devices") if isinstance(found, dict) else None
     if not isinstance(results, dict) or not all(isinstance(r, dict) and "state" in r for r in results.values()):
-        raise LineError(f"{path} is no report of a line; move it away, or name another with --report")
+        raise LineError(f"{path} is not the report of a line; move it away, or name another with --report")
     return results
 
 

@@ -1,4 +1,4 @@
-"""What a board runs from its file system: all that its manifest names, compiled."""
+"""The files that a board runs from its file system: all that its manifest names, compiled."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def _sources(board, simple):
     module = files.pop(_PAGE, None)
     if module:
         files[_PAGE.replace("page_gz.py", page.FILE)] = module.with_name(page.FILE)
-    # Whatever else is required is in every official image.
+    # Every official image has the other required packages.
     return files | ({"umqtt/simple.py": simple} if "umqtt.simple" in found.required else {})
 
 

@@ -14,7 +14,7 @@ from latchkey_tools.boards import build, mpremote
 from latchkey_tools.sim.pki import write_private
 
 TABLE = build.ROOT / "host_tests" / "vectors" / "selftest.json"
-# Nothing is heard while the table travels, 26 s at 115200 baud.
+# The board is silent while the table travels, 26 s at 115200 baud.
 QUIET_S = 2 * mpremote.QUIET_S
 _WALK = """
 import gc, os, sys
@@ -91,7 +91,7 @@ def run(port, on_row=None, quiet_s=QUIET_S):
 
 
 def image_faults(found):
-    """What is wrong with the image in what ``run`` returned: texts, for a person."""
+    """Faults of the image in the result of ``run``: texts, for a person."""
     image = found.get("image") or {"wrong": [], "pages": []}
     yield from (f"{name} is not in flash as it was frozen" for name in image["wrong"])
     for addr, page, entries in image["pages"]:

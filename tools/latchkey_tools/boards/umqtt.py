@@ -1,6 +1,6 @@
 """Fetch micropython-umqtt.simple, which pip refuses: its archive on PyPI has no build file.
 
-Version and SHA-256 stand in constraints.txt.
+Version and SHA-256 are in constraints.txt.
 
     python -m latchkey_tools.boards.umqtt            fetch into build/umqtt (nothing is done if it is there)
 """

@@ -370,7 +370,7 @@ UPDATE_REASONS = {
 
 
 def meaning(code):
-    """What a device's code means."""
+    """The meaning of a device's code."""
     return _plain(CODES[code][1]) if code in CODES else "this version does not know this code"
 
 

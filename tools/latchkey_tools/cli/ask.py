@@ -40,7 +40,7 @@ def secret(question, without):
 
 @contextlib.contextmanager
 def ends():
-    """Ctrl-C at a question gives exit status 130, as everywhere (click makes it 1). Ctrl-D is no answer."""
+    """Ctrl-C at a question gives exit status 130, as everywhere (click makes it 1). Ctrl-D counts as no answer."""
     try:
         yield
     except (typer.Abort, EOFError, KeyboardInterrupt) as end:

@@ -238,7 +238,7 @@ def _choose(networks):
 
 
 def _numbered(networks):
-    """{number as text: network}. What a network is called is the number of no other."""
+    """{number as text: network}. No number is also the name of a network."""
     names = {network["ssid"] for network in networks}
     numbers = (str(n) for n in itertools.count(1) if str(n) not in names)
     return dict(zip(numbers, networks, strict=False))

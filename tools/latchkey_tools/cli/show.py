@@ -1,8 +1,8 @@
 """How commands speak: tables and colour for people on a terminal, JSON for programs, times in words.
 
-Data goes to standard output, everything else to standard error. What came from a network is never printed raw: a
-terminal obeys control characters. ``say``, ``line`` and ``facts`` see to that; what a table or a console prints goes
-through ``clean``.
+Data goes to standard output, everything else to standard error. Text from a network is never printed raw: a terminal
+obeys control characters. ``say``, ``line`` and ``facts`` remove them; texts for a table or a console go through
+``clean``.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ _UNITS = ((86400 * 365, "year"), (86400, "day"), (3600, "hour"), (60, "minute"),
 
 
 def console(stderr=False):
-    """For data, or for what stands beside it. Colour only on a terminal (rich minds NO_COLOR); a pipe gets whole lines
+    """A Console for data, or for remarks. Colour only on a terminal (rich minds NO_COLOR); a pipe gets whole lines
     without blanks at their ends."""
     stream = sys.stderr if stderr else sys.stdout
     if stream.isatty():
@@ -61,7 +61,7 @@ def line(text):
 
 @contextlib.contextmanager
 def usage():
-    """A ValueError in here is a command that was written wrongly: it is told, and the exit status is 2."""
+    """A ValueError in this block is wrong usage: it is printed, and the exit status is 2."""
     try:
         yield
     except ValueError as problem:
@@ -71,7 +71,7 @@ def usage():
 
 @contextlib.contextmanager
 def progress():
-    """A function that tells what goes on: on a terminal a line that moves, elsewhere a line for each new text."""
+    """A function that shows progress: on a terminal a line that moves, elsewhere a line for each new text."""
     if not sys.stderr.isatty():
         yield _line_by_line()
         return
@@ -182,7 +182,7 @@ def span(seconds):
 
 
 def when(unix_s, now_unix_s):
-    """ "in 3 hours", "2 days ago", "now"."""
+    """Such as "in 3 hours", "2 days ago", "now"."""
     difference = int(unix_s) - int(now_unix_s)
     if not difference:
         return "now"
@@ -190,7 +190,7 @@ def when(unix_s, now_unix_s):
 
 
 def moment(unix_s, now_unix_s):
-    """ "in 3 hours (2026-11-24 07:00 UTC)"; what is no time is said to be none."""
+    """Such as "in 3 hours (2026-11-24 07:00 UTC)"; "no time" for a value out of range."""
     try:
         text = datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
     except (ValueError, OverflowError, OSError):

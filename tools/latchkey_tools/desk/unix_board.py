@@ -199,7 +199,7 @@ class Desk:
         return json.loads(self._air_path().read_text())["networks"]
 
     def radio_state(self):
-        """What station and access point do: joined, address, access_point, channel; None while nobody knows."""
+        """The state of station and access point: joined, address, access_point, channel; None while nobody knows."""
         try:
             return json.loads(self.air_note.read_text())
         except (OSError, ValueError):

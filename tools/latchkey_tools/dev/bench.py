@@ -2,7 +2,7 @@
 
     python -m latchkey_tools.dev.bench [--turns 40]
 
-Times are the least of all turns, which take turns with each other. A desk's timing is no chip's: integers have 32-bit
+Times are the least of all turns, which alternate. A desk is not timed like a chip: integers have 32-bit
 digits here and 16-bit ones there (docs/measurements.md).
 """
 

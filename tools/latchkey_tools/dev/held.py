@@ -1,5 +1,5 @@
-"""What a bulb's device holds in RAM beside its modules, and what an upload adds to it, in 32-bit words, by
-device_held.py and upload_held.py of host_tests/bench."""
+"""RAM that a bulb's device holds beside its modules, and that an upload adds to it, in 32-bit words, by device_held.py
+and upload_held.py of host_tests/bench."""
 
 import json
 import shutil
@@ -14,14 +14,14 @@ from latchkey_tools.dev import wasm
 from latchkey_tools.release import manifest
 from latchkey_tools.sim import pki, signing
 
-# What a running bulb has imported for good, with all that these import.
+# The modules that a running bulb keeps, with all that these import.
 MODULES = ["main", "program", "latchkey.cloud.link", "latchkey.hw.watchdog"]
 HOST_TESTS = build.ROOT / "host_tests"
 SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
 # Beside these the script imports its stand-ins of esp32, machine and network from shims/ and from the desk.
 _STANDINS = ("_thread", "neopixel", "select", "socket", "ssl", "tls", "usocket")
 _MACHINE_CODE = ("latchkey/montgomery.mpy", "latchkey/sha512_viper.mpy")
-# What its frozen modules of these names lack the built-in ones have, as on a chip.
+# The built-in modules of these names have more than the frozen ones, as on a chip.
 _START = """
 import sys
 sys.path[:] = []

@@ -2,9 +2,9 @@
 
     python -m latchkey_tools.dev.size            (`make size`) exit status 1 beyond a ratchet
 
-A ratchet is what must not be exceeded today; a goal is what is wanted. RAM is measured on MicroPython with 32-bit
-words, as a chip has them: with the modules as .mpy files, and in a ROMFS, where their code stays in place. What a chip
-brings itself is not counted: asyncio, and stand-ins for what this interpreter lacks. It runs no viper: the
+A ratchet is today's limit; a goal is the limit that we want. RAM is measured on MicroPython with 32-bit
+words, as a chip has them: with the modules as .mpy files, and in a ROMFS, where their code stays in place. Parts of
+a chip's own MicroPython are not counted: asyncio, and stand-ins for what this interpreter lacks. It runs no viper: the
 kernel of SHA-512 is not counted. The interpreter's table of names doubles when it is full: one name more or less may
 show as several KB.
 """
@@ -22,7 +22,7 @@ from latchkey_tools.cli import show
 from latchkey_tools.dev import held, wasm
 
 BUDGETS = catalog.FOLDER / "budgets.json"
-# What each chip's bulb is.
+# The bulb of each chip.
 BULBS = {"xtensawin": "esp32-bulb", "rv32imc": "esp32c3-bulb-rgb"}
 # Bytecode is the same for every chip; the stand-ins are for what this chip's bulb imports.
 RAM_ARCH = "xtensawin"
@@ -75,7 +75,7 @@ def _added_by(features):
 
 
 def bulb_parts(arch):
-    """Bytes of the bulb's names, constants and code for ``arch``; names stand in every file that uses them."""
+    """Bytes of the bulb's names, constants and code for ``arch``; every file has the names that it uses."""
     found = [mpyparts.parts(path.read_bytes()) for path in bulb(arch).values()]
     return [sum(column) for column in zip(*found, strict=True)]
 

@@ -105,7 +105,7 @@ def _check_system(label, token, system):
     """A bearer is not shown to a device it is not for: whoever holds it has its roles."""
     claims = claims_of(token)
     if claims is None:
-        raise Refusal(0, "token_malformed", f"What is {label} is not a CLOUD- token.")
+        raise Refusal(0, "token_malformed", f"The text {label} is not a CLOUD- token.")
     if not is_for(claims, system):
         theirs = ", ".join(systems_of(claims)) or "no System"
         words = f"The token {label} is for {theirs}, and this device is {system}; it was not sent."

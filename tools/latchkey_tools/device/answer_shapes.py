@@ -1,7 +1,7 @@
 """The shapes of a device's answers, as far as commands use them; docs/openapi.yaml has them whole.
 
-Anything may answer at an address. What ``answer`` lets pass has the types that commands count on, so that none of them
-looks again. A member may be missing or null, and there may be others: devices are older or newer than this.
+Anything may answer at an address. ``answer`` passes only the types that commands expect, so that none of them
+checks again. A member may be missing or null, and there may be others: devices are older or newer than this.
 """
 
 import json
@@ -79,7 +79,7 @@ OF_PATHS = {
     "/v1/config": CONFIG | PAIRING,
     "/v1/firmware": FIRMWARE,
 }
-# What no device leaves out.
+# Members that every device sends.
 _MUST = {"/v1/info": {"product", "system_uuid", "state"}}
 
 

@@ -65,7 +65,7 @@ class Request:
         self._asked_path.unlink()
 
     def pair(self):
-        """What a device takes, checked: {"cert_der", "key_der"} in base64, for HTTPS {"https_cert_der", ...}."""
+        """The checked files for a device: {"cert_der", "key_der"} in base64, for HTTPS {"https_cert_der", ...}."""
         if self.kind == HTTPS:
             return certificate.https_pair(self.cert_path, self.key_path, local_name(self.system))
         return certificate.pair(self.cert_path, self.key_path)

@@ -1,7 +1,7 @@
 """The GraphQL calls by which DRIVR makes local API tokens and certificates, against its endpoint or the simulator.
 
-The arguments stand in the text as DRIVR's guide shows them: with variables one would have to know what the schema
-calls their types. Certificates: DRIVR's public schema (github.com/xcnt/drivr-certificate-client, api/schema.graphql).
+The arguments are in the text of the query, as in DRIVR's guide: variables would need the names of their types in the
+schema. Certificates: DRIVR's public schema (github.com/xcnt/drivr-certificate-client, api/schema.graphql).
 The API key comes from LATCHKEY_CLOUD_KEY, the `keyring` package, or a prompt, never from argv.
 """
 
@@ -24,7 +24,7 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.I)
 _MAX_ANSWER = 64 * 1024
 # For a whole call, however slowly its answer comes.
 _WITHIN_S = 20
-# What was asked for may have been done, though nobody saw the answer.
+# The cloud may have done it, though its answer was lost.
 _PERHAPS = "a token may have been made all the same: look for it among the System's tokens in the cloud"
 _PERHAPS_SIGNED = "a certificate may have been made all the same: look for it in the cloud, or run the same again"
 _NOTHING_LOST = "nothing was changed there: run the same again"
@@ -142,7 +142,7 @@ class Cloud:
                 raise CloudRefusal(f"{self.url} answered without a token; is it DRIVR's GraphQL API?")
             raise CloudRefusal(self._refused(status, errors))
         if not is_for(claims_of(token) or {}, system_uuid):
-            raise CloudRefusal("the cloud's answer is no token for this System; nothing was kept")
+            raise CloudRefusal("the cloud's answer is not a token for this System; nothing was kept")
         if errors:
             show.say("the cloud made the token, and says: " + self._fit_to_show("; ".join(errors)))
         return token

@@ -26,7 +26,7 @@ _CLOCKS = "check the clock of this machine; if that is right, set the device's t
 # The mark lies so long before the receipt (docs/protocol.md, L).
 HEARD_MARGIN_S = 120
 
-# What Wi-Fi's own buffers may ask for at any moment, by estimate.
+# Memory that Wi-Fi's own buffers may need at any moment, by estimate.
 SPARE_BYTES = 8 * 1024
 # A certificate that ends sooner is worth a word: the device warns from the same day on (docs/cloud.md).
 ENDS_SOON_S = 60 * 86400
@@ -68,7 +68,7 @@ _LINK_OF |= {
 
 
 class Examination:
-    """``links`` fills up as the walk goes on; the first word about a link stands."""
+    """``links`` fills up as the walk goes on; the first verdict about a link counts."""
 
     def __init__(self, device, token_file=None, token=None, now_unix_s=None):
         self.links = {}
@@ -126,7 +126,7 @@ class Examination:
         self._note("provisioned", OK, f"System {info.get('system_uuid')}, {info.get('state')}{development}")
 
     def _enter(self, info):
-        """The first Pass that opens, and its grant; else the Refusal that tells most. Each token tried has a line."""
+        """The first Pass that opens, and its grant; else the Refusal that says most. Each token tried has a line."""
         refused = []
         for here in access.passes(info, *self._chosen):
             try:
@@ -200,7 +200,7 @@ class Examination:
             self._break(name, f"{refusal.code}: {refusal.words}", refusal.todo)
 
     def _application(self, passed, grant):
-        """What a device is for; in its safe state it runs without (A9)."""
+        """The product's own application; in its safe state the device runs without it (A9)."""
         if "read" not in (grant.get("permissions") or []):
             return
         try:
@@ -348,7 +348,7 @@ class Examination:
             self._note("cloud link", BROKEN, words, advice("ledger_unknown") + more)
         elif link.get("state") == "online":
             heard = ledger.get("heard_unix_s")
-            words = f", the list was heard {show.when(heard + HEARD_MARGIN_S, self._now)}" if heard else ""
+            words = f", the list arrived {show.when(heard + HEARD_MARGIN_S, self._now)}" if heard else ""
             self._online("online" + words, ledger)
         else:
             happened, todo = link_advice(link.get("reason") or "nothing")

@@ -109,7 +109,7 @@ class Device:
         return self.secure or self.host in (*ACCESS_POINTS, "localhost", "127.0.0.1", "::1")
 
     def info(self):
-        """The dict of /v1/info; Unreachable if this is no Latchkey device."""
+        """The dict of /v1/info; Unreachable if this is not a Latchkey device."""
         status, answer, _headers = self._exchange("GET", "/v1/info", None, None)
         if status >= 400:
             raise _refusal(status, answer, None)
@@ -119,7 +119,7 @@ class Device:
         return answer
 
     def call(self, method, path, token, body=None, patient=True):
-        """The answer's dict; Refusal or Unreachable. Told to wait, the ``patient`` wait, try once more, say so."""
+        """The answer's dict; Refusal or Unreachable. ``patient``: wait for Retry-After and try once more."""
         self.choose_channel()
         status, answer, headers = self._exchange(method, path, token, body)
         wait_s = _seconds(headers.get("retry-after"))
@@ -275,7 +275,7 @@ class Device:
 
 
 def todo_of(code):
-    """What can be done about a device's code by who uses a command."""
+    """Advice about a device's code, for the user of a command."""
     return _TODO.get(code) or advice(code)
 
 
@@ -293,7 +293,7 @@ def parse_host(text):
     wrong = len(text.split()) > 1 or url.path.strip("/") or url.query or url.fragment or url.userinfo
     wrong = wrong or (url.port is not None and not 0 < url.port < 65536)
     if wrong or not url.host or url.scheme not in ("http", "https"):
-        raise ValueError(f'"{show.plain(text)[:80]}" is no address of a device; write a name or IP address')
+        raise ValueError(f'"{show.plain(text)[:80]}" is not an address of a device; write a name or IP address')
     secure = url.scheme == "https"
     return secure, url.host, url.port or (443 if secure else 80)
 
@@ -311,7 +311,7 @@ def sources():
     try:
         return tuple(str(ipaddress.ip_address(text)) for text in texts) or (None,)
     except ValueError:
-        words = f"{SOURCE_VARIABLE} is no IP address of this machine, nor several with commas"
+        words = f"{SOURCE_VARIABLE} is neither an IP address of this machine nor several with commas"
         raise ValueError(f"{words}; correct it") from None
 
 
@@ -341,7 +341,7 @@ def _headers(token):
 
 
 def _within(seconds, work):
-    """What ``work()`` gives; httpx.ReadTimeout if that takes longer, however busy it is: bytes may come one by one, and
+    """The result of ``work()``; httpx.ReadTimeout if it takes longer, even if busy: bytes may come one by one, and
     a name look-up cannot be interrupted, so the thread is left to itself."""
     ended = queue.Queue()
 

@@ -1,7 +1,6 @@
-"""What a token says and what a device would say to it or to its provisioning, offline, by the firmware's own lines.
+"""Explain a token, and check it and a provisioning as a device would, offline, with the firmware's own modules.
 
-The verdict comes from the modules of ``firmware/latchkey`` itself, so that it is the device's to the letter; they lie
-beside this package in a checkout, as everything else that the tools put onto boards does. The device's ledger and
+The verdict comes from ``firmware/latchkey`` itself, so that it is exactly the device's. The device's ledger and
 clock are not here: revocation is not seen, and the time is this machine's; settings are those of a new device.
 """
 
@@ -19,9 +18,9 @@ _OF_THE_SIMULATOR = (
 
 
 class Verdict:
-    """``claims``: dict, or None for what is no token; ``header``: dict or None; ``problems``: codes, as a device would
-    answer them; ``signature``: "good", "unchecked" or "bad", which the key sets at hand say, that may be another
-    Domain's; ``key``: (key set's name, kid) of the key that made it."""
+    """``claims``: dict, or None for another text; ``header``: dict or None; ``problems``: codes, as a device would
+    answer them; ``signature``: "good", "unchecked" or "bad" by the given key sets, which may be another Domain's;
+    ``key``: (key set's name, kid) of the key that made it."""
 
     def __init__(self, claims):
         self.claims = claims

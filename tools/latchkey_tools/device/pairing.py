@@ -20,7 +20,7 @@ from latchkey_tools.device.local_api import Device, Refusal, Unreachable, local_
 from latchkey_tools.device.wallet import Wallet, WalletError, claims_of, end_words
 
 EVERY_S = 2
-# So long may a joining device be silent before the person is told to look at the networks.
+# A joining device may be silent so long; then the person is asked to look at the networks.
 SILENT_S = 10
 # So long a place that knows more may still speak, once it is clear that the device has joined.
 GRACE_S = 3
@@ -30,7 +30,7 @@ JOINED, FAILED, LOST = "joined", "failed", "lost"
 TOLD, HIDDEN, REFUSED, STRANGER, SILENT = "told", "hidden", "refused", "stranger", "silent"
 
 # state: of the three; reason: the device's, or ""; happened, todo: texts, None where all is well; address: in the
-# network, or None; seen_at: the place that told it, or None
+# network, or None; seen_at: the place that answered, or None
 Outcome = namedtuple("Outcome", "state reason happened todo ssid address seen_at")
 # what: of the five; value: by what, the Pairing, a Refusal, a System UUID or a text; info: of /v1/info or None
 Sighting = namedtuple("Sighting", "place what value info")
@@ -60,7 +60,7 @@ def _require_configure(device, here):
 
 
 def checked_here(token, now_unix_s=None):
-    """What this machine can say of a token by itself, in words."""
+    """The result of this machine's own check of a token, in words."""
     now = time.time() if now_unix_s is None else now_unix_s
     ends = end_words(claims_of(token) or {}, now)
     try:
@@ -75,7 +75,7 @@ def checked_here(token, now_unix_s=None):
 
 
 class Search:
-    """Asks for one System's Pairing at several places at once, until it is left.
+    """Requests one System's Pairing at several places at once, until the block is left.
 
     Each place has a thread of its own: a name look-up that hangs cannot be interrupted, and holds up nobody else.
     ``host``: as the person gave it; scheme and port are taken over to the other places. ``here``: the Pass to ask
@@ -194,11 +194,11 @@ class Following:
             return _failed(pairing, sighting.place)
         if state == "joined" and not old and (self._ssid is None or ssid == self._ssid):
             return Outcome(JOINED, "", None, None, ssid, pairing.get("address"), sighting.place)
-        happened = "the device knows nothing of this attempt: it never got it, or was reset"
+        happened = "the device does not have this attempt: it never got it, or was reset"
         return Outcome(LOST, "", happened, "run it again", self._ssid, None, sighting.place)
 
     def _hidden(self, sighting):
-        """It answers in a network, and plain HTTP may not see how the attempt stands there (A2)."""
+        """It answers in a network, and plain HTTP may not read the attempt there (A2)."""
         self._hidden_at = sighting.place
         if self._unpaired and sighting.info.get("state") == "ready" and self._joined_s is None:
             self._joined_s = time.monotonic()

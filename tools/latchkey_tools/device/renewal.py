@@ -15,12 +15,12 @@ from latchkey_tools.device.cloud_api import CloudAway, CloudRefusal
 from latchkey_tools.device.local_api import Refusal, Unreachable
 from latchkey_tools.device.wallet import Unsafe, WalletError, claims_of, end_words, is_for, lives, roles_of, systems_of
 
-# What can become of a System.
+# The possible results for a System.
 LASTS, RENEWED, WAITING, REFUSED, FAILED = "lasts", "renewed", "waiting", "refused", "failed"
 BAD = (REFUSED, FAILED)
-# A device refuses a new token so until it has heard the cloud's list, or its clock has caught up.
+# A device refuses a new token so until the cloud's list has arrived, or its clock has caught up.
 _NOT_YET = ("unlisted", "ledger_unknown", "not_yet_valid")
-# What a wallet raises that cannot be written.
+# The exceptions of a wallet that cannot be written.
 _UNKEPT = (WalletError, Unsafe, OSError)
 
 
@@ -41,7 +41,7 @@ def make_new(wallet, systems, before_s, make, duration_s=None, tell=lambda words
 
     ``make(system_uuid, duration_s, keep)`` has the cloud make a token and returns ``keep(its text)``; CloudRefusal.
     ``duration_s``: how long a new one lasts, by default as long as the one before. ``first``: also for Systems without
-    a token. What would go wrong again for the next System ends the making.
+    a token. A failure that would come again for the next System stops the run.
     """
     until_unix_s, stop = wallet.clock() + before_s, None
     results = [_plan(system, held, until_unix_s) for system, held in wallet.fitting_each(systems).items()]
@@ -154,7 +154,7 @@ def _differences(new, old):
 
 
 def _lacks(new, old):
-    """What the claims of an old token have and those of a new one do not, in words; "" where it can stand in for it."""
+    """The claims of an old token that a new one lacks, in words; "" if the new one can replace it."""
     if new.get("iss") != old.get("iss"):
         return "has another issuer"
     if new.get("sub") != old.get("sub"):

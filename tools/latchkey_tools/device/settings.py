@@ -5,7 +5,7 @@ body_of(["policy.plain_http=read", "roles.Installer=control"], config)     the b
 
 from latchkey_tools.device import answer_shapes
 
-# The others are texts as they stand.
+# The others are plain texts.
 _NUMBERS = ("broker.port", "policy.skew_s")
 _LISTS = ("hosts", "ntp")
 _OBJECTS = ("broker", "policy", "roles")
@@ -16,7 +16,7 @@ _NAMES = ("name", "slug", "issuer", "model", "system_uuid", "dev", *_LISTS, *_OB
 
 
 def body_of(words, config):
-    """The dict to send. ``config``: the configuration in force. ValueError names a word that is none."""
+    """The dict to send. ``config``: the configuration in force. ValueError names a wrong word."""
     body = {}
     for word in words:
         path, equals, text = word.partition("=")

@@ -1,4 +1,4 @@
-"""What a technician needs where there is no internet. No terminal and no network here.
+"""The data that a technician needs where there is no internet. No terminal and no network here.
 
 For each device: a token that lasts, the key set to check it with, the label's passphrase, and files such as a release
 of the firmware.

@@ -36,7 +36,7 @@ _OLD_VERSION = 1
 
 # replaces: uuids of the tokens that this one is to replace once the device has accepted it
 Entry = namedtuple("Entry", "uuid name token added_unix_s replaces", defaults=((),))
-# What is printed on a device's label, but for its System UUID.
+# The text of a device's label, without its System UUID.
 Label = namedtuple("Label", "name host access_point ap_passphrase")
 
 
@@ -204,7 +204,7 @@ class Wallet:
 
 
 def holds_token(text):
-    """Whether a token stands in ``text``, with its CLOUD- or without; or the beginning of one."""
+    """Whether ``text`` holds a token, with its CLOUD- or without, or the beginning of one."""
     return bool(_BEGINNING.search(text)) or any(_is_header(found[1]) for found in _HEADER.finditer(text))
 
 
@@ -264,7 +264,7 @@ def uuid_in(answer):
 
 
 def _decoded(segment):
-    """The JSON in a base64url segment; ValueError or RecursionError. What JSON cannot say again becomes a text."""
+    """The JSON in a base64url segment; ValueError or RecursionError. Values that JSON cannot write become texts."""
     text = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
     return json.loads(text, parse_constant=str, parse_float=_finite)
 
@@ -287,7 +287,7 @@ def _entry(kept):
 
 
 def _as_of_now(content):
-    """What the file's first version held, in the form of this one; anything else as it is."""
+    """The content of the file's first version in the form of this one; anything else unchanged."""
     if not isinstance(content, dict) or content.get("version") != _OLD_VERSION:
         return content
     if not isinstance(content.get("tokens"), list):
@@ -337,4 +337,4 @@ def _free_name(name, others):
 
 def _refuse_if_open(path, mode):
     if path.stat().st_mode & 0o077:
-        raise Unsafe(f"others can read {path}; if that is no harm done, `chmod {mode:o} {path}`")
+        raise Unsafe(f"others can read {path}; if that did no harm, `chmod {mode:o} {path}`")

@@ -9,7 +9,7 @@
     recipe       what a board freezes, which images were tried, the command's work
 
 docs/image.md draws both formats and names the source of every structure. Nothing is guessed: a table is found by what
-it holds and checked against what the image itself froze. What differs is refused (``Refused``) and changes nothing.
+it holds and checked against what the image itself froze. A difference is refused (``Refused``) and changes nothing.
 """
 
 

@@ -1,4 +1,4 @@
-"""What mpy-cross made of a module (.mpy), and what a function's bytecode uses.
+"""The parts of a compiled module (.mpy), and the things that a function's bytecode uses.
 
 Sources: MicroPython 1.24 to 1.29 py/bc.h (prelude), py/bc0.h (opcodes), py/persistentcode.c (.mpy version 6.3),
 tools/mpy-tool.py (how constants are kept).
@@ -123,7 +123,7 @@ _MAKE_FUNCTION = (0x20, 0x21, 0x32, 0x33)
 
 @dataclass
 class Uses:
-    """What a function's bytecode can reach: indices of qstrs, objects and children; ``end``: its length."""
+    """The things that a function's bytecode can reach: indices of qstrs, objects and children; ``end``: its length."""
 
     is_generator: bool
     qstrs: set

@@ -21,10 +21,10 @@ _INTERN_BELOW = 25
 _LONGEST_NAME = 255  # MICROPY_QSTR_BYTES_IN_LEN is 1
 # The processor fetches ahead of what it executes.
 _FETCH_AHEAD = 16
-# Names of the parts that are no module.
+# Names of the parts that are not modules.
 TABLES, CODE = "the tables of names and modules", "the machine code"
 _HELP = b"Plus any modules on the filesystem\n"
-# Both users of the names lie within this many bytes of what tells which function they are.
+# Both users of the names lie within this many bytes of the mark that identifies their function.
 _SAME_FUNCTION = 256
 
 
@@ -331,7 +331,7 @@ def _append(app, blob, code_blob):
 
 
 def _set_heap(references, sites, heap):
-    """The bytes that were set, or None where the place cannot be told."""
+    """The bytes that were set, or None if the place is not certain."""
     site = references.initial_heap() if heap else None
     if site is None:
         return None

@@ -1,4 +1,4 @@
-"""What a board freezes, which images were tried, and `latchkey board image`."""
+"""The modules that a board freezes, the images that were tried, and `latchkey board image`."""
 
 import hashlib
 import re
@@ -82,7 +82,7 @@ def has_firmware(image):
 
 
 def _sources(board, app):
-    """Path as frozen -> source or .mpy. What the manifest requires of MicroPython's library must be in the image."""
+    """Path as frozen -> source or .mpy. The image must have the library packages that the manifest requires."""
     found = catalog.frozen(board.name)
     there = {name.decode() for name in Tables(app).names}
     for name in sorted(found.required):

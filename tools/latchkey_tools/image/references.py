@@ -71,7 +71,7 @@ class Xtensa:
         return _beside(segment, starts, lambda value: [(s, self._users[s]) for s in self._to(value, value + 1)])
 
     def initial_heap(self):
-        """The site with MICROPY_GC_INITIAL_HEAP_SIZE, or None where it cannot be told from other numbers."""
+        """The site with MICROPY_GC_INITIAL_HEAP_SIZE, or None if it cannot be distinguished from other numbers."""
         at = self._app.drom.data.find(_HEAP_FAILURE)
         if at < 0:
             return None

@@ -77,7 +77,7 @@ class Tables:
         need(self.pools[0].strings[:4] == [b"", b"", b"__dir__", b"\n"], "the static names are not those of .mpy 6")
         self.strings = [string for pool in self.pools for string in pool.strings]
         self.index = {}
-        for number, string in enumerate(self.strings[1:], 1):  # number 0 is no name
+        for number, string in enumerate(self.strings[1:], 1):  # number 0 means no name
             need(string not in self.index, f"the name {string!r} is there twice")
             self.index[string] = number
 

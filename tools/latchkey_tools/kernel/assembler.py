@@ -26,12 +26,12 @@ label = Label
 
 
 def assemble(lines):
-    """The machine code of ``lines`` (bytes); ValueError if a number does not fit its field or a label stands twice."""
+    """The machine code of ``lines`` (bytes); ValueError if a number does not fit its field or a label is not unique."""
     places, size = {}, 0
     for line in lines:
         if isinstance(line, Label):
             if line.name in places:
-                raise ValueError(f"label {line.name!r} stands twice")
+                raise ValueError(f"label {line.name!r} is there twice")
             places[line.name] = size
         else:
             size += line.size

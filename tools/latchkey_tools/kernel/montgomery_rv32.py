@@ -1,8 +1,8 @@
-"""The kernel for RV32IMC: ESP32-C3 and C6. What it computes: ``latchkey.bignum``, "The kernel's contract".
+"""The kernel for RV32IMC: ESP32-C3 and C6. Its function is in ``latchkey.bignum``, "The kernel's contract".
 
 Called as C calls a function: a0 to a3 are ``(self, n_args, n_kw, args)`` of a MicroPython function that takes any
 arguments. It uses a0 to a7 and t0 to t6, which the caller does not keep, and no stack. It calls nothing, so it needs no
-relocation. What is used most lies in a0 to a5, which the 16-bit forms can name.
+relocation. The most used values are in a0 to a5, which the 16-bit forms can name.
 
 A carry is what is smaller than one of its summands: after ``add s, s, x`` it is ``sltu c, s, x``.
 """

@@ -1,4 +1,4 @@
-"""The kernel for Xtensa LX6 and LX7: ESP32, S2, S3. What it computes: ``latchkey.bignum``, "The kernel's contract".
+"""The kernel for Xtensa LX6 and LX7: ESP32, S2, S3. Its function is in ``latchkey.bignum``, "The kernel's contract".
 
 Called as C calls a function with the windowed ABI: a2 to a5 are ``(self, n_args, n_kw, args)`` of a MicroPython
 function that takes any arguments. a2 to a15 are all ours; a0 is the return address and a1 the stack pointer. It calls

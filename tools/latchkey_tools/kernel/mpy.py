@@ -10,7 +10,7 @@ from pathlib import Path
 
 from latchkey_tools.boards import build, mpyparts
 
-# What a loader compares: .mpy version 6, native sub-version 3 (MicroPython 1.23 and later), and the architecture.
+# A loader compares these: .mpy version 6, native sub-version 3 (MicroPython 1.23 and later), and the architecture.
 _VERSION, _SUB_VERSION = 6, 3
 _ARCHITECTURES = {"x64": 2, "xtensawin": 10, "rv32imc": 11}
 _NATIVE = 2  # kind of code: viper's, less that of bytecode

@@ -66,7 +66,7 @@ class Broker:
         return self._process is not None and self._process.poll() is None
 
     def start(self):
-        """Start and wait until a client with a certificate is let in; returns self. BrokerError."""
+        """Start and wait until a client with a certificate can connect; returns self. BrokerError."""
         if taken(self.port):
             raise BrokerError(f"port {self.port} is in use by another program: end that, or give another --broker-port")
         with open(self.log_path, "ab") as log:
@@ -203,7 +203,7 @@ def _connect_packet():
 
 
 async def _serve_amqtt(port, cafile, certfile, keyfile):
-    """amqtt asks for a client certificate but does not require one: this context does."""
+    """amqtt requests a client certificate but does not require one: this context does."""
     from amqtt.broker import Broker as AmqttBroker
 
     class StrictBroker(AmqttBroker):

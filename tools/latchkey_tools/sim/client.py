@@ -136,7 +136,9 @@ def _json(answer):
     try:
         return answer.json()
     except (ValueError, RecursionError) as error:
-        raise SimulatorError("what answers is no simulator; start one with `latchkey sim run`") from error
+        raise SimulatorError(
+            "the program that answers is not a simulator; start one with `latchkey sim run`"
+        ) from error
 
 
 class Simulator(Client):

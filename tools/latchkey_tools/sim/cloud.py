@@ -1,6 +1,6 @@
-"""What the simulated cloud knows: keys, tokens, the subject, and how to write the two messages. No network.
+"""The data of the simulated cloud: keys, tokens, the subject, and how to write the two messages. No network.
 
-Everything is in one file of mode 0600, written after every change, so that a restart goes on where it stopped.
+Everything is in one file of mode 0600, written after every change, so that a restart continues where it stopped.
 Times are kept in Unix seconds and written out only in the messages.
 """
 
@@ -58,7 +58,7 @@ class Cloud:
             raise CloudError(f"{self.path} belongs to slug {self._data['slug']}; give another folder or that slug")
         if issuer:
             self._data["issuer"] = issuer
-        # What an older simulator has left lacks these.
+        # The file of an older simulator lacks these.
         self._data["settings"] = SETTINGS | self._data["settings"]
         self._data.setdefault("certificates", [])
         self._data.setdefault("authority_uuid", signing.new_uuid())
@@ -216,7 +216,7 @@ class Cloud:
             end = datetime.fromtimestamp(self.clock() + duration_s, UTC)
             return pki.sign(self.authority, csr, start, end, for_server)
         except ValueError as problem:
-            raise CloudError(f"this is no signing request in PEM ({problem})") from None
+            raise CloudError(f"this is not a signing request in PEM ({problem})") from None
 
     def key_set_message(self):
         return json.dumps({"keys": [signing.jwk(kid, key) for kid, key in self._keys]}).encode()

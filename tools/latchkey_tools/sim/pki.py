@@ -70,7 +70,7 @@ def server(folder, ca, name, hosts, end=None):
 def sign(ca, csr_pem, start, end, for_server):
     """The certificate (PEM text) of a signing request (PEM text), with its subject and its DNS names.
 
-    ``start``, ``end``: datetimes; ``for_server``: for a TLS server, else a client. ValueError for what is no request.
+    ``start``, ``end``: datetimes; ``for_server``: for a TLS server, else a client. ValueError for another text.
     """
     request, ca_cert, ca_key = _request(csr_pem), *_read_ca(ca)
     builder = x509.CertificateBuilder().issuer_name(ca_cert.subject).subject_name(request.subject)
@@ -82,7 +82,7 @@ def sign(ca, csr_pem, start, end, for_server):
 
 
 def names_in(csr_pem):
-    """The DNS names that a signing request (PEM text) asks for; ValueError."""
+    """The DNS names in a signing request (PEM text); ValueError."""
     try:
         names = _request(csr_pem).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         return names.get_values_for_type(x509.DNSName)
@@ -130,7 +130,7 @@ def _read_ca(ca):
 
 
 def _extended(builder, ca_key, usage, hosts):
-    """``builder`` with the extensions of what is no authority."""
+    """``builder`` with the extensions of a certificate that is not an authority's."""
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     builder = builder.add_extension(

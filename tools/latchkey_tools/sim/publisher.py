@@ -74,8 +74,8 @@ def refuse_forbidden_host(host):
 class Publisher:
     """Keeps what ``cloud`` publishes on one broker; its methods queue messages and never wait for the network.
 
-    ``targets``: one Target, or the nodes of one cluster: when one does not answer, the next is tried. ``say`` is told
-    in words when the broker is reached, and when it is not or no more; once for each change.
+    ``targets``: one Target, or the nodes of one cluster: when one does not answer, the next is tried. ``say`` gets
+    a text when the broker is reached, and when it is not or no more; once for each change.
     """
 
     def __init__(self, cloud, targets, say=lambda text: None):
@@ -107,7 +107,7 @@ class Publisher:
         self._put(self.key_set_topic, self.cloud.key_set_message(), True)
 
     def publish_list(self, system_uuid):
-        """Queue a System's list as it stands, and remember it as one that a lagging broker may serve."""
+        """Queue a System's present list, and remember it as one that a lagging broker may serve."""
         payload = self.cloud.list_message(system_uuid)
         if payload is None:
             return
@@ -155,7 +155,7 @@ class Publisher:
 
     async def _serve(self, client):
         await self._refuse_foreign_keys(client)
-        # What was queued while we were away is in the state already, which is published whole.
+        # Queued changes are in the state already, which is published as a whole.
         while not self._queue.empty():
             self._queue.get_nowait()
         self.publish_all()

@@ -46,7 +46,7 @@ async def serve(
 ):
     """Serve until SIGINT, SIGTERM, the end of standard input where that is a pipe, or Refused (raised).
 
-    In ``sole_user`` of ``folder``. ``say`` is told in words how it stands with the broker. ``authority``: the folder of
+    In ``sole_user`` of ``folder``. ``say`` gets texts about the connection to the broker. ``authority``: the folder of
     the CA that signs certificates, as pki.make left it; by default ``pki`` in ``folder``.
     """
     folder = Path(folder)

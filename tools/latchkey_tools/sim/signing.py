@@ -29,7 +29,7 @@ def jwk(kid, key):
 
 
 def token(claims, key, algorithm="RS512", header=None):
-    """``CLOUD-`` token over ``claims`` (a dict, or bytes as they stand); the header has no kid, as DRIVR's samples."""
+    """``CLOUD-`` token over ``claims`` (a dict, or finished bytes); the header has no kid, as in DRIVR's samples."""
     header = header or {"alg": algorithm, "typ": "JWT"}
     payload = claims if isinstance(claims, bytes) else _compact_json(claims)
     signed = f"{b64url(_compact_json(header))}.{b64url(payload)}"
