@@ -1,7 +1,7 @@
 """What an upload holds in RAM while it waits for its next piece (latchkey_tools.dev.held).
 
-    begin(file)     a device with two program slots
-    upload()        a release arrives, up to its fourth piece
+begin(file)     a device with two program slots
+upload()        a release arrives, up to its fourth piece
 """
 
 import sys
