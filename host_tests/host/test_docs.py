@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pages
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -24,6 +26,22 @@ def test_every_file_named_in_the_documents_exists():
             if not (doc.parent / target).exists():
                 missing.append(f"{doc.name}: {target}")
     assert missing == []
+
+
+def test_the_readme_leads_to_every_page():
+    linked = set(re.findall(r"\]\((docs/[\w.-]+)", (ROOT / "README.md").read_text()))
+    assert sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").iterdir() if path.is_file()) == sorted(linked)
+
+
+def test_every_target_of_make_in_the_documents_exists():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = {}
+    for page in pages.pages():
+        typed = [*re.findall(r"`(make [^`]*)`", page.read_text()), *pages.commands(page)]
+        words = (line.split() for line in typed)
+        named |= {word[1]: page.name for word in words if word[0] == "make" and re.match("[a-z]", word[1])}
+    assert {"demo", "test", "setup"} <= set(named)
+    assert {name: page for name, page in named.items() if name not in targets} == {}
 
 
 def test_every_line_of_differences_md_names_a_test_that_exists():

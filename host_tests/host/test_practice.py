@@ -10,21 +10,21 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import pages
 import pexpect
 import pytest
 from processes import processes_that_name
 from technician import OTHER_SYSTEM, SYSTEM
 
-from latchkey_tools.boards import build
 from latchkey_tools.cli import practice_commands
 from latchkey_tools.desk import practice
 from latchkey_tools.sim.broker import free_port
 
-PAGE = (build.ROOT / "docs" / "quickstart.md").read_text()
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", PAGE, re.M | re.S)
+PAGE = pages.ROOT / "docs" / "quickstart.md"
+BLOCKS = list(pages.blocks(PAGE))
 # (line, what it prints) of each step.
-SHOWN = [text[2:].split("\n", 1) for kind, text in BLOCKS if text.startswith("$ ")]
-SHELL = [text for kind, text in BLOCKS if kind == "sh"]
+SHOWN = [block.text[2:].split("\n", 1) for block in BLOCKS if block.text.startswith("$ ")]
+SHELL = [block.text for block in BLOCKS if block.language == "sh"]
 LATCHKEY = Path(sys.executable).with_name("latchkey")
 
 
@@ -81,10 +81,10 @@ def pattern(printed, port):
 def test_the_page_has_the_lines_of_the_practice_and_its_files():
     lines = [step.line.format(port=8080, system=SYSTEM, token="160b9838") for step in practice.STEPS]
     assert [line for line, _printed in SHOWN] == lines
-    titles = re.findall(r"^## \d\. (.*)", PAGE, re.M)
+    titles = re.findall(r"^## \d\. (.*)", PAGE.read_text(), re.M)
     assert titles == [step.title for step in practice.STEPS]
     files = [json.loads((practice.EXAMPLES / name).read_text()) for name in ("lamp.json", "air.json")]
-    assert [json.loads(text) for kind, text in BLOCKS if kind == "json"] == files
+    assert [json.loads(block.text) for block in BLOCKS if block.language == "json"] == files
 
 
 def test_the_practice_is_done_by_its_lines_and_looks_for_itself_whether_they_worked(tmp_path):

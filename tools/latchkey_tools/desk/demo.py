@@ -473,7 +473,8 @@ def hints(story):
     cloud = f"{CURL} -H {header(story.folder / 'cloud', sim.bearer)}"
     graphql = json.dumps({"query": " ".join((SHORT_LIVED % SYSTEM).split())})
     return f"""
-Everything is running; Ctrl-C stops it and removes {story.folder}. In another terminal:
+Everything is running, in {story.folder}.
+Ctrl-C stops and removes it. In another terminal:
 
 {latchkey()} doctor {url} --token-file {shlex.quote(str(token))}
 {CURL} {url}/v1/info
