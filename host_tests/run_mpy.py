@@ -17,7 +17,7 @@ from latchkey_tools.dev import wasm
 HERE = Path(__file__).resolve().parent
 STANDINS = HERE.parent / "boards" / "desk" / "standins"
 INTERPRETERS = ("unix", "wasm")
-# What the 32-bit interpreter lacks for these files, or parts of files; they run on the other two.
+# The 32-bit interpreter lacks these for files, or parts of files; they run on the other two.
 NOT_ON_WASM = {
     "test_board_adapters": "asyncio.run",
     "test_interning": "a collection of garbage before the end of a run",

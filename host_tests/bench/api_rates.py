@@ -69,7 +69,7 @@ def measure_kept(port, data, count):
 
 @contextlib.contextmanager
 def microdot(folder, token):
-    """(port, process id) of microdot, which lets ``token`` in. By file: a long argument crashes the unix port."""
+    """(port, process id) of microdot, which accepts ``token``. By file: a long argument crashes the unix port."""
     (Path(folder) / "token").write_text(token)
     port = free_port()
     import microdot as installed

@@ -19,7 +19,7 @@ _TOKENS = 20
 
 
 class _Standin:
-    """Whatever is asked of it is another one."""
+    """Every attribute of it is another one."""
 
     def __getattr__(self, _name):
         return _Standin()
@@ -42,7 +42,7 @@ class _Flash:
 
 
 class _Pause:
-    """What ``asyncio.sleep`` gives: one turn of the loop."""
+    """The result of ``asyncio.sleep``: one turn of the loop."""
 
     def __iter__(self):
         self.over = False

@@ -1,4 +1,4 @@
-"""What a device holds before a token comes: keys, a policy, and a ledger that knows nothing. For measurements."""
+"""The RAM of a device before a token comes: keys, a policy, and an empty ledger. For measurements."""
 
 import json
 

@@ -21,7 +21,7 @@ def show(value):
 
 
 def outcome(data):
-    """What ``data`` shows, the same with strings as str and as bytes; or the code of its refusal."""
+    """The content of ``data``, the same with strings as str and as bytes; or the code of its refusal."""
     shown = [_outcome(data, as_bytes) for as_bytes in (False, True)]
     assert shown[0] == shown[1], (data, shown)
     return shown[0]

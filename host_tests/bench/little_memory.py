@@ -84,8 +84,8 @@ def give_back():
 
 
 def facts(device):
-    """What RAM holds, what flash holds, and what was done."""
-    # An attempt's record may stand in RAM alone, and what flash has of it counts only there.
+    """The content of RAM, the content of flash, and the actions."""
+    # An attempt's record may be in RAM alone; the part of it in flash counts only there.
     ram = kept_of(device.settings, device.credentials)
     flash = kept_of(settings.load(device.store)[0], credentials.load(device.store))
     started = device.pairing._attempt is not None
@@ -127,7 +127,7 @@ def tried(method, path, body, free_bytes):
 
 
 def broken(status, before, after):
-    """What of the rule does not hold, or None."""
+    """The part of the rule that is broken, or None."""
     if after[0] != after[1]:
         return "RAM is not flash"
     if status == 500 and after != before:

@@ -2,7 +2,7 @@
 
 Whoever connects to CONTROL_PORT commands it, a line each: `changes` answers all of little_memory's as JSON; `try K`
 builds a device anew on a LittleFS, keeps all of the heap but K bytes and answers `full`; a byte then gives the memory
-back, and another, once the caller has its answer, asks for a line of JSON with what was held before and after. Nothing
+back, and another, once the caller has its answer, requests the memory held before and after as JSON. Nothing
 is allocated for the first byte.
 """
 

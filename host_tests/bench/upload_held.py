@@ -1,4 +1,4 @@
-"""What an upload holds in RAM while it waits for its next piece (latchkey_tools.dev.held).
+"""The RAM that an upload holds while it waits for its next piece (latchkey_tools.dev.held).
 
 begin(file)     a device with two program slots
 upload()        a release arrives, up to its fourth piece

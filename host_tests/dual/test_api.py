@@ -49,7 +49,7 @@ class ApiCase(unittest.TestCase):
             return self.api.refusal(exc)
 
     def code(self, *args, **kwargs):
-        """What an error answers; None for a success. The status is the table's."""
+        """The code of an error; None for a success. The status is the table's."""
         response = self.response(*args, **kwargs)
         if response.stream:
             response.stream.close()

@@ -1,4 +1,4 @@
-"""What boards put between a product and its pins, on both interpreters; the pins are plain objects here."""
+"""The adapters of boards between a product and its pins, on both interpreters; the pins are plain objects here."""
 
 import asyncio
 import unittest
@@ -11,7 +11,7 @@ from latchkey.products import fade
 
 
 class Pin:
-    """A PWM output, a lamp, a strip of pixels or a watchdog: keeps what it was told last, and how often."""
+    """A PWM output, a lamp, a strip of pixels or a watchdog: keeps the last value that was set, and how often."""
 
     def __init__(self):
         self.level = None

@@ -16,14 +16,14 @@ class Pin:
 
 
 def look(button, down, clock):
-    """What the button says while it is pressed or not."""
+    """The button's result while it is pressed or not."""
     button._pin.level = int(not down)
     return button.look(clock.now_ms())
 
 
 class TestButton(unittest.TestCase):
     def press(self, seconds, step_s=0.02):
-        """What is said while the button is held for so long and let go."""
+        """The results while the button is held for so long and let go."""
         clock = FakeClock()
         button = Button(Pin())
         said = [look(button, False, clock)]

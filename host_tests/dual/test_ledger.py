@@ -1,4 +1,4 @@
-"""Which tokens are let in after which lists: rules L1 to L8, one by one."""
+"""The tokens that are accepted after each list: rules L1 to L8, one by one."""
 
 import json
 import unittest

@@ -1,4 +1,4 @@
-"""What the cloud link does after more days than the tick counter can tell apart (6.2, half a turn of 2**30 ms)."""
+"""The cloud link after more days than the tick counter can tell apart (6.2, half a turn of 2**30 ms)."""
 
 import unittest
 
@@ -30,7 +30,7 @@ class Radio:
 
 
 class Link:
-    """What session.Keeper asks of its link. ``messages`` has what it put."""
+    """The link that session.Keeper needs. ``messages``: the messages that it put."""
 
     def __init__(self):
         self.messages = []

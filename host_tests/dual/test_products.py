@@ -1,4 +1,4 @@
-"""Bulb and sensor: fields checked whole, listeners told only of changes."""
+"""Bulb and sensor: fields checked whole, listeners called only for changes."""
 
 import unittest
 

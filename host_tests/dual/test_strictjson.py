@@ -33,7 +33,7 @@ GOOD = (
     (b"[[[[[[1]]]]]]", [[[[[[1]]]]]]),
 )
 
-# Wherever the value stands.
+# At every place of a value.
 BAD_VALUES = {
     "not JSON": (b"x", b"tru", b"truex", b"nul", b"None", b"True", b"undefined", b"'a'", b"// x\n1", b"/**/1"),
     "numbers": (
@@ -206,5 +206,5 @@ class TestStrictJson(unittest.TestCase):
                     accepted += not refused(bytes((0x22, a, b, c, 0x22)))
                     if a in (0xF0, 0xF4):
                         accepted += not refused(bytes((0x22, a, b, c, 0x80, 0x22)))
-        # What CPython's strict decoder takes of the same sequences.
+        # So many of the same sequences CPython's strict decoder accepts.
         self.assertEqual(accepted, 272)

@@ -1,4 +1,4 @@
-"""What time it is at least: rules T1 to T3."""
+"""The earliest possible time: rules T1 to T3."""
 
 import unittest
 

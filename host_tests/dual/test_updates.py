@@ -1,4 +1,4 @@
-"""What the cloud's messages do to the stores, in the right order and whatever fails."""
+"""Effects of the cloud's messages on the stores, in the right order and whatever fails."""
 
 import unittest
 

@@ -1,4 +1,4 @@
-"""Who did what: the ring of uses, pure and over the API."""
+"""The record of uses: the ring of uses, pure and over the API."""
 
 import json
 import unittest

@@ -38,7 +38,7 @@ class Standing:
 
 
 class Ledger:
-    """Says of every token what the test told it to."""
+    """Gives every token the answer that the test set."""
 
     def __init__(self):
         self.generation = 1
@@ -119,7 +119,7 @@ class EveryRowOfTheTable(Case):
                 claim = caught.exception.message
                 named.add(claim)
                 self.assertEqual(str(caught.exception), "claims_refused: " + claim)
-                # Rows begin with the claim; a lone surrogate and a number of 31 digits are no JSON here.
+                # Rows begin with the claim; a lone surrogate and a number of 31 digits are not JSON here.
                 if name in ("a lone surrogate", "exp 10**30"):
                     self.assertEqual(claim, "payload")
                 else:

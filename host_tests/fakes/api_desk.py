@@ -30,7 +30,7 @@ class Lamp:
 
 
 class DeskRelay:
-    """The adapter that docs/new-product.md asks for."""
+    """The adapter of docs/new-product.md."""
 
     def __init__(self):
         self.on = False

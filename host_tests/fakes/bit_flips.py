@@ -77,7 +77,7 @@ def image(nvs):
 
 
 def judge(data, outside, facts):
-    """What a device makes of a flash, before and after an old retained list."""
+    """A device's result for a flash, before and after an old retained list."""
     flash = CutFlash(BLOCKS, data)
     nvs = RamOutside() if outside is not None else None
     if nvs:

@@ -69,7 +69,7 @@ class FakeCarrier:
         return self.reason
 
     def restarted(self):
-        """What the next start finds."""
+        """The state at the next start."""
         if self.next != self.running:
             self.running, self.other = self.next, self.running
             self.new, self.returns = not self.returns, False

@@ -1,4 +1,4 @@
-"""Fakes around the cloud link: radio, list-like payloads, and stores that note what they were told."""
+"""Fakes around the cloud link: radio, list-like payloads, and stores that note their calls."""
 
 SYSTEM = "792B6149-1daa-488f-b07a-f684503b0586"
 CONFIG = {

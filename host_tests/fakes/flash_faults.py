@@ -1,4 +1,4 @@
-"""What real LittleFS does to the stores when it is full, read-only, or has garbage in one of its blocks.
+"""The stores on a real LittleFS when it is full, read-only, or has garbage in one of its blocks.
 
 import flash_faults; flash_faults.main()      prints a line of JSON for each story and fault
 """

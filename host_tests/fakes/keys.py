@@ -1,4 +1,4 @@
-"""Keys that hold no secret: odd numbers of the right size, told apart by a number."""
+"""Keys that hold no secret: odd numbers of the right size, distinguished by a number."""
 
 from latchkey.jwk import Key
 from latchkey.rsa import PublicKey

@@ -3,8 +3,8 @@
     link_desk.main()
 
 The environment's LINK_DESK is JSON: ``folder`` (with DER files), ``store`` (a folder), ``port`` (the broker's),
-``api_port``, and others that ``Desk`` asks for.
-Prints what the link logs. ``GET /test`` tells what is held and how much heap is free.
+``api_port``, and others that ``Desk`` needs.
+Prints what the link logs. ``GET /test`` gives the stored data and the free heap.
 """
 
 import asyncio
@@ -111,7 +111,7 @@ class Desk:
         }
 
     def again(self):
-        """What main does when the broker changes: stop the link and build a new one."""
+        """The steps of main when the broker changes: stop the link and build a new one."""
         self.link.stop()
         self.link = self._link(self._options)
         self.link.start()

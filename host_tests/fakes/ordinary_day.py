@@ -27,7 +27,7 @@ MINUTE = 60
 
 class Device:
     def __init__(self):
-        # What is kept outside is NVS on a chip, so it is not counted here.
+        # The values outside the store are in NVS on a chip, so they are not counted here.
         store = FileStore("/cut", RamOutside())
         self.clock = FakeClock(BASE)
         self.floor = TimeFloor(store, self.clock, BASE)

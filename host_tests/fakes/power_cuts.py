@@ -135,7 +135,7 @@ STORIES = (Keys, Tokens, Heard, Healing, Floor, Settings, Alone, Secret)
 
 
 class TurnedRound(slots_.Slots):
-    """The control: what counts goes before what replaces it stands."""
+    """The control: the valid slot is erased before its replacement is written."""
 
     def update(self, *parts):
         if self.slot is not None:
@@ -184,7 +184,7 @@ def _cut(story, image, step, at, part):
 
 
 def _check(story, flash, step, old, new):
-    """What is wrong after the cut, or None."""
+    """The fault after the cut, or None."""
     after = CutFlash(BLOCKS, flash.data)
     mount(after)
     try:

@@ -1,5 +1,5 @@
 """Two program slots of an ESP32, as ESP-IDF's bootloader and its app_update component keep them, on a flash whose power
-goes on demand. What esp32.Partition is over it, for both interpreters.
+goes on demand. It takes the place of esp32.Partition, for both interpreters.
 
 Sources: ESP-IDF 5.5, components/bootloader_support/src/bootloader_utility.c and components/app_update/esp_ota_ops.c;
 MicroPython, ports/esp32/esp32_partition.c. `otadata` has two sectors; the valid one with the higher number counts. A
@@ -54,7 +54,7 @@ class Chip:
         self.flash.view[2 * BLOCK_BYTES : 2 * BLOCK_BYTES + len(first)] = first
 
     def start(self):
-        """What the bootloader does at every reset; returns ``running``."""
+        """The bootloader's steps at every reset; returns ``running``."""
         for sector in (0, 1):
             number, state, _ = self._raw(sector)
             if state == _PENDING:

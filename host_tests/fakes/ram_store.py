@@ -8,7 +8,7 @@ class PowerCut(Exception):
 
 
 class RamOutside:
-    """What is kept outside a store. ``failing``: it cannot be written. ``store``: whose power cuts it shares."""
+    """The values outside a store. ``failing``: it cannot be written. ``store``: whose power cuts it shares."""
 
     def __init__(self, store=None):
         self.kept = {}

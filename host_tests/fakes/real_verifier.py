@@ -1,6 +1,6 @@
 """The real verifier over a key set and a list of jti from a JSON file, with the port's own clock: for load tests.
 
-The file: {"jwks", "system_uuid", "now_unix_s", "listed": [jti, ...]}. What is not listed is unlisted and accepted.
+The file: {"jwks", "system_uuid", "now_unix_s", "listed": [jti, ...]}. Other tokens are unlisted and accepted.
 """
 
 import json

@@ -91,7 +91,7 @@ class Note:
 
 
 class Board:
-    """A bulb without a button that the power was switched on for; ``restarts``: how often it was told to begin anew."""
+    """A bulb without a button that the power was switched on for; ``restarts``: how often a restart was requested."""
 
     board_name, product_name, model = "desk", "bulb", "white"
     listen = ("127.0.0.1", 0, 0)
@@ -132,7 +132,7 @@ class Board:
 
 
 def provisioned(ssid="", ap_passphrase="on the label"):
-    """What flash holds then."""
+    """The flash of a provisioned device."""
     store = RamStore()
     made = config.parse(json.dumps(dict(DOCUMENT, wifi={"ssid": ssid})).encode())
     settings.save(store, settings.made_of(made, "old secret" if ssid else None, ap_passphrase))
@@ -155,7 +155,7 @@ class Device(app.Device):
         self.radio.calls.clear()
 
     def again(self):
-        """What the next start makes of the same flash."""
+        """The device after the next start, from the same flash."""
         return Device(self.store)
 
     def _made_link(self, _device, made):

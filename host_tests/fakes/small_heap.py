@@ -92,7 +92,7 @@ def _fill(free_bytes):
             try:
                 kept[n] = bytearray(size)
             except MemoryError:
-                # What is left are holes.
+                # Only holes are left.
                 break
             n += 1
         gc.collect()

@@ -20,7 +20,7 @@ PAGE = 0x10000
 CHIPS = {"xtensa": (0, 0x1000, 0x3F400020, 0x400D0020), "riscv": (5, 0, 0x3C140020, 0x42000020)}
 ARCHS = {"xtensa": "xtensawin", "riscv": "rv32imc"}
 
-# What an official image froze, to be read back as a check: generators, closures, methods, every kind of constant.
+# The modules of an official image, read back as a check: generators, closures, methods, every kind of constant.
 FROZEN = {
     "_boot.py": "x = 5\n",
     "asyncio/__init__.py": "def f(a, *, b=1):\n    return lambda: a + b\nasync def g():\n    yield f\n",
@@ -286,7 +286,7 @@ class Image:
         for name in self.order:
             pieces = getattr(self, name)
             if name != "dram" and (pieces.base - 24 - len(segments) - 8) % PAGE:
-                # What fills the file up to the page's place, as esptool does it.
+                # Padding up to the page's place, as esptool does it.
                 pad = (pieces.base - 24 - len(segments) - 16) % PAGE
                 segments += struct.pack("<II", 0, pad) + bytes(pad)
                 count += 1

@@ -18,7 +18,7 @@ KEYS = [jwk.parse_key(members) for members in SIGNED["keys"]]
 
 
 class Server:
-    """What proof looks at."""
+    """The parts of a server that proof reads."""
 
     answered = granted = event_streams = 0
 

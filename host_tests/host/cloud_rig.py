@@ -1,4 +1,4 @@
-"""What the cloud tests share: a device process on either interpreter, and a hostile broker of raw bytes."""
+"""Shared by the cloud tests: a device process on either interpreter, and a hostile broker of raw bytes."""
 
 import base64
 import contextlib
@@ -328,7 +328,7 @@ def hostile(*args, **kwargs):
         broker.close()
 
 
-# What the cloud publishes
+# Messages of the cloud
 
 
 def _b64url(number):

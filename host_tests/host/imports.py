@@ -41,7 +41,7 @@ def package_of(name):
 
 def needs(texts, roots):
     """(names of files that ``roots`` reach, dotted names that they need and lack); ``texts``: name of a file to its
-    source. Of names that are no module's only those in the packages of ``texts`` count."""
+    source. Of names that are not in a module only those in the packages of ``texts`` count."""
     files = {dotted(name): name for name in texts}
     todo, found, lacks = [(root, False) for root in roots], set(), set()
     while todo:

@@ -10,7 +10,7 @@ HERE = Path(__file__).resolve().parent.parent
 
 
 def run(script, *args, heapsize="4M", timeout_s=240):
-    """What the script printed; AssertionError with its words if it failed."""
+    """The output of the script; AssertionError with its words if it failed."""
     firmware = build.compile_firmware()
     path = ":".join([".frozen", str(firmware), str(HERE / "fakes"), str(HERE / "bench")])
     command = [build.micropython(), "-X", f"heapsize={heapsize}", HERE / "bench" / script, *args]

@@ -88,7 +88,7 @@ class Phone:
         return self.driver.find_elements(By.CSS_SELECTOR, css)
 
     def text(self, css):
-        """What a person reads there; "" where nothing is shown."""
+        """The visible text there; "" where nothing is shown."""
         return " ".join(element.text for element in self.find_all(css))
 
     def press(self, css):
@@ -117,7 +117,7 @@ class Phone:
         self.until(lambda: part in self.text(css), within_s=within_s)
 
     def complaints(self):
-        """What the console says, but that a connection broke, which tests do on purpose, or was refused by its code."""
+        """The console's messages, without connections that tests broke on purpose or that a code refused."""
         fine = ("net::ERR_", "Failed to load resource: the server responded")
         said = [line["message"] for line in self.driver.get_log("browser")]
         return [text for text in said if not any(part in text for part in fine)]
@@ -129,7 +129,7 @@ class Phone:
         return [(one["method"], one["url"]) for one in sent if not one["url"].startswith("data:")]
 
     def violations(self):
-        """What axe-core finds, as texts."""
+        """The findings of axe-core, as texts."""
         self._cdp("Page.setBypassCSP", enabled=True)  # for the checker alone; the page was loaded without
         found = self.run((npm.package("axe-core") / "axe.min.js").read_text() + "; return typeof axe")
         assert found == "object"
@@ -175,7 +175,7 @@ class _Server(http.server.ThreadingHTTPServer):
         self.phone = phone
 
     def handle_error(self, request, client_address):
-        """A browser that leaves early is no error."""
+        """A browser may leave early."""
 
 
 def _tunnel(browser, device, open_still):

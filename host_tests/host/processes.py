@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def processes_that_name(text):
-    """Command lines of living processes in which ``text`` stands."""
+    """Command lines of living processes that have ``text``."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:

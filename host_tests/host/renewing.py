@@ -20,7 +20,7 @@ def online(folder, broker_kind=None):
 
 
 def attempt(story):
-    """What the device says of its attempt."""
+    """The device's report of its attempt."""
     seen = story.tech.diagnostics(story.day)
     return seen["cloud"]["attempt"] if seen else "no answer"
 

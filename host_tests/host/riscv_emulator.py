@@ -6,7 +6,7 @@ from unicorn import riscv_const
 _CODE, _RETURN = 0x40380000, 0x403F0000
 _PAGE = 0x1000
 _GUARD = 0xA5
-# What the callee keeps: everything but ra, t0 to t6 and a0 to a7.
+# The registers that the callee keeps: all but ra, t0 to t6 and a0 to a7.
 _KEPT = [getattr(riscv_const, f"UC_RISCV_REG_{name}") for name in ("SP", "GP", "TP", *(f"S{i}" for i in range(12)))]
 _ARGUMENTS = [getattr(riscv_const, f"UC_RISCV_REG_A{i}") for i in range(8)]
 
@@ -32,7 +32,7 @@ class Chip:
             uc.hook_add(unicorn.UC_HOOK_CODE, self._counted)
 
     def call(self, *arguments):
-        """What the code returns when C calls it. It has no stack."""
+        """The return value when C calls the code. It has no stack."""
         kept = [(register, 0xA5A50000 + 16 * i) for i, register in enumerate(_KEPT)]
         padding = [0xA5A5A5A5] * (8 - len(arguments))
         values = [*kept, *zip(_ARGUMENTS, [*arguments, *padding], strict=True), (riscv_const.UC_RISCV_REG_RA, _RETURN)]

@@ -65,7 +65,7 @@ class Stranger:
             )
 
     def goes_on(self):
-        """False once the other side has closed. Who never reads ends with the process, or once sending fails."""
+        """False once the other side has closed. One that never reads ends with the process, or once sending fails."""
         try:
             if time.monotonic() - self.since > AGAIN_S.get(self.kind, 1e9):
                 self.since = time.monotonic()

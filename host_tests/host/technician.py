@@ -1,4 +1,4 @@
-"""What tests of the command line share: a technician at a keyboard, and stand-ins that answer as they are told.
+"""Shared by the tests of the command line: a technician at a keyboard, and stand-ins with given answers.
 
 ``Keyboard`` runs `latchkey`, in this process (a start costs half a second) or in one of its own, keeps all that was
 given in argv and all that came out, and finds planted secrets in it. ``Stub`` is an HTTP server with answers from a
@@ -56,8 +56,7 @@ class Keyboard:
         done = _in_a_process(words, given, env) if apart else _here(words, given, env)
         assert "Traceback" not in done.err, done.err
         self.seen += [*words, done.out, done.err]
-        # Words about wrong usage stand in a box, which breaks lines wherever a path happens to end.
-        return done._replace(err=re.sub(r" *│\n│ *", " ", done.err))
+        return done
 
     def ok(self, *words, **more):
         """Output of a run that has to work."""
@@ -66,7 +65,7 @@ class Keyboard:
         return done.out
 
     def data(self, *words, **more):
-        """What `--json` prints, in a run that has to work."""
+        """The output of `--json`, in a run that has to work."""
         return json.loads(self.ok(*words, "--json", **more))
 
     @contextlib.contextmanager
@@ -132,7 +131,7 @@ def _as_input(given):
 
 class Quiet(http.server.ThreadingHTTPServer):
     def handle_error(self, request, client_address):
-        """A client that leaves early is no error: some tests answer without end."""
+        """A client may leave early: some tests answer without end."""
 
 
 class Stub:
@@ -223,7 +222,7 @@ def refusal(status, code, **headers):
 
 
 def device(permissions=("read", "control", "configure"), **changes):
-    """Answers of a device that lets everybody in; ``changes``: by the last word of the path."""
+    """Answers of a device that accepts everybody; ``changes``: by the last word of the path."""
     grant = {"jti": SYSTEM, "sub": "x", "name": "Marie", "typename": "USER", "roles": [], "exp_unix_s": None}
     facts = {"info": INFO, "whoami": grant | {"permissions": list(permissions)}, "diagnostics": DIAGNOSTICS}
     facts |= {"state": {"on": True, "brightness_pct": 40}, "log": {"lines": []}}
@@ -276,7 +275,7 @@ def asked(request):
 
 
 def token_asked(request, **changes):
-    """What a cloud answers: a token for the System and the time that was asked for."""
+    """The answer of a cloud: a token for the requested System and time."""
     token = make_token(*asked(request), 0, **changes)
     return 200, {"data": {"createLocalApiToken": {"jwt": token, "uuid": wallet.claims_of(token)["jti"]}}}, {}
 

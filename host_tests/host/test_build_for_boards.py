@@ -1,4 +1,4 @@
-"""What the build does to sources before they reach a board: same behaviour, fewer names."""
+"""Changes of the build to sources for a board: same behaviour, fewer names."""
 
 import ast
 

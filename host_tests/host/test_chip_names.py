@@ -32,7 +32,7 @@ def test_every_file_compiles_for_every_architecture(arch):
 
 
 def public(tree, classes):
-    """Name to set of members (empty for what is no class) of a module's syntax tree, inherited ones included."""
+    """Name to set of members (empty for all but classes) of a module's syntax tree, inherited ones included."""
     found = {}
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
@@ -53,7 +53,7 @@ def names_of(path):
 
 
 def used_by(path):
-    """(module, name) of a chip's modules that the source at ``path`` asks for."""
+    """(module, name) of a chip's modules that the source at ``path`` uses."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module in CHIP_MODULES:
             yield from ((node.module, alias.name) for alias in node.names)

@@ -188,7 +188,7 @@ def test_ctrl_c_in_the_middle_is_told_and_leaves_the_board_running(deployed, fil
 
 
 def expect(terminal, words, heard=b"", within_s=30):
-    """What the terminal shows until it shows ``words``."""
+    """The output of the terminal up to ``words``."""
     deadline = time.monotonic() + within_s
     os.set_blocking(terminal, False)
     while words not in heard:

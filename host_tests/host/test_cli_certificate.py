@@ -115,7 +115,7 @@ def test_by_cable_a_device_gets_https(tech, story):
 
 
 def ending(days, *attempts):
-    """A device whose client certificate ends so soon, and that tells of its attempt in turn."""
+    """A device whose client certificate ends so soon, and that reports its attempts in turn."""
     cloud = {"state": "online", "reason": "", "cert_not_after": int(time.time()) + days * DAY_S}
     answers = device(diagnostics=[(200, {"cloud": cloud | {"attempt": one}}, {}) for one in (None, *attempts)])
     answers[("PUT", "/v1/config/certificate")] = (202, {"accepted": True}, {})

@@ -91,7 +91,7 @@ def cellar(day):
 
 
 def power_cut(day):
-    """A power cut in the middle is told and afterwards the token works."""
+    """A power cut in the middle is reported, and afterwards the token works."""
     day.story.desk.power_cut()
     gone = day.tech.run("device", "state", day.url)
     assert gone.status == 1 and "nothing answers" in gone.err
@@ -135,7 +135,7 @@ def back_online(day):
 
 
 def terminal(day):
-    """What a terminal shows has colour and fits it."""
+    """Output on a terminal has colour and fits it."""
     with day.tech.terminal("doctor", day.url):
         pass
     shown = day.tech.seen[-1]

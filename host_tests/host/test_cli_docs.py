@@ -1,4 +1,4 @@
-"""What the tools say is what the documents say; docs/cli.md is made from the help; the shell completes."""
+"""The tools and the documents say the same; docs/cli.md is made from the help; the shell completes."""
 
 import inspect
 import os
@@ -102,7 +102,7 @@ def test_every_command_has_an_example_of_options_that_it_has(words, command):
 
 
 def completed(folder, words, shell="bash"):
-    """What the installed command offers after ``words``, asked as the shell's completion asks."""
+    """The words that the installed command offers after ``words``, asked as the shell's completion asks."""
     env = dict(os.environ, _LATCHKEY_COMPLETE=f"complete_{shell}", LATCHKEY_WALLET=str(folder))
     env |= {"COMP_WORDS": "latchkey " + " ".join(words), "COMP_CWORD": str(len(words))}
     env |= {"_TYPER_COMPLETE_ARGS": "latchkey " + " ".join(words)}

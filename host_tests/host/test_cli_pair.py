@@ -135,7 +135,7 @@ def test_in_its_network_plain_http_may_not_ask_and_being_there_is_enough_for_one
         with Stub(capped, at=("127.0.0.2", stub.port)):
             done = pair(tech, stub)
             assert done.status == 0 and "Yes" in done.out and "127.0.0.2" in done.out
-        # What is told where it may be told is better.
+        # A place that may answer is better.
         with Stub(capped, at=("127.0.0.2", stub.port)):
             stub.answers[("GET", "/v1/pairing")] = [(200, JOINING, {})] * 2 + [(200, JOINED, {})]
             assert "127.0.0.9" in pair(tech, stub).out

@@ -39,7 +39,7 @@ def tech(tmp_path, monkeypatch):
 
 
 def hold(tech, name, system=SYSTEM, lasts_s=DAY_S, made_s_ago=29 * DAY_S, **changes):
-    """A token in the wallet that was made for 30 days, unless told otherwise; its uuid."""
+    """A token in the wallet that was made for 30 days by default; its uuid."""
     how = {"system": system, "lasts_s": lasts_s + made_s_ago, "made_s_ago": made_s_ago}
     token = keep(tech, name, **(how | MARIE | changes))
     return wallet.claims_of(token)["jti"]

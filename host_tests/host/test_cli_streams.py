@@ -74,7 +74,7 @@ class Desk:
         return command.split() + table.get(command, of_a_device or of_a_board)
 
     def run(self, cases, **env):
-        """What each of [(words, {stream: state})] came to."""
+        """The results of all [(words, {stream: state})]."""
         env = self.tech.env | {"LATCHKEY_SIM": str(self.folder / "sim"), "LATCHKEY_CLOUD_KEY": "a-key"} | env
         cases = [{"words": words, "streams": states, "env": env} for words, states in cases]
         (self.folder / "cases.json").write_text(json.dumps(cases))
@@ -93,7 +93,7 @@ def desk(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def usual(desk):
-    """What each command comes to where all streams are open."""
+    """The results of the commands while all streams are open."""
     words = [desk.words(" ".join(command)) for command in commands()]
     words += [["--help"], ["--version"], ["token"], ["doctor", "--help"]]
     found = desk.run([(one, {}) for one in words])

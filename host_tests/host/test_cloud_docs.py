@@ -10,7 +10,7 @@ from latchkey.cloud import reasons
 ROOT = Path(__file__).resolve().parents[2]
 FIRMWARE = ROOT / "firmware/latchkey"
 SOURCES = [path for folder in ("cloud", "net", "hw") for path in (FIRMWARE / folder).glob("*.py")]
-# Told as the state, never as a reason.
+# Reported as the state, never as a reason.
 NO_REASON = {"stopped"}
 
 

@@ -1,4 +1,4 @@
-"""What the device sends to its broker, and what it makes of honest but unusual sessions."""
+"""Packets of the device to its broker, and its reaction to honest but unusual sessions."""
 
 import time
 
@@ -33,7 +33,7 @@ def interpreter(request):
 
 
 def grant(peer):
-    """Answer one SUBSCRIBE; returns its topic and the QoS it asks for."""
+    """Answer one SUBSCRIBE; returns its topic and the requested QoS."""
     body = peer.expect(0x82)
     peer.send(suback(int.from_bytes(body[:2], "big")))
     size = int.from_bytes(body[2:4], "big")

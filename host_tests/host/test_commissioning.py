@@ -218,7 +218,7 @@ def test_a_reset_by_the_button_leaves_owner_in_and_revoked_tokens_out(cellar):
 
 
 def secrets_in_flash(cellar):
-    """Which of the network's name and passphrase stand in files of the device."""
+    """Which of the network's name and passphrase are in files of the device."""
     look = f"""
 import os
 files = [open("/flash/state/" + name, "rb").read() for name in os.listdir("/flash/state")]

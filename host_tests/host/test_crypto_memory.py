@@ -1,4 +1,4 @@
-"""What a verification needs of a small heap, on the unix port, where an object is twice the size of a chip's."""
+"""Memory that a verification takes of a small heap, on the unix port, where an object is twice the size of a chip's."""
 
 import json
 

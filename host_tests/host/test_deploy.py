@@ -262,7 +262,7 @@ PROOF = "latchkey/update/proof.mpy"
         ("1\n", "0 crashed\n", True, ("b", "2 new\n")),
         ("3\n", "2\n", True, ("b", "4 new\n")),
         ("1\n", "2\n", False, ("a", "3\n")),
-        # What runs is unproven: the good one, which does not run, stays.
+        # The running release is unproven: the good one, which does not run, stays.
         ("1\n", "2 1\n", True, ("b", "3 new\n")),
         ("5 new\n", "4\n", True, ("a", "6 new\n")),
         ("5 0\n", "0 crashed\n", True, ("b", "6\n")),
@@ -283,7 +283,7 @@ def test_only_a_boot_py_that_nobody_touched_is_replaced():
     for text in (STOCK_BOOT, "", starter, *mine):
         facts = {"a": None, "b": None, "files": {"boot.py": sha256(text)}}
         assert deploy.foreign(facts) == (["boot.py"] if text in mine else []), text
-    # Who changes a starter adds its digest and leaves the old ones: boards hold them.
+    # A change of a starter adds its digest and leaves the old ones: boards hold them.
     assert {deploy._sha256(path) for path in deploy.STARTER.glob("*.py")} <= set(deploy._STARTERS)
 
 

@@ -17,7 +17,7 @@ import json_texts  # noqa: E402 (its folder is not on the path of other tests)
 
 
 def reference(data):
-    """What ``json_texts.outcome`` should give, by Python's json."""
+    """The expected result of ``json_texts.outcome``, by Python's json."""
     try:
         text = data.decode("utf-8")
         value = json.loads(text, object_pairs_hook=pairs, parse_constant=loose, parse_int=integer, parse_float=number)

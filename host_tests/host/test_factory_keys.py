@@ -1,4 +1,4 @@
-"""A device with keys from the factory opens its door before it ever met a cloud (K1)."""
+"""A device with keys from the factory accepts tokens before it ever met a cloud (K1)."""
 
 import json
 import time

@@ -1,6 +1,6 @@
 """Random histories of a cloud, a lagging broker and a device that loses power, network and clock.
 
-The model is the cloud's true history and knows nothing of marks. Never: a token that the cloud revoked, in a list that
+The model is the cloud's true history and has no marks. Never: a token that the cloud revoked, in a list that
 this device received, is admitted.
 """
 
@@ -54,7 +54,7 @@ class Token:
 
 
 class Cloud:
-    """What is true. ``lists``: every list it published, oldest first: (bytes, jtis in it)."""
+    """The true history. ``lists``: every list it published, oldest first: (bytes, jtis in it)."""
 
     def __init__(self):
         self.now = BASE
@@ -147,7 +147,7 @@ class Device:
         try:
             self.ledger.ingest(stream, retained, heard, self.floor.latest_unix_s())
         except StoreError:
-            # What it takes away counts all the same, and after a restart nothing is admitted.
+            # Its removals count all the same, and after a restart nothing is admitted.
             self.received.append(found)
             raise
         if self.ledger.unknown != "damaged":

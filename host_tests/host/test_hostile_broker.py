@@ -151,7 +151,7 @@ ENDINGS = {
     "a close after the welcome": (lambda peer: peer.welcome(), "closed"),
 }
 
-# What the device survives without leaving: sent after the welcome, then peace.
+# The device stays connected in spite of these: sent after the welcome, then peace.
 NUISANCES = {
     "a 64 KB topic": publish(b"t" * 65535, b"x"),
     "a topic in broken UTF-8": publish(b"\xff\xfe\xc0\x80", b"x"),

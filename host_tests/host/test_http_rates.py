@@ -1,4 +1,4 @@
-"""The API is no slower than 0.8 of microdot with its token auth, on the same interpreter in the same run."""
+"""The API reaches at least 0.8 of the rate of microdot with its token auth, on the same interpreter in the same run."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a record of a token list costs, beside json.loads of the same text on the unix port in the same run."""
+"""The cost of a record of a token list, beside json.loads of the same text on the unix port in the same run."""
 
 import on_port
 

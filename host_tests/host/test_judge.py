@@ -1,4 +1,4 @@
-"""What is said of a token offline is what a device answers to it."""
+"""The verdict about a token offline is the answer of a device."""
 
 import json
 import time

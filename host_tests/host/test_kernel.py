@@ -257,7 +257,7 @@ def disassembled(data, tmp_path, program, *options):
 
 
 def listing(lines, target="0x"):
-    """As such a disassembler prints it; ``target`` stands before the address that a branch goes to."""
+    """As such a disassembler prints it; ``target`` is before the address that a branch goes to."""
     found = zip(assembler.listing(lines), (i for i in lines if isinstance(i, assembler.Instruction)), strict=True)
     for (at, text), instruction in found:
         yield at, re.sub("([0-9a-f]+)$", rf"{target}\1", text) if instruction.target else text
@@ -317,7 +317,7 @@ def test_an_operand_that_does_not_fit_is_refused():
 
 
 def on_unix(tmp_path, code, *folders):
-    """What ``code`` prints on the unix port."""
+    """The output of ``code`` on the unix port."""
     path = ":".join([".frozen", str(tmp_path), *map(str, folders)])
     done = subprocess.run(
         [build.micropython(), "-c", code], env={"MICROPYPATH": path}, capture_output=True, text=True, timeout=60

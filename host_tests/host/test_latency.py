@@ -124,6 +124,6 @@ def test_local_requests_are_answered_as_fast_in_trouble_as_in_peace(made, record
     for condition, (p50, p99) in figures.items():
         print(f"local API latency, broker {condition}: p50 {p50:.2f} ms, p99 {p99:.2f} ms")
         record_property(condition, f"p50 {p50:.2f} ms, p99 {p99:.2f} ms")
-    # What holds the API holds it for a wait of the link, hundreds of milliseconds and more; less may be other tests.
+    # A blocked API is blocked for a wait of the link, hundreds of milliseconds and more; less may be other tests.
     bound = min(250, max(50, 3 * figures["healthy"][1]))
     assert {c: p99 for c, (_, p99) in figures.items() if p99 >= bound} == {}, figures

@@ -1,4 +1,4 @@
-"""What is answered as failed has not happened, however little memory was left (A12)."""
+"""A change that is answered as failed has not happened, however little memory was left (A12)."""
 
 import concurrent.futures
 import contextlib

@@ -1,4 +1,4 @@
-"""What `make` says on a machine that lacks something: one sentence that names it."""
+"""The output of `make` on a machine that lacks something: one sentence that names it."""
 
 import os
 import re
@@ -24,7 +24,7 @@ chmod +x "$3/bin/pip"
 
 
 def dry_run(*options):
-    """What `make firmware` would run."""
+    """The commands of `make firmware`."""
     env = {name: text for name, text in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
     command = ["make", "-n", "-o", "kernel", "firmware", "BOARD=esp32-bulb", *options]
     done = subprocess.run(command, cwd=build.ROOT, env=env, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""What is frozen and what mip installs: every file exists, nothing that is needed is missing."""
+"""The modules that are frozen or that mip installs: every file exists, nothing that is needed is missing."""
 
 import json
 import re
@@ -42,7 +42,7 @@ def outside(files):
 @pytest.mark.parametrize("name", catalog.names())
 def test_a_board_s_manifest_has_what_the_board_imports_and_nothing_else(name):
     files = catalog.frozen(name).files
-    # What an image starts is a main.py of its own.
+    # An image starts with a main.py of its own.
     files["main.py"] = files.pop("firmware/main.py")
     needed, lacks = imports.needs(texts(files), ROOTS)
     # A board has the carriers that its features name.

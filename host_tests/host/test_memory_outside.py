@@ -17,7 +17,7 @@ from latchkey.net.transport import Transport
 
 @pytest.fixture
 def regions(monkeypatch):
-    """What ESP-IDF says of its heap: (size, free, largest block, least that was ever free) of each region."""
+    """ESP-IDF's report of its heap: (size, free, largest block, least that was ever free) of each region."""
 
     def say(*found):
         monkeypatch.setattr(memory, "idf_heap_info", lambda _kind: found)

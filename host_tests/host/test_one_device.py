@@ -51,7 +51,7 @@ def _is_own_call(node):
 
 
 def from_outside(source):
-    """Attributes of what is no ``self`` that are bound, as text."""
+    """Bound attributes of other objects than ``self``, as text."""
     parsed = ast.parse(source)
     modules = {alias.asname or alias.name for node in ast.walk(parsed) for alias in _imports(node)}
     for node in ast.walk(parsed):

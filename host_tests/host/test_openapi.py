@@ -28,7 +28,7 @@ MODELS = {"white": "WhitePatch", "cct": "CctPatch", "rgb": "RgbPatch"}
 
 
 def narrowed(model, *left_out):
-    """The document as it reads for one model and one who is let in or not: the tokens are the test's own.
+    """The document as it reads for one model and one permission: the tokens are the test's own.
 
     ``left_out``: paths, beside the endless stream, to which test_clients listens.
     """
@@ -41,7 +41,7 @@ def narrowed(model, *left_out):
         for operation in item.values():
             del operation["security"]
     made = schemathesis.openapi.from_dict(document)
-    # Wrong and too long at once is told as too long.
+    # Wrong and too long at once is reported as too long.
     made.config.checks.negative_data_rejection.expected_statuses += ["413"]
     return made
 
@@ -54,7 +54,7 @@ reached = collections.Counter()
 def device():
     with api_process.running(heapsize="512K", product="rgb", setup=1, page=page.make().with_name(page.FILE)) as process:
         yield process
-        # Most of what was sent with sufficient tokens must have got past the door.
+        # Most requests with sufficient tokens must have reached a handler.
         assert reached["past"] > reached["stopped"]
 
 
@@ -75,14 +75,14 @@ def test_the_device_keeps_to_the_document(case, device, token):
 
 
 def judge(case, url, permission, token, reached):
-    """Send ``case`` with the ``token`` that gives ``permission``; every check, and the right side of the door."""
+    """Send ``case`` with the ``token`` that gives ``permission``; every check, and whether the handler was reached."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     response = case.call(base_url=url, headers=headers)
     # No schema says what a manifest is.
     unknown = [positive_data_acceptance] if case.path in ("/v1/firmware", "/v1/keys") and case.method == "PUT" else None
     case.validate_response(response, excluded_checks=unknown)
     needs = needed(case.operation)
-    # What is refused before the token is looked at.
+    # A refusal before the token is looked at.
     if needs is None or response.status_code in (400, 405, 406, 414):
         return
     if token is None:

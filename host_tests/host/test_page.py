@@ -197,7 +197,7 @@ def test_with_a_certificate_the_page_in_the_owners_network_is_led_to_https_and_w
         phone.desk = cellar.desk
 
 
-# What a page of a stranger tries; "" is what it can read of a request that the browser keeps from it.
+# The attempts of a stranger's page; "" is the result of a request that the browser hides from it.
 TRIES = """
 const [base, jwt, done] = arguments;
 const one = (path, how) => fetch(base + path, how).then((got) => got.text(), () => "");
@@ -429,5 +429,5 @@ def pairing_stands_at(attempt):
 
 
 def untranslated(phone):
-    """Keys of words that stand in the place of words."""
+    """Keys that are shown instead of their words."""
     return [text for text in phone.text("body").split() if re.fullmatch(r"[a-z]+(_[a-z]+)+", text)]

@@ -124,7 +124,7 @@ def test_names_are_no_longer_answered_once_the_access_point_is_closed(tmp_path):
 
 
 def test_serving_takes_less_than_a_kilobyte_of_heap(tmp_path):
-    """While a slow reader holds it up. Of what is no buffer a chip needs half, since its words have 32 bits."""
+    """While a slow reader holds it up. Beside buffers a chip needs half, since its words have 32 bits."""
     large = tmp_path / "page.gz"
     large.write_bytes(gzip.compress(b"x", mtime=0) + bytes(16_000_000))
     with running(page=large) as device, device.connect() as sock:

@@ -192,7 +192,7 @@ def test_in_a_year_no_device_is_without_a_token_and_none_is_lost_unnamed(tmp_pat
 
 
 def run(wallet, wayward, lamps, year):
-    """What `latchkey token renew --all` does, every day."""
+    """`latchkey token renew --all`, every day."""
     by_system = {lamp.system: lamp for lamp in lamps}
 
     def attempt(system, token):

@@ -30,7 +30,7 @@ LABELS = {
     "program": COMPOSITION,
     "selftest": COMPOSITION,
 }
-# What the pure ring may take from outside: arithmetic and encodings, nothing that touches the world.
+# Modules that the pure ring may use: arithmetic and encodings, nothing that touches the world.
 PURE_STDLIB = {"array", "binascii", "collections", "errno", "gc", "hashlib", "io", "json", "micropython", "struct"}
 # The address of the bignum's own buffer, for its kernel.
 PURE_STDLIB.add("uctypes")
@@ -65,7 +65,7 @@ def outward_arrows(path, source):
 
 
 def test_every_label_is_of_something_that_is_there():
-    # What a desk's start leaves in sys.modules, and what each board has of its own.
+    # The modules of a desk's start, and those that each board has.
     elsewhere = {"desk_options", "board_config", "desk"}
     there = [FIRMWARE / name.replace(".", "/") for name in LABELS.keys() - elsewhere]
     assert [path for path in there if not path.is_dir() and not path.with_suffix(".py").is_file()] == []

@@ -136,7 +136,7 @@ class Chip:
         monkeypatch.setattr(sys.implementation, "_machine", self.machine, raising=False)
 
     def _description(self):
-        """What the module latchkey_image holds, by executing nothing: its constants have distinct types."""
+        """The content of the module latchkey_image, by executing nothing: its constants have distinct types."""
         tables = Tables(self.app)
         module = Reader(tables).module(tables.modules[tables.names.index(recipe.ITSELF.encode())])
         by_type = {type(value): value for value in module.objects.values()}

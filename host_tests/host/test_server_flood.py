@@ -44,7 +44,7 @@ def listed():
 
 
 def document(listed):
-    """What real_verifier.make wants."""
+    """The document for real_verifier.make."""
     n = KEY.public_key().public_numbers().n
     key = {"kty": "RSA", "n": b64(n.to_bytes(256, "big")), "e": "AQAB"}
     return {"jwks": {"keys": [key]}, "system_uuid": SYSTEM, "now_unix_s": NOW, "listed": listed}
@@ -95,7 +95,7 @@ def timed(client, word):
 
 
 def entry_s(device, number, jti):
-    """Seconds until a new rightful token, known to the ledger, is let in; a 429 is tried again at once."""
+    """Seconds until a new rightful token, known to the ledger, is accepted; a 429 is tried again at once."""
     began = time.monotonic()
     with client_at(device, f"127.0.2.{number + 1}") as client:
         while get(client, token(jti)).status_code != 200:

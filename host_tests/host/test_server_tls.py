@@ -1,4 +1,4 @@
-"""HTTPS on the unix port when a certificate is provisioned (A2): two sessions at most; the plain port stands back."""
+"""HTTPS on the unix port when a certificate is provisioned (A2): two sessions at most; the plain port refuses more."""
 
 import contextlib
 import json

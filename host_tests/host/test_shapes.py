@@ -1,4 +1,4 @@
-"""What counts as the answer of a device: nothing that a command would stumble over, and all that openapi.yaml has."""
+"""The answers of a device that are accepted: nothing that a command could fail on, and all that openapi.yaml has."""
 
 import json
 

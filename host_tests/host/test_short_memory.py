@@ -1,4 +1,4 @@
-"""A start for which memory is too short says so, and never goes round in a loop without a word (A9)."""
+"""A start for which memory is too short says so, and never restarts endlessly without a report (A9)."""
 
 import on_desk
 import pytest
@@ -38,7 +38,7 @@ LATE = ("program", "latchkey.device.app", "latchkey.net.server")
 
 
 def starts(note, place, text):
-    """What each start of a row prints until one stays at the prompt, at most six."""
+    """The output of each start of a row until one stays at the prompt, at most six."""
     printed = []
     while len(printed) < 6 and not (printed and "at the prompt" in printed[-1]):
         done = on_desk.run(START, place, text, note)

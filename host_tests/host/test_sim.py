@@ -371,7 +371,7 @@ def test_drivr_s_own_hosts_are_refused(host):
         publisher.Publisher(None, publisher.Target(host, 8883, None, None, None))
 
 
-# What Python's IDNA codec turns into mqtt.drivr.cloud: another full stop, wide letters, and what it drops.
+# Python's IDNA codec turns these into mqtt.drivr.cloud: another full stop, wide letters, and letters that it drops.
 OTHER_LETTERS = ["mqtt.drivr\u3002cloud", "mqtt.\uff44rivr.cloud", "mqtt.drivr.clou\u00add", "mqtt.drivr\uff61cloud"]
 OTHER_LETTERS += ["mqtt.\u200bdrivr.cloud", "mqtt.drivr\uff0ecloud", "br\u00fccke.example"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from latchkey_tools.desk import unix_board
 
-# What a release of a few lines does: says where it runs, and ends as the test wants.
+# A release of a few lines: it prints where it runs, and ends as the test wants.
 MAIN = """
 import machine, sys, time
 print("runs in", sys.path[0], open(sys.path[0] + "/release").read().strip(), "-", machine.reset_cause())
@@ -58,7 +58,7 @@ def test_a_release_that_crashes_three_times_gives_way_to_the_one_before(tmp_path
     with board(tmp_path, ("1\n", WAITS), ("2 new\n", ENDS[ends])) as desk:
         desk.power_on(wait=False)
         seen = until(desk, 4, "/flash/a")
-        # The first run and two more; the third restart is no run of it.
+        # The first run and two more; the third restart does not run it.
         assert [words[:3] for words in seen] == [["/flash/b", "2", str(n)] for n in range(3)] + [["/flash/a", "1", "-"]]
         assert "crashed three times" in desk.log_text()
         assert desk.mpremote("exec", "print(open('/flash/b/release').read())").strip() == "0 crashed"

@@ -1,4 +1,4 @@
-"""What provisioning stores is in flash twice (D8): one damaged byte makes no device unprovisioned, or another."""
+"""Provisioned data is in flash twice (D8): one damaged byte makes no device unprovisioned, or another."""
 
 import base64
 import importlib
@@ -40,7 +40,7 @@ def cable(monkeypatch):
 
 
 def document(system_uuid):
-    """Everything in it tells by its content which System it is for."""
+    """A document whose parts all name the System."""
     der = base64.b64encode(b"\x30" + system_uuid.encode()).decode()
     ssid = "Net of " + system_uuid[:8]
     return {

@@ -96,7 +96,7 @@ def until(desk, check, within_s=60):
 
 
 def version(desk):
-    """What runs, asked without a token, which proves nothing."""
+    """The running version, read without a token, which proves nothing."""
     try:
         return desk.info()["version"]
     except unix_board.httpx.HTTPError:
@@ -130,7 +130,7 @@ def good(desk):
 
 
 def kept(desk):
-    """What an update must not touch."""
+    """The data that an update must keep."""
     found = call(desk, "GET", "/v1/diagnostics")[1]
     return [found["keys"], found["ledger"], found["https_cert_not_after"], call(desk, "GET", "/v1/config")[1]]
 

@@ -10,7 +10,7 @@ from test_desk import wait_until
 
 from latchkey_tools.desk import unix_board
 
-# Says what board_config gives, and does what a path asks for.
+# Says what board_config gives, and does the action of a path.
 MAIN = """
 import asyncio, json
 from board_config import Board

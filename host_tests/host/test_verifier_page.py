@@ -35,7 +35,7 @@ def installed(tmp_path_factory):
 
 
 def said(folder, installed, interpreter, **claims):
-    """What the page's program prints for a token that is valid for an hour but for ``claims``."""
+    """The output of the page's program for a token that is valid for an hour but for ``claims``."""
     now = int(time.time())
     members = {**bench.claims(1), "iss": ISSUER, "iat": now - 60, "nbf": now - 60, "exp": now + 3600, **claims}
     (folder / "token.txt").write_text(bench.signed(KEY, "RS256", members) + "\n")

@@ -1,4 +1,4 @@
-"""What an ordinary day writes to flash."""
+"""The writes to flash of an ordinary day."""
 
 from on_mpy import stories
 

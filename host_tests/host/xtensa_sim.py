@@ -48,7 +48,7 @@ class Chip:
         self.count = 0
 
     def call(self, *arguments, stack=0x3FFB8000):
-        """What the code returns when C calls it by CALL8 with the stack pointer ``stack``."""
+        """The return value when C calls the code by CALL8 with the stack pointer ``stack``."""
         self.a = a = [0xA5A50000 + i for i in range(16)]
         a[0], a[1], a[2 : 2 + len(arguments)] = _RETURN_ADDRESS, stack, arguments
         memory = dict(self._memory)

@@ -1,4 +1,4 @@
-"""What the firmware uses of `esp32`: blobs in NVS, which keeps nothing before commit, pins that end a sleep, and the
+"""Parts of `esp32` for the firmware: blobs in NVS, which keeps nothing before commit, pins that end a sleep, and the
 two slots for programs."""
 
 import program_slots
@@ -7,7 +7,7 @@ WAKEUP_ALL_LOW = False
 HEAP_DATA = 4
 
 _flash = {}
-# For tests: numbers of the pins that were told to wake the chip, and their level.
+# For tests: numbers of the pins that may wake the chip, and their level.
 _wakes = {"pins": (), "level": None}
 
 

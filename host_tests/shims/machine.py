@@ -1,4 +1,4 @@
-"""What the firmware uses of an ESP32's `machine`: every call is kept for a test to read, and nothing else is here."""
+"""Parts of an ESP32's `machine` for the firmware: every call is kept for a test to read, and nothing else is here."""
 
 TIMER_WAKE = 4
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5

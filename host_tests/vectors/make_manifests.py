@@ -102,7 +102,7 @@ def missigned():
 
 
 def refused():
-    """What no key makes a manifest."""
+    """Rows that no key makes a manifest."""
     release, key_set, release_key = TYPS
     header, payload = json.dumps({"alg": "RS256", "typ": release}), json.dumps(RELEASE)
     found = {

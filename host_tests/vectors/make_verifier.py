@@ -2,7 +2,7 @@
 
     .venv/bin/python host_tests/vectors/make_verifier.py
 
-The two keys are made for the tests alone and stand in test_keys.json, so that a new run changes only what was meant.
+The two keys are made for the tests alone and are in test_keys.json, so that a new run changes only what was meant.
 Rows: [name, token, expected code or "" for a grant]. Every row is judged with the settings at the top of the file.
 """
 
@@ -78,7 +78,7 @@ def token(payload=None, header=PAGE_HEADER, key=KEY, hash_name="sha512", signer=
 
 
 def raw_power(block, key=KEY):
-    """What the holder of the private key gets out of any block: the forms that padding attacks aim for."""
+    """The private key's result for any block: the forms that padding attacks aim for."""
     n = key.public_key().public_numbers().n
     return pow(int.from_bytes(block, "big"), key.private_numbers().d, n).to_bytes(256, "big")
 
