@@ -185,7 +185,9 @@ def test_a_vboard_shows_its_port_takes_commands_and_leaves_nothing_at_ctrl_c():
         process.stdin.write(command + "\n")
         process.stdin.flush()
         assert answer in process.stdout.readline()
-    process.send_signal(signal.SIGINT)
+    while process.poll() is None:  # by somebody impatient
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.03)
     _, complaints = process.communicate(timeout=15)
     assert process.returncode == 130 and "Traceback" not in complaints
     assert not os.path.exists(os.path.dirname(log))

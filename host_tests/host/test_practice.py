@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -194,6 +195,15 @@ def test_a_signal_leaves_nothing(tmp_path, moment, number):
     with Terminal(tmp_path) as at:
         at.screen.expect_exact(moment)
         os.kill(at.screen.pid, number)
+        at.ends(130)
+
+
+def test_ctrl_c_again_and_again_leaves_nothing(tmp_path):
+    with Terminal(tmp_path) as at:
+        at.asks("1 of 8")
+        while at.screen.isalive():
+            at.screen.sendintr()
+            time.sleep(0.03)
         at.ends(130)
 
 

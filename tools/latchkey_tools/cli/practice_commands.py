@@ -66,6 +66,7 @@ def _world(port):
             world.start()
         yield world
     finally:
+        children.clean_up_undisturbed()
         if world:
             world.stop()
         shutil.rmtree(folder, ignore_errors=True)

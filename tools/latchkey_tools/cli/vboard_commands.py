@@ -118,6 +118,7 @@ def vboard(
         print(f"serial port: {serial}\nlocal API:   {board.url}\nconsole log: {board.log_path}", flush=True)
         if air:
             print(f"on Wi-Fi:    {board.ap_url} (access point), {board.lan_url} (joined)", flush=True)
+        stack.callback(children.clean_up_undisturbed)
         _follow_commands(board)
 
 

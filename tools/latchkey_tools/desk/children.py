@@ -57,6 +57,12 @@ def stop_on_any_signal():
         signal.signal(number, signal.default_int_handler)
 
 
+def clean_up_undisturbed():
+    """Ignore these signals from now on: a terminal that closes sends two, and the second would end the cleaning up."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def stop_on_signal_or_orphaned(loop, stop):
     """In a child: call ``stop`` at SIGTERM or SIGINT, or when the parent's end of our standard input closes."""
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -505,6 +505,7 @@ def main(keep=False, broker_kind=None, verbose=False):
         console.print("stopped")
         return 130
     finally:
+        children.clean_up_undisturbed()
         teller.close()
         if story:
             story.stop()
