@@ -202,7 +202,7 @@ class Connection:
     async def _linger(self):
         """Read and drop what still comes, until it pauses: closing on unread bytes would reset, and lose our answer."""
         now_ms = self._server.now_ms
-        end_ms = now_ms() + LINGER_MS
+        end_ms = now_ms() + (REQUEST_MS if self.granted else LINGER_MS)
         view = _DROPPED
         if self.reader:
             self.reader.held = 0

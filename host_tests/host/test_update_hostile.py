@@ -1,0 +1,94 @@
+"""Uploads to a desk with the real firmware and flash: what is wrong is refused, and others are answered meanwhile."""
+
+import threading
+import time
+
+import httpx
+import pytest
+import releases
+import test_update_desk as update_desk
+from test_update_desk import call, desk, firmware, good, maker, send, until  # noqa: F401  fixtures
+
+PIECE = 4096
+
+
+@pytest.fixture(scope="module")
+def payload():
+    """Of 40 KB, whose last file is most of it."""
+    return releases.payload({"main.mpy": b"a" * 100, "latchkey/b.mpy": bytes(range(256)) * 160})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ready(desk):  # noqa: F811
+    until(desk, lambda: good(desk))
+
+
+def release(maker, payload, **members):  # noqa: F811
+    """(manifest with its newline, payload)"""
+    whole = maker.file(payload, "7.7.7", 99, **members)
+    return whole[: len(whole) - len(payload)], payload
+
+
+def test_one_changed_byte_at_every_block_is_refused(desk, maker, payload):  # noqa: F811
+    line, _ = release(maker, payload)
+    before = firmware(desk)
+    for at in range(0, len(payload), PIECE):
+        changed = bytearray(payload)
+        changed[at] ^= 1
+        assert send(desk, line + bytes(changed)) == (400, {"code": "payload_refused"}), at
+    assert firmware(desk) == before
+
+
+def put(desk, data, length=None):  # noqa: F811
+    """(status, code): httpx reads an answer that comes before all is sent."""
+    headers = {"Authorization": "Bearer " + update_desk.token(), "Content-Type": "application/octet-stream"}
+    headers |= {"Content-Length": length} if length else {}
+    answer = httpx.put(desk.url + "/v1/firmware", content=data, headers=headers, timeout=60)
+    return answer.status_code, answer.json().get("code")
+
+
+def test_a_payload_that_flash_has_no_room_for_ends_and_the_device_lives(desk, maker, monkeypatch):  # noqa: F811
+    before = firmware(desk)
+    large = releases.payload({"main.mpy": bytes(3 << 20)})
+    assert put(desk, maker.file(large, "7.7.7", 99)) == (507, "no_room")
+    # A manifest that says less than its payload takes.
+    monkeypatch.setattr(releases.payload_, "room", lambda _kind, _payload: PIECE)
+    assert put(desk, maker.file(large, "7.7.7", 99)) == (507, "not_stored")
+    assert firmware(desk) == before
+    assert call(desk, "GET", "/v1/diagnostics")[0] == 200
+
+
+def test_a_client_that_sends_all_before_it_reads_gets_the_refusal(desk, maker, payload):  # noqa: F811
+    line, _ = release(maker, payload)
+    data = line + bytes(400000)
+    assert send(desk, data) == (400, {"code": "payload_refused"})
+
+
+def test_others_are_answered_while_a_release_arrives(desk, maker):  # noqa: F811
+    whole = maker.file(releases.payload(releases.files_of("9.0.0")), "9.0.0", firmware(desk)["counter"] + 1)
+    answers, waits = [], []
+    upload = threading.Thread(target=lambda: answers.append(put(desk, dripping(whole), str(len(whole)))))
+    upload.start()
+    while upload.is_alive() and not answers:
+        began = time.monotonic()
+        try:
+            status, _ = call(desk, "GET", "/v1/state")
+        except OSError:
+            break  # it restarts
+        assert status == 200
+        waits.append(time.monotonic() - began)
+    upload.join()
+    assert answers == [(202, None)]
+    waits.sort()
+    print(f"{len(waits)} requests, p99 {waits[int(len(waits) * 0.99)] * 1000:.0f} ms, most {waits[-1] * 1000:.0f} ms")
+    assert len(waits) > 100
+    assert waits[int(len(waits) * 0.99)] < 0.25
+    until(desk, lambda: firmware(desk).get("version") == "9.0.0" and good(desk))
+
+
+def dripping(data):
+    """Pieces of ``data`` as a radio brings them, in two seconds."""
+    step = len(data) // 200
+    for at in range(0, len(data), step):
+        yield data[at : at + step]
+        time.sleep(0.01)
