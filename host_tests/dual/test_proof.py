@@ -1,10 +1,17 @@
 """A release is unproven until it was good; what is not goes back by itself, and says why."""
 
+import json
+import sys
 import unittest
 
+import old_layout
+from fake_carrier import FakeCarrier
+from fake_radio import FakeRadio
 from ram_store import RamStore
+from setting_up import DOCUMENT, NOW, Board, FakeClock
 from updating import KEYS, PAYLOAD, SIGNED, Updated
 
+from latchkey.device import config, settings
 from latchkey.stores.slots import Slots
 from latchkey.update import record
 
@@ -167,12 +174,33 @@ class TestMeanwhile(unittest.TestCase):
         device.pass_s(1)
         self.assertFalse(device.store.keeps_format)
 
+    def test_settings_of_an_earlier_layout_stay_until_it_is_good(self):
+        store = RamStore()
+        old_layout.write(store, config.parse(json.dumps(DOCUMENT).encode()))
+        earlier = dict(store.files)
+        board = Board(store, FakeRadio(), FakeClock(NOW))
+        board.fitted = FakeCarrier()
+        board.fitted.new = True
+        device = Updated(board)
+        self.assertEqual((device.config["name"], device.settings["ap_passphrase"]), ("Cellar", "on the label"))
+        self.assertEqual({name: store.files[name] for name in earlier}, earlier)
+        device.link.state = "online"
+        device.pass_s(1)
+        device = device.starts()
+        self.assertEqual((device.config["name"], "config.0" in store.files), ("Cellar", False))
+
+    def test_settings_that_a_later_version_stored_are_read(self):
+        device = Updated()
+        later = dict(device.settings, config=dict(device.config, later=1))
+        later["config"]["policy"] = dict(later["config"]["policy"], later="on")
+        settings.save(device.store, later)
+        again = device.starts()
+        self.assertEqual((again.config["name"], "later" in again.config["policy"]), ("Cellar", False))
+
     def test_nothing_of_it_is_loaded_once_it_is_good(self):
         device = switched()
         device.link.state = "online"
         device.pass_s(1)
-        import sys
-
         for name in ("proof", "record", "upload", "manifest"):
             if name != "record":  # this file's own
                 self.assertFalse("latchkey.update." + name in sys.modules, name)
