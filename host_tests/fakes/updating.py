@@ -51,12 +51,12 @@ class Body:
 class Updated(Device):
     """Provisioned, with the maker's keys and somebody present, over a FakeCarrier."""
 
-    def __init__(self, board=None, keys=KEYS, ssid="Old", updates="presence"):
+    def __init__(self, board=None, keys=KEYS, ssid="Old", updates="presence", verifier=None):
         if board is None:
             board = Board(provisioned(ssid), FakeRadio(), FakeClock(NOW))
             board.fitted = FakeCarrier()
             record.set_over_cable(board.store, keys)
-        Device.__init__(self, board=board)
+        Device.__init__(self, board=board, verifier=verifier)
         self.server = Server()
         self.carrier = board.fitted
         self.config["policy"]["updates"] = updates

@@ -36,6 +36,15 @@ def test_a_change_is_answered_as_what_became_of_it():
         assert route["wrong"] == []
 
 
+def test_a_body_in_pieces_is_answered_as_what_became_of_it():
+    printed = on_port.run("little_upload.py", str(STEP[0]), heapsize="1M", timeout_s=500)
+    bodies = [json.loads(line) for line in printed.splitlines()]
+    assert {body["route"]: body["status"] for body in bodies} == {"release": 202, "release key": 200, "key set": 200}
+    for body in bodies:
+        assert body["least"] > 4096
+        assert body["wrong"] == []
+
+
 def test_letting_connections_go_allocates_nothing():
     assert on_port.run("let_go_locked.py") == "1 2 1 None\nclosed\nclosed\n"
 

@@ -310,7 +310,7 @@ def test_who_shows_no_token_gets_four_answers_on_one_connection(device):
 
 
 def test_a_small_heap_answers_the_whole_table():
-    with api_process.running(heapsize="128K", connections=4) as device:
+    with api_process.running(heapsize="136K", connections=4) as device:
         for case in TABLE:
             test_each_hostile_request_gets_its_answer(device, case)
         still_serves(device)

@@ -1,0 +1,105 @@
+"""Every body that is taken in pieces with K bytes of heap left, as little_memory.py: `micropython little_upload.py
+STEP`."""
+
+import json
+import sys
+
+import little_memory
+from fake_carrier import FakeCarrier
+from fake_radio import FakeRadio
+from keys import key
+from setting_up import NOW, Board, FakeClock, provisioned
+from tables import load
+from updating import KEYS, PAYLOAD, SIGNED, Body, Updated, driven, put_request
+
+from latchkey.api.handlers import Exchange
+from latchkey.errors import LatchkeyError
+from latchkey.keystore import KeyStore
+from latchkey.update import record
+from latchkey.verifier import Verifier
+
+SETS = load("key_sets.json")
+LINE, OF = SETS["files"]["good"]
+BODIES = {
+    "release": ("/v1/firmware", (SIGNED["good"]["release"] + "\n").encode() + PAYLOAD),
+    "release key": ("/v1/firmware", (SIGNED["good"]["release key 1"] + "\n").encode()),
+    "key set": ("/v1/keys", (LINE + "\n" + SETS["sets"][OF]).encode()),
+}
+
+
+class Carrier(FakeCarrier):
+    """Takes no memory."""
+
+    def begin(self, _manifest):
+        self.at, self.content = 0, memoryview(bytearray(len(PAYLOAD)))
+        return self.other
+
+    def write(self, piece):
+        self.content[self.at : self.at + len(piece)] = piece
+        self.at += len(piece)
+
+    def pieces(self):
+        for at in range(0, len(self.content), 4096):
+            yield self.content[at : at + 4096]
+
+
+def made():
+    store = provisioned("Old")
+    KeyStore(store).replace([key(1, "old")], None, SETS["heard_unix_s"])
+    board = Board(store, FakeRadio(), FakeClock(NOW))
+    board.fitted = Carrier()
+    record.set_over_cable(store, KEYS)
+    return Updated(board, verifier=Verifier)
+
+
+def facts(device):
+    """What RAM holds, what flash holds."""
+    kept, held = record.load(device.store), record.keys(device.store)
+    ram = [one.kid for one in device.keystore.keys]
+    flash = [one.kid for one in KeyStore(device.store).keys]
+    return [ram, flash, device.carrier.next, kept["sent"] is not None, record.key_counter(held)]
+
+
+def tried(path, data, free_bytes):
+    device = made()
+    request = put_request(len(data))
+    request.path = path
+    route = [row for row in device.api.routes if row[:2] == (path, "PUT")][0]
+    exchange, body = Exchange(request, route, None), Body(memoryview(data))
+    before, status = facts(device), 500
+    little_memory.fill(free_bytes)
+    try:
+        exchange.body = driven(route[4](device.api, exchange, body))
+        status = device.api.answer(exchange, exchange.body).status
+    except MemoryError:
+        pass
+    except LatchkeyError:
+        pass
+    little_memory.give_back()
+    running = bool(device.upload and device.upload.running)
+    return status, before, facts(device), running
+
+
+def broken(status, before, after, running):
+    """What of the rule does not hold, or None."""
+    if after[0] != after[1]:
+        return "RAM is not flash"
+    if status == 500:
+        return "failed and happened" if after != before else "failed and runs" if running else None
+    return "done and not kept" if after == before else None
+
+
+def sweep(name, path, data, step):
+    wrong, free_bytes, status = [], 0, 500
+    while status == 500 and free_bytes < 120000:
+        free_bytes += step
+        status, *rest = tried(path, data, free_bytes)
+        found = broken(status, *rest)
+        if found:
+            wrong.append((free_bytes, found, rest))
+    return {"route": name, "status": status, "least": free_bytes, "wrong": wrong}
+
+
+if __name__ == "__main__":
+    for name, (path, data) in BODIES.items():
+        print(json.dumps(sweep(name, path, data, int(sys.argv[1]))))
