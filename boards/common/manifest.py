@@ -1,5 +1,5 @@
-# What every frozen board has: asyncio, the modules that MicroPython's port freezes for itself, the firmware's core and
-# what a chip adds to it.
+# Every frozen board has asyncio, the modules that MicroPython's port freezes for itself, the firmware's core and the
+# features of a chip.
 freeze("$(PORT_DIR)/modules")
 include("$(MPY_DIR)/extmod/asyncio")
 include("../../firmware/features/core")

@@ -24,7 +24,7 @@ _CAUSES = {"panic": "reset"}
 
 
 class Board:
-    """``desk_options``: what boards/desk/start.py was told."""
+    """``desk_options``: the options of boards/desk/start.py."""
 
     product_name = "bulb"
     model = "cct"

@@ -1,4 +1,4 @@
-# What lies on the flash of a desk, where nothing is frozen: every feature but those of a chip, and its own adapters.
+# The flash of a desk, where nothing is frozen, has every feature but those of a chip, and its own adapters.
 include("../../firmware/features/core")
 include("../../firmware/features/wifi")
 include("../../firmware/features/bulb")

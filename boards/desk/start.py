@@ -43,7 +43,7 @@ class Console:
             self._modes = termios.tcgetattr(0)
         except OSError:
             return self
-        # Still line by line, which tells whoever looks from outside that a program runs; Ctrl-C ends a line.
+        # Still line by line, which shows outside that a program runs; Ctrl-C ends a line.
         modes[3] &= ~_ISIG
         modes[6][_VEOL] = b"\x03"
         termios.tcsetattr(0, termios.TCSANOW, modes)

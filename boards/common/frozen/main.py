@@ -1,4 +1,4 @@
-"""What a frozen build runs at the start. Frozen, a main.py is executed and not imported: ours is firmware.main."""
+"""The start of a frozen build. Frozen, a main.py is executed and not imported: ours is firmware.main."""
 
 try:
     import latchkey_image  # frozen in by `latchkey board image`

@@ -28,7 +28,7 @@ class Outside:
         self._store = FileStore(path)
 
     def read(self, name):
-        """What was written last; empty if nothing was, or it cannot be read."""
+        """The last written bytes; empty if there are none, or they cannot be read."""
         return bytes(Slots(self._store, name, b"o").read(_OUTSIDE_BYTES) or b"")
 
     def write(self, name, data):

@@ -63,7 +63,7 @@ class _Air:
         self.networks = _read(air)
 
     def follow(self, path, note=None, uplink=None):
-        """``path``: the file that says what is on air; ``note``: a file that is told what this chip does there;
+        """``path``: the file that says what is on air; ``note``: a file for what this chip does there;
         ``uplink``: while that file is there and says down, nothing is on air."""
         self._path, self._note, self._uplink = path, note, uplink
 
@@ -74,7 +74,7 @@ class _Air:
             self._moved = self.clock.now_ms()
 
     def moving(self):
-        """Whether nobody on the access point can be heard yet."""
+        """Whether the access point still receives nothing."""
         if self._moved is not None and self.since_ms(self._moved) >= self.move_ms:
             self._moved = None
         return self._moved is not None
@@ -261,7 +261,7 @@ class WLAN:
             raise OSError("AP required" if interface_id else "STA required")
 
     def _happen(self):
-        """What the driver would have told us since we asked last."""
+        """Events that the driver would have reported since the last call."""
         if self._leaves and _air.since_ms(self._leaves[0]) >= _EVENT_MS:
             self._leaves = None
             self._drop(_LEFT)

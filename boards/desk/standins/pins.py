@@ -1,6 +1,6 @@
-"""`machine.Pin` and `machine.PWM` without copper: the levels of outputs stand in a JSON file, {"25": 65535, ...}.
+"""`machine.Pin` and `machine.PWM` without copper: the levels of outputs are in a JSON file, {"25": 65535, ...}.
 
-A level is what `duty_u16` or `value` was told last.
+A level is the last value of `duty_u16` or `value`.
 """
 
 import json
@@ -17,7 +17,7 @@ class _Bank:
             self._write()
 
     def _write(self):
-        # Whoever reads it finds the file whole.
+        # A reader finds the file complete.
         part = self.path + ".part"
         with open(part, "w") as file:
             json.dump({str(number): level for number, level in self.levels.items()}, file)
