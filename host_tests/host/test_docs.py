@@ -33,6 +33,11 @@ def test_the_readme_leads_to_every_page():
     assert sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").iterdir() if path.is_file()) == sorted(linked)
 
 
+def test_the_glossary_has_twenty_words_in_order():
+    words = [row[0] for row in table_rows((ROOT / "docs/glossary.md").read_text(), "| word | means |")]
+    assert len(words) == 20 and words == sorted(words, key=str.lower)
+
+
 def test_every_target_of_make_in_the_documents_exists():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     named = {}
