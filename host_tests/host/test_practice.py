@@ -73,9 +73,10 @@ def plain(text):
 
 
 def pattern(printed, port):
-    """``printed`` of the page as a regular expression; a passphrase and a token's uuid differ each time."""
+    """``printed`` of the page as a regular expression: passphrase, token and version may be other ones."""
     text = re.escape(printed.strip("\n").replace("8080", str(port)))
     text = re.sub(r"(?<=ap\\ passphrase\\ \\ )\w+", r"\\w+", text)
+    text = text.replace(re.escape("0.1.0"), r"[\d.]+")
     return re.sub(r"160b9838(\S+)?", r"[0-9a-f-]+", text)
 
 
