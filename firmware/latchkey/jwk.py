@@ -20,7 +20,7 @@ _MAX_CHARS = RSA_MAX_BITS // 6 + 3
 class Key:
     """``kid``: str or None; ``public_key``: rsa.PublicKey; ``alg``: "RS256", "RS512" or None for both."""
 
-    def __init__(self, kid, public_key, alg=None):
+    def __init__(self, kid: str | None, public_key: PublicKey, alg: str | None = None):
         self.kid = kid
         self.public_key = public_key
         self.alg = alg
@@ -33,7 +33,7 @@ class KeySet(list):
     refused = too_large = 0
 
 
-def parse_key_set(data, dev=True):
+def parse_key_set(data, dev: bool = True) -> KeySet:
     """``KeySet`` of the JWKS in ``data``: bytes, or a stream with ``readinto(buf)``; at most 8 keys.
 
     Bad members are skipped and counted, and without ``dev`` the simulator's (A10); of two usable ones with the same
@@ -53,7 +53,7 @@ def parse_key_set(data, dev=True):
     return keys
 
 
-def admitted(keys, dev):
+def admitted(keys: list, dev: bool) -> list:
     """``keys`` without those of the simulator (``kid`` begins "SIM-"), unless the device is for development (A10).
 
     KeySetError("no_usable_key") if none remains.
@@ -65,7 +65,7 @@ def admitted(keys, dev):
     return keys
 
 
-def factory_keys(data, dev):
+def factory_keys(data: bytes | None, dev: bool) -> KeySet | None:
     """The usable keys of a JWKS (bytes) that the maker wrote outside the file system; None if there are none."""
     try:
         return parse_key_set(data, dev) if data else None
@@ -73,7 +73,7 @@ def factory_keys(data, dev):
         return None
 
 
-def parse_key(members):
+def parse_key(members) -> Key:
     """``Key`` of one JWK's members (dict); KeySetError("key_refused") if it may not verify tokens here."""
     _need(isinstance(members, dict) and members.get("kty") == "RSA")
     for name in _PRIVATE:

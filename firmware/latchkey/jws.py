@@ -15,7 +15,7 @@ _HEADER_CHARS = (JOSE_HEADER_BYTES * 4 + 2) // 3
 _SIGNATURE_CHARS = (RSA_MAX_BITS // 8 * 4 + 2) // 3
 
 
-def verify_compact(jws, keys):
+def verify_compact(jws: bytes, keys: list) -> tuple:
     """``(header, payload_bytes, key)`` of the compact JWS in ``jws`` (bytes-like, no ``CLOUD-``); else TokenError.
 
     ``keys``: what ``jwk.parse_key_set`` gives. The payload may be empty.
@@ -26,7 +26,7 @@ def verify_compact(jws, keys):
     return header, bytes(payload_b), key
 
 
-def of_token(token):
+def of_token(token: bytes) -> memoryview:
     """A view of the compact JWS in ``token`` (bytes-like, with ``CLOUD-``); TokenError("token_malformed")."""
     view = memoryview(token)
     if len(view) > TOKEN_BYTES or bytes(view[: len(TOKEN_PREFIX)]) != TOKEN_PREFIX:
@@ -34,7 +34,7 @@ def of_token(token):
     return view[len(TOKEN_PREFIX) :]
 
 
-def split(jws):
+def split(jws: bytes) -> tuple:
     """``(header_b, payload_b, signature_b, signing_input)``: three segments decoded to bytearrays, and a view of what
     is signed. Lengths are judged before anything is decoded. TokenError("token_malformed").
     """
@@ -57,7 +57,7 @@ def split(jws):
     return parts[0], parts[1], parts[2], view[:second]
 
 
-def parse_header(header_b, typs=("JWT",)):
+def parse_header(header_b: bytes, typs: tuple = ("JWT",)) -> dict:
     """The protected header as a dict, by rule V2; TokenError("header_refused") or ("alg_refused").
 
     ``typs``: its ``typ`` must be one of them; a header without one is a JWT's.
@@ -79,13 +79,13 @@ def parse_header(header_b, typs=("JWT",)):
     return header
 
 
-def choose_keys(header, keys):
+def choose_keys(header: dict, keys: list) -> list:
     """Rule V4: the key that ``kid`` names if it is held, otherwise all that fit ``alg``, in order and at most 8."""
     named = [key for key in keys if "kid" in header and key.kid == header["kid"]]
     return named[:1] or [key for key in keys if _agrees(key, header["alg"])][:KEYS_HELD]
 
 
-def verify_signature(alg, signing_input, signature, keys, charge=None):
+def verify_signature(alg: str, signing_input: bytes, signature: bytes, keys: list, charge=None):
     """The first of ``keys`` whose signature this is; TokenError("bad_signature") if there is none.
 
     ``charge()`` is called before each key is tried and may raise; keys that cannot fit cost nothing.

@@ -22,12 +22,12 @@ class Policy:
 
     def __init__(
         self,
-        system_uuid,
-        issuer=None,
-        skew_s=60,
-        unlisted="accept",
-        clock_unset="floor",
-        roles=None,
+        system_uuid: str,
+        issuer: str | None = None,
+        skew_s: int = 60,
+        unlisted: str = "accept",
+        clock_unset: str = "floor",
+        roles: dict | None = None,
     ):
         self.system_uuid16 = uuids.to_bytes(system_uuid)
         self.issuer = issuer
@@ -36,7 +36,7 @@ class Policy:
         self.clock_unset = _one_of(clock_unset, ("floor", "refuse"))
         self._by_uuid, self._by_name = _levels(DEFAULT_ROLES if roles is None else roles)
 
-    def permissions(self, roles):
+    def permissions(self, roles) -> tuple:
         """Names of what ``roles`` ((uuid16, name), ...) permit, lowest first; an empty tuple for nothing."""
         level = 0
         for uuid16, name in roles:
@@ -44,7 +44,7 @@ class Policy:
         return PERMISSIONS[:level]
 
 
-def from_config(config):
+def from_config(config: dict) -> Policy:
     """The Policy of a validated configuration document (``latchkey.device.config``)."""
     p = config["policy"]
     return Policy(

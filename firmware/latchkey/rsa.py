@@ -29,7 +29,7 @@ class PublicKey:
     ``.power(s_be)``: that of bignum.Modulus.
     """
 
-    def __init__(self, n_be, e):
+    def __init__(self, n_be: bytes, e: int):
         n_be = bytes(n_be).lstrip(b"\x00") if isinstance(n_be, (bytes, bytearray, memoryview)) else b""
         self.size = len(n_be)
         self.bits = self.size * 8 - 10 + len(bin(n_be[0])) if n_be else 0
@@ -42,7 +42,7 @@ class PublicKey:
         self.power = Modulus(n_be, e).power
 
 
-def verify_pkcs1v15(key, hash_name, message, signature):
+def verify_pkcs1v15(key: PublicKey, hash_name: str, message, signature: bytes) -> None:
     """None if ``signature`` (bytes-like, ``key.size`` long) is ``key``'s over ``message``; else TokenError.
 
     ``hash_name``: "sha256", "sha384" or "sha512"; ``message``: bytes-like, or an iterable of such chunks.
@@ -56,7 +56,7 @@ def verify_pkcs1v15(key, hash_name, message, signature):
         raise TokenError("bad_signature")
 
 
-def digest_info(hash_name, message):
+def digest_info(hash_name: str, message) -> bytes:
     """DER of DigestInfo for ``message``, as a signature holds it: hash once, then ask ``fits`` of many keys."""
     new, oid_end, size = _HASHES[hash_name]
     hasher = new()
@@ -69,7 +69,7 @@ def digest_info(hash_name, message):
     return bytes(info) + hasher.digest()
 
 
-def fits(key, signature, info):
+def fits(key: PublicKey, signature: bytes, info: bytes) -> bool:
     """Whether ``signature`` (bytes or bytearray) is ``key``'s over the message of ``info``: RFC 8017 8.2.2, 1 to 4."""
     block = key.power(signature)
     return block is not None and _is_expected(block, info)

@@ -11,7 +11,14 @@ from latchkey.limits import YEAR_2020_S
 from latchkey.policy import Policy
 
 
-def check(token, keys, audience, now_unix_s, issuer=None, roles=None):
+def check(
+    token: bytes | str,
+    keys: list,
+    audience: str,
+    now_unix_s: int,
+    issuer: str | None = None,
+    roles: dict | None = None,
+) -> dict:
     """The claims of ``token`` as a dict, as they are in its JSON; TokenError with the code of what is wrong.
 
     ``token``: bytes or str, with ``CLOUD-``. ``keys``: what ``jwk.parse_key_set`` gives. ``audience``: text of the
@@ -37,4 +44,4 @@ def check(token, keys, audience, now_unix_s, issuer=None, roles=None):
         if not permissions:
             raise TokenError("no_permission")
         members["permission"] = permissions[-1]  # pyright: ignore[reportOptionalSubscript]
-    return members
+    return members  # pyright: ignore[reportReturnType]

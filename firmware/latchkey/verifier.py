@@ -43,7 +43,7 @@ class Verifier:
         self._memory = []  # _Entry, latest used last
         self._last_key = None
 
-    def verify(self, token, caller=None, policy=None):
+    def verify(self, token: bytes, caller=None, policy=None) -> Grant:
         """``token``: bytes with their ``CLOUD-`` prefix. Returns a Grant or raises TokenError.
 
         ``caller``: whatever tells one peer from another; only its own bad signatures slow it. ``policy``: judge by this

@@ -65,6 +65,13 @@ def test_a_chip_has_every_name_that_the_firmware_asks_of_a_board(name):
     assert [n for n in sorted(used) if not hasattr(made, n)] == []
 
 
+def test_the_contract_of_a_board_has_every_name_that_the_firmware_asks_of_it():
+    tree = ast.parse((catalog.FOLDER / "protocols.pyi").read_text())
+    (contract,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Board"]
+    names = {getattr(node, "name", None) or node.target.id for node in contract.body}
+    assert names_used_of_a_board() - names == set()
+
+
 def test_the_desk_has_every_name_that_the_firmware_asks_of_a_board():
     text = (catalog.FOLDER / "desk" / "board_config.py").read_text()
     missing = [n for n in names_used_of_a_board() if not re.search(rf"(self\.{n} =|def {n}\(|^    {n} =)", text, re.M)]

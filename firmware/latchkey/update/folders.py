@@ -123,7 +123,7 @@ class Folders:
         if not ended:
             return len(piece)
         self._lines = open(self._other + _LIST, "rb")
-        return at + 1
+        return at + 1  # pyright: ignore[reportPossiblyUnboundVariable]
 
     def _next(self):
         """Begin the next file of the list."""
