@@ -15,6 +15,7 @@ import sys
 from cut_flash import BLOCK_BYTES, CutFlash, mount, unmount
 from desk import Outside
 from fake_radio import FakeRadio
+from flash_faults import _fill as fill
 from keys import key
 from lists import BASE, jti16, record, text
 from program_slots import Chip, Partition
@@ -247,6 +248,15 @@ def crashed(place):
     Updated(board(store(), carrier))
 
 
+def crashed_on_a_full_flash(place):
+    """The same where nothing has room any more: the starter's count is rewritten in place."""
+    place.start()
+    fill()
+    for _ in range(3):
+        carrier = place.start()
+    Updated(board(store(), carrier))
+
+
 def not_good(place):
     """Sent, and neither online nor asked for fifteen minutes."""
     device = Updated(board(store(), place.start()))
@@ -298,13 +308,25 @@ def wrong(kind, facts, images, before, again, found):
     return None
 
 
-def cuts(kind, facts, ends, every):
+def installed(kind, facts):
+    """What is on the flash of a provisioned device, and what of it no update may touch."""
     place = kind(facts)
     place.install()
     provision(facts["keys"])
     before = survivors(Updated(board(store(), place.start(True))))
     images = [bytes(flash.data) for flash in place.flash]
     place.end()
+    return images, before
+
+
+def full(path):
+    """Print which release runs after three crashes on a full flash."""
+    facts = ready(path)
+    print(json.dumps(journal(Files, facts, installed(Files, facts)[0], crashed_on_a_full_flash)[1]))
+
+
+def cuts(kind, facts, ends, every):
+    images, before = installed(kind, facts)
     done, last = journal(kind, facts, images, ends)
     state = [bytearray(data) for data in images]
     found = {"story": kind.kind + " " + ends.__name__, "operations": len(done), "cuts": 0, "lost": 0, "ends": last}
@@ -332,15 +354,19 @@ def judge(kind, facts, images, before, every, found):
 
 def main(path, every, control=False):
     """``control``: the file `release` is written before the contents."""
-    with open(path) as file:
-        facts = json.load(file)
-    sys.modules["machine"], sys.modules["main"], sys.modules["boot"] = Machine, Main, Machine
+    facts = ready(path)
     if control:
         turn_round()
     for kind, ends in ((Files, good), (Files, crashed), (Files, not_good), (Slots, good), (Slots, not_good)):
         print(json.dumps(cuts(kind, facts, ends, every)))
         if control:
             return
+
+
+def ready(path):
+    sys.modules["machine"], sys.modules["main"], sys.modules["boot"] = Machine, Main, Machine
+    with open(path) as file:
+        return json.load(file)
 
 
 def turn_round():

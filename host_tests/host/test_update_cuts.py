@@ -66,6 +66,11 @@ def test_a_release_that_counts_before_it_is_whole_is_lost_by_cuts(tmp_path):
     assert found[0]["lost"] > 10
 
 
+def test_on_a_full_flash_a_release_that_crashes_gives_way_all_the_same(tmp_path):
+    path = facts(tmp_path, SMALL, 64, 3)
+    assert stories(f"import update_cuts; update_cuts.full({str(path)!r})", heapsize="32M") == ["1.0.0"]
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 def test_the_same_of_a_release_of_full_size(tmp_path):
