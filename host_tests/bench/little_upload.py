@@ -20,11 +20,15 @@ from latchkey.verifier import Verifier
 
 SETS = load("key_sets.json")
 LINE, OF = SETS["files"]["good"]
-BODIES = {
-    "release": ("/v1/firmware", (SIGNED["good"]["release"] + "\n").encode() + PAYLOAD),
-    "release key": ("/v1/firmware", (SIGNED["good"]["release key 1"] + "\n").encode()),
-    "key set": ("/v1/keys", (LINE + "\n" + SETS["sets"][OF]).encode()),
-}
+RELEASE = (SIGNED["good"]["release"] + "\n").encode() + PAYLOAD
+# Name, path, body, and at which turn of the loop memory gets short: 0 for the beginning.
+BODIES = (
+    ("release", "/v1/firmware", RELEASE, 0),
+    ("release, while its pieces come", "/v1/firmware", RELEASE, 5),
+    ("release, while it is read back", "/v1/firmware", RELEASE, 9),
+    ("release key", "/v1/firmware", (SIGNED["good"]["release key 1"] + "\n").encode(), 0),
+    ("key set", "/v1/keys", (LINE + "\n" + SETS["sets"][OF]).encode(), 0),
+)
 
 
 class Carrier(FakeCarrier):
@@ -60,14 +64,20 @@ def facts(device):
     return [ram, flash, device.carrier.next, kept["sent"] is not None, record.key_counter(held)]
 
 
-def tried(path, data, free_bytes):
+def tried(path, data, turn, free_bytes):
     device = made()
     request = put_request(len(data))
     request.path = path
     route = [row for row in device.api.routes if row[:2] == (path, "PUT")][0]
     exchange, body = Exchange(request, route, None), Body(memoryview(data))
     before, status = facts(device), 500
-    little_memory.fill(free_bytes)
+
+    def shorten(now):
+        if now == turn:
+            little_memory.fill(free_bytes)
+
+    body.between = shorten
+    shorten(0)
     try:
         exchange.body = driven(route[4](device.api, exchange, body))
         status = device.api.answer(exchange, exchange.body).status
@@ -89,11 +99,11 @@ def broken(status, before, after, running):
     return "done and not kept" if after == before else None
 
 
-def sweep(name, path, data, step):
+def sweep(name, path, data, turn, step):
     wrong, free_bytes, status = [], 0, 500
     while status == 500 and free_bytes < 120000:
         free_bytes += step
-        status, *rest = tried(path, data, free_bytes)
+        status, *rest = tried(path, data, turn, free_bytes)
         found = broken(status, *rest)
         if found:
             wrong.append((free_bytes, found, rest))
@@ -101,5 +111,5 @@ def sweep(name, path, data, step):
 
 
 if __name__ == "__main__":
-    for name, (path, data) in BODIES.items():
-        print(json.dumps(sweep(name, path, data, int(sys.argv[1]))))
+    for body in BODIES:
+        print(json.dumps(sweep(*body, int(sys.argv[1]))))

@@ -37,11 +37,11 @@ def test_a_change_is_answered_as_what_became_of_it():
 
 
 def test_a_body_in_pieces_is_answered_as_what_became_of_it():
-    printed = on_port.run("little_upload.py", str(STEP[0]), heapsize="1M", timeout_s=500)
+    printed = on_port.run("little_upload.py", str(2 * STEP[0]), heapsize="1M", timeout_s=500)
     bodies = [json.loads(line) for line in printed.splitlines()]
-    assert {body["route"]: body["status"] for body in bodies} == {"release": 202, "release key": 200, "key set": 200}
+    assert [body["status"] for body in bodies] == [202, 202, 202, 200, 200]
     for body in bodies:
-        assert body["least"] > 4096
+        assert body["least"] > 1000
         assert body["wrong"] == []
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import ssl
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from latchkey_tools.release import manifest
+from latchkey_tools.sim import pki
 
 VECTORS = Path(__file__).resolve().parents[1] / "vectors"
 # The release key of fakes/updating.py.
@@ -84,6 +86,16 @@ def test_a_release_goes_over_a_connection_and_one_request_follows(device):
         assert (answer.status_code, answer.json()) == (202, {"state": "restarting", "version": "1.2.3"})
         assert client.get("/v1/state").status_code == 200
     assert firmware(device)["upload"]["received"] == len(PAYLOAD)
+
+
+def test_over_https_too(tmp_path):
+    authority = pki.make(tmp_path)
+    trust = ssl.create_default_context(cafile=authority.ca.cert_pem)
+    files = {"cert": authority.broker.cert_der, "key": authority.broker.key_der}
+    with api_process.running(setup=1, heapsize="1M", **files) as device:
+        url = f"https://localhost:{device.tls_port}/v1/firmware"
+        answer = httpx.put(url, headers=OCTETS, content=LINE + PAYLOAD, verify=trust)
+        assert (answer.status_code, answer.json()["state"]) == (202, "restarting")
 
 
 def test_a_client_that_expects_to_be_told_is_told_and_bytes_behind_the_body_are_a_request(device):
