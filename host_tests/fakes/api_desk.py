@@ -74,11 +74,12 @@ def verifier_of(options):
 
 def whole_device(verifier, thing):
     """Pairing and configuration too, over a flash in RAM and a radio that joins at once; somebody is there for ever."""
-    import updating
     from fake_carrier import FakeCarrier
     from fake_radio import FakeRadio
     from setting_up import Board, Device, provisioned
+    from tables import load
 
+    from latchkey import jwk
     from latchkey.hw.clock import DeskClock
     from latchkey.update import record
 
@@ -99,7 +100,7 @@ def whole_device(verifier, thing):
     radio.networks = (("Cellar", -50, True), ("Guests", -70, False))
     board = DeskBoard(provisioned(), radio, DeskClock())
     board.fitted = FakeCarrier()
-    record.set_over_cable(board.store, updating.KEYS)
+    record.set_over_cable(board.store, [jwk.parse_key(members) for members in load("manifests.json")["keys"]])
     device = Device(board=board, verifier=lambda *_parts: verifier)
     device.pairing._present_until_s = 1 << 40
     return device
