@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from setting_up import OWNER, Device
+from setting_up import OWNER, Device, whole
 
 from latchkey.api.uses import Uses
 from latchkey.errors import LatchkeyError
@@ -17,12 +17,17 @@ class Grant:
 ROUTES = (("/v1/state", "GET", "read"), ("/v1/state", "PATCH", "control"))
 
 
+def said(ring, now):
+    """The answer of the ring (dict)."""
+    return json.loads(whole(ring.answer(now, ROUTES, {})))
+
+
 class TestRing(unittest.TestCase):
     def test_equal_uses_share_a_place_and_the_newest_is_first(self):
         ring = Uses()
         for now, status in ((5, 200), (6, 422), (9, 200)):
             ring.used(now, Grant(), "Owner", 1, False, status)
-        changes = ring.status(10, ROUTES)["changes"]
+        changes = said(ring, 10)["changes"]
         self.assertEqual([(use["status"], use["count"], use["ago_s"]) for use in changes], [(200, 2, 1), (422, 1, 4)])
         expected = {"name": "Marie Curie", "jti": "530886ea", "role": "Owner", "permission": "control"}
         expected.update({"method": "PATCH", "path": "/v1/state", "status": 200, "count": 2, "ago_s": 1})
@@ -34,29 +39,41 @@ class TestRing(unittest.TestCase):
         for i in range(3000):
             ring.used(i, Grant("poller %d" % (i % 50)), "Visitor", 0, True, 200)
             ring.refused(i, "192.0.2.%d" % (i % 200))
-        found = ring.status(3000, ROUTES)
+        found = said(ring, 3000)
         self.assertEqual([use["name"] for use in found["changes"]], ["first"])
         self.assertEqual((len(found["reads"]), len(found["peers"]), len(ring._ring)), (8, 8, 2048))
         for i in range(100):
             ring.used(3000 + i, Grant("changer %d" % i), "Owner", 1, False, 200)
-        changes = [use["name"] for use in ring.status(3100, ROUTES)["changes"]]
+        changes = [use["name"] for use in said(ring, 3100)["changes"]]
         self.assertEqual(changes, ["changer %d" % i for i in range(99, 75, -1)])
 
     def test_refusals_are_counted_for_the_newest_peers(self):
         ring = Uses()
         for now, peer in enumerate(("a", "b", "a")):
             ring.refused(now, peer)
-        peers = ring.status(5, ROUTES)["peers"]
+        peers = said(ring, 5)["peers"]
         self.assertEqual(peers, [{"peer": "a", "count": 2, "ago_s": 3}, {"peer": "b", "count": 1, "ago_s": 4}])
 
     def test_a_count_has_an_end_and_a_name_is_cut_between_characters(self):
         ring = Uses()
         for _ in range(65537):
             ring.used(1, Grant("x" * 19 + "\u00e4\u00e4"), "\u20ac" * 9, 0, True, 200)
-        (use,) = ring.status(1, ROUTES)["reads"]
+        (use,) = said(ring, 1)["reads"]
         self.assertEqual((use["count"], use["name"], use["role"]), (65535, "x" * 19, "\u20ac" * 6))
         ring.used(1, Grant(None), "", 0, True, 200)
-        self.assertEqual(len(ring.status(1, ROUTES)["reads"]), 2)
+        self.assertEqual(len(said(ring, 1)["reads"]), 2)
+
+    def test_a_use_that_comes_while_an_answer_is_sent_does_not_change_it(self):
+        ring = Uses()
+        ring.used(1, Grant("before"), "Owner", 1, False, 200)
+        file = ring.answer(2, ROUTES, {"bad_signature": 1})
+        length = file.seek(0, 2)
+        ring.used(3, Grant("a longer name"), "Owner", 1, False, 200)
+        ring.refused(3, "192.0.2.1")
+        text = whole(file)
+        found = json.loads(text)
+        self.assertEqual((len(text), [use["name"] for use in found["changes"]]), (length, ["before"]))
+        self.assertEqual((found["peers"], found["refusals"]), ([], {"bad_signature": 1}))
 
 
 class TestApi(unittest.TestCase):

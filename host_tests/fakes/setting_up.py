@@ -175,7 +175,7 @@ class Device(app.Device):
             response = self.api.answer(exchange, data)
         except LatchkeyError as exc:
             response = self.api.refusal(exc)
-        return response.status, json.loads(response.body)
+        return response.status, json.loads(whole(response.file) if response.file else response.body)
 
     def code(self, *call, **more):
         status, answer = self.call(*call, **more)
@@ -183,6 +183,21 @@ class Device(app.Device):
 
     def attempt(self):
         return self.call("GET", "/v1/pairing")[1]
+
+
+def whole(file):
+    """Bytes of a file of an answer, read in pieces as a connection reads them."""
+    length = file.seek(0, 2)
+    file.seek(0)
+    piece = bytearray(100)
+    data = b""
+    count = 1
+    while count:
+        count = file.readinto(memoryview(piece))
+        data += piece[:count]
+    file.close()
+    assert len(data) == length, (len(data), length)
+    return data
 
 
 def _request(method, path, data, role):

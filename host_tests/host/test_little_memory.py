@@ -45,6 +45,13 @@ def test_a_body_in_pieces_is_answered_as_what_became_of_it():
         assert body["wrong"] == []
 
 
+def test_who_did_what_is_answered_in_pieces():
+    """In one piece the answer took 34,304 bytes."""
+    free_bytes, size = map(int, on_port.run("full_uses.py", "1024").split())
+    assert size > 5000
+    assert free_bytes <= 10240
+
+
 def test_letting_connections_go_allocates_nothing():
     assert on_port.run("let_go_locked.py") == "1 2 1 None\nclosed\nclosed\n"
 

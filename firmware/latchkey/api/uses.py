@@ -5,10 +5,12 @@ and moment. Equal uses share a place, and changes have places of their own, so t
 Refusals are counted by peer. No byte of a token comes here.
 """
 
+import json
 import struct
 
 from latchkey import uuids
 from latchkey.api import codes, handlers
+from latchkey.api.response import Response
 from latchkey.errors import LatchkeyError
 from latchkey.limits import const
 
@@ -38,43 +40,60 @@ class Uses:
         at = self._ring.find(what, starts[0], starts[-1] + _PLACE_BYTES)
         # A name may look like a place in the middle of two.
         if at < 0 or at % _PLACE_BYTES:
-            at = min(starts, key=self._when)
+            at = min(starts, key=lambda place: _when(self._ring, place))
             self._ring[at : at + _PLACE_BYTES] = what + bytes(_PLACE_BYTES - _WHAT_BYTES)
         count = min(_MOST, struct.unpack_from(_WHEN, self._ring, at + _WHAT_BYTES)[0] + 1)
         struct.pack_into(_WHEN, self._ring, at + _WHAT_BYTES, count, now)
 
     def refused(self, now, peer):
         """A request of ``peer`` (text) was refused."""
-        count = 1
-        for known in self._peers:
-            if known[0] == peer:
-                count += known[1]
-                self._peers.remove(known)
-                break
-        self._peers = self._peers[1 - _PEERS :] + [(peer, count, now)]
+        count = 1 + sum([known[1] for known in self._peers if known[0] == peer])
+        others = [known for known in self._peers if known[0] != peer]
+        self._peers = others[1 - _PEERS :] + [(peer, count, now)]
 
-    def status(self, now, routes):
-        """For the answer, the newest first."""
+    def answer(self, now, routes, refusals):
+        """The Answer with all that is held. ``refusals``: how often each code was answered."""
         peers = [{"peer": peer, "count": count, "ago_s": now - then} for peer, count, then in reversed(self._peers)]
-        return {
-            "changes": self._told(False, routes, now),
-            "reads": self._told(True, routes, now),
-            "peers": peers,
-        }
+        # Copied: requests that come while the answer is sent must not change its length.
+        return Answer(bytes(self._ring), now, routes, json.dumps({"peers": peers, "refusals": refusals}))
 
-    def _when(self, at):
-        """Uptime of the newest use at a place; -1 for an empty one."""
-        count, then = struct.unpack_from(_WHEN, self._ring, at + _WHAT_BYTES)
-        return then if count else -1
 
-    def _told(self, reads, routes, now):
-        full = sorted([at for at in _starts(reads) if self._when(at) >= 0], key=self._when, reverse=True)
-        return [self._use(at, routes, now) for at in full]
+class Answer:
+    """The uses in ``ring`` as JSON, newest first: a file of which one use at a time is made, when it is read. The whole
+    text has 6 to 9 KB, which is more than a chip may have in one piece. ``rest``: text of the other members."""
 
-    def _use(self, at, routes, now):
+    def __init__(self, ring, now, routes, rest):
+        self._ring, self._now, self._routes, self._rest = ring, now, routes, rest
+
+    def seek(self, _offset, whence=0):
+        """To the start; or to the end, and its offset is the result."""
+        self._pieces, self._piece = self._made(), b""
+        return sum([len(piece) for piece in self._made()]) if whence else 0
+
+    def readinto(self, buf):
+        self._piece = self._piece or next(self._pieces, b"")
+        count = min(len(buf), len(self._piece))
+        buf[:count] = self._piece[:count]
+        self._piece = self._piece[count:]
+        return count
+
+    def close(self):
+        """There is nothing to close."""
+
+    def _made(self):
+        for start, reads in ((b'{"changes": [', False), (b'], "reads": [', True)):
+            yield start
+            comma = ""
+            for at in sorted(_starts(reads), key=lambda at: -_when(self._ring, at)):
+                if _when(self._ring, at) >= 0:
+                    yield (comma + json.dumps(self._use(at))).encode()
+                    comma = ", "
+        yield ("], " + self._rest[1:]).encode()
+
+    def _use(self, at):
         name, role, jti, route, status = struct.unpack_from(_WHAT, self._ring, at)
         count, then = struct.unpack_from(_WHEN, self._ring, at + _WHAT_BYTES)
-        path, method, permission = routes[route][:3]
+        path, method, permission = self._routes[route][:3]
         return {
             "name": name.rstrip(b"\0").decode(),
             "jti": jti.decode(),
@@ -84,8 +103,14 @@ class Uses:
             "path": path,
             "status": status,
             "count": count,
-            "ago_s": now - then,
+            "ago_s": self._now - then,
         }
+
+
+def _when(ring, at):
+    """Uptime of the newest use at a place; -1 for an empty one."""
+    count, then = struct.unpack_from(_WHEN, ring, at + _WHAT_BYTES)
+    return then if count else -1
 
 
 def _cut(text):
@@ -150,9 +175,9 @@ def _role(policy, grant, permission):
 
 def get_uses(api, _exchange):
     """The newest uses, and how often each code was answered."""
-    facts = api.uses.status(api.device.log.uptime_s(), api.routes)
-    facts["refusals"] = api.refusals
-    return facts
+    response = Response(200)
+    response.file = api.uses.answer(api.device.log.uptime_s(), api.routes, api.refusals)
+    return response
 
 
 ROUTE = ("/v1/uses", "GET", "configure", get_uses, 0, False)
