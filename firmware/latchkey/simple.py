@@ -12,12 +12,7 @@ from latchkey.policy import Policy
 
 
 def check(
-    token: bytes | str,
-    keys: list,
-    audience: str,
-    now_unix_s: int,
-    issuer: str | None = None,
-    roles: dict | None = None,
+    token: bytes | str, keys: list, audience: str, now_unix_s: int, issuer: str | None = None, roles: dict | None = None
 ) -> dict:
     """The claims of ``token`` as a dict, as they are in its JSON; TokenError with the code of what is wrong.
 
