@@ -1,4 +1,4 @@
-"""What a technician or a factory does over the serial cable, at the REPL or through mpremote.
+"""Commands for a technician or a factory over the serial cable, at the REPL or through mpremote.
 
     import cable; cable.provision("/flash/provision.json")      prints a report in JSON, without secrets
     cable.renew("/flash/provision.json"); cable.status()
@@ -90,7 +90,7 @@ def _renew(data):
 
 
 def status():
-    """What is stored, as a dict: the System and the keys; nothing secret."""
+    """The stored data as a dict: the System and the keys; nothing secret."""
     board = Board()
     kept = settings.load(board.store)[0]
     config = kept and kept["config"]

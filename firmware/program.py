@@ -8,7 +8,7 @@ from latchkey.device.app import Device
 from latchkey.device.log import LogRing
 from latchkey.net.server import Server, peer_text
 
-# What a product may leave out (firmware/features).
+# A product may leave these out (firmware/features).
 try:
     from latchkey.api.page import Page
     from latchkey.net.names import Names
@@ -34,7 +34,7 @@ def link(device, config):
 
 
 def server(device):
-    """What serves the API of ``device``."""
+    """The server of the API of ``device``."""
     board = device.board
     host, port, tls_port = board.listen
     tls = None

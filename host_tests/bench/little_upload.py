@@ -57,7 +57,7 @@ def made():
 
 
 def facts(device):
-    """What RAM holds, what flash holds."""
+    """The content of RAM and of flash."""
     kept, held = record.load(device.store), record.keys(device.store)
     ram = [one.kid for one in device.keystore.keys]
     flash = [one.kid for one in KeyStore(device.store).keys]
@@ -91,7 +91,7 @@ def tried(path, data, turn, free_bytes):
 
 
 def broken(status, before, after, running):
-    """What of the rule does not hold, or None."""
+    """The part of the rule that is broken, or None."""
     if after[0] != after[1]:
         return "RAM is not flash"
     if status == 500:

@@ -99,7 +99,7 @@ def board(kept, carrier):
 
 
 def survivors(device):
-    """What no update may touch."""
+    """The data that every update keeps."""
     held = device.credentials
     standing = [device.ledger.standing(jti16(n), BASE + n).state for n in range(9)]
     return [device.config, device.settings["trust"], [k.kid for k in device.keystore.keys], standing, repr(held)]
@@ -280,7 +280,7 @@ def journal(kind, facts, images, ends):
 
 
 def wrong(kind, facts, images, before, again, found):
-    """What is wrong with a device whose power went, or None; ``found`` counts what runs."""
+    """The fault of a device whose power went, or None; ``found`` counts what runs."""
     place = kind(facts, images)
     try:
         carrier = place.start(True)
@@ -309,7 +309,7 @@ def wrong(kind, facts, images, before, again, found):
 
 
 def installed(kind, facts):
-    """What is on the flash of a provisioned device, and what of it no update may touch."""
+    """The flash of a provisioned device, and the part of it that every update keeps."""
     place = kind(facts)
     place.install()
     provision(facts["keys"])

@@ -1,5 +1,5 @@
 # Latchkey's starter, written by `latchkey board deploy`: runs the release whose folder boot.py put first on the path,
-# and gives up one that is not proven at its third restart that was no power-on.
+# and gives up one that is not proven at its third restart other than a power-on.
 import sys
 import time
 

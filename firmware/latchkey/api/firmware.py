@@ -1,5 +1,5 @@
-"""GET and PUT /v1/firmware: which release runs, and a new one; PUT /v1/keys: a key set that was missed. What does the
-work is loaded for each request."""
+"""GET and PUT /v1/firmware: which release runs, and a new one; PUT /v1/keys: a key set that was missed. The working
+modules are loaded for each request."""
 
 from latchkey.device import lazy
 

@@ -2,7 +2,7 @@
 
 The order of the checks is the contract: Host and Origin (A4), a token in the URL, an unprovisioned
 device, route and method, HTTPS (A2), the cap on plain HTTP (A2), the token, its permission, and only
-then the body. Whoever serves calls, per request:
+then the body. A server calls, for each request:
 
     exchange = api.admit(request)                          # before the body is read; raises LatchkeyError
     response = api.answer(exchange, body)                  # body: bytes or view, empty if none; raises LatchkeyError
@@ -20,7 +20,7 @@ from latchkey.limits import const
 from latchkey.policy import PERMISSIONS
 from latchkey.stores.slots import ROOM_BYTES
 
-# What a product may leave out (firmware/features): its route answers `not_found` then.
+# A product may leave these out (firmware/features): the route then answers `not_found`.
 try:
     from latchkey.api import events
 except ImportError:
@@ -165,7 +165,7 @@ class Api:
         self.device.log.failed("request", exc)
         return self.refusal(LatchkeyError("server_error"))
 
-    # What comes before the body
+    # Checks before the body
 
     def _check_source(self, request):
         """A4, and A2's tokens in URLs."""

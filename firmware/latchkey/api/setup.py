@@ -12,7 +12,7 @@ from latchkey.device import provision, settings
 from latchkey.device.pairing import Attempt
 from latchkey.errors import ConfigError, LatchkeyError, StoreError, TokenError
 
-# What has to be tried on the broker (A6).
+# Changes of these have to be tried on the broker (A6).
 _CLOUD = ("slug", "broker")
 _PAIRING = ("wifi", "name", "broker")
 _WIFI = ("ssid", "passphrase")
@@ -104,7 +104,7 @@ def _begin(device, exchange, attempt):
 
 
 def _by(device, exchange, names):
-    """Who changes which trust settings when; only with presence (A3)."""
+    """The change of trust settings for the record: its token, fields and time; only with presence (A3)."""
     check_present(device)
     return exchange.grant.jti, names, device.floor.floor_unix_s
 

@@ -1,7 +1,7 @@
 """The device: what it is set to, what it holds, and what it does at each turn of its loop.
 
-Decides nothing about tokens. Who may change which setting, and whether it works, is decided in latchkey.api.setup and
-latchkey.device.pairing.
+Decides nothing about tokens. latchkey.api.setup and latchkey.device.pairing decide whether a caller may change a
+setting, and whether it works.
 """
 
 import json
@@ -78,7 +78,7 @@ class Device:
         return Updates(*parts, _pinned(config))
 
     def _enter_network(self):
-        """The network that was given; else, or if somebody asks for it, or in the safe state, the access point."""
+        """The network that was given; else, or on request, or in the safe state, the access point."""
         radio, wake, gesture = self.board.radio, self.board.wake(), self.boots.gesture
         radio.name(self.hostname)
         alone = self.unpaired or self.safe
@@ -91,7 +91,7 @@ class Device:
         if gesture == "long" or wake == "button":
             self.pairing.pressed()
 
-    # What it is
+    # Facts
 
     @property
     def config(self):
@@ -114,7 +114,7 @@ class Device:
         return self.config["wifi"]["ssid"], self.settings["wifi_passphrase"]
 
     def info(self):
-        """What anybody may know (A1)."""
+        """The facts for everybody (A1)."""
         config = self.config
         facts = {
             "product": self.board.product_name,
@@ -182,7 +182,7 @@ class Device:
         facts["kernels"] = {"power": bignum.kernel, "sha512": sha512.kernel}
         return facts
 
-    # What it is set to: stored first, then in force. StoreError: nothing has changed.
+    # Settings: stored first, then in force. StoreError: nothing has changed.
 
     def keep(self, config, by=None, **parts):
         """A configuration at once with ``parts`` of the settings. ``by``: who changes which trust settings when (jti,
@@ -248,7 +248,7 @@ class Device:
             credentials.settle(self.board.store, kept)
             self.credentials = self.link.credentials = credentials.load(self.board.store)
 
-    # What it does
+    # Actions
 
     def turn(self):
         """Everything that the loop does at each of its turns; returns at once."""

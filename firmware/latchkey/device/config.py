@@ -1,6 +1,6 @@
-"""The configuration, the part of the settings that is no secret: a JSON object, judged whole.
+"""The configuration, the part of the settings that is not secret: a JSON object, judged whole.
 
-docs/config.schema.json describes it; a test holds the two equal. What is left out has the default below; an unknown
+docs/config.schema.json describes it; a test holds the two equal. A missing member has the default below; an unknown
 member is refused. Loaded only while something is judged (latchkey.device.lazy).
 """
 

@@ -1,7 +1,7 @@
 """From the box to the owner's network: attempts, the access point, presence (A3, A5, A6).
 
 An attempt runs in RAM: flash learns of new settings once they have worked, so after a power cut the last good ones are
-back. What was tried and what came of it is kept for whoever asks later. The loop calls ``tick`` at every turn.
+back. The attempt and its result are kept for later requests. The loop calls ``tick`` at every turn.
 
 ``radio``: see hw/wifi.py. ``owner``: the device (latchkey.device.app). Times are whole seconds of
 ``uptime_s``; ``hurry`` divides every window (tests).
@@ -51,7 +51,7 @@ class Pairing:
         self._ap_until_s = self._scan_until_s = self._present_until_s = 0
         self._scanned_ms, self._scanned_s = None, None
 
-    # Who is at the device
+    # Presence
 
     def pressed(self):
         """Somebody is here: presence for ten minutes (A3)."""
@@ -103,7 +103,7 @@ class Pairing:
         self._leaves_s = self._uptime_s() + _PAUSE_S
 
     def tick(self):
-        """What is due now; returns at once."""
+        """Do the work that is due now; returns at once."""
         self._radio.turn()
         now = self._uptime_s()
         if self._radio.scanned_ms != self._scanned_ms:
@@ -190,7 +190,7 @@ class Pairing:
             # Joining moved the access point to another channel, and who waits there needs time to come back.
             self._open_for(_AP_AFTER_S)
         if attempt.cloud:
-            # What the broker sent meanwhile was not believed; retained messages come again.
+            # The broker's messages were ignored meanwhile; retained messages come again.
             self._owner.stale = True
         return ""
 

@@ -76,7 +76,7 @@ def passphrase(text, field):
 
 
 def wifi_key(text, field):
-    """What joins a network: a passphrase, the 64 hexadecimal digits of the key that is made of it, or None.
+    """The key of a network: a passphrase, the 64 hexadecimal digits of the key that is made of it, or None.
     ConfigError."""
     if not isinstance(text, str) or len(text) != _WPA_KEY_DIGITS:
         return passphrase(text, field)
@@ -112,7 +112,7 @@ def _der(text, field):
         der = binascii.a2b_base64(text)
     except ValueError:
         raise _wrong(field)
-    # It skips what is no base64, where RFC 4648, 3.3 would refuse. Every certificate and key is an ASN.1 SEQUENCE.
+    # It skips characters outside base64, where RFC 4648, 3.3 would refuse. Certificates and keys are an ASN.1 SEQUENCE.
     if binascii.b2a_base64(der)[:-1] != text.encode() or der[:1] != b"\x30":
         raise _wrong(field)
     return der

@@ -102,7 +102,7 @@ def _usable(document):
 
 
 def _finish(store, slots, document):
-    """The document is in force. What flash refuses here, the next start tries again: until then it stays marked."""
+    """The document is in force. If flash refuses a step here, the next start repeats it; until then it stays marked."""
     finished = dict(document)
     finished.pop("unfinished")
     try:
@@ -119,4 +119,4 @@ def _migrate(store, document):
     try:
         save(store, document, True)
     except NOT_STORED:
-        pass  # What the earlier slots hold is in force; the next start tries again.
+        pass  # The earlier slots are in force; the next start tries again.

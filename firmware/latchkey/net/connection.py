@@ -1,7 +1,7 @@
 """One connection of the local API: its requests are read and answered, each step with a deadline.
 
 The socket never blocks. Its server (net/server.py) lends a buffer while a request arrives, decides whether the
-connection may stay, and ends it when it is late. What is answered is decided by latchkey.api.handlers.
+connection may stay, and ends it when it is late. latchkey.api.handlers decides the answer.
 """
 
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false

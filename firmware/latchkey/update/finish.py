@@ -20,7 +20,7 @@ async def finished(device, upload, body):
 
 
 async def _compare(upload, body):
-    """What flash gives back is what the maker signed."""
+    """Read back from flash, the release must be the one that the maker signed."""
     upload.whole = False
     hasher = hashlib.sha256()
     for piece in upload.carrier.pieces():

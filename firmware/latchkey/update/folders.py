@@ -91,7 +91,7 @@ class Folders:
             raise store_error(exc)
 
     def write(self, piece):
-        """The next bytes of the payload; LatchkeyError "payload_refused" if it is none."""
+        """The next bytes of the payload; LatchkeyError "payload_refused" for wrong ones."""
         tried(self._write, memoryview(piece))
 
     def _write(self, piece):

@@ -1,4 +1,4 @@
-"""What a maker signs: the manifest of a release, of a key set, or of a new release key.
+"""Manifests that a maker signs: of a release, of a key set, or of a new release key.
 
 A compact JWS (RFC 7515) of at most 2,048 bytes by RS256 or RS512. Its header must have a ``typ`` of its own, so that no
 token passes as a manifest and no manifest as a token. Members that this version does not know are ignored.
@@ -11,7 +11,7 @@ from latchkey.limits import const
 RELEASE = "latchkey-release"
 KEY_SET = "latchkey-keys"
 RELEASE_KEY = "latchkey-release-key"
-# What PUT /v1/firmware takes.
+# PUT /v1/firmware takes these.
 SENT_AS_FIRMWARE = (RELEASE, RELEASE_KEY)
 
 _DEPTH = const(2)

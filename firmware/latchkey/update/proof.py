@@ -15,7 +15,7 @@ _record = lazy.Rare("latchkey.update.record")
 
 
 def begin(device):
-    """The Proof of an unproven release, None of a good one. What a power cut interrupted is finished."""
+    """The Proof of an unproven release, None of a good one. A step that a power cut interrupted is finished."""
     carrier, store = device.board.carrier(), device.board.store
     if carrier is None:
         return None

@@ -1,4 +1,4 @@
-"""What a device keeps of updates: one record, and the maker's two keys, in slots of their own (K1).
+"""The data about updates on a device: one record, and the maker's two keys, in slots of their own (K1).
 
 The record: ``counter sha256 version`` of the newest release that was good; ``set_counter`` of the newest key set with
 a manifest (latchkey.api.keys); ``sent``: the release that was switched to and is not good yet

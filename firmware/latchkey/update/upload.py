@@ -32,7 +32,7 @@ class Upload:
         self.release["place"] = carrier.begin(found)
 
     def write(self, piece):
-        """What the carrier could not take whole cannot be resumed."""
+        """A piece that the carrier did not take completely cannot be sent again."""
         self.whole = False
         self.carrier.write(piece)
         self.received += len(piece)

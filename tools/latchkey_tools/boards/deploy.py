@@ -28,6 +28,7 @@ _STARTERS = (
     "f505d9c8308e6e7f31b951d27ea13e21aa100574c9a88a7e9324186f0d670507",
     "f259dead646c8858f59ea994c35e480506ef08ed3e7efa70e440ea1d77a39714",
     "4caa70d3b808d7abc3eeb283fa626ea9c00550a5f5f6f6f805e1970142fc77e4",
+    "b4ca48d36daf42eca1f79bf5ec7359bb1f23a4868ea2a7af359bbfb1f7698146",
 )
 # The boot.py that MicroPython makes (ports/esp32/modules/inisetup.py): who writes below its comments owns it.
 STOCK_BOOT = """# This file is executed on every boot (including wake-boot from deepsleep)
