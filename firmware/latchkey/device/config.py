@@ -56,23 +56,14 @@ def parse(data):
         raise ConfigError(exc.code, "", exc.message)
 
 
-def judged(document, earlier=False):
-    """The configuration in ``document`` (parsed JSON), with every member. ``earlier``: names pass as an earlier version
-    may have stored them. ConfigError."""
-    config = _members(document, "", _FIELDS, DEFAULTS)
-    for field in () if earlier else ("name", "model"):
+def judged(document, stored=False):
+    """The configuration in ``document`` (parsed JSON), with every member. ``stored``: it is from flash, where
+    another version may have stored other names, and members that this one does not know. ConfigError."""
+    config = _members(document, "", _FIELDS, DEFAULTS, stored)
+    for field in () if stored else ("name", "model"):
         if not shown(config[field].encode()):
             _wrong(field, "character")
     return config
-
-
-def known(config):
-    """``config`` (dict) without what this version does not know: a later one may have stored it."""
-    found = {name: config[name] for name in DEFAULTS if name in config}
-    for name in _MERGED:
-        if isinstance(found.get(name), dict):
-            found[name] = {key: found[name][key] for key in DEFAULTS[name] if key in found[name]}
-    return found
 
 
 def patched(config, fields):
@@ -114,18 +105,18 @@ def _wrong(path, why):
     raise ConfigError("invalid_field", path, why)
 
 
-def _members(value, path, fields, defaults):
-    """A dict with every field of the table, judged."""
+def _members(value, path, fields, defaults, others=False):
+    """A dict with every field of the table, judged. ``others``: members that it does not know are dropped."""
     if not isinstance(value, dict):
         _wrong(path, "not an object")
-    for name in value:
+    for name in () if others else value:
         if name not in fields:
             _wrong(_under(path, name), "unknown")
     found = {}
     for name, (judge, args) in fields.items():
         given = value.get(name, defaults[name])
         if judge is _members:
-            args = (args, defaults[name])
+            args = (args, defaults[name], others)
         found[name] = judge(given, _under(path, name), *args)
     return found
 

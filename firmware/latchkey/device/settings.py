@@ -90,7 +90,7 @@ def _usable(document):
     """``document`` if this version understands it, else None: another version may have stored it."""
     try:
         with lazy.config as config_:
-            document["config"] = config_.judged(config_.known(document["config"]), True)
+            document["config"] = config_.judged(document["config"], True)
         # Each raises where a member is missing or of another kind.
         for name in idle():
             document["attempt"][name]
