@@ -1,207 +1,185 @@
-"""Updates of the desk from end to end, with the real firmware: what is good stays, and everything else comes back."""
+"""`latchkey release` and `latchkey device update` against the real firmware on two desks, end to end."""
 
-import functools
-import http.client
+import contextlib
 import json
-import random
+import shutil
+import socket
 import threading
-import time
 
 import pytest
-import releases
-from technician import SYSTEM, key_set, make_token
+from technician import OTHER_SYSTEM, SYSTEM, Keyboard, keep, key_set
+from test_release import payload_of, pems, rsa_keys, small  # noqa: F401  (rsa_keys is a fixture)
 
-import counts
+from latchkey_tools.boards import build as boards_build
 from latchkey_tools.boards import provision
-from latchkey_tools.desk import unix_board
+from latchkey_tools.desk.unix_board import Desk
+from latchkey_tools.device import update
+from latchkey_tools.release import keys
 from latchkey_tools.sim import pki
 
-# A minute is one second then, and fifteen are nine.
-HURRY = 100
-
-BAD = {
-    "crashes at import": "import nothing_of_this_name",
-    "crashes at the first request": """
-import machine, real
-from latchkey.api import handlers
-inner = handlers.Api.answer
-def answer(self, exchange, body=b""):
-    if exchange.grant:
-        machine.reset()
-    return inner(self, exchange, body)
-handlers.Api.answer = answer
-run = real.run
-""",
-    "crashes after a minute": """
-import real
-from latchkey.device import app
-inner = app.Device.turn
-def turn(self):
-    inner(self)
-    if self.uptime_s() > 2:
-        raise ValueError("after a minute")
-app.Device.turn = turn
-run = real.run
-""",
-    "answers nobody and reaches no broker": """
-import real
-from latchkey import verifier
-from latchkey.errors import TokenError
-def verify(self, token, *more, **others):
-    raise TokenError("bad_signature")
-verifier.Verifier.verify = verify
-run = real.run
-""",
-}
+ISSUER = "https://company-example.api.drivr.cloud"
+# A minute of running is two seconds, and a release that is not good goes back after half a minute.
+HURRY = 30
 
 
-@functools.cache
-def token():
-    """One for all calls: each new one would cost of the budget for unknown tokens (V9)."""
-    return make_token()
+class Cable:
+    """A network cable to a device: ``cut_after`` bytes (a list, one for each upload) it breaks, or with ``holds`` set
+    it carries no more of the upload that has come so far. Looks at a device pass."""
 
+    def __init__(self, port, cut_after=(), holds=False):
+        self.cut_after, self.held = list(cut_after), threading.Event()
+        self._port, self._holds = port, holds
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
 
-def call(desk, method, path, body=None, **headers):
-    """(status, answer); OSError while nobody answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", desk.port, timeout=20)
-    try:
-        connection.request(method, path, body, {"Authorization": "Bearer " + token()} | headers)
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
-    except http.client.HTTPException as exc:
-        raise ConnectionError(str(exc)) from exc
-    finally:
-        connection.close()
+    def close(self):
+        self._server.close()
 
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self._server.accept()
+            except OSError:
+                return
+            try:
+                far = socket.create_connection(("127.0.0.1", self._port))
+            except OSError:
+                near.close()
+                continue
+            threading.Thread(target=self._carry, args=(near, far), daemon=True).start()
+            threading.Thread(target=self._answer, args=(far, near), daemon=True).start()
 
-def send(desk, release):
-    kind = {"Content-Type": "application/octet-stream"}
-    return call(desk, "PUT", "/v1/firmware", release, **kind)
+    def _carry(self, near, far):
+        passed, most = 0, None
+        while data := self._received(near):
+            if data.startswith(b"PUT") and self.cut_after:
+                most = self.cut_after.pop(0)
+            passed += len(data)
+            if most is None or passed < most:
+                with contextlib.suppress(OSError):
+                    far.sendall(data)
+            elif self._holds:
+                self.held.set()
+            else:
+                break  # What came last is lost.
+        self._end(near, far)
 
+    def _answer(self, far, near):
+        with contextlib.suppress(OSError):
+            while data := self._received(far):
+                near.sendall(data)
+        self._end(near, far)
 
-def firmware(desk):
-    """GET /v1/firmware, or {} while nobody answers it."""
-    try:
-        status, answer = call(desk, "GET", "/v1/firmware")
-    except OSError:
-        return {}
-    return answer if status == 200 else {}
+    @staticmethod
+    def _end(*ends):
+        # close() alone says nothing to the peer while the other thread waits here.
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
-
-def until(desk, check, within_s=60):
-    deadline = time.monotonic() + within_s
-    while not check():
-        assert time.monotonic() < deadline, desk.last_words()
-        time.sleep(0.1)
-
-
-def version(desk):
-    """The running version, read without a token, which proves nothing."""
-    try:
-        return desk.info()["version"]
-    except unix_board.httpx.HTTPError:
-        return None
+    @staticmethod
+    def _received(end):
+        try:
+            return end.recv(4096)
+        except OSError:
+            return b""
 
 
 @pytest.fixture(scope="module")
-def maker():
-    return releases.Maker()
+def image(tmp_path_factory):
+    with Desk(tmp_path_factory.mktemp("image")) as board:
+        return board.image
 
 
-@pytest.fixture(scope="module")
-def files():
-    return releases.files_of("9.0.0")
+@pytest.fixture
+def rig(image, tmp_path, rsa_keys, monkeypatch):  # noqa: F811
+    """A maker and technician at a keyboard, with two ``desks`` that have the maker's keys and no broker."""
+    monkeypatch.setattr(update, "POLL_S", 0.2)
+    rig = Keyboard(tmp_path)
+    rig.key, public = pems(tmp_path, "release", rsa_keys[0])
+    rig.other_key, rig.other_public = pems(tmp_path, "other", rsa_keys[1])
+    rig.desks = []
+    for system in (SYSTEM, OTHER_SYSTEM):
+        folder = tmp_path / system
+        folder.mkdir()
+        shutil.copy(image, folder / "flash.img")
+        desk = Desk(folder, hurry=HURRY).power_on()
+        rig.desks.append(desk)
+        certs = pki.make(tmp_path / f"pki-{system}", "company-example", system)
+        policy = {"updates": "configure_plain"}
+        config = provision.config(system, "company-example", "127.0.0.1", 9, ISSUER, dev=True, policy=policy)
+        held = {"release": keys.jwk(keys.public(public)), "recovery": keys.jwk(keys.public(rig.other_public))}
+        desk.provision(provision.document(config, certs.ca, certs.device, key_set(), update_keys=held))
+        keep(rig, system[:8], system=system)
+    yield rig
+    for desk in rig.desks:
+        desk.close()
 
 
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory, maker):
-    folder = tmp_path_factory.mktemp("updates")
-    made = pki.make(folder / "pki", "company-example", SYSTEM)
-    policy = {"updates": "configure_plain"}
-    config = provision.config(SYSTEM, "company-example", "localhost", 1, None, dev=True, policy=policy)
-    document = provision.document(config, made.ca, made.device, key_set()) | {"update_keys": maker.update_keys()}
-    with unix_board.Desk(folder / "desk", hurry=HURRY) as desk:
-        desk.power_on().provision(document)
-        yield desk
+def signed(rig, version, counter, main=None):
+    """A release file of what a desk runs; ``main``: the source of its main module instead of its own."""
+    path, out = rig.folder / f"{version}.payload", rig.folder / f"{version}.latchkey"
+    rig.ok("release", "build", "--board", "desk", "--version", version, "-o", path)
+    if main:
+        source, compiled = rig.folder / "main.py", rig.folder / "main.mpy"
+        source.write_text(main)
+        boards_build.compile_file(source, compiled, "x64", "main")
+        files = payload_of(path.read_bytes()) | {"main.mpy": compiled.read_bytes()}
+        room = json.loads(path.with_suffix(".json").read_text())["room"]
+        path = small(rig.folder, files, version=version, room=room)
+    rig.ok("release", "sign", path, "--counter", counter, "--key", rig.key, "-o", out)
+    return out
 
 
-def good(desk):
-    return firmware(desk).get("state") == "good"
+def send(rig, file, *hosts, status=0, more=()):
+    """[(state, words)] for each host."""
+    done = rig.run("device", "update", *hosts, file, "--json", *more)
+    assert done.status == status, (done, [desk.last_words() for desk in rig.desks])
+    assert rig.spilt() == []
+    return [(result["state"], result["words"]) for result in json.loads(done.out)]
 
 
-def kept(desk):
-    """The data that an update must keep."""
-    found = call(desk, "GET", "/v1/diagnostics")[1]
-    return [found["keys"], found["ledger"], found["https_cert_not_after"], call(desk, "GET", "/v1/config")[1]]
+def test_two_devices_get_a_release_over_connections_that_break_and_after_ctrl_c(rig):
+    first, second = rig.desks
+    file = signed(rig, "1.2.0", 12)
+    held = Cable(first.port, [60_000], holds=True)
+    with rig.terminal("device", "update", held.url, file) as screen:
+        assert held.held.wait(60)
+        screen.sendintr()
+        screen.expect("the same command continues here")
+    assert screen.exitstatus == 130 and first.info()["version"] == "0.1.0"
+    held.close()
+    cables = [Cable(first.port, [90_000]), Cable(second.port, [30_000, 50_000])]
+    results = send(rig, file, *(cable.url for cable in cables))
+    assert results == [("good", "it runs 1.2.0")] * 2 and all(not cable.cut_after for cable in cables)
+    assert [desk.info()["version"] for desk in rig.desks] == ["1.2.0", "1.2.0"]
+    assert first.log_text().count("1.2.0 begins") == 1  # it went on, and did not begin anew
+    assert send(rig, file, first.url, second.url) == [("has it", "it runs 1.2.0 already")] * 2
+    for cable in cables:
+        cable.close()
 
 
-def test_a_release_arrives_runs_is_good_and_takes_nothing_with_it(desk, maker, files):
-    until(desk, lambda: good(desk))
-    before, then = firmware(desk), kept(desk)
-    counter = before["counter"] + 1
-    release = maker.file(releases.payload(files), "9.0.0", counter)
-    assert send(desk, release) == (202, {"state": "restarting", "version": "9.0.0"})
-    until(desk, lambda: firmware(desk).get("running", before["running"]) != before["running"])
-    # These requests carry a valid token.
-    until(desk, lambda: good(desk))
-    after = firmware(desk)
-    assert (after["version"], after["counter"], after["last"]) == ("9.0.0", counter, None)
-    assert kept(desk) == then
-    desk.restart()
-    assert firmware(desk)["running"] == after["running"] and kept(desk) == then
-    older = maker.file(releases.payload(files), "9.0.1", counter - 1) if counter > 1 else None
-    assert older is None or send(desk, older)[1]["code"] == "counter_low"
+def test_a_release_that_crashes_is_back_on_one_device_and_goes_to_no_other(rig):
+    first, second = rig.desks
+    file = signed(rig, "1.4.0", 14, "raise ValueError('a mistake')\n")
+    went, left = send(rig, file, first.url, second.url, "--at-once", "1", status=1)
+    assert went == ("went back", "1.4.0 went back to 0.1.0: it crashed") and left[0] == "not begun"
+    assert [desk.info()["version"] for desk in rig.desks] == ["0.1.0", "0.1.0"]
+    assert "1.4.0 went back: it crashed" in rig.run("doctor", first.url).out
+    assert "1.4.0" not in second.log_text()
+    assert send(rig, signed(rig, "1.5.0", 15), first.url) == [("good", "it runs 1.5.0")]
+    assert "went back" not in rig.run("doctor", first.url).out
 
 
-@pytest.mark.parametrize("fault", BAD)
-def test_a_release_that_does_not_work_gives_way_to_the_one_before(desk, maker, files, tmp_path, fault):
-    until(desk, lambda: good(desk))
-    before, then = firmware(desk), kept(desk)
-    # Its own version, to be seen without a token.
-    bad = releases.with_main(files | of_version("6.6.6"), BAD[fault], tmp_path)
-    release = maker.file(releases.payload(bad), "6.6.6", before["counter"] + 1)
-    assert send(desk, release)[0] == 202
-    if fault == "crashes at import":
-        until(desk, lambda: "nothing_of_this_name" in desk.log_text())
-    else:
-        until(desk, lambda: version(desk) == "6.6.6")
-    asks = fault in ("crashes at the first request", "answers nobody and reaches no broker")
-    until(desk, lambda: (firmware(desk) or {}).get("state") if asks else version(desk) not in (None, "6.6.6"))
-    until(desk, lambda: good(desk))
-    after = firmware(desk)
-    reason = "not_good" if "nobody" in fault else "crashed"
-    assert after["last"] == {"result": "went_back", "version": "6.6.6", "reason": reason}
-    assert after == before | {"last": after["last"], "upload": None} and kept(desk) == then
-    assert call(desk, "GET", "/v1/diagnostics")[1]["crashes"] == 0
-
-
-@functools.cache
-def of_version(number):
-    files = releases.files_of(number)
-    return {"latchkey/__init__.mpy": files["latchkey/__init__.mpy"]}
-
-
-def test_a_power_cut_at_any_moment_leaves_the_old_or_the_new_release(desk, maker, files):
-    seed = random.randrange(1 << 32)
-    print("seed", seed)
-    chance = random.Random(seed)
-    for _ in range(counts.get("update_power_cuts")):
-        until(desk, lambda: good(desk))
-        before, then = firmware(desk), kept(desk)
-        release = maker.file(releases.payload(files), "9.0.0", before["counter"] + 1)
-        upload = threading.Thread(target=quietly, args=(send, desk, release))
-        upload.start()
-        time.sleep(chance.uniform(0, 6))
-        desk.power_cut()
-        upload.join()
-        desk.power_on()
-        now = firmware(desk)
-        assert now["running"] == before["running"] or now["version"] == "9.0.0", now
-        assert kept(desk) == then
-
-
-def quietly(act, *parts):
-    try:
-        act(*parts)
-    except OSError:
-        pass
+def test_a_new_release_key_takes_the_place_of_one_that_leaked(rig):
+    first, _ = rig.desks
+    new, out = rig.folder / "new.latchkey", rig.folder / "again.latchkey"
+    rig.ok("release", "new-key", rig.other_public, "--counter", 1, "--key", rig.other_key, "-o", new)
+    old = signed(rig, "1.2.0", 12)
+    assert send(rig, new, first.url) == [("good", "it has the new release key, counter 1")]
+    ((state, words),) = send(rig, old, first.url, status=1)
+    assert state == "failed" and words.startswith("manifest_signature: ")
+    payload = rig.folder / "1.2.0.payload"
+    rig.ok("release", "sign", payload, "--counter", 13, "--key", rig.other_key, "-o", out)
+    assert send(rig, out, first.url) == [("good", "it runs 1.2.0")]
