@@ -1,18 +1,17 @@
 """docs/new-product.md, step by step as printed there: the files, the commands, the desk's loop, and the board."""
 
 import contextlib
-import os
 import re
 import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import httpx
 import pages
 import pytest
 from api_process import running
+from technician import LATCHKEY, Keyboard
 
 from latchkey.errors import ConfigError
 from latchkey_tools.boards import build, catalog
@@ -116,8 +115,7 @@ class Reader:
 
     def __init__(self, folder):
         self.folder = folder
-        self.env = dict(os.environ, HOME=str(folder), PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-        self.env |= {"LATCHKEY_WALLET": str(folder / "wallet"), "LATCHKEY_SIM": "sim"}
+        self.keyboard = Keyboard(folder, LATCHKEY_SIM="sim")
         self.ports = {"8883": str(free_port()), "8080": str(free_port())}
         plug = folder / "boards/my-plug"
         plug.mkdir(parents=True)
@@ -133,17 +131,18 @@ class Reader:
         return self.own(line)
 
     def run(self, begins):
-        done = subprocess.run(
-            self.line(begins), shell=True, env=self.env, cwd=self.folder, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done
-        return done.stdout
+        """What the command prints; it must work."""
+        words, _, file = self.line(begins).partition(" > ")
+        printed = self.keyboard.ok(*words.split()[1:])
+        if file:
+            (self.folder / file).write_text(printed)
 
     @contextlib.contextmanager
     def beside(self, begins, until):
         """The command in a terminal of its own, from the line ``until`` on."""
         options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        process = children.spawn(self.line(begins).split(), env=self.env, cwd=self.folder, **options)
+        command = [*LATCHKEY, *self.line(begins).split()[1:]]
+        process = children.spawn(command, env=self.keyboard.env, cwd=self.folder, **options)
         try:
             for line in process.stdout:
                 if until in line:
@@ -157,13 +156,15 @@ class Reader:
 
 
 def until(reader, words):
-    deadline = time.monotonic() + 30
-    while words not in (seen := reader.run("latchkey device state")):
+    """Until the device's state has ``words``; while it restarts it has none."""
+    deadline = time.monotonic() + 60
+    while words not in (seen := reader.keyboard.run(*reader.line("latchkey device state").split()[1:])).out:
         assert time.monotonic() < deadline, seen
-        time.sleep(0.2)
+        time.sleep(0.1)
 
 
-def test_the_commands_lead_to_a_running_plug_that_follows_its_files(tmp_path):
+def test_the_commands_lead_to_a_running_plug_that_follows_its_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     reader = Reader(tmp_path)
     with (
         reader.beside("latchkey sim run", "is reached"),
@@ -185,6 +186,7 @@ def test_the_commands_lead_to_a_running_plug_that_follows_its_files(tmp_path):
 
 
 def test_a_file_that_makes_no_product_is_refused(tmp_path):
+    somebody = Keyboard(tmp_path)
     for name, text, words in (
         ("none.py", None, "No such file"),
         ("plug.txt", FILES["desk_plug.py"], "not a .py file with a function product(board)"),
@@ -193,17 +195,12 @@ def test_a_file_that_makes_no_product_is_refused(tmp_path):
     ):
         if text:
             (tmp_path / name).write_text(text)
-        done = vboard(tmp_path / name)
-        assert done.returncode == 2 and words in done.stderr, done
+        done = somebody.run("vboard", "--product-file", tmp_path / name)
+        assert done.status == 2 and words in " ".join(done.err.split()), done
     (tmp_path / "good.py").write_text(FILES["desk_plug.py"])
     for options in (["--battery"], ["--product", "bulb"]):
-        done = vboard(tmp_path / "good.py", *options)
-        assert done.returncode == 2 and "leave out" in done.stderr, done
-
-
-def vboard(path, *options):
-    command = [sys.executable, "-m", "latchkey_tools.cli.main", "vboard", "--product-file", path, *options]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        done = somebody.run("vboard", "--product-file", tmp_path / "good.py", *options)
+        assert done.status == 2 and "leave out" in done.err, done
 
 
 def test_its_board_passes_the_tests_of_boards(tmp_path):
