@@ -105,9 +105,9 @@ def without(name):
 
 
 # Whole by their checksums, and still not what this version understands.
-STRANGE = [
-    *[without(name) for name in settings.made_of(CONFIG, None, None)],
-    *[dict(settings.made_of(CONFIG, None, None), **{name: 5}) for name in settings.made_of(CONFIG, None, None)],
+STRANGE = [without(name) for name in settings.made_of(CONFIG, None, None)]
+STRANGE += [dict(settings.made_of(CONFIG, None, None), **{name: 5}) for name in settings.made_of(CONFIG, None, None)]
+STRANGE += [
     dict(settings.made_of(CONFIG, None, None), attempt={}),
     dict(settings.made_of(CONFIG, None, None), trust={"changes": "many", "last": []}),
     settings.made_of(dict(CONFIG, policy=dict(CONFIG["policy"], unlisted="ask")), None, None),
