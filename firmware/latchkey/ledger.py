@@ -31,7 +31,7 @@ from latchkey.limits import YEAR_2020_S, const
 from latchkey.stores import tokenlist
 from latchkey.stores.slots import Slots
 from latchkey.stores.timefloor import FLOOR_AHEAD_S, HEARD_MARGIN_S
-from latchkey.stores.tokenlist import ADMITS, GONE, NEVER, RECORD_BYTES, narrower, parse_records, role_hash
+from latchkey.stores.tokenlist import ADMITS, GONE, NEVER, RECORD_BYTES, narrower, role_hash
 
 LEDGER_TOKENS = const(128)  # admitting records; a setting of the board
 _LEDGER_REFUSALS = const(32)
@@ -243,16 +243,6 @@ class Ledger:
         if self._before is None:
             self._missed = True
             self.generation += 1
-
-    def ingest(self, stream, retained, heard_unix_s=None, latest_unix_s=None):
-        """A whole list from ``stream``; arguments as of ``begin``. FormatError, StoreError, OSError."""
-        self.begin(retained, heard_unix_s, latest_unix_s)
-        try:
-            for record in parse_records(stream, self._system16):
-                self._list.add(record)
-            self.commit()
-        finally:
-            self.abort()
 
     # Storing: L6, L8
 

@@ -91,7 +91,7 @@ def provision(document):
 
     board = Board()
     records = lists.text([lists.record(n) for n in range(_TOKENS)])
-    Ledger(board.store, lists.SYSTEM16, board.ledger_tokens).ingest(io.BytesIO(records), False, lists.BASE)
+    lists.ingest(Ledger(board.store, lists.SYSTEM16, board.ledger_tokens), io.BytesIO(records), False, lists.BASE)
     print(json.dumps([_as_text(_Flash.store.files), _as_text(_Flash.store.outside.kept)]))
 
 

@@ -24,7 +24,7 @@ def _records(order):
 def _ingest_us(data):
     ledger = Ledger(RamStore(watched=True), lists.SYSTEM16)
     start = time.ticks_us()
-    ledger.ingest(io.BytesIO(data), False, lists.BASE)
+    lists.ingest(ledger, io.BytesIO(data), False, lists.BASE)
     return time.ticks_diff(time.ticks_us(), start)
 
 
@@ -42,8 +42,8 @@ for i in range(len(shuffled) - 1, 0, -1):
     shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
 texts = {"sorted_us": _records(order), "turned_us": _records(reversed(order)), "shuffled_us": _records(shuffled)}
 one, many = [Ledger(RamStore(watched=True), lists.SYSTEM16) for _ in range(2)]
-one.ingest(io.BytesIO(_records(order[:1])), False, lists.BASE)
-many.ingest(io.BytesIO(texts["shuffled_us"]), False, lists.BASE)
+lists.ingest(one, io.BytesIO(_records(order[:1])), False, lists.BASE)
+lists.ingest(many, io.BytesIO(texts["shuffled_us"]), False, lists.BASE)
 jtis = [lists.jti16(order[0]), lists.jti16(5000)]
 facts = {}
 for _ in range(TURNS):

@@ -28,7 +28,7 @@ floor = TimeFloor(store, DeskClock(start_unset=True))
 floor.set_over_cable(table["now_unix_s"])
 ledger = Ledger(store, lists.SYSTEM16)
 # Before the token was issued, so that it is a token made while the device was away.
-ledger.ingest(io.BytesIO(lists.text([lists.record(n) for n in range(LEDGER_TOKENS)])), False, lists.BASE)
+lists.ingest(ledger, io.BytesIO(lists.text([lists.record(n) for n in range(LEDGER_TOKENS)])), False, lists.BASE)
 keystore = KeyStore(store, keys)
 policy = Policy(table["system_uuid"], issuer=table["issuer"])
 

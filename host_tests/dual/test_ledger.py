@@ -10,7 +10,8 @@ from streams import Bytes
 
 from latchkey import limits
 from latchkey.errors import FormatError, StoreError
-from latchkey.ledger import Ledger, parse_records, role_hash
+from latchkey.ledger import Ledger, role_hash
+from latchkey.stores.tokenlist import parse_records
 from latchkey.uuids import to_bytes
 
 DAY = 86400
@@ -49,7 +50,7 @@ class _Case(unittest.TestCase):
 
     def send(self, records, retained=False, heard=None, **more):
         data = records if isinstance(records, bytes) else lists.text(records)
-        self.ledger.ingest(Bytes(data), retained, heard, **more)
+        lists.ingest(self.ledger, Bytes(data), retained, heard, **more)
 
     def reopen(self):
         self.ledger = Ledger(self.store, lists.SYSTEM16)
@@ -519,7 +520,7 @@ class TestUnknown(_Case):
         for cut in (1, 200, 800, 1000, len(data) - 1):
             self.assertRaises(FormatError, self.send, data[:cut], heard=BASE + 500)
             with self.assertRaises(OSError):
-                self.ledger.ingest(Bytes(data, 100, error_at=cut), False, BASE + 500)
+                lists.ingest(self.ledger, Bytes(data, 100, error_at=cut), False, BASE + 500)
             self.assertEqual([self.state(n, BASE + 1) for n in range(3)], ["listed", "listed", "unlisted"])
         self.assertEqual({n: v for n, v in self.store.files.items() if n == "ledger.0"}, before)
         self.check({0: "listed", 1: "listed", 2: "unlisted"}, iat=BASE + 1)

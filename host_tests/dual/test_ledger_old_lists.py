@@ -3,7 +3,7 @@
 import io
 import unittest
 
-from lists import BASE, SYSTEM16, jti16, record, text
+from lists import BASE, SYSTEM16, ingest, jti16, record, text
 from ram_store import RamStore
 
 from latchkey.errors import StoreError
@@ -21,7 +21,7 @@ def state(ledger, n=1):
 
 def send(ledger, records, retained=False, heard=HEARD):
     data = records if isinstance(records, bytes) else text(records)
-    ledger.ingest(io.BytesIO(data), retained, heard)
+    ingest(ledger, io.BytesIO(data), retained, heard)
 
 
 class AnOldList(unittest.TestCase):

@@ -40,7 +40,7 @@ class Device:
 
     def hear(self, records, retained, heard):
         try:
-            self.ledger.ingest(Bytes(lists.text(records)), retained, heard)
+            lists.ingest(self.ledger, Bytes(lists.text(records)), retained, heard)
         except LatchkeyError:
             pass
 

@@ -3,11 +3,25 @@
 import binascii
 import json
 
+from latchkey.stores.tokenlist import parse_records
+
 SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
 OTHER = "f3a20f70-3021-42f5-b9b9-9ea62e2eac2a"
 SYSTEM16 = binascii.unhexlify(SYSTEM.replace("-", ""))
 OWNER = "8d86661d-985d-4878-a8f5-69723acfa364"
 BASE = 1747061946  # 2025-05-12T14:59:06Z, the sample's moment
+
+
+def ingest(ledger, stream, retained, heard_unix_s=None, latest_unix_s=None):
+    """Bring ``ledger`` a whole list from ``stream``; the other arguments as of ``Ledger.begin``. FormatError,
+    StoreError, OSError."""
+    ledger.begin(retained, heard_unix_s, latest_unix_s)
+    try:
+        for record in parse_records(stream, ledger._system16):
+            ledger.add((record,))
+        ledger.commit()
+    finally:
+        ledger.abort()
 
 
 def uuid(n):

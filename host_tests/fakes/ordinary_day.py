@@ -42,7 +42,7 @@ class Device:
 
     def listen(self, records, retained):
         data = Bytes(lists.text(records))
-        self.ledger.ingest(data, retained, self.floor.heard_unix_s(), self.floor.latest_unix_s())
+        lists.ingest(self.ledger, data, retained, self.floor.heard_unix_s(), self.floor.latest_unix_s())
         self.floor.learn(self.ledger.newest_changed_unix_s)
 
     def tick(self, seconds):

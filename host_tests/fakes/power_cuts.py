@@ -63,7 +63,7 @@ class Tokens:
         records[1]["expiresAt"] = lists.moment(BASE + 500 + n)
         records[2]["roles"] = records[2]["roles"] * n
         records.insert(0, record(10 + n, created=BASE + 1000 * n))
-        self.kept.ingest(Bytes(lists.text(records)), n > 1, BASE + 1000 * n)
+        lists.ingest(self.kept, Bytes(lists.text(records)), n > 1, BASE + 1000 * n)
 
 
 class Heard(Tokens):
@@ -71,7 +71,7 @@ class Heard(Tokens):
 
     def step(self, n):
         records = [record(m, created=BASE + m) for m in range(10)]
-        self.kept.ingest(Bytes(lists.text(records)), True, BASE + 1000 * n)
+        lists.ingest(self.kept, Bytes(lists.text(records)), True, BASE + 1000 * n)
 
 
 class Floor:

@@ -14,6 +14,7 @@ import vfs
 from latchkey.errors import LatchkeyError
 from latchkey.hw.flash import FileStore
 from latchkey.ledger import Ledger
+from latchkey.stores.tokenlist import parse_records
 
 BLOCK_BYTES = 4096
 SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
@@ -106,7 +107,10 @@ def _ingest(ledger, path, retained, step, endless, free_bytes):
     gc.collect()
     free = gc.mem_free()
     try:
-        ledger.ingest(stream, retained, 1747061946)
+        ledger.begin(retained, 1747061946)
+        for record in parse_records(stream, ledger._system16):
+            ledger.add((record,))
+        ledger.commit()
     except LatchkeyError as exc:
         result = exc.code
     except MemoryError:

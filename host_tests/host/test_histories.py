@@ -145,7 +145,7 @@ class Device:
         lost = self.ledger.unknown == "damaged"
         found = Received(number, self.cloud.now, max(0, self.cloud.now - heard - 120), jtis)
         try:
-            self.ledger.ingest(stream, retained, heard, self.floor.latest_unix_s())
+            lists.ingest(self.ledger, stream, retained, heard, self.floor.latest_unix_s())
         except StoreError:
             # Its removals count all the same, and after a restart nothing is admitted.
             self.received.append(found)

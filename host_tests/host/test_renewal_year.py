@@ -7,6 +7,7 @@ ledger and key store. Every day somebody runs the renewal, and calls whatever de
 import io
 import random
 
+import lists
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
@@ -83,7 +84,7 @@ class Lamp:
             return
         self.keys.replace(jwk.parse_key_set(messages[0]))
         now = int(cloud.clock())
-        self.ledger.ingest(io.BytesIO(messages[1]), True, now - HEARD_MARGIN_S, now + CLOCK_AHEAD_S)
+        lists.ingest(self.ledger, io.BytesIO(messages[1]), True, now - HEARD_MARGIN_S, now + CLOCK_AHEAD_S)
         self.heard = messages
 
     def take_keys_by_cable(self, cloud, year):
