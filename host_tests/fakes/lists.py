@@ -12,12 +12,12 @@ OWNER = "8d86661d-985d-4878-a8f5-69723acfa364"
 BASE = 1747061946  # 2025-05-12T14:59:06Z, the sample's moment
 
 
-def ingest(ledger, stream, retained, heard_unix_s=None, latest_unix_s=None):
+def ingest(ledger, stream, retained, heard_unix_s=None, latest_unix_s=None, system16=SYSTEM16):
     """Bring ``ledger`` a whole list from ``stream``; the other arguments as of ``Ledger.begin``. FormatError,
     StoreError, OSError."""
     ledger.begin(retained, heard_unix_s, latest_unix_s)
     try:
-        for record in parse_records(stream, ledger._system16):
+        for record in parse_records(stream, system16):
             ledger.add((record,))
         ledger.commit()
     finally:

@@ -11,6 +11,7 @@ import json
 
 import vfs
 
+from latchkey import uuids
 from latchkey.errors import LatchkeyError
 from latchkey.hw.flash import FileStore
 from latchkey.ledger import Ledger
@@ -108,7 +109,7 @@ def _ingest(ledger, path, retained, step, endless, free_bytes):
     free = gc.mem_free()
     try:
         ledger.begin(retained, 1747061946)
-        for record in parse_records(stream, ledger._system16):
+        for record in parse_records(stream, uuids.to_bytes(SYSTEM)):
             ledger.add((record,))
         ledger.commit()
     except LatchkeyError as exc:

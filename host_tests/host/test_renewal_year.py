@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from ram_store import RamStore
 
 import counts
-from latchkey import jwk
+from latchkey import jwk, uuids
 from latchkey.errors import TokenError
 from latchkey.keystore import KeyStore
 from latchkey.ledger import Ledger
@@ -84,7 +84,8 @@ class Lamp:
             return
         self.keys.replace(jwk.parse_key_set(messages[0]))
         now = int(cloud.clock())
-        lists.ingest(self.ledger, io.BytesIO(messages[1]), True, now - HEARD_MARGIN_S, now + CLOCK_AHEAD_S)
+        system16 = uuids.to_bytes(self.system)
+        lists.ingest(self.ledger, io.BytesIO(messages[1]), True, now - HEARD_MARGIN_S, now + CLOCK_AHEAD_S, system16)
         self.heard = messages
 
     def take_keys_by_cable(self, cloud, year):
