@@ -86,9 +86,9 @@ async function callOnce(method, path, body) {
   }
 }
 
-async function call(method, path, body = null) {
+async function call(method, path, body = null, once = callOnce) {
   for (let tries = 1; ; tries++) {
-    const { response, answer } = await callOnce(method, path, body);
+    const { response, answer } = await once(method, path, body);
     if (response.ok) return answer;
     if (response.status !== 429 || tries === BUSY_TRIES) throw new Refusal(answer.code, answer.field);
     await pause(1000 * (Number(response.headers.get("Retry-After")) || 1));
@@ -288,7 +288,8 @@ async function watch(mine) {
   let streams = true;
   while (token === mine) {
     try {
-      if (streams) await stream();
+      // A stream takes memory of the device, and an upload needs it.
+      if (streams && !at("update-file").disabled) await stream();
       else await poll();
     } catch (refusal) {
       if (!(refusal instanceof Refusal)) throw refusal;
@@ -598,12 +599,13 @@ const still = (now) => now.upload && now.upload.running;
 
 // Asking is what proves a release that reaches no broker.
 async function proven(mine, { version }) {
+  at("runs").textContent = "";
   const { last } = await release(mine, (now) => {
     if (now.state === "unproven") tell("update-note", word("unproven", { version, minutes: Math.ceil(now.goes_back_s / 60) }));
     return now.state === "good" && !still(now);
   });
-  at("runs").textContent = "";
   tell("update-note", last ? wentBack(last) : word("proven", { version }), last ? "bad" : "good");
+  await meet();
 }
 
 async function update(mine, file) {
@@ -619,6 +621,7 @@ async function update(mine, file) {
 // Sends the file, and goes on where a connection broke.
 async function sent(mine, file, line, manifest) {
   const start = line.length + 1;
+  if (live) live.abort();
   let from = 0;
   for (let tries = 1; ; tries++) {
     tell("update-note", word("sending"));
@@ -626,7 +629,7 @@ async function sent(mine, file, line, manifest) {
       const rest = new Blob([line + "\n", file.slice(start + from)]);
       return await put("/v1/firmware" + (from ? "?from=" + from : ""), rest, from, manifest.size);
     } catch (refusal) {
-      if (tries === BUSY_TRIES || !["unreachable", "timeout"].includes(refusal.code)) throw refusal;
+      if (tries === BUSY_TRIES || !["unreachable", "timeout", "server_error"].includes(refusal.code)) throw refusal;
     }
     await pause(ATTEMPT_EVERY_MS);
     const { state, upload } = await release(mine, (now) => !still(now));
@@ -637,8 +640,10 @@ async function sent(mine, file, line, manifest) {
   }
 }
 
+const put = (path, body, from, size) => call("PUT", path, body, () => putOnce(path, body, from, size));
+
 // By XMLHttpRequest, since fetch does not say how much has left.
-function put(path, body, from = 0, size = body.size) {
+function putOnce(path, body, from = 0, size = body.size) {
   const sending = new XMLHttpRequest();
   at("update-progress").hidden = false;
   return new Promise((done, fail) => {
@@ -649,9 +654,10 @@ function put(path, body, from = 0, size = body.size) {
     sending.upload.onprogress = (event) => (at("update-progress").value = (from + event.loaded) / size);
     sending.onloadend = () => {
       at("update-progress").hidden = true;
-      const answer = sending.response || { code: "unreachable" };
-      if (answer.code) fail(new Refusal(answer.code));
-      else done(answer);
+      const { status, response: answer } = sending;
+      const headers = { get: (name) => sending.getResponseHeader(name) };
+      if (answer) done({ response: { ok: status < 300, status, headers }, answer });
+      else fail(new Refusal("unreachable"));
     };
     sending.send(body);
   });

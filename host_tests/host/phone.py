@@ -40,14 +40,15 @@ _SILENT = ("background-networking", "component-update", "default-apps", "sync", 
 class Phone:
     """``answer``: callable of (network, method, host, path) that gives (status, headers, body) instead of the device,
     or None to ask the device. ``trusted``: hash of a key (base64 of SHA-256) whose certificates the browser accepts.
-    ``sent``: [(method, path, body)] of what pages have sent with a body. ``answers``: [(method, host, path, status)] of
+    ``sent``: [(method, path, body)] of what pages have sent with a body; ``cuts``: after so many bytes of it the next
+    connections break. ``answers``: [(method, host, path, status)] of
     what the device has answered over plain HTTP."""
 
     def __init__(self, desk, answer=lambda *_: None, trusted=""):
         self.network = None
         self.desk = desk
         self.answer = answer
-        self.answers, self.sent = [], []
+        self.answers, self.sent, self.cuts = [], [], []
         self._trusted = trusted
         self._proxy = _Server(self)
         threading.Thread(target=self._proxy.serve_forever, args=(0.02,), daemon=True).start()
@@ -198,13 +199,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path = (url.path or "/") + ("?" + url.query if url.query else "")
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         phone = self.server.phone
-        if body:
+        source, names = NETWORKS.get(phone.network, (None, {}))
+        address = names.get(url.netloc)
+        if body and address:  # The browser has hosts of its own.
             phone.sent.append((self.command, path, body))
         own = phone.answer(phone.network, self.command, url.netloc, path)
         if own:
             return self._give(*own)
-        source, names = NETWORKS.get(phone.network, (None, {}))
-        address = names.get(url.netloc)
         with contextlib.suppress(OSError, http.client.HTTPException):
             if address:
                 self._forward(source, address, url.netloc, path, body)
@@ -225,6 +226,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         phone, network = self.server.phone, self.server.phone.network
         upstream = http.client.HTTPConnection(address, phone.desk.port, 30, (source, 0))
         try:
+            if body and phone.cuts:
+                upstream.request(self.command, path, body[: phone.cuts.pop(0)], headers)
+                # Half an answer: where none came, the browser sends the request again by itself.
+                return self._give(200, {"Content-Length": "99"}, b"{")
             upstream.request(self.command, path, body or None, headers)
             response = upstream.getresponse()
             phone.answers.append((self.command, name, path, response.status))

@@ -1,25 +1,31 @@
 """The page's part "Update" in a real browser: what it sends of a file, and what it says of each end.
 
-Here a stand-in answers /v1/firmware and /v1/keys, since its ends take minutes; all else is the firmware's.
+First a stand-in answers /v1/firmware and /v1/keys, since its ends take minutes; then it is the real firmware alone.
 """
 
 import base64
 import json
+import time
 
 import pytest
+import releases
+import technician
 from api_process import running
 from phone import Phone
 from test_page import untranslated
 from test_server_flood import b64, document, token
 
-from latchkey_tools.boards import build, page
+from latchkey_tools.boards import build, page, provision
 from latchkey_tools.cli import advice
-from latchkey_tools.sim import signing
+from latchkey_tools.desk import unix_board
+from latchkey_tools.release import manifest
+from latchkey_tools.sim import pki, signing
 from needs import needs
 
 pytestmark = [needs("chromium"), needs("chromedriver")]
 
 PAGE = "http://127.0.0.1/"
+ISSUER = "https://company-example.api.drivr.cloud"
 JSON = {"Content-Type": "application/json"}
 MANIFEST = {"version": "2.0", "counter": 8, "size": 50000, "sha256": "ab" * 32}
 PAYLOAD = bytes(range(250)) * 200
@@ -201,3 +207,92 @@ def test_every_step_is_accessible_and_drawn(phone, tmp_path, language, scheme):
     phone.answer.now = NOW | {"last": {"result": "went_back", "version": "2.0", "reason": "not_good"}}
     phone.until(lambda: "bad" in phone.find("#update-note").get_attribute("class"))
     look("3-back")
+
+
+# The real firmware
+
+HURRY = 30  # A release is good after two seconds instead of a minute, and a press counts for twenty.
+
+
+@pytest.fixture(scope="module")
+def maker():
+    return releases.Maker()
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory, maker):
+    """With a button. ``desk.document(key_set)``: to provision it with."""
+    folder = tmp_path_factory.mktemp("desk")
+    made = pki.make(folder / "pki", "company-example", technician.SYSTEM)
+    config = provision.config(technician.SYSTEM, "company-example", "localhost", 1, ISSUER, dev=True)
+    maker_keys = {"update_keys": maker.update_keys()}
+    # 283 KB of words of 64 bits are in use before anybody calls; upload, stream and page take 30 more.
+    with unix_board.Desk(folder / "desk", hurry=HURRY, button=True, heapsize="352K") as desk:
+        desk.document = lambda key_set: provision.document(config, made.ca, made.device, key_set) | maker_keys
+        desk.power_on().provision(desk.document(technician.key_set()))
+        yield desk
+
+
+@pytest.fixture
+def at_desk(desk, browser, device):
+    browser.desk, browser.answer = desk, lambda *_: None
+    browser.sent.clear()
+    browser.show("en-GB", "light")
+    yield browser
+    browser.open("about:blank")
+    browser.desk = device
+    assert browser.complaints() == []
+
+
+def test_a_device_that_missed_a_key_set_takes_it_from_the_phone_and_accepts_the_token(at_desk, desk, maker, tmp_path):
+    phone = at_desk
+    desk.provision(desk.document({"keys": [signing.jwk(*signing.new_key())]}))
+    phone.open(f"{PAGE}#token={technician.make_token()}")
+    phone.reads("#runs", "If the device has missed new keys of the cloud")
+    payload = json.dumps(technician.key_set()).encode()
+    facts = {"slug": "company-example", "issuer": ISSUER, "iat": int(time.time()) + 9, "counter": 1}
+    file = manifest.signed(manifest.KEYS, facts | manifest.described(payload), maker.sign, "RS256", payload)
+    choose(phone, tmp_path, file)
+    phone.reads("#update-note", "press the button")
+    desk.press()
+    choose(phone, tmp_path, file)
+    phone.reads("#update-note", "The device has taken 1 keys.")
+    choose(phone, tmp_path, file)
+    phone.reads("#update-note", "newer file")
+    phone.open("about:blank")
+    phone.open(f"{PAGE}#token={technician.make_token()}")
+    phone.reads("#token-verdict", "The device accepts this token.")
+
+
+def test_the_real_firmware_takes_a_release_from_the_phone_over_a_connection_that_breaks(at_desk, desk, maker, tmp_path):
+    phone = at_desk
+    enter_with(phone, technician.make_token())
+    release = maker.file(releases.payload(releases.files_of("9.0.0")), "9.0.0", int(time.time()))
+    desk.press()
+    phone.sent.clear()
+    phone.cuts.append(len(release) // 2)
+    choose(phone, tmp_path, release)
+    phone.reads("#update-note", "The device keeps version 9.0.0: it works.", 90)
+    assert desk.info()["version"] == "9.0.0"
+    phone.reads("#about", "9.0.0")
+    paths = [path for _, path, _ in phone.sent]
+    assert paths[0] == "/v1/firmware" and paths[1].startswith("/v1/firmware?from=") and len(paths) == 2
+    assert 0 < len(phone.sent[1][2]) < len(release) * 2 // 3
+
+
+def test_the_real_firmware_goes_back_and_the_page_says_why(at_desk, desk, maker, tmp_path):
+    phone = at_desk
+    enter_with(phone, technician.make_token())
+    before = desk.info()
+    bad = releases.with_main(releases.files_of("6.6.6"), "import nothing_of_this_name", tmp_path)
+    desk.press()
+    choose(phone, tmp_path, maker.file(releases.payload(bad), "6.6.6", int(time.time())))
+    phone.reads("#update-note", "Version 6.6.6 did not work: it crashed three times. The version before is back.", 90)
+    assert desk.info() == before
+
+
+def enter_with(phone, jwt):
+    phone.open("about:blank")
+    phone.open(f"{PAGE}#token={jwt}")
+    phone.until(lambda: phone.find("#update").is_displayed())
+    phone.reads("#token-verdict", "The device accepts this token.")
