@@ -180,7 +180,7 @@ def test_a_broker_that_is_not_kept_is_told_why(tech, reason):
     happened, todo = advice.pairing_advice(reason)
     with Stub(tried({}, {"state": "failed", "reason": reason})) as stub:
         done = change(tech, stub, "broker.host=b.example")
-        assert done.status == 1 and f"no: {happened}. What to do: {todo}." in done.err and not done.out
+        assert done.status == 1 and f"the attempt failed: {happened}. What to do: {todo}." in done.err and not done.out
         told = json.loads(change(tech, Again(stub, reason), "slug=x", "--json").out)
         assert told["state"] == "failed" and told["reason"] == reason
 

@@ -99,7 +99,7 @@ def test_settings_that_are_lost_are_told_from_a_new_device(tech):
 def test_the_cloud_link_is_broken_while_local_calls_work(tech):
     away = healthy(cloud={"state": "waiting", "reason": "no_wifi", "since": int(time.time()) - 7200})
     link = broken(examined(tech, device(diagnostics=away), 1))["cloud link"]
-    assert link["seen"] == "waiting since 2 hours: no network"
+    assert link["seen"] == "waiting for 2 hours: no network"
     assert link["todo"] == "check the Wi-Fi; the broker is tried as soon as it is back"
     with Stub(device(diagnostics=away)) as stub:
         assert "Local calls work. Broken: cloud link." in tech.run("doctor", stub.url).out
@@ -300,14 +300,14 @@ UNPAIRED = {"info": (200, INFO | {"state": "pairing"}, {})}
     [
         ({"pairing": (200, ATTEMPT, {})}, "ok", "in Home, as 192.168.1.7"),
         ({"pairing": (200, ATTEMPT | {"address": None, "offline": "wifi_not_found"}, {})}, "weak", "no such network"),
-        ({"pairing": (200, ATTEMPT | {"state": "joining"}, {})}, "weak", "being tried"),
+        ({"pairing": (200, ATTEMPT | {"state": "joining"}, {})}, "weak", "is trying another"),
         ({"pairing": (200, FAILED, {})}, "weak", "the network refuses the passphrase"),
-        ({"pairing": (200, FAILED, {})} | UNPAIRED, "broken", "in none: the newest attempt failed"),
-        ({"pairing": (200, ATTEMPT | {"state": "idle", "ssid": ""}, {})} | UNPAIRED, "weak", "in none yet"),
-        ({"pairing": (200, ATTEMPT | {"state": "joining"}, {})} | UNPAIRED, "weak", "being tried"),
-        ({"pairing": refusal(404, "not_found")}, "ok", "no attempt has failed"),
+        ({"pairing": (200, FAILED, {})} | UNPAIRED, "broken", "none: the newest attempt failed"),
+        ({"pairing": (200, ATTEMPT | {"state": "idle", "ssid": ""}, {})} | UNPAIRED, "weak", "none yet"),
+        ({"pairing": (200, ATTEMPT | {"state": "joining"}, {})} | UNPAIRED, "weak", "is trying another"),
+        ({"pairing": refusal(404, "not_found")}, "ok", "connected"),
         ({"pairing": refusal(403, "plain_http")}, "not seen", "cannot be seen"),
-        (UNPAIRED | {"whoami": device(permissions=("read",))[("GET", "/v1/whoami")]}, "weak", "in none yet"),
+        (UNPAIRED | {"whoami": device(permissions=("read",))[("GET", "/v1/whoami")]}, "weak", "none yet"),
     ],
 )
 def test_the_network_is_told_and_how_the_newest_attempt_ended(tech, answers, verdict, words):

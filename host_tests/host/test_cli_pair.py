@@ -95,7 +95,7 @@ def test_every_reason_is_told_with_what_to_do(tech, reason):
     with Stub(boxed(JOINING, failed(reason))) as stub:
         done = pair(tech, stub)
         assert done.status == 1 and not done.out
-        assert f"no: {happened}. What to do: {todo}.\n" in done.err
+        assert f"the attempt failed: {happened}. What to do: {todo}.\n" in done.err
     with Stub(boxed(failed(reason))) as stub:
         told = json.loads(pair(tech, stub, "--json").out)
         assert (told["state"], told["reason"], told["todo"]) == ("failed", reason, todo)
@@ -395,7 +395,9 @@ def test_after_a_wrong_passphrase_another_one_can_be_typed(tech):
     wrong = failed("wifi_wrong_passphrase")
     with Stub(boxed(JOINING, wrong, wrong, JOINING, JOINED)) as stub:
         with tech.terminal("pair", stub.url, "--ssid", "Home", "--wait", 20, size=(40, 200)) as screen:
-            screen.expect("no: the network refuses the passphrase, three times. What to do: type it again")
+            screen.expect(
+                "the attempt failed: the network refuses the passphrase, three times. What to do: type it again"
+            )
             screen.expect("Passphrase of Home .not shown.")
             screen.sendline("the right one, planted")
             screen.expect("Yes.*the device is in the network Home")

@@ -346,7 +346,7 @@ PAIRING_REASONS = {
         "check the router: without a gateway the device cannot reach its cloud",
     ),
     "no_wifi": ("it did not join within two minutes", "move it nearer to the access point, then try again"),
-    "power_cut": ("it was switched off or restarted meanwhile", "try again"),
+    "power_cut": ("the device was switched off or restarted", "try again"),
     "no_memory": ("it had too little memory to try", "restart the device and try again"),
     "not_stored": ("it joined, but it could not store the network", "try again; then see the device's log"),
 }

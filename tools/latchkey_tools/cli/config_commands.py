@@ -125,7 +125,7 @@ def attempt_words(attempt):
     if attempt == "running":
         return "not known: the attempt is still running; later, see cloud.attempt in `latchkey device diagnostics`"
     happened, todo = link_advice(attempt)
-    return f"no: {happened}; the old certificate is back. What to do: {todo}."
+    return f"the attempt failed: {happened}; the old certificate is back. What to do: {todo}."
 
 
 def _follow(host, ca, here, wait_s, as_json):

@@ -311,7 +311,7 @@ def as_data(outcome, system):
 
 def say_why(outcome):
     """Print why an attempt failed, or that it is not known, and what to do."""
-    begin = "no: " if outcome.state == pairing.FAILED else "not known: "
+    begin = "the attempt failed: " if outcome.state == pairing.FAILED else "not known: "
     show.say(f"{begin}{outcome.happened}. What to do: {outcome.todo}.")
 
 

@@ -229,18 +229,18 @@ class Examination:
         newest = self._newest_attempt(passed, grant)
         failed = newest and pairing.failure(newest)
         if newest and newest.get("state") == "joining":
-            self._note("network", WEAK, "another one or another broker is being tried", todo_of("attempt_running"))
+            self._note("network", WEAK, "the device is trying another network or broker", todo_of("attempt_running"))
         elif info.get("state") == "pairing":
             self._in_no_network(failed)
         elif failed:
-            words = f"the newest attempt failed: {failed.happened}; what was good before is back"
+            words = f"the newest attempt failed: {failed.happened}; the settings before it are back"
             self._note("network", WEAK, words, failed.todo)
         elif newest and newest.get("offline"):
             happened, todo = link_advice(newest["offline"])
-            self._note("network", WEAK, f"in none now: {happened}", todo)
+            self._note("network", WEAK, f"none now: {happened}", todo)
         elif newest is not None:
             ssid, address = newest.get("ssid"), newest.get("address")
-            words = f"in {ssid}, as {address}" if ssid and address else "no attempt has failed"
+            words = f"in {ssid}, as {address}" if ssid and address else "connected"
             self._note("network", OK, words)
 
     def _newest_attempt(self, passed, grant):
@@ -254,9 +254,9 @@ class Examination:
 
     def _in_no_network(self, failed):
         if failed:
-            self._break("network", f"in none: the newest attempt failed: {failed.happened}", failed.todo)
+            self._break("network", f"none: the newest attempt failed: {failed.happened}", failed.todo)
         else:
-            self._note("network", WEAK, "in none yet", f"give it one: latchkey pair {self._device.url}")
+            self._note("network", WEAK, "none yet", f"give it one: latchkey pair {self._device.url}")
 
     def _look_inside(self, passed, grant):
         if "configure" not in (grant.get("permissions") or []):
@@ -332,8 +332,8 @@ class Examination:
         elif clock.get("trusted"):
             self._note("clock", OK, "set and checked")
         else:
-            behind = show.when(floor, self._now)
-            self._note("clock", WEAK, f"not set: it knows only that {behind} is past", advice("clock_unset"))
+            earliest = show.moment(floor, self._now)
+            self._note("clock", WEAK, f"not set; it only knows that it is after {earliest}", advice("clock_unset"))
 
     def _keys(self, keys):
         held = keys.get("keys") or []
@@ -352,8 +352,8 @@ class Examination:
             self._online("online" + words, ledger)
         else:
             happened, todo = link_advice(link.get("reason") or "nothing")
-            since = f" since {show.span(self._now - link['since'])}" if link.get("since") is not None else ""
-            self._note("cloud link", BROKEN, f"{link.get('state')}{since}: {happened}", todo)
+            lasting = f" for {show.span(self._now - link['since'])}" if link.get("since") is not None else ""
+            self._note("cloud link", BROKEN, f"{link.get('state')}{lasting}: {happened}", todo)
 
     def _online(self, words, ledger):
         todo = advice("ledger_full") if ledger.get("full") else None

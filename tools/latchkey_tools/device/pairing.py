@@ -239,7 +239,7 @@ class Following:
     def _lost_words(self):
         later = how_to_ask(self._search.host)
         if time.monotonic() - self._heard_s <= SILENT_S:
-            return "it is still being tried", f"ask later: {later}"
+            return "the attempt is still running", f"ask later: {later}"
         happened = "the device cannot be reached from here any more"
         if self._ssid is None:
             return happened, f"see to the network of this machine, then ask: {later}"
