@@ -131,7 +131,7 @@ class Reader:
         return self.own(line)
 
     def run(self, begins):
-        """What the command prints; it must work."""
+        """The output of the command, which must work."""
         words, _, file = self.line(begins).partition(" > ")
         printed = self.keyboard.ok(*words.split()[1:])
         if file:

@@ -62,7 +62,7 @@ class Cable:
             elif self._holds:
                 self.held.set()
             else:
-                break  # What came last is lost.
+                break  # The last bytes are lost.
         self._end(near, far)
 
     def _answer(self, far, near):
