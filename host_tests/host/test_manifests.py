@@ -45,8 +45,7 @@ def test_a_board_s_manifest_has_what_the_board_imports_and_nothing_else(name):
     # An image starts with a main.py of its own.
     files["main.py"] = files.pop("firmware/main.py")
     needed, lacks = imports.needs(texts(files), ROOTS)
-    # A board has the carriers that its features name.
-    assert lacks <= {"latchkey.update.folders", "latchkey.update.programs"} - set(map(imports.dotted, files))
+    assert lacks <= {"latchkey.update.programs"} - set(map(imports.dotted, files))
     assert set(texts(files)) - needed == set()
 
 

@@ -1,4 +1,5 @@
-# Signed updates over the local API: GET and PUT /v1/firmware, PUT /v1/keys.
+# Signed updates over the local API: GET and PUT /v1/firmware, PUT /v1/keys. A new release goes
+# into the other of two folders, or with updates_programs also into the other of two program slots.
 package(
     "latchkey",
     files=(
@@ -6,6 +7,7 @@ package(
         "api/keys.py",
         "update/__init__.py",
         "update/finish.py",
+        "update/folders.py",
         "update/judge.py",
         "update/manifest.py",
         "update/proof.py",

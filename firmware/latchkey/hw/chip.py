@@ -70,8 +70,12 @@ class Chip:
 
     def carrier(self):
         """Where a new release goes: the other folder, or the other program slot. None: this board has neither."""
-        from latchkey.update import folders, programs
+        from latchkey.update import folders
 
+        try:
+            from latchkey.update import programs  # a feature
+        except ImportError:
+            return folders.running()
         return folders.running() or programs.running()
 
     def addresses(self):
