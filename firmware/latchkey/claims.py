@@ -5,8 +5,10 @@ Knows neither signatures nor clocks nor lists: who reads claims before the signa
 
 from latchkey import strictjson, uuids
 from latchkey.errors import FormatError, TokenError
-from latchkey.limits import NAME_CHARS, ROLES_PER_TOKEN
+from latchkey.limits import const
 
+_NAME_CHARS = const(128)
+_ROLES_PER_TOKEN = const(32)
 _TIME_END_S = 253402300800  # year 10000: later than any time that means something
 
 
@@ -75,7 +77,7 @@ def _text_or_none(value):
 
 
 def _text(value):
-    if not isinstance(value, str) or not 1 <= len(value) <= NAME_CHARS:
+    if not isinstance(value, str) or not 1 <= len(value) <= _NAME_CHARS:
         raise ValueError("text")
     return value
 
@@ -101,7 +103,7 @@ def _systems(aud):
 def _roles(value):
     if value is None:
         return ()
-    if not isinstance(value, list) or len(value) > ROLES_PER_TOKEN:
+    if not isinstance(value, list) or len(value) > _ROLES_PER_TOKEN:
         raise ValueError("roles")
     return tuple([_role(role) for role in value])
 

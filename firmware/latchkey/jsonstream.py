@@ -28,19 +28,19 @@ _OPENING = b'{["'
 _CLOSING = b'}]"'
 
 
-def items(stream, member=None, item_limit=_LIST_ITEM_BYTES, total_limit=_LIST_BYTES):
+def items(stream, member=None, item_limit=_LIST_ITEM_BYTES, total_limit=_LIST_BYTES, empty=False):
     """Yield each item of the array in ``stream`` as ``bytes``, or None for one of more than ``item_limit`` bytes.
 
     ``stream.readinto(buffer)`` gives a count of bytes, 0 at the end. ``member``: the array is the value of this
-    member of a top-level object; None: the array is the whole text. FormatError codes: "json_refused", "truncated",
-    "too_large" (over ``total_limit`` bytes). Allocates 1.8 KB, up to ``item_limit`` bytes once an item needs more, and
-    each item.
+    member of a top-level object; None: the array is the whole text. ``empty``: a text of no bytes is an array
+    without items. FormatError codes: "json_refused", "truncated", "too_large" (over ``total_limit`` bytes). Allocates
+    1.8 KB, up to ``item_limit`` bytes once an item needs more, and each item.
     """
     window = _Window(stream, item_limit, total_limit)
-    if member is None:
-        yield from window.array()
-    else:
+    if member is not None:
         yield from _member(window, member)
+    elif not empty or window.peek() != _END or window.left < total_limit:
+        yield from window.array()
     if window.peek() != _END:
         strictjson.refuse()
 

@@ -8,10 +8,11 @@ import io
 
 from latchkey import b64url, jsonstream, strictjson
 from latchkey.errors import FormatError, KeySetError
-from latchkey.limits import JWK_BYTES, KEY_SET_BYTES, KEYS_HELD, KID_CHARS, RSA_MAX_BITS, const
+from latchkey.limits import KEY_SET_BYTES, KEYS_HELD, KID_CHARS, RSA_MAX_BITS, const
 from latchkey.rsa import PublicKey
 
 _PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
+_JWK_BYTES = const(4096)
 _LEAST_E = const(65537)
 # Characters of the largest modulus, and of the zero byte that some libraries put before it.
 _MAX_CHARS = RSA_MAX_BITS // 6 + 3
@@ -28,7 +29,7 @@ class Key:
 
 class KeySet(list):
     """The usable keys in their order; ``refused``: how many members were not taken, ``too_large``: how many of these
-    are longer than ``limits.JWK_BYTES``."""
+    are longer than 4,096 bytes."""
 
     refused = too_large = 0
 
@@ -44,7 +45,7 @@ def parse_key_set(data, dev: bool = True) -> KeySet:
     keys = KeySet()
     twice = set()
     try:
-        for item in jsonstream.items(stream, "keys", JWK_BYTES, KEY_SET_BYTES):
+        for item in jsonstream.items(stream, "keys", _JWK_BYTES, KEY_SET_BYTES):
             _admit(keys, twice, item, dev)
     except FormatError as exc:
         raise KeySetError(exc.code)

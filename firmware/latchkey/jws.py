@@ -7,11 +7,13 @@ where a key comes from: ``jku``, ``jwk``, ``x5u``, ``x5c`` are not looked at. Kn
 
 from latchkey import b64url, rsa, strictjson
 from latchkey.errors import FormatError, TokenError
-from latchkey.limits import JOSE_HEADER_BYTES, KEYS_HELD, RSA_MAX_BITS, TOKEN_BYTES, TOKEN_PREFIX
+from latchkey.limits import KEYS_HELD, RSA_MAX_BITS, TOKEN_BYTES, const
 
+_TOKEN_PREFIX = b"CLOUD-"
+_JOSE_HEADER_BYTES = const(512)
 _HASH_OF = {"RS256": "sha256", "RS512": "sha512"}
 # The longest segments in base64url.
-_HEADER_CHARS = (JOSE_HEADER_BYTES * 4 + 2) // 3
+_HEADER_CHARS = (_JOSE_HEADER_BYTES * 4 + 2) // 3
 _SIGNATURE_CHARS = (RSA_MAX_BITS // 8 * 4 + 2) // 3
 
 
@@ -29,9 +31,9 @@ def verify_compact(jws: bytes, keys: list) -> tuple:
 def of_token(token: bytes) -> memoryview:
     """A view of the compact JWS in ``token`` (bytes-like, with ``CLOUD-``); TokenError("token_malformed")."""
     view = memoryview(token)
-    if len(view) > TOKEN_BYTES or bytes(view[: len(TOKEN_PREFIX)]) != TOKEN_PREFIX:
+    if len(view) > TOKEN_BYTES or bytes(view[: len(_TOKEN_PREFIX)]) != _TOKEN_PREFIX:
         raise TokenError("token_malformed")
-    return view[len(TOKEN_PREFIX) :]
+    return view[len(_TOKEN_PREFIX) :]
 
 
 def split(jws: bytes) -> tuple:

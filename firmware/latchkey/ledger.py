@@ -189,7 +189,7 @@ class Ledger:
         self._list = _List(held, retained and self._ever and not self._lost, heard, latest_unix_s, self._bound)
 
     def add(self, records):
-        """Take some members of the list, as ``parse_records`` gives them."""
+        """Take some members of the list, as ``tokenlist.parse_records`` gives them."""
         for record in records:
             self._list.add(record)
 
@@ -368,7 +368,7 @@ class _List:
         self.records[:] = b""
 
     def add(self, parsed):
-        """Take one member of the list, as ``parse_records`` gives it."""
+        """Take one member of the list, as ``tokenlist.parse_records`` gives it."""
         self._hasher.update(parsed)
         if parsed == tokenlist.UNREADABLE:
             self.facts["unreadable"] += 1

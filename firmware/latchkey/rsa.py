@@ -10,8 +10,9 @@ import hashlib
 from latchkey import sha512
 from latchkey.bignum import Modulus
 from latchkey.errors import KeySetError, TokenError
-from latchkey.limits import RSA_MAX_BITS, RSA_MIN_BITS
+from latchkey.limits import RSA_MAX_BITS, const
 
+_RSA_MIN_BITS = const(2048)
 # RFC 8017 section 9.2, note 1: DER of DigestInfo up to the digest; hashes differ in a length, the OID's
 # last byte, and the digest's length.
 _DIGEST_INFO = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
@@ -33,7 +34,7 @@ class PublicKey:
         n_be = bytes(n_be).lstrip(b"\x00") if isinstance(n_be, (bytes, bytearray, memoryview)) else b""
         self.size = len(n_be)
         self.bits = self.size * 8 - 10 + len(bin(n_be[0])) if n_be else 0
-        if not RSA_MIN_BITS <= self.bits <= RSA_MAX_BITS or not n_be[-1] & 1:
+        if not _RSA_MIN_BITS <= self.bits <= RSA_MAX_BITS or not n_be[-1] & 1:
             raise KeySetError("key_refused", "modulus")
         if type(e) is not int or not 3 <= e < 1 << 32 or not e & 1:
             raise KeySetError("key_refused", "exponent")

@@ -98,12 +98,10 @@ class _Reader:
                 at += 1
             if named:
                 name = self.string(at)
-                if name in found:
-                    refuse()
                 at = self.end
                 if data[at] <= _BLANK:
                     at = self.space(at)
-                if data[at] != _COLON:
+                if name in found or data[at] != _COLON:
                     refuse()
                 found[name] = self.value(at + 1, depth)  # pyright: ignore
             else:
@@ -112,11 +110,10 @@ class _Reader:
             if data[at] <= _BLANK:
                 at = self.space(at)
             more = data[at] == _COMMA
-            if more:
-                at += 1
-            elif data[at] != closing:
+            if not more and data[at] != closing:
                 refuse()
-        self.end = at + 1
+            at += 1
+        self.end = at if found else at + 1
         return found
 
     def string(self, at):

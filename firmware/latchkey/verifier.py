@@ -12,7 +12,10 @@ from latchkey import jws, uuids
 from latchkey.budget import Budget
 from latchkey.claims import Claims, check_times, parse
 from latchkey.errors import TokenError
-from latchkey.limits import REMEMBERED, REMEMBERED_PER_SUB
+from latchkey.limits import const
+
+_REMEMBERED = const(4)
+_REMEMBERED_PER_SUB = const(2)
 
 
 class Grant:
@@ -148,9 +151,9 @@ class Verifier:
     def _remember(self, entry):
         self._memory.append(entry)
         of_sub = [e for e in self._memory if e.claims.sub == entry.claims.sub]
-        if len(of_sub) > REMEMBERED_PER_SUB:
+        if len(of_sub) > _REMEMBERED_PER_SUB:
             self._memory.remove(of_sub[0])
-        if len(self._memory) > REMEMBERED:
+        if len(self._memory) > _REMEMBERED:
             # An entry that permitted nothing last time goes first; the newest stays.
             idle = [e for e in self._memory[:-1] if not e.opened]
             self._memory.remove(idle[0] if idle else self._memory[0])

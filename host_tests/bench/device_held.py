@@ -10,6 +10,7 @@ import binascii
 import gc
 import io
 import json
+import os
 import sys
 
 from ram_store import RamStore
@@ -58,6 +59,7 @@ def furnish(names):
     """Stand-ins of what this interpreter lacks; ``esp32``, ``machine`` and ``network`` are those of the tests."""
     for name in names:
         sys.modules[name] = _Standin()
+    os.urandom = bytes  # random enough for the pauses between two tries
     sys.modules["latchkey.hw.flash"] = _Flash
     _enlarge_table_of_names()
     asyncio.sleep = asyncio.sleep_ms = lambda _time: _Pause()

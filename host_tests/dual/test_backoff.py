@@ -6,7 +6,7 @@ from latchkey.cloud.backoff import Backoff
 
 
 def pauses(count, byte):
-    backoff = Backoff(1000, 60000, lambda: byte)
+    backoff = Backoff(1000, 60000, lambda _n: bytes([byte]))
     return [backoff.next_ms() for _ in range(count)], backoff
 
 

@@ -10,19 +10,19 @@ _JITTER_PERCENT = const(50)
 
 
 class Backoff:
-    """``random_byte``: callable giving an int 0..255."""
+    """``urandom(n)``: callable giving n random bytes, as ``os.urandom``."""
 
-    def __init__(self, first_ms, ceiling_ms, random_byte):
+    def __init__(self, first_ms, ceiling_ms, urandom):
         self._first_ms = first_ms
         self._ceiling_ms = ceiling_ms
-        self._random_byte = random_byte
+        self._urandom = urandom
         self._pause_ms = first_ms
 
     def next_ms(self):
         """The pause before the next try; the one after it will be twice as long."""
         pause_ms = min(self._pause_ms, self._ceiling_ms)
         self._pause_ms = min(pause_ms * 2, self._ceiling_ms)
-        return pause_ms - pause_ms * _JITTER_PERCENT // 100 * self._random_byte() // 255
+        return pause_ms - pause_ms * _JITTER_PERCENT // 100 * self._urandom(1)[0] // 255
 
     def reset(self):
         """The connection has proven itself: the next pause is the first again."""

@@ -31,10 +31,6 @@ _ATTEMPT_ENDS = ("cert_refused", "credentials_bad", "broker_refused", "subscript
 _ATTEMPT_DOUBTS = ("closed_early", "closed", "stalled", "tls_failed", "bad_packet")
 
 
-def _random_byte():
-    return os.urandom(1)[0]
-
-
 class Timing:
     """How patient the link is. Class attributes are the device's; tests make a hastier instance."""
 
@@ -84,7 +80,7 @@ class Keeper:
         self._link = link
         self._system_uuid16 = uuids.to_bytes(config["system_uuid"])
         self._intake = Intake(self._system_uuid16, link.put, config["dev"])
-        self._backoff = Backoff(timing.first_ms, timing.ceiling_ms, _random_byte)
+        self._backoff = Backoff(timing.first_ms, timing.ceiling_ms, os.urandom)
         self._client = self._transport = None
         self._context = self._new_context()
         self._since_ms = clock.now_ms()

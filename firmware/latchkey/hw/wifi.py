@@ -56,7 +56,7 @@ class Wifi:
         self._wlan = network.WLAN(network.STA_IF)
         self._ap = network.WLAN(network.AP_IF)
         self._network = None
-        self._backoff = Backoff(_FIRST_PAUSE_MS, _CEILING_MS, _random_byte)
+        self._backoff = Backoff(_FIRST_PAUSE_MS, _CEILING_MS, os.urandom)
         self._looked_ms = self._tried_ms = clock.now_ms()
         self._pause_ms = self._tries = 0
         self._leaving = self._trying = self._scans = False
@@ -279,7 +279,3 @@ def _strongest(found):
         if ssid and shown(raw) and ssid not in [known[0] for known in networks]:
             networks.append((ssid, rssi_dbm, security != 0))
     return tuple(networks[:_NETWORKS])
-
-
-def _random_byte():
-    return os.urandom(1)[0]

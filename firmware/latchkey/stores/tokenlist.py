@@ -15,7 +15,7 @@ import struct
 
 from latchkey import b64url, jsonstream, strictjson, times, uuids
 from latchkey.errors import FormatError
-from latchkey.limits import ROLES_PER_RECORD, const
+from latchkey.limits import const
 
 RECORD_BYTES = const(65)
 NEVER = const(0xFFFFFFFF)
@@ -23,6 +23,7 @@ ADMITS = const(1)
 GONE = const(2)
 _FORM = "<16sBIIII32s"
 _ROLE_BYTES = const(4)
+_ROLES = const(8)
 
 # In place of a record: one that cannot be read (L6), and one for another System.
 UNREADABLE = b"u"
@@ -36,7 +37,7 @@ def parse_records(stream, system_uuid16):
     the stream raises it. One member is in memory at a time; touches no store, so any thread may run it.
     """
     system_text = uuids.to_text(system_uuid16).encode()
-    for item in jsonstream.items(_Peeked(stream)):
+    for item in jsonstream.items(stream, empty=True):
         members = _members(item)
         item = None  # free the text before the token in it is decoded
         record = _record(members, system_text) if isinstance(members, dict) else UNREADABLE
@@ -76,22 +77,6 @@ def narrower(a, b):
     roles = [role for role in a_roles if role in b_roles]
     start, end, changed, iat = max(a_start, b_start), min(a_end, b_end), max(a_changed, b_changed), max(a_iat, b_iat)
     return pack(jti16, a_flags & b_flags, start, end, changed, iat, roles)
-
-
-class _Peeked:
-    """Wraps a stream and gives ``[]`` for one that is empty."""
-
-    def __init__(self, stream):
-        self._stream = stream
-        self._empty = True
-
-    def readinto(self, buf):
-        count = self._stream.readinto(buf) or 0
-        if self._empty and not count:
-            buf[:2] = b"[]"
-            count = 2
-        self._empty = False
-        return count
 
 
 def _record(members, system_text):
@@ -152,7 +137,7 @@ def _roles(roles):
     if not isinstance(roles, list):
         raise ValueError("roles")
     hashes = []
-    for role in roles[:ROLES_PER_RECORD]:
+    for role in roles[:_ROLES]:
         if not isinstance(role, dict):
             raise ValueError("roles")
         hashes.append(role_hash(uuids.to_bytes(role.get(b"uuid"))))
