@@ -202,8 +202,7 @@ class Ledger:
         self._facts.update(new.facts)
         self._facts["received"] += 1
         if self._lost and self._retained and new.sum != self._sum:
-            # It may be older than the list that was lost.
-            return
+            return  # It may be older than the list that was lost.
         marks = tuple(map(max, self._marks, new.marks))
         same = self._is_stored(new)
         if new.exact:

@@ -2,6 +2,9 @@
 
 Rules V1 to V7 of docs/protocol.md without the ledger, the budget and the memory of V8 and V9: every call costs a
 signature, and a token that the cloud has revoked passes until it expires.
+
+``exp`` and ``nbf`` count with 60 s of tolerance, and a token without ``exp`` has no end. A time before 2020 is refused
+("clock_unset"): the clock of a chip starts in 1970 or 2000, and either would let expired tokens pass.
 """
 
 from latchkey import jws
@@ -16,13 +19,11 @@ def check(
 ) -> dict:
     """The claims of ``token`` as a dict, as they are in its JSON; TokenError with the code of what is wrong.
 
-    ``token``: bytes or str, with ``CLOUD-``. ``keys``: what ``jwk.parse_key_set`` gives. ``audience``: text of the
-    System UUID that ``aud`` has to name. ``now_unix_s``: the time, from a clock that you trust; ``exp`` and ``nbf``
-    count with 60 s of tolerance, and a token without ``exp`` has no end. A time before 2020 is refused ("clock_unset"):
-    a chip without a clock believes in 2000, and an ESP32 counts from 2000; either would let expired tokens in.
-    ``issuer``: exact text of ``iss``, or None for any. ``roles``: role name or role UUID to "read", "control" or
-    "configure"; then the dict has "permission", the highest that the token's roles give, and a token without one is
-    refused ("no_permission"). ValueError for an ``audience`` or ``roles`` that is not one.
+    ``token``: with ``CLOUD-``. ``keys``: what ``jwk.parse_key_set`` gives. ``audience``: text of the System UUID that
+    ``aud`` has to name. ``now_unix_s``: the time, from a clock that you trust. ``issuer``: exact text of ``iss``, or
+    None for any. ``roles``: role name or role UUID to "read", "control" or "configure"; then the dict has
+    "permission", the highest that the token's roles give, and a token without one is refused ("no_permission").
+    ValueError for an ``audience`` or ``roles`` that is not one.
     """
     policy = Policy(audience, issuer, roles=roles)
     if now_unix_s < YEAR_2020_S:
