@@ -17,7 +17,7 @@ from desk import Outside
 from fake_radio import FakeRadio
 from flash_faults import _fill as fill
 from keys import key
-from lists import BASE, jti16, record, text
+from lists import BASE, ingest, jti16, record, text
 from program_slots import Chip, Partition
 from setting_up import NOW, Board, FakeClock
 from setting_up import provisioned as settled
@@ -89,7 +89,7 @@ def provision(update_keys):
     record_.set_over_cable(kept, [jwk.parse_key(members) for members in update_keys])
     device = Updated(board(kept, None))
     device.keystore.replace([key(0), key(1)])
-    device.ledger.ingest(Bytes(text([record(n, created=BASE + n) for n in range(8)])), False, BASE)
+    ingest(device.ledger, Bytes(text([record(n, created=BASE + n) for n in range(8)])), False, BASE)
 
 
 def board(kept, carrier):

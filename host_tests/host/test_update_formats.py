@@ -5,7 +5,7 @@ import types
 import pytest
 from fake_carrier import FakeCarrier
 from fake_radio import FakeRadio
-from lists import BASE, SYSTEM16, jti16, record, text
+from lists import BASE, SYSTEM16, ingest, jti16, record, text
 from setting_up import NOW, Board, FakeClock, provisioned
 from streams import Bytes
 from updating import Updated
@@ -32,7 +32,7 @@ def earlier_release():
 def test_a_revocation_that_was_received_while_unproven_survives_going_back(unproven):
     """Once it is proven there is no way back, and the newer format may be written: the control."""
     before, store = earlier_release(), provisioned("Old")
-    before(store, SYSTEM16).ingest(Bytes(text([record(0), record(1)])), False, BASE)
+    ingest(before(store, SYSTEM16), Bytes(text([record(0), record(1)])), False, BASE)
     assert states(before(store, SYSTEM16)) == ["listed", "listed"]
     board = Board(store, FakeRadio(), FakeClock(NOW))
     board.fitted = FakeCarrier()
@@ -40,25 +40,25 @@ def test_a_revocation_that_was_received_while_unproven_survives_going_back(unpro
     device = Updated(board)
     assert bool(device.proof) == unproven
     assert states(device.ledger) == ["listed", "listed"]
-    device.ledger.ingest(Bytes(text([record(0, status="DEACTIVATED"), record(1)])), True, BASE + 100)
+    ingest(device.ledger, Bytes(text([record(0, status="DEACTIVATED"), record(1)])), True, BASE + 100)
     assert states(device.ledger) == ["revoked", "listed"]
     assert (states(before(store, SYSTEM16)) == ["revoked", "listed"]) == unproven
 
 
 def test_once_it_is_good_the_next_change_is_written_in_the_newer_format():
     store = provisioned("Old")
-    earlier_release()(store, SYSTEM16).ingest(Bytes(text([record(0)])), False, BASE)
+    ingest(earlier_release()(store, SYSTEM16), Bytes(text([record(0)])), False, BASE)
     board = Board(store, FakeRadio(), FakeClock(NOW))
     board.fitted = FakeCarrier()
     board.fitted.new = True
     device = Updated(board)
-    device.ledger.ingest(Bytes(text([record(1)])), True, BASE + 100)
+    ingest(device.ledger, Bytes(text([record(1)])), True, BASE + 100)
     assert versions(store) == {1}
     device.link.state = "online"
     device.turn()
     assert not device.proof
-    device.ledger.ingest(Bytes(text([record(2, created=BASE + 200)])), True, BASE + 200)
-    device.ledger.ingest(Bytes(text([record(3, created=BASE + 300)])), True, BASE + 300)
+    ingest(device.ledger, Bytes(text([record(2, created=BASE + 200)])), True, BASE + 200)
+    ingest(device.ledger, Bytes(text([record(3, created=BASE + 300)])), True, BASE + 300)
     assert versions(store) == {2}
 
 
