@@ -57,7 +57,8 @@ def test_a_power_cut_at_any_step_of_an_update_leaves_a_whole_release_that_answer
         "image not_good": "1.0.0",
     }
     assert [story for story in found if story["lost"]] == []
-    assert all(story["cuts"] > 40 and story["old"] + story["new"] == story["cuts"] for story in found)
+    assert all(story["cuts"] > 5 and story["old"] + story["new"] == story["cuts"] for story in found)
+    assert sum(story["cuts"] for story in found) > 350
 
 
 def test_a_release_that_counts_before_it_is_whole_is_lost_by_cuts(tmp_path):
