@@ -243,13 +243,13 @@ def signing_key():
     return _KEY
 
 
-def make_token(system=SYSTEM, lasts_s=86400, made_s_ago=5, **changes):
-    """A token's text, signed by ``signing_key``."""
+def make_token(system=SYSTEM, lasts_s=86400, made_s_ago=5, key=None, **changes):
+    """A token's text, signed by ``key``, by default that of ``signing_key``."""
     now = int(time.time()) - made_s_ago
     claims = {"jti": signing.new_uuid(), "sub": signing.new_uuid(), "iss": "https://company-example.api.drivr.cloud"}
     claims |= {"aud": system, "exp": lasts_s and now + lasts_s, "nbf": now - 60, "iat": now, "name": "Marie Curie"}
     claims |= {"typename": "USER", "roles": [MAINTAINER]}
-    return signing.token(claims | changes, signing_key()[1])
+    return signing.token(claims | changes, key or signing_key()[1])
 
 
 def key_set():

@@ -18,6 +18,7 @@ from test_image import any_board  # noqa: F401  (a fixture)
 import latchkey
 from latchkey_tools.boards import build, catalog
 from latchkey_tools.boards.release import release
+from latchkey_tools.cli import advice
 from latchkey_tools.image import partitions
 from latchkey_tools.release import keys, manifest, payload
 
@@ -371,3 +372,8 @@ def test_the_lines_of_updates_md_make_the_files_that_it_names(maker, tmp_path, m
     assert ran == ["build", "sign", "show", "sign", "new-key", "keys"]
     for name, public in (("sensor-1.2.0", "release"), ("new-key", "recovery"), ("keys", "release")):
         maker.ok("release", "show", f"{name}.latchkey", "--public", f"{public}.pub.pem")
+
+
+def test_updates_md_says_every_reason_why_a_release_goes_back():
+    text = (build.ROOT / "docs/updates.md").read_text()
+    assert [reason for reason in advice.UPDATE_REASONS if f"`{reason}`" not in text] == []

@@ -7,7 +7,7 @@ import socket
 import threading
 
 import pytest
-from technician import OTHER_SYSTEM, SYSTEM, Keyboard, keep, key_set
+from technician import OTHER_SYSTEM, SYSTEM, Keyboard, keep, key_set, make_token
 from test_release import payload_of, pems, rsa_keys, small  # noqa: F401  (rsa_keys is a fixture)
 
 from latchkey_tools.boards import build as boards_build
@@ -15,7 +15,7 @@ from latchkey_tools.boards import provision
 from latchkey_tools.desk.unix_board import Desk
 from latchkey_tools.device import update
 from latchkey_tools.release import keys
-from latchkey_tools.sim import pki
+from latchkey_tools.sim import pki, signing
 
 ISSUER = "https://company-example.api.drivr.cloud"
 # A minute of running is two seconds, and a release that is not good goes back after half a minute.
@@ -183,3 +183,19 @@ def test_a_new_release_key_takes_the_place_of_one_that_leaked(rig):
     payload = rig.folder / "1.2.0.payload"
     rig.ok("release", "sign", payload, "--counter", 13, "--key", rig.other_key, "-o", out)
     assert send(rig, out, first.url) == [("good", "it runs 1.2.0")]
+
+
+def test_a_device_that_missed_a_change_of_keys_takes_them_signed_after_a_press_of_its_button(rig):
+    first, _ = rig.desks
+    kid, key = signing.new_key()
+    (rig.folder / "jwks.json").write_text(json.dumps({"keys": [signing.jwk(kid, key)]}))
+    out, how = rig.folder / "keys.latchkey", ("--counter", 1, "--key", rig.key)
+    words = ("release", "keys", rig.folder / "jwks.json", "--slug", "company-example", "--issuer", ISSUER)
+    rig.ok(*words, *how, "-o", out)
+    done = rig.run("device", "keys", first.url, out)
+    assert done.status == 1 and "presence_needed" in done.err
+    first.press()
+    assert "it has the key set, with 1 key" in rig.ok("device", "keys", first.url, out)
+    assert "bad_signature" in rig.run("device", "state", first.url).err
+    rig.ok("token", "import", "-", "--name", "new", given=make_token(key=key))
+    assert rig.run("device", "state", first.url).status == 0

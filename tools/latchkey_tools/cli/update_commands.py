@@ -89,7 +89,8 @@ def keys(host: Host, file: KeysFile, ca: Ca = None, as_json: AsJson = False):
         answer = device.send("/v1/keys", None, iter([content]), len(content), _KEYS_WITHIN_S)
     if as_json:
         return show.data(answer)
-    show.line(f"{host}: it has the key set, with {answer.get('keys')} keys")
+    count = answer.get("keys")
+    show.line(f"{host}: it has the key set, with {count} key{'s' * (count != 1)}")
 
 
 @contextlib.contextmanager
