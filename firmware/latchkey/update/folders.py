@@ -63,10 +63,13 @@ class Folders:
 
     def _room(self):
         space = os.statvfs(self._own)
+        freed = 0
         try:
-            freed = sum([-(-(size or 0) // _BLOCK_BYTES) for _, size in _walk(self._other)])
+            # Not a list of them: that takes 1 KB at once.
+            for _, size in _walk(self._other):
+                freed -= -(size or 0) // _BLOCK_BYTES
         except OSError:
-            freed = 0  # There was never another release.
+            pass  # There was never another release.
         return space[0] * space[3] + freed * _BLOCK_BYTES
 
     def begin(self, _manifest):
