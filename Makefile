@@ -25,11 +25,12 @@ $(READY): pyproject.toml constraints.txt $(wildcard tools/node/*.json)
 	@echo "Installing pinned packages into $(VENV), once; it takes about a minute."
 	@$(PYTHON) -m venv $(VENV) || { echo "This needs Python's venv module (Debian: python3-venv)."; exit 2; }
 	@$(BIN)/pip $(INSTALL) > $(VENV)/pip.log 2>&1 || { echo "Packages were not installed. $(NEED_NETWORK)"; exit 2; }
-	@$(BIN)/python -m latchkey_tools.boards.umqtt
-	@$(BIN)/python -m latchkey_tools.dev.wasm
+	@$(BIN)/python -m latchkey_tools.boards.umqtt > /dev/null
+	@$(BIN)/python -m latchkey_tools.dev.wasm > /dev/null
 	@touch $@
 
 setup: $(READY) ## make .venv with everything pinned
+	@echo 'Ready. Ten minutes to see it work: $(BIN)/latchkey practice'
 
 demo: $(READY) ## run the main job on real MicroPython; KEEP=1 leaves it running, V=1 prints every check
 	@$(BIN)/latchkey demo $(if $(KEEP),--keep) $(if $(V),-v)
