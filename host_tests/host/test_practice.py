@@ -184,7 +184,7 @@ def test_ctrl_c_at_a_command_s_question_ends_the_command_alone_and_at_the_prompt
         at.type("latchkey token create 792b6149-1daa-488f-b07a-f684503b0586 --slug company-example")
         at.screen.expect("not shown")
         at.screen.sendintr()
-        at.asks("Not done. The command failed.")
+        at.asks("Not done. You stopped the command.")
         at.screen.sendintr()
         assert "its files are removed" in at.ends(130)
 

@@ -19,6 +19,7 @@ from latchkey_tools.desk import children, demo, practice
 
 PROMPT = "practice> "
 HELP = "Type the line, or press Enter to run it as it is shown. `again` shows the step again, `quit` ends."
+_ENDED = {130: "You stopped the command. "}
 _SHELL = {"|", ">", ">>", "<", "&", "&&", "||", ";"}
 # Variables of the user's own that would change what the lines do.
 _NOT_PASSED = ("TOKEN", "HOST", "SLUG", "ENDPOINT", "CA", "WIFI_PASSPHRASE")
@@ -132,7 +133,8 @@ def _run_and_look(world, step, words):
         return True
     step.prepare(world)
     missing = step.missing if meant else "This step needs another line."
-    out.print(f"[yellow]Not done.[/yellow] {'' if status in (0, step.status) else 'The command failed. '}{missing}")
+    ended = "" if status in (0, step.status) else _ENDED.get(status, "The command failed. ")
+    out.print(f"[yellow]Not done.[/yellow] {ended}{missing}")
     out.print(f"\n  [cyan]{show.clean(step.line_for(world))}[/cyan]\n", soft_wrap=True)
     return False
 
