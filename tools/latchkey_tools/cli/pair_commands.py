@@ -108,7 +108,7 @@ class _Wanted:
             self.ssid = _choose(networks)
         found = [network for network in networks if network.get("ssid") == self.ssid]
         if not found:
-            show.say(f"the device did not see {self.ssid} in its scan, but tries it")
+            show.say(f"the device did not see {self.ssid} in its scan, but tries it; Ctrl-C if the name is wrong")
         _check_open(self.ssid, self._open, found)
         if not self._open and self._passphrase is None:
             self._passphrase = _ask_passphrase(self.ssid)
