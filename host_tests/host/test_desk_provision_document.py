@@ -33,12 +33,12 @@ def test_the_firmware_reads_every_member(certs):
         ap_passphrase="a label's worth",
         time_unix_s=1795488000,
     )
-    settings, credentials, keys, unix_s = firmware.read(json.dumps(made).encode())
+    settings, credentials, keys, unix_s, update_keys = firmware.read(json.dumps(made).encode())
     assert settings["config"]["system_uuid"] == SYSTEM and unix_s == 1795488000
     assert credentials["key_der"] == certs.device.key_der.read_bytes()
     assert credentials["ca_der"] == certs.ca.cert_der.read_bytes()
     assert (settings["wifi_passphrase"], settings["ap_passphrase"]) == ("open sesame", "a label's worth")
-    assert keys[0].kid.startswith("SIM-")
+    assert keys[0].kid.startswith("SIM-") and update_keys is None
 
 
 def test_pem_files_are_sent_as_der(certs):

@@ -36,7 +36,8 @@ class Terminal:
         self.scratch = folder / "scratch"
         self.scratch.mkdir()
         self.port = free_port()
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
+        # COLUMNS would count for more than the terminal's own width.
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("LATCHKEY_", "COLUMNS"))}
         env = kept | {"HOME": str(folder), "TMPDIR": str(self.scratch), "TERM": "xterm", "NO_COLOR": "1"}
         words = ["practice", "--port", str(self.port)]
         self.screen = pexpect.spawn(str(LATCHKEY), words, 60, env=env, dimensions=size, encoding="utf-8")
