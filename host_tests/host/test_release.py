@@ -369,7 +369,7 @@ def test_the_lines_of_updates_md_make_the_files_that_it_names(maker, tmp_path, m
             ran.append(words[2])
         else:
             assert words[0] == "latchkey", words
-    assert ran == ["build", "sign", "show", "sign", "new-key", "keys"]
+    assert ran == ["build", "sign", "show", "sign", "build", "sign", "new-key", "keys"]
     for name, public in (("sensor-1.2.0", "release"), ("new-key", "recovery"), ("keys", "release")):
         maker.ok("release", "show", f"{name}.latchkey", "--public", f"{public}.pub.pem")
 

@@ -64,6 +64,7 @@ class Answer:
 
     def __init__(self, ring, now, routes, rest):
         self._ring, self._now, self._routes, self._rest = ring, now, routes, rest
+        self._pieces, self._piece = self._made(), b""
 
     def seek(self, _offset, whence=0):
         """To the start; or to the end, and its offset is the result."""

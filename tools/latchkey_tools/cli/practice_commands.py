@@ -60,6 +60,8 @@ def _say_first(world):
 def _world(port):
     folder = Path(tempfile.mkdtemp(prefix="latchkey-practice-"))
     world = None
+    # Inside it, so that a signal in the middle of any step leaves nothing.
+    tempfile.tempdir = str(folder)
     try:
         with show.progress() as tell:
             tell("a cloud, a Wi-Fi network and a bulb start")
@@ -70,6 +72,7 @@ def _world(port):
         children.clean_up_undisturbed()
         if world:
             world.stop()
+        tempfile.tempdir = None
         shutil.rmtree(folder, ignore_errors=True)
 
 
