@@ -98,10 +98,17 @@ class TestGood(unittest.TestCase):
         self.assertEqual((device.proof, device.kept()["counter"]), (None, 5))
 
     def test_a_power_cut_between_the_carrier_and_the_record_is_made_good(self):
-        device = switched()
-        device.carrier.good()
+        for kind in ("files", "image"):
+            device = switched(kind)
+            device.carrier.good()
+            device = device.starts()
+            self.assertEqual((device.proof, device.kept()["counter"], device.kept()["sent"]), (None, 5, None))
+
+    def test_a_soft_reset_proves_no_program(self):
+        device = switched("image")
+        device.board.reset_cause = "soft"
         device = device.starts()
-        self.assertEqual((device.proof, device.kept()["counter"], device.kept()["sent"]), (None, 5, None))
+        self.assertTrue(device.proof)
 
 
 class TestBack(unittest.TestCase):

@@ -66,6 +66,7 @@ class Updated(Device):
         """The same board, after it began anew."""
         board = Board(self.store, FakeRadio(), FakeClock(NOW))
         board.fitted, board.hurry = self.carrier, self.board.hurry
+        board.reset_cause = self.board.reset_cause
         self.carrier.restarted()
         return Updated(board)
 
