@@ -6,8 +6,8 @@ import time
 import httpx
 import pytest
 import releases
-import test_update_desk as update_desk
-from test_update_desk import call, desk, firmware, good, maker, send, until  # noqa: F401  fixtures
+import test_update_ends as update_desk
+from test_update_ends import call, desk, firmware, good, maker, send, until  # noqa: F401  fixtures
 
 PIECE = 4096
 
