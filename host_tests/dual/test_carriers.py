@@ -154,6 +154,7 @@ class TestFolders(unittest.TestCase):
     def test_a_list_of_another_shape_is_refused(self):
         digest = hexlify(hashlib.sha256(b"x").digest())
         lines = [b"", b" ", digest, digest + b" 1", digest + b" x a.mpy", digest + b" 0 a.mpy", digest + b" -1 a.mpy"]
+        lines += [b"\t" * 64 + b" 1 a.mpy", b"a" * 31 + b"\t" + b"b" * 32 + b" 1 a.mpy"]
         lines += [digest + b" 123456789 a.mpy", digest[1:] + b" 1 a.mpy", digest + b"  1 a.mpy", digest + b" 1 a.mpy "]
         names = b"a b/a.mpyx /a.mpy a//b.mpy ../a.mpy a/../b.mpy ./a.mpy A.mpy a.py release list a.mpy/ \xc3.gz a\\b.gz"
         lines += [digest + b" 1 " + name for name in names.split() + [b"a" * 61 + b".mpy", b"a\0.mpy", b"a\r.mpy"]]

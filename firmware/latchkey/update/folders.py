@@ -245,6 +245,8 @@ def _judge(line, number):
     parts = line[:-1].split(b" ")
     if number > _FILES or len(parts) != 3 or len(parts[0]) != 64 or not _is_size(parts[1]):
         raise _refused()
+    if parts[0].strip(b"0123456789abcdef"):
+        raise _refused()  # A tab in it would split the line again.
     name = parts[2]
     folders = name.split(b"/")
     bad = len(name) > _NAME_BYTES or any([folder in (b"", b".", b"..") for folder in folders])
