@@ -33,6 +33,7 @@ class TestUpdate(unittest.TestCase):
             ("of another board", 409, "wrong_board"),
             ("image", 409, "wrong_board"),
             ("large", 507, "no_room"),
+            ("larger than its room", 507, "no_room"),
             ("key set", 400, "manifest_refused"),
             ("by the new key", 403, "manifest_signature"),
         ):

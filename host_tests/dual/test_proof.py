@@ -12,6 +12,7 @@ from setting_up import DOCUMENT, NOW, Board, FakeClock
 from updating import KEYS, PAYLOAD, SIGNED, Updated
 
 from latchkey.device import config, settings
+from latchkey.errors import StoreError
 from latchkey.stores.slots import Slots
 from latchkey.update import record
 
@@ -213,6 +214,17 @@ class TestMeanwhile(unittest.TestCase):
                 self.assertFalse("latchkey.update." + name in sys.modules, name)
 
 
+class Stubborn(RamStore):
+    """``refuses``: the keys cannot be written."""
+
+    refuses = False
+
+    def create(self, name):
+        if self.refuses and name.startswith("update_keys"):
+            raise StoreError("store_failed")
+        return RamStore.create(self, name)
+
+
 class TestKeys(unittest.TestCase):
     def test_an_older_folder_that_comes_back_lowers_no_counter_and_brings_no_withdrawn_key(self):
         store = RamStore(watched=True)
@@ -220,13 +232,32 @@ class TestKeys(unittest.TestCase):
         record.save(store, dict(record.load(store), counter=5, set_counter=3))
         older = dict(store.files)
         record.save(store, dict(record.load(store), counter=6, set_counter=4))
-        record.replace_release_key(store, KEYS[1], 1, KEYS[1])
+        newer, store.files = store.files, dict(older)
+        self.assertEqual((record.load(store)["counter"], record.load(store)["set_counter"]), (6, 4))
+        store.files = newer
+        record.replace_release_key(store, KEYS[1], 1, KEYS)
         self.assertEqual(len(record.keys(store)), 2)
         store.files = older
-        self.assertEqual((record.load(store)["counter"], record.load(store)["set_counter"]), (6, 4))
         self.assertEqual(record.keys(store), [])
         record.set_over_cable(store, KEYS)
         self.assertEqual((len(record.keys(store)), record.load(store)["counter"]), (2, 0))
+
+    def test_another_release_key_begins_the_counters_anew_and_the_same_one_does_not(self):
+        store = Stubborn(watched=True)
+        record.set_over_cable(store, KEYS)
+        highest = dict(record.load(store), counter=(1 << 31) - 1, set_counter=9, sha256="00" * 32)
+        record.save(store, highest)
+        record.replace_release_key(store, KEYS[0], 1, KEYS)
+        self.assertEqual(record.load(store), highest)
+        store.refuses = True
+        with self.assertRaises(StoreError):
+            record.replace_release_key(store, KEYS[1], 2, KEYS)
+        store.refuses = False
+        self.assertEqual((record.load(store), record.key_counter(record.keys(store))), (highest, 1))
+        record.replace_release_key(store, KEYS[1], 2, KEYS)
+        kept = record.load(store)
+        self.assertEqual((kept["counter"], kept["set_counter"], kept["sha256"]), (0, 0, ""))
+        self.assertEqual(record.key_counter(record.keys(store)), 2)
 
     def test_what_is_damaged_reads_as_nothing(self):
         store = RamStore()

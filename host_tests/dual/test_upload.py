@@ -7,6 +7,7 @@ from setting_up import OWNER
 from updating import PAYLOAD, SIGNED, Body, Gone, Updated
 
 from latchkey.device.pairing import Attempt
+from latchkey.update import record
 
 GOOD = SIGNED["good"]
 LINE = GOOD["release"]
@@ -105,6 +106,14 @@ class TestCounter(unittest.TestCase):
         device = Updated()
         self.assertEqual(code(device, GOOD["higher"]), None)
         self.assertEqual(device.kept()["counter"], 0)
+
+    def test_a_key_that_leaked_cannot_use_up_the_counter_of_the_next(self):
+        device = self.good()
+        record.save(device.store, dict(device.kept(), counter=(1 << 31) - 1))
+        self.assertEqual(code(device, GOOD["higher"]), "counter_low")
+        self.assertEqual(code(device, GOOD["release key 1"], b""), None)
+        self.assertEqual(code(device, GOOD["higher"]), "manifest_signature")
+        self.assertEqual(code(device, GOOD["by the new key"]), None)
 
     def test_of_a_release_key_it_rises_with_the_key(self):
         device = Updated()

@@ -83,6 +83,7 @@ def good():
         "of another board": compact(RELEASE | {"boards": ["esp32c3-bulb-rgb"]}),
         "image": compact(RELEASE | {"kind": "image"}),
         "large": compact(RELEASE | {"room": 2**20 + 1}),
+        "larger than its room": compact(RELEASE | {"size": 2**20 + 1}),
         "key set": compact(SET, key_set),
         "key set for any issuer": compact(SET | {"issuer": None}, key_set),
         "release key 1": compact(new_key(1, STRANGER), release_key, SECOND),

@@ -89,7 +89,7 @@ def _replace_release_key(device, found):
     store, answer = device.board.store, as_json(200, {"key_counter": found["counter"]})
     with _record as record:
         try:
-            record.replace_release_key(store, found["key"], found["counter"], record.keys(store)[1])
+            record.replace_release_key(store, found["key"], found["counter"], record.keys(store))
         except StoreError:
             raise LatchkeyError("not_stored")
     device.log.add("update: release key %d" % found["counter"])
@@ -143,7 +143,7 @@ def _check_fits(device, found):
         raise LatchkeyError("wrong_product")
     if device.board.board_name not in found["boards"] or found["kind"] != carrier.kind:
         raise LatchkeyError("wrong_board")
-    if found["room"] > carrier.room():
+    if max(found["room"], found["size"]) > carrier.room():
         raise LatchkeyError("no_room")
 
 

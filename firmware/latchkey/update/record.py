@@ -9,7 +9,7 @@ None. Both counters are noted outside the folder too, so that an older folder th
 import json
 import struct
 
-from latchkey.errors import KeySetError
+from latchkey.errors import NOT_STORED, KeySetError
 from latchkey.jwk import Key
 from latchkey.keystore import pack, unpack
 from latchkey.limits import const
@@ -59,15 +59,29 @@ def key_counter(held):
     return int(held[0].kid or 0) if held else 0
 
 
-def replace_release_key(store, key, counter, recovery):
-    """Key and counter change together, or not at all: StoreError."""
-    _key_slots(store).write(pack([Key(str(counter), key.public_key, key.alg), recovery]))
+def replace_release_key(store, key, counter, held):
+    """``key`` and its counter in the place of the first of ``held``. StoreError: all is as before.
+
+    For another key the counters begin anew, and first: the key that leaked may have signed the highest.
+    """
+    kept = load(store)
+    if key.public_key.n_be != held[0].public_key.n_be:
+        save(store, _anew(kept))
+    try:
+        _key_slots(store).write(pack([Key(str(counter), key.public_key, key.alg), held[1]]))
+    except NOT_STORED:
+        save(store, kept)
+        raise
 
 
 def set_over_cable(store, held):
     """The keys that the serial cable brings. Counters begin anew: they were those of the keys before."""
     _key_slots(store).write(pack([Key(None, key.public_key, key.alg) for key in held]), True)
-    save(store, dict(load(store), counter=0, sha256="", set_counter=0))
+    save(store, _anew(load(store)))
+
+
+def _anew(kept):
+    return dict(kept, counter=0, sha256="", set_counter=0)
 
 
 def _slots(store):
