@@ -19,12 +19,13 @@ _MOST_BYTES = const(2048)
 _KEYS_BYTES = const(2048)
 _NOTED = "<II"
 _COUNTERS = ("counter", "set_counter")
+_NEW = {"counter": 0, "sha256": "", "set_counter": 0}  # of a key that has signed nothing yet
 
 
 def load(store):
     """The record (dict), of a new device if there is none."""
     slots = _slots(store)
-    found = {"counter": 0, "sha256": "", "version": "", "set_counter": 0, "sent": None, "last": None}
+    found = dict(_NEW, version="", sent=None, last=None)
     data = slots.read(_MOST_BYTES)
     try:
         found.update(json.loads(bytes(data)) if data else {})
@@ -60,13 +61,11 @@ def key_counter(held):
 
 
 def replace_release_key(store, key, counter, held):
-    """``key`` and its counter in the place of the first of ``held``. StoreError: all is as before.
-
-    For another key the counters begin anew, and first: the key that leaked may have signed the highest.
-    """
+    """``key`` and its counter in the place of the first of ``held``. StoreError: all is as before. For another key the
+    counters begin anew, and first: the key that leaked may have signed the highest."""
     kept = load(store)
     if key.public_key.n_be != held[0].public_key.n_be:
-        save(store, _anew(kept))
+        save(store, dict(kept, **_NEW))
     try:
         _key_slots(store).write(pack([Key(str(counter), key.public_key, key.alg), held[1]]))
     except NOT_STORED:
@@ -77,11 +76,7 @@ def replace_release_key(store, key, counter, held):
 def set_over_cable(store, held):
     """The keys that the serial cable brings. Counters begin anew: they were those of the keys before."""
     _key_slots(store).write(pack([Key(None, key.public_key, key.alg) for key in held]), True)
-    save(store, _anew(load(store)))
-
-
-def _anew(kept):
-    return dict(kept, counter=0, sha256="", set_counter=0)
+    save(store, dict(load(store), **_NEW))
 
 
 def _slots(store):
