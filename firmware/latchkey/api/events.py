@@ -89,4 +89,4 @@ def get_events(api, exchange):
     return response
 
 
-ROUTE = ("/v1/events", "GET", "read", get_events, 0, False)
+ROUTES = (("/v1/events", "GET", "read", get_events, 0, False),)

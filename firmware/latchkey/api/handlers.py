@@ -83,10 +83,10 @@ class Api:
         self.product = product
         self.hub = events.Hub(product) if events else None
         self.refusals = {}
-        features = tuple([feature.ROUTE for feature in (events, renewal, tokens) if feature])
-        self.routes = _ROUTES + (_WIRELESS if device.wireless else ()) + features
-        if firmware:
-            self.routes += firmware.ROUTES
+        self.routes = _ROUTES + (_WIRELESS if device.wireless else ())
+        for feature in (events, firmware, renewal, tokens):
+            if feature:
+                self.routes += feature.ROUTES
         self.page = None
 
     def add(self, page):

@@ -23,4 +23,4 @@ def keep(device, pair):
     device.stale = True
 
 
-ROUTE = ("/v1/config/certificate", "PUT", "configure", put_certificate, _BODY_BYTES, True)
+ROUTES = (("/v1/config/certificate", "PUT", "configure", put_certificate, _BODY_BYTES, True),)

@@ -30,4 +30,4 @@ def _token(ledger, jti16, changed_unix_s):
     }
 
 
-ROUTE = ("/v1/tokens", "GET", "configure", get_tokens, 0, False)
+ROUTES = (("/v1/tokens", "GET", "configure", get_tokens, 0, False),)

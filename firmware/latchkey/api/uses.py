@@ -135,7 +135,7 @@ class Api(handlers.Api):
     def __init__(self, device, verifier, product):
         super().__init__(device, verifier, product)
         self.uses = Uses()
-        self.routes += (ROUTE,)
+        self.routes += ROUTES
 
     def answer(self, exchange, body=b""):
         status = 500
@@ -181,4 +181,4 @@ def get_uses(api, _exchange):
     return response
 
 
-ROUTE = ("/v1/uses", "GET", "configure", get_uses, 0, False)
+ROUTES = (("/v1/uses", "GET", "configure", get_uses, 0, False),)
