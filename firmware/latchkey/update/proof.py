@@ -22,13 +22,13 @@ def begin(device):
     with _record as record:
         kept = record.load(store)
         sent = kept["sent"]
-        here = sent is not None and sent["place"] == carrier.running
+        here = sent if sent and sent["place"] == carrier.running else None
         # A bootloader starts an unproven program once: at the next start it was marked good, if it runs still. A soft
         # reset leaves the bootloader out.
-        started = here and sent.get("started") and device.board.reset_cause != "soft"
-        if carrier.unproven(here and not started):
+        started = here and here.get("started") and device.board.reset_cause != "soft"
+        if carrier.unproven(bool(here and not started)):
             if here:
-                device.try_to_store(record.save, store, dict(kept, sent=dict(sent, started=True)))
+                device.try_to_store(record.save, store, dict(kept, sent=dict(here, started=True)))
             return Proof(device, carrier)
         if here:
             device.try_to_store(record.save, store, _good(kept))

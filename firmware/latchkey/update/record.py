@@ -22,7 +22,7 @@ _COUNTERS = ("counter", "set_counter")
 _NEW = {"counter": 0, "sha256": "", "set_counter": 0}  # of a key that has signed nothing yet
 
 
-def load(store) -> dict:
+def load(store):
     """The record (dict), of a new device if there is none."""
     slots = _slots(store)
     found = dict(_NEW, version="", sent=None, last=None)
