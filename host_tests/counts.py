@@ -18,6 +18,8 @@ COUNTS = {
     "histories": (200, 2000),
     "power_cut_updates": (2, 12),
     "update_power_cuts": (3, 40),
+    # For a soak test: a short soak takes a third of the first.
+    "update_cut_step": (450, 1),
     "bit_flip_step": (61, 1),
     "reconnects": (100, 1000),
     "damaged_sessions": (10000, 200000),

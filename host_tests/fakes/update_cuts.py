@@ -1,10 +1,11 @@
 """The power goes before, in the middle of and after every program and erase of a whole update.
 
-    import update_cuts; update_cuts.main("facts.json", every)      prints a line of JSON for each story
+    import update_cuts; update_cuts.main("facts.json", every, step)      prints a line of JSON for each story
 
 The device is the real one over stand-ins of radio and link, the starter that of boards/common/start/. One run of a
 story writes down every operation on the flash; what a cut leaves is what the operations before it made.
-``facts.json``: see host/test_update_cuts.py. ``every``: after so many cuts the next update is tried too.
+``facts.json``: see host/test_update_cuts.py. ``every``: after so many cuts the next update is tried too. ``step``: of
+so many operations in a row the power goes at one.
 """
 
 import gc
@@ -326,15 +327,16 @@ def full(path):
     print(json.dumps(journal(Files, facts, installed(Files, facts)[0], crashed_on_a_full_flash)[2]))
 
 
-def cuts(kind, facts, ends, every):
+def cuts(kind, facts, ends, every, step):
     images, before = installed(kind, facts)
     done, sent, last = journal(kind, facts, images, ends)
     state = [bytearray(data) for data in images]
     found = {"story": kind.kind + " " + ends.__name__, "operations": len(done), "cuts": 0, "lost": 0, "ends": last}
     found["old"] = found["new"] = 0
     for n, (which, at, data) in enumerate(done):
-        # Every story begins with the same upload: its cuts count once.
-        for size in (0, len(data) // 2) if ends is good or n >= sent else ():
+        # Every story begins with the same upload: its cuts count once. Counted from ``sent``, every story has some.
+        cut = (n - sent) % step == 0 and (ends is good or n >= sent)
+        for size in (0, len(data) // 2) if cut else ():
             torn = [bytearray(part) for part in state]
             torn[which][at : at + size] = data[:size]
             if size:
@@ -354,13 +356,13 @@ def judge(kind, facts, images, before, every, found):
     gc.collect()
 
 
-def main(path, every, control=False):
+def main(path, every, step=1, control=False):
     """``control``: the file `release` is written before the contents."""
     facts = ready(path)
     if control:
         turn_round()
     for kind, ends in ((Files, good), (Files, crashed), (Files, not_good), (Slots, good), (Slots, not_good)):
-        print(json.dumps(cuts(kind, facts, ends, every)))
+        print(json.dumps(cuts(kind, facts, ends, every, step)))
         if control:
             return
 

@@ -64,7 +64,8 @@ def test_a_power_cut_at_any_step_of_an_update_leaves_a_whole_release_that_answer
 
 def test_a_release_that_counts_before_it_is_whole_is_lost_by_cuts(tmp_path):
     path = facts(tmp_path, SMALL, 64, 3)
-    found = told(stories(f"import update_cuts; update_cuts.main({str(path)!r}, 1000, True)", heapsize="32M"))
+    code = f"import update_cuts; update_cuts.main({str(path)!r}, 1000, step=5, control=True)"
+    found = told(stories(code, heapsize="32M"))
     assert found[0]["lost"] > 10
 
 
@@ -76,10 +77,10 @@ def test_on_a_full_flash_a_release_that_crashes_gives_way_all_the_same(tmp_path)
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 def test_the_same_of_a_release_of_full_size(tmp_path):
-    """The desk's own firmware on a flash of 2 MB, and programs of 1,900,544 bytes: an hour, so not in a short soak."""
-    if counts.SOAK == "short":
-        return
+    """The desk's own firmware on a flash of 2 MB, and programs of 1,900,544 bytes: an hour at every operation."""
     files = {version: releases.files_of(version) for version in SMALL}
-    path = facts(tmp_path, files, 512, 464)
-    found = told(stories(f"import update_cuts; update_cuts.main({str(path)!r}, 200)", heapsize="512M", timeout_s=7000))
-    assert [story for story in found if story["lost"]] == [] and sum(story["cuts"] for story in found) > 3000
+    path, step = facts(tmp_path, files, 512, 464), counts.get("update_cut_step")
+    code = f"import update_cuts; update_cuts.main({str(path)!r}, 20, {step})"
+    found = told(stories(code, heapsize="512M", timeout_s=7000))
+    assert [story for story in found if story["lost"]] == []
+    assert sum(story["cuts"] for story in found) * step > 3000
