@@ -8,11 +8,10 @@ import time
 
 import pytest
 from technician import OTHER_SYSTEM, SYSTEM, Keyboard, asked, cloud, keep, key_set, token_asked
-from updatable import release_file
+from updatable import keys_file, release_file
 
 from latchkey_tools.boards import production
 from latchkey_tools.device import trip, wallet
-from latchkey_tools.release import manifest
 from latchkey_tools.sim import server
 from latchkey_tools.sim.cloud import Cloud
 
@@ -169,10 +168,7 @@ def test_a_site_s_file_names_devices_roles_and_files_and_the_files_are_packed(te
 
 
 def test_files_may_be_named_without_a_site_and_only_whole_ones_of_their_kind_are_packed(tech, tmp_path):
-    file, _ = release_file(tmp_path)
-    keys = tmp_path / "keys.latchkey"
-    members = {"slug": "s", "issuer": None, "iat": 1, "counter": 1} | manifest.described(b"{}")
-    keys.write_bytes(manifest.signed(manifest.KEYS, members, lambda _: bytes(256), "RS256", b"{}"))
+    (file, _), keys = release_file(tmp_path), keys_file(tmp_path)
     words = (SYSTEM, "--until", NEXT_WEEK)
     with cloud() as stub:
         answer = pack(tech, stub, *words, "--firmware", file, "--signed-keys", keys, status=1)

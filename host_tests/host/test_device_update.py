@@ -6,7 +6,7 @@ import time
 import pytest
 import technician
 from technician import Keyboard, keep, refusal
-from updatable import Bulb, release_file
+from updatable import Bulb, keys_file, release_file
 
 from latchkey_tools.cli import advice
 from latchkey_tools.device import update
@@ -236,16 +236,13 @@ def test_a_file_for_another_command_or_a_damaged_one_goes_to_no_device(tech, tmp
         assert "give it to `latchkey device update`" in tech.run("device", "keys", bulb.url, path).err
         path.write_bytes(path.read_bytes()[:-1])
         assert "is damaged" in tech.run("device", "update", bulb.url, path).err
-        members = {"slug": "s", "issuer": None, "iat": 1, "counter": 1} | manifest.described(b"{}")
-        path.write_bytes(manifest.signed(manifest.KEYS, members, lambda _: bytes(256), "RS256", b"{}"))
-        assert "give it to `latchkey device keys`" in tech.run("device", "update", bulb.url, path).err
+        keys = keys_file(tmp_path)
+        assert "give it to `latchkey device keys`" in tech.run("device", "update", bulb.url, keys).err
         assert bulb.puts == []
 
 
 def test_a_key_set_goes_without_a_token(tech, tmp_path):
-    path = tmp_path / "keys.latchkey"
-    members = {"slug": "s", "issuer": None, "iat": 1, "counter": 1} | manifest.described(b"{}")
-    path.write_bytes(manifest.signed(manifest.KEYS, members, lambda _: bytes(256), "RS256", b"{}"))
+    path = keys_file(tmp_path)
     answers = technician.device() | {("PUT", "/v1/keys"): [(200, {"keys": 2}, {}), refusal(403, "presence_needed")]}
     with technician.Stub(answers) as stub:
         assert "it has the key set, with 2 keys" in tech.ok("device", "keys", stub.url, path)

@@ -27,6 +27,14 @@ def release_file(folder, data=b"x" * 120000, counter=12, version="1.2.0"):
     return path, text
 
 
+def keys_file(folder):
+    """Path of a signed key set without keys; nobody looks at its signature."""
+    facts = {"slug": "s", "issuer": None, "iat": 1, "counter": 1} | manifest.described(b"{}")
+    path = folder / "keys.latchkey"
+    path.write_bytes(manifest.signed(manifest.KEYS, facts, lambda _: bytes(256), "RS256", b"{}"))
+    return path
+
+
 class Bulb:
     """``breaks``: at these numbers of received bytes of a payload the connection ends without an answer, each once.
     ``refuse``: (status, code) for every PUT. ``permissions``: of every token."""
