@@ -1,28 +1,41 @@
 """A maker for tests: releases of the desk's own firmware, some of which do not work, signed with a key of ours."""
 
 import hashlib
+import json
 
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from latchkey_tools.boards import build, catalog
 from latchkey_tools.release import keys, manifest
 from latchkey_tools.release import payload as payload_
 
+PEM = serialization.Encoding.PEM
+PLAIN = serialization.NoEncryption()
+
+
+def pems(folder, name, key, lock=PLAIN):
+    """(private, public) PEM files of a key."""
+    private, public = folder / f"{name}.pem", folder / f"{name}.pub.pem"
+    private.write_bytes(key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, lock))
+    private.chmod(0o600)
+    public.write_bytes(key.public_key().public_bytes(PEM, serialization.PublicFormat.SubjectPublicKeyInfo))
+    return private, public
+
 
 class Maker:
     """Two keys of 2048 bits, and what they sign."""
 
     def __init__(self):
-        self._release, self._recovery = (rsa.generate_private_key(65537, 2048) for _ in range(2))
+        self.release, self.recovery = (rsa.generate_private_key(65537, 2048) for _ in range(2))
 
     def update_keys(self):
         """As a provisioning document has them."""
-        both = (("release", self._release), ("recovery", self._recovery))
+        both = (("release", self.release), ("recovery", self.recovery))
         return {name: keys.jwk(key.public_key()) for name, key in both}
 
     def sign(self, data):
-        return self._release.sign(data, padding.PKCS1v15(), hashes.SHA256())
+        return self.release.sign(data, padding.PKCS1v15(), hashes.SHA256())
 
     def file(self, payload, version, counter, kind="files"):
         """The bytes of a release file."""
@@ -33,10 +46,14 @@ class Maker:
 
 def files_of(version):
     """Name to bytes of the desk's own firmware, which calls itself ``version``."""
-    data = payload_.of_board(catalog.board("desk"), version)
-    content = data.partition(b"\n\n")[2]
+    return unpacked(payload_.of_board(catalog.board("desk"), version))
+
+
+def unpacked(payload):
+    """Name to bytes of what is in a payload of files."""
+    content = payload.partition(b"\n\n")[2]
     files = {}
-    for name, size, _digest in payload_.listed(data):
+    for name, size, _digest in payload_.listed(payload):
         files[name], content = content[:size], content[size:]
     return files
 
@@ -53,3 +70,13 @@ def payload(files):
     """The payload of ``files``: name to bytes."""
     lines = [f"{hashlib.sha256(data).hexdigest()} {len(data)} {name}\n" for name, data in files.items()]
     return "".join([*lines, "\n"]).encode() + b"".join(files.values())
+
+
+def small(folder, files=None, **changes):
+    """A payload of files, with what says what it is beside it; its path."""
+    data = payload({"main.mpy": b"M" * 5000, "latchkey/page.gz": b"P"} if files is None else files)
+    facts = {"product": "bulb", "boards": ["desk"], "kind": "files", "version": "1.2.0", "room": 3 * 4096}
+    facts |= manifest.described(data) | changes
+    (folder / "small.payload").write_bytes(data)
+    (folder / "small.json").write_text(json.dumps(facts))
+    return folder / "small.payload"

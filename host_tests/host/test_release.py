@@ -12,6 +12,7 @@ import textwrap
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from releases import pems, small, unpacked
 from technician import Keyboard, key_set
 from test_image import any_board  # noqa: F401  (a fixture)
 
@@ -22,8 +23,6 @@ from latchkey_tools.cli import advice
 from latchkey_tools.image import partitions
 from latchkey_tools.release import keys, manifest, payload
 
-PEM = serialization.Encoding.PEM
-PLAIN = serialization.NoEncryption()
 # Signs as a maker's program does, with the key file that it is given; beside that it says where it was called.
 EMPTY = f"{hashlib.sha256().hexdigest()} 0 a.mpy\n\n".encode()
 SIGNER = """
@@ -34,15 +33,6 @@ key = serialization.load_pem_private_key(open(sys.argv[1], "rb").read(), None)
 data = sys.stdin.buffer.read()
 sys.stdout.buffer.write(key.sign(data, padding.PKCS1v15(), hashes.SHA256()))
 """
-
-
-def pems(folder, name, key, lock=PLAIN):
-    """(private, public) PEM files of a key."""
-    private, public = folder / f"{name}.pem", folder / f"{name}.pub.pem"
-    private.write_bytes(key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, lock))
-    private.chmod(0o600)
-    public.write_bytes(key.public_key().public_bytes(PEM, serialization.PublicFormat.SubjectPublicKeyInfo))
-    return private, public
 
 
 @pytest.fixture(scope="module")
@@ -60,29 +50,8 @@ def maker(tmp_path, rsa_keys):
     return keyboard
 
 
-def small(folder, files=None, **changes):
-    """A payload of files, with what says what it is beside it; its path."""
-    files = {"main.mpy": b"M" * 5000, "latchkey/page.gz": b"P"} if files is None else files
-    lines = [f"{hashlib.sha256(data).hexdigest()} {len(data)} {name}\n" for name, data in files.items()]
-    data = "".join([*lines, "\n"]).encode() + b"".join(files.values())
-    facts = {"product": "bulb", "boards": ["desk"], "kind": "files", "version": "1.2.0", "room": 3 * 4096}
-    facts |= manifest.described(data) | changes
-    (folder / "small.payload").write_bytes(data)
-    (folder / "small.json").write_text(json.dumps(facts))
-    return folder / "small.payload"
-
-
 def part(text):
     return json.loads(base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4)))
-
-
-def payload_of(data):
-    """{name: content} of a payload of files."""
-    found, at = {}, data.index(b"\n\n") + 2
-    for name, size, _digest in payload.listed(data):
-        found[name] = data[at : at + size]
-        at += size
-    return found
 
 
 def test_a_release_of_files_is_what_the_board_runs(maker, tmp_path):
@@ -92,8 +61,8 @@ def test_a_release_of_files_is_what_the_board_runs(maker, tmp_path):
     listed = payload.listed(data)
     assert {name for name, *_ in listed} == files.keys()
     contents = {name: files[name].read_bytes() for name, *_ in listed}
-    assert b"1.2.0" in payload_of(data)["latchkey/__init__.mpy"]
-    assert payload_of(data) | {"latchkey/__init__.mpy": contents["latchkey/__init__.mpy"]} == contents
+    assert b"1.2.0" in unpacked(data)["latchkey/__init__.mpy"]
+    assert unpacked(data) | {"latchkey/__init__.mpy": contents["latchkey/__init__.mpy"]} == contents
     assert json.loads((tmp_path / "x.json").read_text()) == members
     assert members["sha256"] == hashlib.sha256(data).hexdigest() and members["size"] == len(data)
     assert (members["product"], members["boards"], members["kind"]) == ("bulb", ["desk"], "files")

@@ -7,14 +7,13 @@ import socket
 import threading
 
 import pytest
+import releases
 from technician import OTHER_SYSTEM, SYSTEM, Keyboard, keep, key_set, make_token
-from test_release import payload_of, pems, rsa_keys, small  # noqa: F401  (rsa_keys is a fixture)
 
-from latchkey_tools.boards import build as boards_build
 from latchkey_tools.boards import provision
 from latchkey_tools.desk.unix_board import Desk
 from latchkey_tools.device import update
-from latchkey_tools.release import keys
+from latchkey_tools.release import payload
 from latchkey_tools.sim import pki, signing
 
 ISSUER = "https://company-example.api.drivr.cloud"
@@ -92,13 +91,18 @@ def image(tmp_path_factory):
         return board.image
 
 
+@pytest.fixture(scope="module")
+def maker():
+    return releases.Maker()
+
+
 @pytest.fixture
-def rig(image, tmp_path, rsa_keys, monkeypatch):  # noqa: F811
+def rig(image, tmp_path, maker, monkeypatch):
     """A maker and technician at a keyboard, with two ``desks`` that have the maker's keys and no broker."""
     monkeypatch.setattr(update, "POLL_S", 0.2)
     rig = Keyboard(tmp_path)
-    rig.key, public = pems(tmp_path, "release", rsa_keys[0])
-    rig.other_key, rig.other_public = pems(tmp_path, "other", rsa_keys[1])
+    rig.key, _ = releases.pems(tmp_path, "release", maker.release)
+    rig.other_key, rig.other_public = releases.pems(tmp_path, "other", maker.recovery)
     rig.desks = []
     for system in (SYSTEM, OTHER_SYSTEM):
         folder = tmp_path / system
@@ -109,8 +113,7 @@ def rig(image, tmp_path, rsa_keys, monkeypatch):  # noqa: F811
         certs = pki.make(tmp_path / f"pki-{system}", "company-example", system)
         policy = {"updates": "configure_plain"}
         config = provision.config(system, "company-example", "127.0.0.1", 9, ISSUER, dev=True, policy=policy)
-        held = {"release": keys.jwk(keys.public(public)), "recovery": keys.jwk(keys.public(rig.other_public))}
-        desk.provision(provision.document(config, certs.ca, certs.device, key_set(), update_keys=held))
+        desk.provision(provision.document(config, certs.ca, certs.device, key_set(), update_keys=maker.update_keys()))
         keep(rig, system[:8], system=system)
     yield rig
     for desk in rig.desks:
@@ -122,12 +125,8 @@ def signed(rig, version, counter, main=None):
     path, out = rig.folder / f"{version}.payload", rig.folder / f"{version}.latchkey"
     rig.ok("release", "build", "--board", "desk", "--version", version, "-o", path)
     if main:
-        source, compiled = rig.folder / "main.py", rig.folder / "main.mpy"
-        source.write_text(main)
-        boards_build.compile_file(source, compiled, "x64", "main")
-        files = payload_of(path.read_bytes()) | {"main.mpy": compiled.read_bytes()}
-        room = json.loads(path.with_suffix(".json").read_text())["room"]
-        path = small(rig.folder, files, version=version, room=room)
+        files = releases.with_main(releases.unpacked(path.read_bytes()), main, rig.folder)
+        path = releases.small(rig.folder, files, version=version, room=payload.room("files", releases.payload(files)))
     rig.ok("release", "sign", path, "--counter", counter, "--key", rig.key, "-o", out)
     return out
 

@@ -6,12 +6,12 @@ After a whole upload each look at it takes one of these phases: "gone" (it resta
 a code (the release refuses the token), "good", or the reason why the release went back. The last one stays.
 """
 
-import hashlib
 import http.server
 import json
 import socket
 import threading
 
+import releases
 from technician import INFO, Quiet, device
 
 from latchkey_tools.release import manifest
@@ -19,7 +19,7 @@ from latchkey_tools.release import manifest
 
 def release_file(folder, data=b"x" * 120000, counter=12, version="1.2.0"):
     """(path, payload) of a signed release; the stand-in looks at no signature."""
-    text = f"{hashlib.sha256(data).hexdigest()} {len(data)} main.mpy\n\n".encode() + data
+    text = releases.payload({"main.mpy": data})
     facts = {"product": "bulb", "boards": ["desk"], "kind": "files", "version": version, "counter": counter}
     facts |= manifest.described(text) | {"room": 163840}
     path = folder / f"bulb-{version}-{counter}.latchkey"
