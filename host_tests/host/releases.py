@@ -5,10 +5,12 @@ import json
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from technician import SYSTEM
 
-from latchkey_tools.boards import build, catalog
+from latchkey_tools.boards import build, catalog, provision
 from latchkey_tools.release import keys, manifest
 from latchkey_tools.release import payload as payload_
+from latchkey_tools.sim import pki
 
 PEM = serialization.Encoding.PEM
 PLAIN = serialization.NoEncryption()
@@ -33,6 +35,13 @@ class Maker:
         """As a provisioning document has them."""
         both = (("release", self.release), ("recovery", self.recovery))
         return {name: keys.jwk(key.public_key()) for name, key in both}
+
+    def provisioning(self, folder, key_set, system=SYSTEM, issuer=None, updates="presence"):
+        """The document of a device for which there is no broker."""
+        made = pki.make(folder / f"pki-{system}", "company-example", system)
+        policy = {"updates": updates}
+        config = provision.config(system, "company-example", "localhost", 1, issuer, dev=True, policy=policy)
+        return provision.document(config, made.ca, made.device, key_set, update_keys=self.update_keys())
 
     def sign(self, data):
         return self.release.sign(data, padding.PKCS1v15(), hashes.SHA256())

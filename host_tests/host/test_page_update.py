@@ -15,11 +15,11 @@ from phone import Phone
 from test_page import untranslated
 from test_server_flood import b64, document, token
 
-from latchkey_tools.boards import build, page, provision
+from latchkey_tools.boards import build, page
 from latchkey_tools.cli import advice
 from latchkey_tools.desk import unix_board
 from latchkey_tools.release import manifest
-from latchkey_tools.sim import pki, signing
+from latchkey_tools.sim import signing
 from needs import needs
 
 pytestmark = [needs("chromium"), needs("chromedriver")]
@@ -221,15 +221,13 @@ def maker():
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory, maker):
-    """With a button. ``desk.document(key_set)``: to provision it with."""
+    """With a button. ``desk.document``: that it was provisioned with."""
     folder = tmp_path_factory.mktemp("desk")
-    made = pki.make(folder / "pki", "company-example", technician.SYSTEM)
-    config = provision.config(technician.SYSTEM, "company-example", "localhost", 1, ISSUER, dev=True)
-    maker_keys = {"update_keys": maker.update_keys()}
+    document = maker.provisioning(folder, technician.key_set(), issuer=ISSUER)
     # 283 KB of words of 64 bits are in use before anybody calls; upload, stream and page take 30 more.
     with unix_board.Desk(folder / "desk", hurry=HURRY, button=True, heapsize="352K") as desk:
-        desk.document = lambda key_set: provision.document(config, made.ca, made.device, key_set) | maker_keys
-        desk.power_on().provision(desk.document(technician.key_set()))
+        desk.document = document
+        desk.power_on().provision(document)
         yield desk
 
 
@@ -246,7 +244,8 @@ def at_desk(desk, browser, device):
 
 def test_a_device_that_missed_a_key_set_takes_it_from_the_phone_and_accepts_the_token(at_desk, desk, maker, tmp_path):
     phone = at_desk
-    desk.provision(desk.document({"keys": [signing.jwk(*signing.new_key())]}))
+    other = {"keys": [signing.jwk(*signing.new_key())]}
+    desk.provision(desk.document | {"key_set": other, "time_unix_s": int(time.time())})
     phone.open(f"{PAGE}#token={technician.make_token()}")
     phone.reads("#runs", "If the device has missed new keys of the cloud")
     payload = json.dumps(technician.key_set()).encode()

@@ -10,11 +10,10 @@ import pytest
 import releases
 from technician import OTHER_SYSTEM, SYSTEM, Keyboard, keep, key_set, make_token
 
-from latchkey_tools.boards import provision
 from latchkey_tools.desk.unix_board import Desk
 from latchkey_tools.device import update
 from latchkey_tools.release import payload
-from latchkey_tools.sim import pki, signing
+from latchkey_tools.sim import signing
 
 ISSUER = "https://company-example.api.drivr.cloud"
 # A minute of running is two seconds, and a release that is not good goes back after half a minute.
@@ -110,10 +109,7 @@ def rig(image, tmp_path, maker, monkeypatch):
         shutil.copy(image, folder / "flash.img")
         desk = Desk(folder, hurry=HURRY).power_on()
         rig.desks.append(desk)
-        certs = pki.make(tmp_path / f"pki-{system}", "company-example", system)
-        policy = {"updates": "configure_plain"}
-        config = provision.config(system, "company-example", "127.0.0.1", 9, ISSUER, dev=True, policy=policy)
-        desk.provision(provision.document(config, certs.ca, certs.device, key_set(), update_keys=maker.update_keys()))
+        desk.provision(maker.provisioning(tmp_path, key_set(), system, ISSUER, updates="configure_plain"))
         keep(rig, system[:8], system=system)
     yield rig
     for desk in rig.desks:

@@ -1,23 +1,17 @@
 """Updates of the desk from end to end, with the real firmware: what is good stays, and everything else comes back."""
 
 import functools
-import http.client
-import json
 import random
 import threading
 import time
 
 import pytest
 import releases
-from technician import SYSTEM, key_set, make_token
+import updated_desk
+from updated_desk import call, firmware, good, send, until
 
 import counts
-from latchkey_tools.boards import provision
 from latchkey_tools.desk import unix_board
-from latchkey_tools.sim import pki
-
-# A minute is one second then, and fifteen are nine.
-HURRY = 100
 
 BAD = {
     "crashes at import": "import nothing_of_this_name",
@@ -55,46 +49,6 @@ run = real.run
 }
 
 
-@functools.cache
-def token():
-    """One for all calls: each new one would cost of the budget for unknown tokens (V9)."""
-    return make_token()
-
-
-def call(desk, method, path, body=None, **headers):
-    """(status, answer); OSError while nobody answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", desk.port, timeout=20)
-    try:
-        connection.request(method, path, body, {"Authorization": "Bearer " + token()} | headers)
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
-    except http.client.HTTPException as exc:
-        raise ConnectionError(str(exc)) from exc
-    finally:
-        connection.close()
-
-
-def send(desk, release):
-    kind = {"Content-Type": "application/octet-stream"}
-    return call(desk, "PUT", "/v1/firmware", release, **kind)
-
-
-def firmware(desk):
-    """GET /v1/firmware, or {} while nobody answers it."""
-    try:
-        status, answer = call(desk, "GET", "/v1/firmware")
-    except OSError:
-        return {}
-    return answer if status == 200 else {}
-
-
-def until(desk, check, within_s=60):
-    deadline = time.monotonic() + within_s
-    while not check():
-        assert time.monotonic() < deadline, desk.last_words()
-        time.sleep(0.1)
-
-
 def version(desk):
     """The running version, read without a token, which proves nothing."""
     try:
@@ -115,18 +69,8 @@ def files():
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory, maker):
-    folder = tmp_path_factory.mktemp("updates")
-    made = pki.make(folder / "pki", "company-example", SYSTEM)
-    policy = {"updates": "configure_plain"}
-    config = provision.config(SYSTEM, "company-example", "localhost", 1, None, dev=True, policy=policy)
-    document = provision.document(config, made.ca, made.device, key_set()) | {"update_keys": maker.update_keys()}
-    with unix_board.Desk(folder / "desk", hurry=HURRY) as desk:
-        desk.power_on().provision(document)
+    with updated_desk.running(tmp_path_factory.mktemp("updates"), maker) as desk:
         yield desk
-
-
-def good(desk):
-    return firmware(desk).get("state") == "good"
 
 
 def kept(desk):

@@ -6,8 +6,8 @@ import time
 import httpx
 import pytest
 import releases
-import test_update_ends as update_desk
-from test_update_ends import call, desk, firmware, good, maker, send, until  # noqa: F401  fixtures
+import updated_desk
+from updated_desk import call, firmware, good, send, until
 
 PIECE = 4096
 
@@ -18,18 +18,25 @@ def payload():
     return releases.payload({"main.mpy": b"a" * 100, "latchkey/b.mpy": bytes(range(256)) * 160})
 
 
-@pytest.fixture(scope="module", autouse=True)
-def ready(desk):  # noqa: F811
-    until(desk, lambda: good(desk))
+@pytest.fixture(scope="module")
+def maker():
+    return releases.Maker()
 
 
-def release(maker, payload, **members):  # noqa: F811
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory, maker):
+    with updated_desk.running(tmp_path_factory.mktemp("updates"), maker) as desk:
+        until(desk, lambda: good(desk))
+        yield desk
+
+
+def release(maker, payload, **members):
     """(manifest with its newline, payload)"""
     whole = maker.file(payload, "7.7.7", 99, **members)
     return whole[: len(whole) - len(payload)], payload
 
 
-def test_one_changed_byte_at_every_block_is_refused(desk, maker, payload):  # noqa: F811
+def test_one_changed_byte_at_every_block_is_refused(desk, maker, payload):
     line, _ = release(maker, payload)
     before = firmware(desk)
     for at in range(0, len(payload), PIECE):
@@ -39,15 +46,15 @@ def test_one_changed_byte_at_every_block_is_refused(desk, maker, payload):  # no
     assert firmware(desk) == before
 
 
-def put(desk, data, length=None):  # noqa: F811
+def put(desk, data, length=None):
     """(status, code): httpx reads an answer that comes before all is sent."""
-    headers = {"Authorization": "Bearer " + update_desk.token(), "Content-Type": "application/octet-stream"}
+    headers = {"Authorization": "Bearer " + updated_desk.token(), "Content-Type": "application/octet-stream"}
     headers |= {"Content-Length": length} if length else {}
     answer = httpx.put(desk.url + "/v1/firmware", content=data, headers=headers, timeout=60)
     return answer.status_code, answer.json().get("code")
 
 
-def test_a_payload_that_flash_has_no_room_for_ends_and_the_device_lives(desk, maker, monkeypatch):  # noqa: F811
+def test_a_payload_that_flash_has_no_room_for_ends_and_the_device_lives(desk, maker, monkeypatch):
     before = firmware(desk)
     large = releases.payload({"main.mpy": bytes(3 << 20)})
     assert put(desk, maker.file(large, "7.7.7", 99)) == (507, "no_room")
@@ -58,13 +65,13 @@ def test_a_payload_that_flash_has_no_room_for_ends_and_the_device_lives(desk, ma
     assert call(desk, "GET", "/v1/diagnostics")[0] == 200
 
 
-def test_a_client_that_sends_all_before_it_reads_gets_the_refusal(desk, maker, payload):  # noqa: F811
+def test_a_client_that_sends_all_before_it_reads_gets_the_refusal(desk, maker, payload):
     line, _ = release(maker, payload)
     data = line + bytes(400000)
     assert send(desk, data) == (400, {"code": "payload_refused"})
 
 
-def test_others_are_answered_while_a_release_arrives(desk, maker):  # noqa: F811
+def test_others_are_answered_while_a_release_arrives(desk, maker):
     whole = maker.file(releases.payload(releases.files_of("9.0.0")), "9.0.0", firmware(desk)["counter"] + 1)
     answers, waits = [], []
     upload = threading.Thread(target=lambda: answers.append(put(desk, dripping(whole), str(len(whole)))))
