@@ -381,24 +381,24 @@ def advice(code):
 
 def link_advice(reason):
     """(what happened, what to do) about a reason of the cloud link."""
-    happened, todo = REASONS.get(reason, (f"it says {reason}", "see docs/cloud.md of the device's version"))
-    if todo.startswith("as for `"):
-        todo = REASONS[todo.split("`")[1]][1]
-    return _plain(happened), _plain(todo)
+    return _of(REASONS, reason, "cloud.md")
 
 
 def update_advice(reason):
     """(what happened, what to do) about a release that went back."""
-    unknown = (f"it says {reason}", "see docs/updates.md of the device's version")
-    happened, todo = UPDATE_REASONS.get(reason, unknown)
-    return _plain(happened), _plain(todo)
+    return _of(UPDATE_REASONS, reason, "updates.md")
 
 
 def pairing_advice(reason):
     """(what happened, what to do) about an attempt of a network or broker that failed."""
-    if reason not in PAIRING_REASONS:
-        return link_advice(reason)
-    happened, todo = PAIRING_REASONS[reason]
+    return _of(REASONS | PAIRING_REASONS, reason, "cloud.md")
+
+
+def _of(table, reason, page):
+    """(what happened, what to do) by ``table``; a pointer to ``page`` for a reason that this version does not know."""
+    happened, todo = table.get(reason, (f"it says {reason}", f"see docs/{page} of the device's version"))
+    if todo.startswith("as for `"):
+        todo = table[todo.split("`")[1]][1]
     return _plain(happened), _plain(todo)
 
 
