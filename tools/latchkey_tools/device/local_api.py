@@ -58,8 +58,8 @@ class Refusal(Exception):
     ``words``: what it means, by default the table's; ``todo``: what to do, by default what ``todo_of`` knows.
     """
 
-    def __init__(self, status, code, words=None, field=None, retry_after_s=None, todo=None):
-        self.status, self.retry_after_s = status, retry_after_s
+    def __init__(self, status, code, words=None, field=None, todo=None):
+        self.status = status
         self.code, self.field = show.plain(code)[:40], show.plain(field or "")[:40]
         self.words = show.plain(words or meaning(self.code))
         self.todo = show.plain(todo or todo_of(self.code))
@@ -110,9 +110,8 @@ class Device:
 
     def info(self):
         """The dict of /v1/info; Unreachable if this is not a Latchkey device."""
-        status, answer, _headers = self._exchange("GET", "/v1/info", None, None)
-        if status >= 400:
-            raise _refusal(status, answer, None)
+        status, answer, _headers = self._exchange("GET", "/v1/info", None)
+        _check(status, answer)
         if answer["system_uuid"]:
             answer["system_uuid"] = uuids.canonical(answer["system_uuid"])
         self._system = answer["system_uuid"]
@@ -121,41 +120,31 @@ class Device:
     def call(self, method, path, token, body=None, patient=True):
         """The answer's dict; Refusal or Unreachable. ``patient``: wait for Retry-After and try once more."""
         self.choose_channel()
-        status, answer, headers = self._exchange(method, path, token, body)
+        status, answer, headers = self._exchange(method, path, token, json=body)
         wait_s = _seconds(headers.get("retry-after"))
         if patient and status in (429, 503) and wait_s is not None and wait_s <= _MAX_WAIT_S:
             show.say(f"the device asks to wait {show.span(wait_s)} ({answer['code']}); trying once more then")
             time.sleep(wait_s)
-            status, answer, headers = self._exchange(method, path, token, body)
-        if status >= 400:
-            raise _refusal(status, answer, _seconds(headers.get("retry-after")))
+            status, answer, _headers = self._exchange(method, path, token, json=body)
+        _check(status, answer)
         return answer
 
     def send(self, path, token, content, length, answer_within_s):
         """The answer's dict of a PUT of ``length`` bytes, which the iterator ``content`` gives, however long they take;
         Refusal or Unreachable."""
         self.choose_channel()
-        client, extensions = self._client(token)
-        headers = _headers(token) | {"Content-Type": "application/octet-stream", "Content-Length": str(length)}
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(length)}
         timeout = httpx.Timeout(answer_within_s, connect=5, write=_SLOWEST_WRITE_S)
-        how = {"content": content, "headers": headers, "extensions": extensions, "timeout": timeout}
-        try:
-            with client.stream("PUT", self.url + path, **how) as response:
-                status, raw, headers = response.status_code, _body(self.url, response), response.headers
-        except httpx.HTTPError as error:
-            failure = self._unreachable(error)
-            failure.may_have_arrived = True
-            raise failure from None
-        answer = self._answer(path, status, raw)
-        if status >= 400:
-            raise _refusal(status, answer, _seconds(headers.get("retry-after")))
+        how = {"content": content, "headers": headers, "timeout": timeout}
+        status, answer, _headers = self._exchange("PUT", path, token, limited=False, **how)
+        _check(status, answer)
         return answer
 
     def choose_channel(self):
         """Change to HTTPS where the device serves it, before any token is on its way."""
         if self._probed:
             return
-        _status, _answer, headers = self._exchange("GET", "/v1/info", None, None)
+        _status, _answer, headers = self._exchange("GET", "/v1/info", None)
         if "tls" in headers.get("upgrade", "").lower():
             if self.port != 80:
                 raise Refusal(426, "tls_required", f"This device serves HTTPS, and {self.url} is not that.")
@@ -174,30 +163,30 @@ class Device:
             response = _within(self._within_s, lambda: client.send(request, stream=True))
             with contextlib.closing(response):
                 if response.status_code != 200:
-                    raise self._no_stream(response)
+                    self._refuse_stream(response)
                 yield from _events(response.iter_raw())
         except httpx.HTTPError as error:
             raise self._unreachable(error) from None
 
-    def _no_stream(self, response):
+    def _refuse_stream(self, response):
         body = _within(self._within_s, lambda: _body(self.url, response))
         answer = self._answer("/v1/events", response.status_code, body)
-        if response.status_code < 400:
-            return Unreachable(_strange(self.url))
-        return _refusal(response.status_code, answer, _seconds(response.headers.get("retry-after")))
+        _check(response.status_code, answer)
+        raise Unreachable(_strange(self.url))
 
-    def _exchange(self, method, path, token, body):
-        """(status, dict, headers) of an answer as devices give them."""
+    def _exchange(self, method, path, token, headers=None, limited=True, **how):
+        """(status, dict, headers) of an answer as devices give them. ``limited``: it may take ``timeout_s`` and
+        ``connect_s`` in all; ``headers``, ``how``: further ones, as httpx takes them."""
         client, extensions = self._client(token)
-        headers = _headers(token)
+        how |= {"headers": _headers(token) | (headers or {}), "extensions": extensions}
 
         def exchange():
-            with client.stream(method, self.url + path, json=body, headers=headers, extensions=extensions) as response:
+            with client.stream(method, self.url + path, **how) as response:
                 self._note_end(response)
                 return response.status_code, _body(self.url, response), response.headers
 
         try:
-            status, raw, headers = _within(self._within_s, exchange)
+            status, raw, headers = _within(self._within_s, exchange) if limited else exchange()
         except httpx.HTTPError as error:
             failure = self._unreachable(error)
             failure.may_have_arrived = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
@@ -378,8 +367,10 @@ def _malformed():
     return Refusal(0, "token_malformed")
 
 
-def _refusal(status, answer, retry_after_s):
-    return Refusal(status, answer["code"], None, answer.get("field"), retry_after_s)
+def _check(status, answer):
+    """Refusal for the answer of an error."""
+    if status >= 400:
+        raise Refusal(status, answer["code"], field=answer.get("field"))
 
 
 def _seconds(text):
