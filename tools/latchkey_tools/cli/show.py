@@ -73,7 +73,7 @@ def usage():
 def progress():
     """A function that shows progress: on a terminal a line that moves, elsewhere a line for each new text."""
     if not sys.stderr.isatty():
-        yield _line_by_line()
+        yield line_by_line()
         return
     words = TextColumn("{task.description}", table_column=Column(overflow="fold"))
     moving = Progress(SpinnerColumn("line"), words, TimeElapsedColumn(), console=console(stderr=True), transient=True)
@@ -82,7 +82,8 @@ def progress():
         yield lambda text: moving.update(task, description=clean(text))
 
 
-def _line_by_line():
+def line_by_line():
+    """A function that says a text, unless it was the one before."""
     told = []
 
     def tell(text):

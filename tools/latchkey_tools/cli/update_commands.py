@@ -1,5 +1,6 @@
 """`latchkey device update` and `latchkey device keys`: signed files for devices in the field."""
 
+import collections
 import contextlib
 import sys
 import threading
@@ -97,7 +98,8 @@ def keys(host: Host, file: KeysFile, ca: Ca = None, as_json: AsJson = False):
 def _telling(hosts, size):
     """A function that shows what goes on with a host: on a terminal a bar for each, elsewhere a line for new words."""
     if not sys.stderr.isatty():
-        yield _line_by_line()
+        lines = collections.defaultdict(show.line_by_line)
+        yield lambda host, words, _done: lines[host](f"{host}: {words}")
         return
     columns = (
         TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", max_width=28)),
@@ -112,17 +114,6 @@ def _telling(hosts, size):
             bars.update(tasks[host], completed=done, words=show.clean(words))
 
         yield tell
-
-
-def _line_by_line():
-    newest = {}
-
-    def tell(host, words, _done):
-        if newest.get(host) != words:
-            newest[host] = words
-            show.say(f"{host}: {words}")
-
-    return tell
 
 
 def _print(results, as_json):
