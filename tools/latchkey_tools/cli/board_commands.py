@@ -201,7 +201,7 @@ def _one(device, port, replace, new_passphrase):
     if production.check(device).get("issuer") is None:
         show.say(f"{device['config']} has no issuer: the device accepts tokens of every issuer whose key it has")
     try:
-        with show_wait(f"provisioning the board on {port}"):
+        with show.wait(f"provisioning the board on {port}"):
             return production.provision_one(device, port, replace, new_passphrase=new_passphrase)
     except KeyboardInterrupt:
         show.say("stopped before the label was shown: run the same command again")
@@ -304,7 +304,7 @@ def selftest_(
 
         found = selftest.run(port, on_row)
     if report:
-        with show_wait(f"measuring the board on {port}"):
+        with show.wait(f"measuring the board on {port}"):
             measured = selftest.measure(port, wifi_ssid or "", passphrase, server)
         report.write_text(json.dumps(measured | {"selftest": found}, indent=1) + "\n")
     faults = [*(f"{row['name']} {row['got']}" for row in found["differ"]), *selftest.image_faults(found)]
@@ -363,7 +363,7 @@ def restart(port: Port, as_json: Json = False):
     Example:
       latchkey board restart --port /dev/ttyUSB0
     """
-    with mpremote.sole_use(port), show_wait(f"restarting the board on {port}"):
+    with mpremote.sole_use(port), show.wait(f"restarting the board on {port}"):
         heard = mpremote.SerialCable(port).restart()
     sign = _sign_of_start(port, heard)
     if as_json:
@@ -434,7 +434,7 @@ def flash_(
     plan = flash.plan(board, port, image, erase)
     show.say(f"{image.name}: for {plan.chip}, at {plan.offset}")
     ask.require_yes("Everything on the chip will be lost. Continue?" if erase else "Write it?", yes)
-    with show_wait(f"looking at the chip on {port}"):
+    with show.wait(f"looking at the chip on {port}"):
         device = flash.look(plan)
     if not recipe.has_firmware(image) and (catalog.board(board).takes == "image" or not device.has_psram):
         plan = _frozen(plan, module, heap_kb, unlisted)
@@ -448,7 +448,7 @@ def _frozen(plan, module, heap_kb, unlisted):
     """The plan with the board's firmware frozen into its image."""
     out = build.BUILD / "image" / f"{plan.board}.bin"
     show.say("the chip has no PSRAM, so the firmware goes into the image; `latchkey board deploy` is not needed")
-    with show_wait("freezing the firmware into the image"):
+    with show.wait("freezing the firmware into the image"):
         report = command.make(plan.board, plan.image, out, module, heap_kb, unlisted)
     for text in command.lines(out, report):
         show.say(text)
@@ -469,8 +469,3 @@ def _bar():
     """A bar on a terminal; nothing in a file."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     return Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-
-
-def show_wait(words):
-    """A spinner on a terminal; nothing in a file."""
-    return Console(stderr=True, quiet=not sys.stderr.isatty()).status(words)

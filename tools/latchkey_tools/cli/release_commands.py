@@ -9,7 +9,6 @@ import typer
 from latchkey_tools.boards import build as boards_build
 from latchkey_tools.boards import production
 from latchkey_tools.cli import options, show
-from latchkey_tools.cli.board_commands import Board, show_wait
 from latchkey_tools.device import offline_check
 from latchkey_tools.device.wallet import WalletError
 from latchkey_tools.image import command
@@ -40,7 +39,7 @@ Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The file
 
 @app.command("build")
 def build_(
-    board: Board,
+    board: command.Board,
     version: Annotated[str, typer.Option(metavar="TEXT", help="The version, such as 1.2.0.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.payload", help="Beside it goes FILE.json.")],
     image: Annotated[
@@ -64,7 +63,7 @@ def build_(
         -o sensor.payload
     """
     own = dict(map(command.module_of, module or ()))
-    with show_wait(f"building {version} for {board}"):
+    with show.wait(f"building {version} for {board}"):
         how = {"own": own, "heap_kb": heap_kb, "unlisted": unlisted}
         facts, members = build.make(board, version, out, image, product, **how)
     if as_json:

@@ -82,6 +82,11 @@ def progress():
         yield lambda text: moving.update(task, description=clean(text))
 
 
+def wait(words):
+    """A spinner on a terminal; nothing in a file."""
+    return Console(stderr=True, quiet=not sys.stderr.isatty()).status(words)
+
+
 def line_by_line():
     """A function that says a text, unless it was the one before."""
     told = []
