@@ -215,7 +215,7 @@ def test_a_manifest_that_is_too_long_for_a_device_is_refused(maker, tmp_path):
 
 
 def test_a_version_that_devices_do_not_take_is_refused(maker, tmp_path):
-    for version in ("", "1 2", "v" * 33, "ä"):
+    for version in ("", "1 2", "v" * 33, "ä", "[/x]"):
         done = maker.run("release", "build", "--board", "desk", "--version", version, "-o", tmp_path / "x.payload")
         assert done.status == 1 and "such as 1.2.0" in done.err and not (tmp_path / "x.payload").exists()
 

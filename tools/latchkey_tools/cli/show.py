@@ -84,7 +84,7 @@ def progress():
 
 def wait(words):
     """A spinner on a terminal; nothing in a file."""
-    return Console(stderr=True, quiet=not sys.stderr.isatty()).status(words)
+    return Console(stderr=True, quiet=not sys.stderr.isatty()).status(clean(words))
 
 
 def line_by_line():
