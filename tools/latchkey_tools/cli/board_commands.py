@@ -110,12 +110,7 @@ app.command("image")(command.image)
 @app.command()
 def provision(
     context: typer.Context,
-    port: Annotated[
-        list[str],
-        typer.Option(
-            metavar="PORT", help="Serial port; a line may have several: repeat it.", autocompletion=options.ports
-        ),
-    ],
+    port: Annotated[list[str], typer.Option(metavar="PORT", help=PORTS_HELP, autocompletion=options.ports)],
     config: Annotated[Path | None, _file("JSON with system_uuid, slug, issuer and more.")] = None,
     ca: Annotated[Path | None, _file("Certificate of the CA that signed the broker's, PEM or DER.")] = None,
     cert: Annotated[Path | None, _file("The device's client certificate, PEM or DER.")] = None,
@@ -168,32 +163,38 @@ def provision(
         --certificates certs --slug company-example
     """
     _refuse_ignored(context, port)
-    if line_file:
-        fill = _nothing
-        if certificates:
-            with show.usage():
-                cloud = token_commands.choose_cloud(slug, url, sim, remember)
-            fill = certificate_commands.filler(certificates, cloud, https, issuer)
-        devices = production.read_devices(line_file, common, fill)
-        _line(production.Line(devices, port, report, labels, replace), as_json)
-        return _drawn(production.labels_in(labels), labels.with_suffix(""))
-    given = {"config": config, "ca": ca, "cert": cert, "key": key, "key_set": key_set, "factory_keys": factory_keys}
-    given |= {"https_cert": https_cert, "https_key": https_key}
-    given |= {"release_key": release_key, "recovery_key": recovery_key}
-    device = {name: str(path) for name, path in given.items() if path}
-    device |= {"wifi_ssid": wifi_ssid} if wifi_ssid else {}
-    device |= {"wifi_passphrase": _passphrase(wifi_passphrase_file)} if wifi_passphrase_file else {}
-    made = _one(device, port[0], replace, new_ap_passphrase)
+    if not line_file:
+        made = _one(_typed(context.params), port[0], replace, new_ap_passphrase)
+        return _show_made(made, label, as_json)
+    fill = _nothing
+    if certificates:
+        with show.usage():
+            cloud = token_commands.choose_cloud(slug, url, sim, remember)
+        fill = certificate_commands.filler(certificates, cloud, https, issuer)
+    devices = production.read_devices(line_file, common, fill)
+    _line(production.Line(devices, port, report, labels, replace), as_json)
+    _drawn(production.labels_in(labels), labels.with_suffix(""))
+
+
+def _typed(params):
+    """The fields of a device (production.FIELDS) that the options of `provision` name."""
+    device = {name: str(params[name]) for name in production.PATHS if params[name]}
+    device |= {"wifi_ssid": params["wifi_ssid"]} if params["wifi_ssid"] else {}
+    file = params["wifi_passphrase_file"]
+    return device | ({"wifi_passphrase": _passphrase(file)} if file else {})
+
+
+def _passphrase(file):
+    return production.text_of(file).rstrip("\r\n")
+
+
+def _show_made(made, label, as_json):
     if as_json:
         show.data(made)
     else:
         show.facts((name.replace("_", " "), value) for name, value in made.items())
     if label:
         _drawn([made], label)
-
-
-def _passphrase(file):
-    return production.text_of(file).rstrip("\r\n")
 
 
 def _one(device, port, replace, new_passphrase):
