@@ -29,6 +29,7 @@ from latchkey_tools.desk import children
 from latchkey_tools.desk.unix_board import Desk
 from latchkey_tools.sim import Simulator, pki
 from latchkey_tools.sim.broker import Broker
+from latchkey_tools.sim.signing import b64url, unb64url
 
 SLUG = "company-example"
 SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
@@ -89,39 +90,31 @@ EVERYTHING_ELSE = (
 # Tokens that must not work
 
 
-def b64(data):
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def unb64(text):
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
 def flip_a_signature_bit(token):
     head, _, signature = token.rpartition(".")
-    raw = bytearray(unb64(signature))
+    raw = bytearray(unb64url(signature))
     raw[100] ^= 0x10
-    return f"{head}.{b64(bytes(raw))}"
+    return f"{head}.{b64url(bytes(raw))}"
 
 
 def with_header(token, header, signature):
     """``token`` under another header; ``signature`` maps the new signing input to bytes."""
     payload = token.split(".")[1]
-    signing_input = b64(json.dumps(header, separators=(",", ":")).encode()) + "." + payload
-    return f"CLOUD-{signing_input}.{b64(signature(signing_input.encode()))}"
+    signing_input = b64url(json.dumps(header, separators=(",", ":")).encode()) + "." + payload
+    return f"CLOUD-{signing_input}.{b64url(signature(signing_input.encode()))}"
 
 
 def keyed_with_public_key(token, jwk):
     """The classic confusion: HS256 with the RSA modulus, which everybody knows, as its secret."""
-    secret = unb64(jwk["n"])
+    secret = unb64url(jwk["n"])
     return with_header(token, {"alg": "HS256", "typ": "JWT"}, lambda data: hmac.digest(secret, data, hashlib.sha256))
 
 
 def re_aimed(token, **changes):
     """``token`` with other claims and its old signature."""
     head, payload, signature = token.split(".")
-    claims = json.loads(unb64(payload)) | changes
-    return f"{head}.{b64(json.dumps(claims, separators=(',', ':')).encode())}.{signature}"
+    claims = json.loads(unb64url(payload)) | changes
+    return f"{head}.{b64url(json.dumps(claims, separators=(',', ':')).encode())}.{signature}"
 
 
 def credentials(made):
@@ -361,7 +354,7 @@ class Story:
 
     def published_keys(self):
         keys = self.sim.key_set()["keys"]
-        return ", ".join(key_text(len(unb64(k["n"])) * 8, int.from_bytes(unb64(k["e"])), k["kid"]) for k in keys)
+        return ", ".join(key_text(len(unb64url(k["n"])) * 8, int.from_bytes(unb64url(k["e"])), k["kid"]) for k in keys)
 
     def keys_held(self, token):
         seen = self.tech.diagnostics(token)

@@ -7,7 +7,6 @@ digits here and 16-bit ones there (docs/measurements.md).
 """
 
 import argparse
-import base64
 import json
 import os
 import subprocess
@@ -21,16 +20,13 @@ from rich.console import Console
 from rich.table import Table
 
 from latchkey_tools.boards import build
+from latchkey_tools.sim.signing import b64url
 
 SCRIPTS = build.ROOT / "host_tests" / "bench"
 SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
 NOW = 1763900000
 HASHES = {"RS256": hashes.SHA256(), "RS512": hashes.SHA512()}
 SIZES = (2048, 3072, 4096)
-
-
-def b64(data):
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def claims(roles):
@@ -50,9 +46,9 @@ def claims(roles):
 
 def signed(key, algorithm, members):
     text = ".".join(
-        b64(json.dumps(part, separators=(",", ":")).encode()) for part in ({"alg": algorithm, "typ": "JWT"}, members)
+        b64url(json.dumps(part, separators=(",", ":")).encode()) for part in ({"alg": algorithm, "typ": "JWT"}, members)
     )
-    return "CLOUD-" + text + "." + b64(key.sign(text.encode(), padding.PKCS1v15(), HASHES[algorithm]))
+    return "CLOUD-" + text + "." + b64url(key.sign(text.encode(), padding.PKCS1v15(), HASHES[algorithm]))
 
 
 def make_case(bits, algorithm, token_bytes=None, key=None):
@@ -68,7 +64,7 @@ def make_case(bits, algorithm, token_bytes=None, key=None):
     return {
         "bits": bits,
         "alg": algorithm,
-        "jwks": {"keys": [{"kty": "RSA", "n": b64(n.to_bytes((bits + 7) // 8, "big")), "e": "AQAB", "kid": "k"}]},
+        "jwks": {"keys": [{"kty": "RSA", "n": b64url(n.to_bytes((bits + 7) // 8, "big")), "e": "AQAB", "kid": "k"}]},
         "system_uuid": SYSTEM,
         "now_unix_s": NOW,
         "token": signed(key, algorithm, members),

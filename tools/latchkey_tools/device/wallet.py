@@ -5,7 +5,6 @@ The folder is LATCHKEY_WALLET, or ``latchkey`` in the user's data folder; mode 0
 can read is not used. Every change is written beside the old file and renamed over it, under a lock.
 """
 
-import base64
 import contextlib
 import fcntl
 import json
@@ -22,6 +21,7 @@ from latchkey_tools import uuids
 from latchkey_tools.cli import show
 from latchkey_tools.device import answer_shapes
 from latchkey_tools.sim.pki import write_private
+from latchkey_tools.sim.signing import unb64url
 
 FILE_NAME = "wallet.json"
 PREFIX = "CLOUD-"
@@ -265,8 +265,7 @@ def uuid_in(answer):
 
 def _decoded(segment):
     """The JSON in a base64url segment; ValueError or RecursionError. Values that JSON cannot write become texts."""
-    text = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-    return json.loads(text, parse_constant=str, parse_float=_finite)
+    return json.loads(unb64url(segment), parse_constant=str, parse_float=_finite)
 
 
 def _finite(text):

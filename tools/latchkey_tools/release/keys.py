@@ -3,7 +3,6 @@
 A signer is ``sign(data) -> bytes``: RSASSA-PKCS1-v1_5 with SHA-256 or SHA-512 (RFC 7518 section 3.3).
 """
 
-import base64
 import hashlib
 import json
 import shlex
@@ -16,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from latchkey_tools.cli import ask, show
-from latchkey_tools.sim.signing import b64url
+from latchkey_tools.sim.signing import b64url, b64url_int, unb64url
 
 HASHES = {"RS256": hashes.SHA256(), "RS512": hashes.SHA512()}
 # The keys that a device verifies with (firmware/latchkey/jwk.py).
@@ -37,7 +36,7 @@ def public(path):
 def jwk(key):
     """The members of a JWK (RFC 7518 section 6.3.1) for a public key, as a device is given them."""
     numbers = key.public_numbers()
-    return {"kty": "RSA", "n": _number(numbers.n), "e": _number(numbers.e)}
+    return {"kty": "RSA", "n": b64url_int(numbers.n), "e": b64url_int(numbers.e)}
 
 
 def thumbprint(members):
@@ -95,7 +94,7 @@ def _of_pem(path, content):
 def _of_jwk(path, content):
     try:
         members = json.loads(content)
-        n, e = (int.from_bytes(_bytes(members[name]), "big") for name in ("n", "e"))
+        n, e = (int.from_bytes(unb64url(members[name]), "big") for name in ("n", "e"))
         return rsa.RSAPublicNumbers(e, n).public_key()
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{path} is not a JWK of an RSA key; give a PEM file, or one JWK with n and e") from None
@@ -121,11 +120,3 @@ def _check(path, key):
     if not _LEAST_BITS <= key.key_size <= _MOST_BITS or not 65537 <= numbers.e < 1 << 32:
         words = f"devices take {_LEAST_BITS} to {_MOST_BITS} bits, and e from 65537 on"
         raise ValueError(f"{path} is an RSA key of {key.key_size} bits with e {numbers.e}; {words}")
-
-
-def _number(number):
-    return b64url(number.to_bytes((number.bit_length() + 7) // 8, "big"))
-
-
-def _bytes(text):
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -25,7 +25,7 @@ def new_key(bits=2048):
 
 def jwk(kid, key):
     """The key set's member for a key, with the members of DRIVR's message and no others."""
-    return {"n": _b64url_int(key.n), "e": _b64url_int(key.e), "kty": "RSA", "kid": kid}
+    return {"n": b64url_int(key.n), "e": b64url_int(key.e), "kty": "RSA", "kid": kid}
 
 
 def token(claims, key, algorithm="RS512", header=None):
@@ -46,7 +46,13 @@ def b64url(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _b64url_int(number):
+def unb64url(text):
+    """The bytes of an unpadded base64url text; ValueError."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def b64url_int(number):
+    """A number as a JWK has it (RFC 7518 section 2)."""
     return b64url(number.to_bytes((number.bit_length() + 7) // 8, "big"))
 
 
