@@ -6,12 +6,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives import serialization
 
 from latchkey_tools.boards import build, provision
 from latchkey_tools.dev import wasm
-from latchkey_tools.release import manifest
+from latchkey_tools.release import keys, manifest
 from latchkey_tools.sim import pki, signing
 
 # The modules that a running bulb keeps, with all that these import.
@@ -75,10 +74,7 @@ def _release():
     members = {"product": "bulb", "boards": ["desk"], "kind": "image", "version": "1", "counter": 1, "room": 20480}
     text = json.loads((HOST_TESTS / "vectors" / "test_keys.json").read_text())[0]
     key = serialization.load_pem_private_key(text.encode(), None)
-
-    def sign(data):
-        return key.sign(data, padding.PKCS1v15(), hashes.SHA256())
-
+    sign = keys.signer(key, "RS256")
     return manifest.signed(manifest.RELEASE, members | manifest.described(payload), sign, "RS256", payload)
 
 

@@ -52,6 +52,11 @@ def by_key(path, alg):
         show.say(f"others can read {path}: chmod 600 {path}")
     key = _private(path, content)
     _check(path, key)
+    return signer(key, alg)
+
+
+def signer(key, alg):
+    """A signer with a private key (of ``cryptography``)."""
     return lambda data: key.sign(data, padding.PKCS1v15(), HASHES[alg])
 
 
