@@ -17,6 +17,7 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
+import releases
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -558,16 +559,12 @@ def test_a_file_of_devices_that_is_wrong_is_told_before_any_board_is_touched(fil
         production.read_devices(files / "bad.json", files / "common.json")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def maker(files):
     """(release key, recovery key): PEM files of public keys beside the others."""
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    for name in ("release", "recovery"):
-        key = rsa.generate_private_key(65537, 2048)
-        (files / f"{name}.pub.pem").write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, form))
-        plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        (files / f"{name}.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, *plain))
-    return "release.pub.pem", "recovery.pub.pem"
+    made = releases.Maker()
+    pairs = releases.pems(files, "release", made.release), releases.pems(files, "recovery", made.recovery)
+    return [public.name for _private, public in pairs]
 
 
 def update_keys(board):
