@@ -64,3 +64,12 @@ def running(heapsize="512K", **options):
             process.process.kill()
             process.process.wait()
         process.process.stdout.close()
+
+
+def read_all(sock):
+    """All bytes until the device closes."""
+    data = b""
+    with contextlib.suppress(ConnectionResetError):
+        while chunk := sock.recv(65536):
+            data += chunk
+    return data

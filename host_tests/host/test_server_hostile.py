@@ -81,14 +81,6 @@ def device():
         yield process
 
 
-def read_all(sock):
-    data = b""
-    with contextlib.suppress(ConnectionResetError):
-        while chunk := sock.recv(65536):
-            data += chunk
-    return data
-
-
 def split(data):
     """[(status, headers, body)] of the answers in ``data``, which must be whole."""
     answers = []
@@ -108,7 +100,7 @@ def send_and_read(device, data):
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             sock.sendall(data)
             sock.shutdown(socket.SHUT_WR)
-        return read_all(sock)
+        return api_process.read_all(sock)
 
 
 def still_serves(device):
@@ -155,7 +147,7 @@ def test_a_request_may_come_byte_by_byte(device):
         for at in range(len(data)):
             sock.sendall(data[at : at + 1])
             time.sleep(0.001)
-        assert [a[0] for a in split(read_all(sock))] == [200]
+        assert [a[0] for a in split(api_process.read_all(sock))] == [200]
 
 
 def test_a_peer_may_vanish_after_any_byte(device):
@@ -179,7 +171,7 @@ def test_whoever_dawdles_is_let_go(device, start, status):
     with device.connect() as sock:
         began = time.monotonic()
         sock.sendall(start)
-        answers = split(read_all(sock))
+        answers = split(api_process.read_all(sock))
         assert [a[0] for a in answers] == ([status] if status else [])
         assert 1.2 < time.monotonic() - began < 4
 
@@ -219,7 +211,7 @@ def test_a_reader_that_never_reads_is_let_go(device):
 def test_an_idle_connection_ends_without_a_word(device):
     with device.connect() as sock:
         sock.sendall(INFO)
-        assert [a[0] for a in split(read_all(sock))] == [200]
+        assert [a[0] for a in split(api_process.read_all(sock))] == [200]
 
 
 def test_a_half_closed_client_still_gets_its_answer(device):
@@ -246,7 +238,7 @@ def test_http_1_0_gets_no_100(device):
 def test_head_of_an_endless_answer_names_no_length_and_ends(device):
     with device.connect() as sock:
         sock.sendall(b"HEAD /v1/events HTTP/1.1\r\n" + HOST + CONTROL + b"\r\n")
-        answer = read_all(sock).lower()
+        answer = api_process.read_all(sock).lower()
     assert answer.startswith(b"http/1.1 200 ok\r\n") and answer.endswith(b"\r\n\r\n")
     assert b"content-length" not in answer and b"connection: close" in answer
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import api_process
 import httpx
 import pytest
+from api_process import read_all
+from cloud_rig import until
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
@@ -62,23 +64,8 @@ def begun(device, count):
     """A connection that has sent ``count`` bytes of the payload, once the device has them."""
     sock = device.connect()
     sock.sendall(head(len(LINE) + len(PAYLOAD)) + LINE + PAYLOAD[:count])
-    _until(lambda: (firmware(device)["upload"] or {}).get("received") == count // 4096 * 4096)
+    until(lambda: (firmware(device)["upload"] or {}).get("received") == count // 4096 * 4096, 10)
     return sock
-
-
-def _until(true):
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def received(sock):
-    data = b""
-    with contextlib.suppress(ConnectionResetError):
-        while part := sock.recv(4096):
-            data += part
-    return data
 
 
 def test_a_release_goes_over_a_connection_and_one_request_follows(device):
@@ -104,7 +91,7 @@ def test_a_client_that_expects_to_be_told_is_told_and_bytes_behind_the_body_are_
         sock.sendall(head(len(LINE) + len(PAYLOAD), "Expect: 100-continue"))
         assert sock.recv(100).startswith(b"HTTP/1.1 100 ")
         sock.sendall(LINE + PAYLOAD + b"GET /v1/info HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        answers = received(sock)
+        answers = read_all(sock)
     assert answers.count(b"HTTP/1.1 202 ") == 1 and answers.count(b"HTTP/1.1 200 ") == 1, answers
 
 
@@ -112,7 +99,7 @@ def test_who_drips_is_late_and_may_go_on_later():
     with api_process.running(setup=1, heapsize="1M", PIECE_MS=PIECE_MS) as device, begun(device, 8192) as sock:
         began = time.monotonic()
         answers = []
-        reader = threading.Thread(target=lambda: answers.append(received(sock)))
+        reader = threading.Thread(target=lambda: answers.append(read_all(sock)))
         reader.start()
         with contextlib.suppress(OSError):
             for byte in PAYLOAD[8192:]:
@@ -129,7 +116,7 @@ def test_who_drips_is_late_and_may_go_on_later():
 
 def test_who_leaves_may_go_on_later_and_blocks_nobody(device):
     begun(device, 8192).close()
-    _until(lambda: not firmware(device)["upload"]["running"])
+    until(lambda: not firmware(device)["upload"]["running"], 10)
     assert put(device, LINE + PAYLOAD[8192:], **{"from": 8192}).status_code == 202
 
 
