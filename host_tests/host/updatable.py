@@ -12,7 +12,7 @@ import socket
 import threading
 
 import releases
-from technician import INFO, Quiet, device
+from technician import Quiet, device
 
 from latchkey_tools.release import manifest
 
@@ -161,6 +161,3 @@ class Bulb:
                 """Nothing to standard error."""
 
         return Handler
-
-
-SYSTEM = INFO["system_uuid"]
