@@ -12,6 +12,7 @@ import contextlib
 import http.client
 import http.server
 import json
+import re
 import select
 import socket
 import threading
@@ -140,6 +141,10 @@ class Phone:
             for one in result["violations"]
             for node in one["nodes"]
         ]
+
+    def untranslated(self):
+        """Keys that are shown instead of their words."""
+        return [text for text in self.text("body").split() if re.fullmatch(r"[a-z]+(_[a-z]+)+", text)]
 
     def picture(self, path, scale=1, most_px=10000):
         """A screenshot at a phone's width of the whole page, or of its first ``most_px`` of height."""

@@ -406,7 +406,7 @@ def test_every_step_is_accessible_and_drawn(cellar, phone, language, scheme):
     phone.until(lambda: phone.find("#wifi").is_displayed() and bool(phone.find_all(".field")))
     choose_network(phone, "Home")
     look("2-open")
-    assert untranslated(phone) == []
+    assert phone.untranslated() == []
     attempt = {"state": "joining", "what": "wifi", "ssid": "Home", "address": None, "reason": ""}
     phone.answer = pairing_stands_at(attempt)
     join(phone, "Home", "not the passphrase")
@@ -415,7 +415,7 @@ def test_every_step_is_accessible_and_drawn(cellar, phone, language, scheme):
     attempt.update(state="failed", reason="wifi_wrong_passphrase")
     phone.until(lambda: phone.find("#attempt-close").is_displayed())
     look("4-failed")
-    assert untranslated(phone) == []
+    assert phone.untranslated() == []
 
 
 def pairing_stands_at(attempt):
@@ -426,8 +426,3 @@ def pairing_stands_at(attempt):
             return 202, {"Content-Type": "application/json"}, json.dumps(attempt).encode()
 
     return answer
-
-
-def untranslated(phone):
-    """Keys that are shown instead of their words."""
-    return [text for text in phone.text("body").split() if re.fullmatch(r"[a-z]+(_[a-z]+)+", text)]

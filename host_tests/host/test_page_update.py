@@ -12,7 +12,6 @@ import releases
 import technician
 from api_process import running
 from phone import Phone
-from test_page import untranslated
 from test_server_flood import b64, document, token
 
 from latchkey_tools.boards import build, page
@@ -192,7 +191,7 @@ def test_every_step_is_accessible_and_drawn(phone, tmp_path, language, scheme):
     def look(step):
         assert phone.run("return document.documentElement.scrollWidth") <= 390
         phone.picture(build.BUILD / "page" / f"{language[:2]}-{scheme}-update-{step}.png")
-        assert phone.violations() == [] and untranslated(phone) == [], step
+        assert phone.violations() == [] and phone.untranslated() == [], step
 
     phone.show(language, scheme)
     enter(phone)
