@@ -36,3 +36,14 @@ def commands(path):
             for line in block.text.replace("\\\n", " ").splitlines():
                 if line.strip():
                     yield re.sub(r"\s+#.*", "", line.strip())
+
+
+def table_rows(text, header):
+    """Rows (lists of cells) of the markdown table whose header begins with ``header``."""
+    body = text.split(header, 1)[1].splitlines()[2:]
+    rows = []
+    for line in body:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    return rows

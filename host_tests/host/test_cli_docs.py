@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from test_docs import ROOT, table_rows
+from pages import ROOT, table_rows
 
 from latchkey.api import codes
 from latchkey_tools.cli import advice, main

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from test_docs import table_rows
+from pages import table_rows
 
 from latchkey.cloud import reasons
 

@@ -8,7 +8,7 @@ import shutil
 import pytest
 import serial
 import terminals
-from test_docs import table_rows
+from pages import table_rows
 
 import counts
 from latchkey_tools.boards import catalog, deploy, flash, mpremote

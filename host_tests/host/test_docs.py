@@ -1,22 +1,9 @@
 """The documents agree with the code."""
 
 import re
-from pathlib import Path
 
 import pages
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def table_rows(text, header):
-    """Rows (lists of cells) of the markdown table whose header begins with ``header``."""
-    body = text.split(header, 1)[1].splitlines()[2:]
-    rows = []
-    for line in body:
-        if not line.startswith("|"):
-            break
-        rows.append([cell.strip() for cell in line.strip("|").split("|")])
-    return rows
+from pages import ROOT, table_rows
 
 
 def test_every_file_named_in_the_documents_exists():

@@ -5,8 +5,8 @@ import subprocess
 
 import pages
 import pytest
+from pages import table_rows
 from technician import SYSTEM
-from test_docs import table_rows
 
 from latchkey_tools.boards import catalog, certificate
 from latchkey_tools.device.local_api import local_name

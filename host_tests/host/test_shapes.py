@@ -4,8 +4,8 @@ import json
 
 import pytest
 import yaml
+from pages import ROOT
 from technician import DIAGNOSTICS, INFO, SYSTEM
-from test_docs import ROOT
 
 from latchkey_tools.device import answer_shapes
 

@@ -10,8 +10,8 @@ import time
 import pages
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from pages import table_rows
 from tables import load
-from test_docs import table_rows
 
 from latchkey import jwk, simple
 from latchkey.errors import KeySetError, TokenError
