@@ -16,7 +16,7 @@ _ENOSPC = 28  # MicroPython's errno module lacks it
 _NOISE = bytes([(i * 167 + (i >> 8) * 59 + 13) & 0xFF for i in range(BLOCK_BYTES)])
 
 
-def _fill():
+def fill():
     """Write until the file system is full, byte by byte at the end."""
     for n, size in enumerate((4096, 512, 64, 8, 1)):
         with open(PATH + f"/filler{n}", "wb") as file:
@@ -44,7 +44,7 @@ def refused(story, full):
     flash = CutFlash(BLOCKS, image)
     mount(flash)
     if full:
-        _fill()
+        fill()
     unmount()
     mount(flash, readonly=not full)
     code = _attempt(story, STEPS + 1)

@@ -16,7 +16,7 @@ import sys
 from cut_flash import BLOCK_BYTES, CutFlash, mount, unmount
 from desk import Outside
 from fake_radio import FakeRadio
-from flash_faults import _fill as fill
+from flash_faults import fill
 from keys import key
 from lists import BASE, ingest, jti16, record, text
 from program_slots import Chip, Partition
