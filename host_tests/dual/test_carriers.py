@@ -13,6 +13,7 @@ from latchkey.update.folders import Folders
 from latchkey.update.programs import Programs
 
 PIECE = 4096
+WANTED = {"room": 1 << 20}
 
 
 def listed(files):
@@ -86,7 +87,7 @@ class TestFolders(unittest.TestCase):
         for piece in (PIECE, 1000, 1):
             carrier = self.running("a", b"7\n")
             self.assertEqual((carrier.running, carrier.kind), ("a7", "files"))
-            name = carrier.begin({"size": len(payload)})
+            name = carrier.begin(WANTED)
             self.assertEqual((name, self.mark("b")), ("b8", b"0\n"))
             self.assertEqual(send(carrier, payload, piece), payload)
             self.assertEqual(self.mark("b"), b"0\n")
@@ -105,7 +106,7 @@ class TestFolders(unittest.TestCase):
         put(self.root + "/b/old/none.mpy", b"")
         self.assertTrue(free - 65536 < carrier.room() <= free + 8192)
         payload = listed(RELEASE)
-        carrier.begin({"size": len(payload)})
+        carrier.begin(WANTED)
         send(carrier, payload)
         carrier.switch()
         self.assertEqual(sorted(os.listdir(self.root + "/b")), ["boot.mpy", "latchkey", "main.mpy", "release"])
@@ -116,10 +117,10 @@ class TestFolders(unittest.TestCase):
     def test_an_upload_that_begins_anew_leaves_nothing_of_the_one_before(self):
         payload = listed(RELEASE)
         for length in (10, 300, len(payload) - 1):
-            self.carrier.begin({"size": len(payload)})
+            self.carrier.begin(WANTED)
             for at in range(0, length, PIECE):
                 self.carrier.write(payload[at : min(at + PIECE, length)])
-        self.carrier.begin({"size": len(payload)})
+        self.carrier.begin(WANTED)
         self.assertEqual(send(self.carrier, payload), payload)
 
     def test_states_of_the_running_release(self):
@@ -142,10 +143,10 @@ class TestFolders(unittest.TestCase):
             self.assertEqual(self.mark("a"), b"9 1\n")
 
     def test_its_number_is_above_both(self):
-        self.assertEqual(self.running("a", b"7\n", b"12 new\n").begin({"size": 1}), "b13")
+        self.assertEqual(self.running("a", b"7\n", b"12 new\n").begin(WANTED), "b13")
 
     def refused(self, payload, piece=PIECE):
-        self.carrier.begin({"size": len(payload)})
+        self.carrier.begin(WANTED)
         with self.assertRaises(LatchkeyError) as caught:
             send(self.carrier, payload, piece)
         self.assertEqual(caught.exception.code, "payload_refused")
@@ -157,7 +158,10 @@ class TestFolders(unittest.TestCase):
         lines += [b"\t" * 64 + b" 1 a.mpy", b"a" * 31 + b"\t" + b"b" * 32 + b" 1 a.mpy"]
         lines += [digest + b" 123456789 a.mpy", digest[1:] + b" 1 a.mpy", digest + b"  1 a.mpy", digest + b" 1 a.mpy "]
         names = b"a b/a.mpyx /a.mpy a//b.mpy ../a.mpy a/../b.mpy ./a.mpy A.mpy a.py release list a.mpy/ \xc3.gz a\\b.gz"
-        lines += [digest + b" 1 " + name for name in names.split() + [b"a" * 61 + b".mpy", b"a\0.mpy", b"a\r.mpy"]]
+        lines += [
+            digest + b" 1 " + name
+            for name in names.split() + [b"a/b/c/d/e.mpy", b"a" * 61 + b".mpy", b"a\0.mpy", b"a\r.mpy"]
+        ]
         for line in lines[1:]:
             for piece in (PIECE, 7):
                 self.refused(line + b"\n\nx", piece)
@@ -166,9 +170,22 @@ class TestFolders(unittest.TestCase):
 
     def test_two_hundred_files_are_taken_and_one_more_is_not(self):
         many = [(b"f%d.gz" % n, b"x") for n in range(201)]
-        self.carrier.begin({})
+        self.carrier.begin(WANTED)
         self.assertEqual(send(self.carrier, listed(many[:200])), listed(many[:200]))
         self.refused(listed(many))
+
+    def test_files_and_folders_that_take_more_than_the_manifest_says_are_refused(self):
+        files = [(b"a/b/%d.gz" % n, b"x" * 5000) for n in range(5)] + [(b"c.gz", b"x")]
+        payload = listed(files)
+        # Two blocks for each of two folders, two for each of five files, and one.
+        for blocks, taken in ((15, True), (14, False), (1, False)):
+            self.carrier.begin({"room": blocks * 4096})
+            if taken:
+                self.assertEqual(send(self.carrier, payload), payload)
+                continue
+            with self.assertRaises(LatchkeyError) as caught:
+                send(self.carrier, payload)
+            self.assertEqual(caught.exception.code, "payload_refused")
 
     def test_a_payload_that_does_not_hold_what_its_list_says_is_refused(self):
         payload = listed(RELEASE)
@@ -178,7 +195,7 @@ class TestFolders(unittest.TestCase):
 
     def test_what_rots_on_flash_is_seen(self):
         payload = listed(RELEASE)
-        self.carrier.begin({})
+        self.carrier.begin(WANTED)
         for at in range(0, len(payload), PIECE):
             self.carrier.write(payload[at : at + PIECE])
         put(self.root + "/b/main.mpy", b"M" * 4999 + b"N")
@@ -187,7 +204,7 @@ class TestFolders(unittest.TestCase):
         self.assertEqual(caught.exception.code, "payload_refused")
 
     def test_a_name_that_is_a_file_and_a_folder_is_an_error_of_flash(self):
-        self.carrier.begin({})
+        self.carrier.begin(WANTED)
         with self.assertRaises(StoreError):
             send(self.carrier, listed([(b"a.gz", b"x"), (b"a.gz/b.gz", b"y")]))
 

@@ -302,7 +302,8 @@ def test_another_file_is_said_not_to_be_signed_here(maker, tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    "name", ["release", "A.mpy", "../a.mpy", "/a.mpy", "a//b.mpy", "a/./b.mpy", "a.py", "a" * 61 + ".mpy"]
+    "name",
+    ["release", "A.mpy", "../a.mpy", "/a.mpy", "a//b.mpy", "a/./b.mpy", "a.py", "a/b/c/d/e.mpy", "a" * 61 + ".mpy"],
 )
 def test_names_that_a_device_takes_no_file_of_are_refused(name):
     with pytest.raises(ValueError, match="a device takes no file called"):

@@ -47,7 +47,7 @@ def told(found):
 
 
 def test_a_power_cut_at_any_step_of_an_update_leaves_a_whole_release_that_answers(tmp_path):
-    path = facts(tmp_path, SMALL, 64, 3)
+    path = facts(tmp_path, SMALL, 96, 3)
     found = told(stories(f"import update_cuts; update_cuts.main({str(path)!r}, 5)", heapsize="32M"))
     ends = {story["story"]: story["ends"] for story in found}
     assert ends == {
@@ -63,14 +63,14 @@ def test_a_power_cut_at_any_step_of_an_update_leaves_a_whole_release_that_answer
 
 
 def test_a_release_that_counts_before_it_is_whole_is_lost_by_cuts(tmp_path):
-    path = facts(tmp_path, SMALL, 64, 3)
+    path = facts(tmp_path, SMALL, 96, 3)
     code = f"import update_cuts; update_cuts.main({str(path)!r}, 1000, step=5, control=True)"
     found = told(stories(code, heapsize="32M"))
     assert found[0]["lost"] > 10
 
 
 def test_on_a_full_flash_a_release_that_crashes_gives_way_all_the_same(tmp_path):
-    path = facts(tmp_path, SMALL, 64, 3)
+    path = facts(tmp_path, SMALL, 96, 3)
     assert stories(f"import update_cuts; update_cuts.full({str(path)!r})", heapsize="32M") == ["1.0.0"]
 
 

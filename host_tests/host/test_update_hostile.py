@@ -46,11 +46,11 @@ def test_one_changed_byte_at_every_block_is_refused(desk, maker, payload):
     assert firmware(desk) == before
 
 
-def put(desk, data, length=None):
+def put(desk, data, length=None, query=""):
     """(status, code): httpx reads an answer that comes before all is sent."""
     headers = {"Authorization": "Bearer " + updated_desk.token(), "Content-Type": "application/octet-stream"}
     headers |= {"Content-Length": length} if length else {}
-    answer = httpx.put(desk.url + "/v1/firmware", content=data, headers=headers, timeout=60)
+    answer = httpx.put(desk.url + "/v1/firmware" + query, content=data, headers=headers, timeout=60)
     return answer.status_code, answer.json().get("code")
 
 
@@ -58,11 +58,37 @@ def test_a_payload_that_flash_has_no_room_for_ends_and_the_device_lives(desk, ma
     before = firmware(desk)
     large = releases.payload({"main.mpy": bytes(3 << 20)})
     assert put(desk, maker.file(large, "7.7.7", 99)) == (507, "no_room")
-    # A manifest that says less than its payload takes.
-    monkeypatch.setattr(releases.payload_, "room", lambda _kind, _payload: PIECE)
-    assert put(desk, maker.file(large, "7.7.7", 99)) == (507, "not_stored")
     assert firmware(desk) == before
     assert call(desk, "GET", "/v1/diagnostics")[0] == 200
+
+
+def stores(desk):
+    """Whether flash takes a setting."""
+    return call(desk, "PATCH", "/v1/config", '{"name": "Hall"}', **{"Content-Type": "application/json"})[0] == 200
+
+
+def test_a_payload_larger_than_its_manifest_says_leaves_room_for_settings(desk, maker, monkeypatch):
+    # Whoever sends a release can send other bytes than the maker's.
+    large = releases.payload({f"{n}.mpy": b"a" * 4097 for n in range(199)})
+    monkeypatch.setattr(releases.payload_, "room", lambda _kind, _payload: 50 * PIECE)
+    assert put(desk, maker.file(large, "7.7.7", 99)) == (400, "payload_refused")
+    assert stores(desk)
+
+
+def test_an_upload_that_breaks_off_in_a_large_file_goes_on(desk, maker):
+    # Twice its size is not free.
+    line, rest = release(maker, releases.payload({"a.mpy": b"a" * (9 << 16), "main.mpy": b"b" * (9 << 16)}))
+    ends = len(rest) // 2 - 3 * PIECE
+    with pytest.raises(ConnectionError):
+        put(desk, broken_off(line + rest[:ends]), str(len(line) + len(rest)))
+    until(desk, lambda: firmware(desk)["upload"]["running"] is False)
+    received = firmware(desk)["upload"]["received"]
+    assert put(desk, line + b"x" * (len(rest) - received), query=f"?from={received}") == (400, "payload_refused")
+
+
+def broken_off(data):
+    yield data
+    raise ConnectionError
 
 
 def test_a_client_that_sends_all_before_it_reads_gets_the_refusal(desk, maker, payload):

@@ -22,6 +22,8 @@ _BLOCK_BYTES = const(4096)
 _NAME_BYTES = const(64)
 _LINE_BYTES = const(138)  # 64 of the hash, 8 digits, the name, two spaces
 _FILES = const(200)
+_DEEP = const(4)  # names in a path: each folder on the way takes memory when a release is removed
+_SPARE_BLOCKS = const(24)  # settings and token list can be stored beside a release; the list of files takes up to 7
 _LIST = "/list"  # is there while a release arrives; no payload can name it
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789_./-"
 
@@ -41,7 +43,7 @@ class Folders:
         self._other = path[:-1] + ("b" if path[-1] == "a" else "a")
         self._lines = self._file = None
         self._line = bytearray()
-        self._left = self._count = self._number = 0
+        self._left = self._count = self._number = self._blocks = 0
 
     @property
     def running(self):
@@ -59,11 +61,10 @@ class Folders:
 
     def room(self):
         """Bytes for a release: what is free, and what the other folder gives up."""
-        return tried(self._room)
-
-    def _room(self):
         space = os.statvfs(self._own)
-        freed = 0
+        freed = -_SPARE_BLOCKS
+        if self._file:
+            freed -= -self._file.tell() // _BLOCK_BYTES  # its size is 0 until it is closed
         try:
             # Not a list of them: that takes 1 KB at once.
             for _, size in _walk(self._other):
@@ -72,11 +73,12 @@ class Folders:
             pass  # There was never another release.
         return space[0] * space[3] + freed * _BLOCK_BYTES
 
-    def begin(self, _manifest):
+    def begin(self, manifest):
         """The other folder no longer starts. Returns the name of the place as ``running`` will say."""
         self._close()
         self._line = bytearray()
         self._left = self._count = 0
+        self._blocks = manifest["room"] // _BLOCK_BYTES
         self._number = max(_mark(self._own)[0], _mark(self._other)[0]) + 1
         _make(self._other)
         _keep(self._other, "0")
@@ -139,7 +141,10 @@ class Folders:
         folder = self._other
         for part in name.split("/")[:-1]:
             folder += "/" + part
-            _make(folder)
+            self._blocks -= 2 * _make(folder)  # LittleFS keeps a folder in a pair of blocks
+        self._blocks -= -(-size // _BLOCK_BYTES)
+        if self._blocks < 0:
+            raise _refused()  # Who sends a release can send other bytes than the maker's.
         self._file = open(self._other + "/" + name, "wb")
         self._left = size
 
@@ -199,10 +204,12 @@ def _mark(path):
 
 
 def _make(folder):
+    """Whether it was made."""
     try:
         os.mkdir(folder)
+        return True
     except OSError:
-        pass  # It is there, or who opens a file in it says why not.
+        return False  # It is there, or who opens a file in it says why not.
 
 
 def _keep(path, text):
@@ -243,19 +250,15 @@ def _parts(line):
 def _judge(line, number):
     """A hash, a size and a name that stays inside its folder; everything else is refused."""
     parts = line[:-1].split(b" ")
-    if number > _FILES or len(parts) != 3 or len(parts[0]) != 64 or not _is_size(parts[1]):
+    # A tab in the hash would split the line again.
+    if number > _FILES or len(parts) != 3 or len(parts[0]) != 64 or parts[0].strip(b"0123456789abcdef"):
         raise _refused()
-    if parts[0].strip(b"0123456789abcdef"):
-        raise _refused()  # A tab in it would split the line again.
-    name = parts[2]
+    _, size, name = parts
     folders = name.split(b"/")
-    bad = len(name) > _NAME_BYTES or any([folder in (b"", b".", b"..") for folder in folders])
+    bad = not size.isdigit() or len(size) > 8 or int(size) == 0 or len(name) > _NAME_BYTES
+    bad = bad or len(folders) > _DEEP or any([folder in (b"", b".", b"..") for folder in folders])
     if bad or any([byte not in _LETTERS for byte in name]) or folders[-1].rsplit(b".", 1)[-1] not in (b"mpy", b"gz"):
         raise _refused()
-
-
-def _is_size(text):
-    return text.isdigit() and len(text) <= 8 and int(text) > 0
 
 
 def _refused():

@@ -16,6 +16,7 @@ from latchkey_tools.image import need, partitions, recipe
 # The bounds of a device (firmware/latchkey/update).
 MOST_FILES = 200
 _MOST_NAME_CHARS = 64
+_MOST_DEEP = 4
 _NAME = re.compile(r"[a-z0-9_.-]+(/[a-z0-9_.-]+)*\.(mpy|gz)")
 _LINE = re.compile(rb"([0-9a-f]{64}) ([1-9][0-9]{0,7}) ([!-~]+)")
 _BLOCK = 4096
@@ -86,7 +87,7 @@ def listed(payload):
 def need_name(name):
     """``name`` if a file of a release may be called that; ValueError."""
     wrong = not _NAME.fullmatch(name) or any(part in (".", "..") for part in name.split("/"))
-    if wrong or len(name) > _MOST_NAME_CHARS or name == "release":
+    if wrong or len(name) > _MOST_NAME_CHARS or name.count("/") >= _MOST_DEEP or name == "release":
         raise ValueError(f"a device takes no file called {name[:80]}: give it another name")
     return name
 
