@@ -6,7 +6,7 @@ Loaded for one request and let go before the first piece is written.
 from latchkey import __version__
 from latchkey.api.response import as_json
 from latchkey.device import lazy
-from latchkey.errors import ConfigError, LatchkeyError, StoreError
+from latchkey.errors import ConfigError, LatchkeyError
 from latchkey.limits import TOKEN_BYTES, const
 
 _OFFSET_DIGITS = const(8)
@@ -57,12 +57,10 @@ def _opened(device, found, offset, new):
         if upload is None or upload.received != offset or not _is_of(upload, found):
             raise LatchkeyError("wrong_offset")
         return upload
+    carrier = _carrier(device)
     device.upload = None
     device.log.add("update: " + found["version"] + " begins")
-    try:
-        return new(device, device.board.carrier(), found)
-    except StoreError:
-        raise LatchkeyError("not_stored")
+    return new(device, carrier, found)
 
 
 def _is_of(upload, found):
@@ -85,19 +83,17 @@ def _judged(device, request, view):
 
 
 def _replace_release_key(device, found):
-    """The key in ``found`` is in force. LatchkeyError "not_stored": nothing has changed."""
+    """The key in ``found`` is in force. StoreError: nothing has changed."""
     store, answer = device.board.store, as_json(200, {"key_counter": found["counter"]})
     with _record as record:
-        try:
-            record.replace_release_key(store, found["key"], found["counter"], record.keys(store))
-        except StoreError:
-            raise LatchkeyError("not_stored")
+        record.replace_release_key(store, found["key"], found["counter"], record.keys(store))
     device.log.add("update: release key %d" % found["counter"])
     return answer
 
 
 def _carrier(device):
-    carrier = device.board.carrier()
+    """That of an upload which broke off knows which file it left open."""
+    carrier = device.upload.carrier if device.upload else device.board.carrier()
     if carrier is None:
         raise LatchkeyError("not_found")
     return carrier

@@ -48,12 +48,13 @@ async def receive(device, request, body):
     """Take what a request brings; its answer. Everything is judged before anything is written."""
     view = memoryview(bytearray(_PIECE_BYTES))
     held = await body.fill(view)
-    with lazy.Rare("latchkey.update.judge") as judge:  # the answer in place of ``held``, for a key
-        upload, held = judge.begun(device, request, view, held, Upload)
-    del judge
-    if upload is None:
-        return held
+    upload = None
     try:
+        with lazy.Rare("latchkey.update.judge") as judge:  # the answer in place of ``held``, for a key
+            upload, held = judge.begun(device, request, view, held, Upload)
+        del judge
+        if upload is None:
+            return held
         await _fetch(upload, body, view, held)
         view = None  # the carrier has a buffer of its own
         with lazy.Rare("latchkey.update.finish") as finish:
@@ -62,9 +63,9 @@ async def receive(device, request, body):
     except StoreError:
         raise LatchkeyError("not_stored")
     finally:
-        if not upload.whole:
-            device.upload = None
-        upload.running = upload.ends_s is not None
+        if upload:
+            device.upload = upload if upload.whole else None
+            upload.running = upload.ends_s is not None
 
 
 async def _fetch(upload, body, view, held):
