@@ -36,7 +36,9 @@ def anchors(path):
 @each
 def test_its_links_lead_somewhere(page):
     broken = []
-    for target, anchor in re.findall(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)", page.read_text()):
+    text = page.read_text()
+    pictures = [(target, "") for target in re.findall(r'src="(?!https?:)([^"]+)', text)]
+    for target, anchor in re.findall(r"\]\((?!https?:|mailto:)([^)#]*)(?:#([^)]+))?\)", text) + pictures:
         path = page.parent / target if target else page
         if not path.exists() or (anchor and path.suffix == ".md" and anchor not in anchors(path)):
             broken.append(f"{target}#{anchor}")
