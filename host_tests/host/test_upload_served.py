@@ -1,43 +1,23 @@
 """PUT /v1/firmware over real connections to the unix port: slow, broken and crossing uploads, and what they cost."""
 
 import contextlib
-import json
 import ssl
 import threading
 import time
-from pathlib import Path
 
 import api_process
 import httpx
 import pytest
 from api_process import read_all
 from cloud_rig import until
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding
+from updating import PAYLOAD, SIGNED
 
-from latchkey_tools.release import manifest
 from latchkey_tools.sim import pki
 
-VECTORS = Path(__file__).resolve().parents[1] / "vectors"
-# The release key of fakes/updating.py.
-KEY = serialization.load_pem_private_key(json.loads((VECTORS / "test_keys.json").read_text())[0].encode(), None)
-RELEASE = {"product": "bulb", "boards": ["desk"], "kind": "files", "version": "1.2.3", "counter": 5, "room": 16384}
 CONFIGURE = {"Authorization": "Bearer CLOUD-configure"}
 OCTETS = CONFIGURE | {"Content-Type": "application/octet-stream"}
 PIECE_MS = 1000  # where somebody drips
-
-
-def split(payload):
-    """(manifest with its newline, payload) of a release file as the tools make it."""
-    whole = manifest.signed(manifest.RELEASE, RELEASE | manifest.described(payload), sign, "RS256", payload)
-    return whole[: -len(payload)], payload
-
-
-def sign(data):
-    return KEY.sign(data, padding.PKCS1v15(), hashes.SHA256())
-
-
-LINE, PAYLOAD = split(bytes((i * 7 + i // 251) & 0xFF for i in range(10000)))
+LINE = (SIGNED["good"]["release"] + "\n").encode()
 
 
 @pytest.fixture
