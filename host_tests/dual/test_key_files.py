@@ -8,7 +8,7 @@ from keys import key
 from ram_store import PowerCut
 from setting_up import NOW, Board, Device, FakeClock, provisioned
 from tables import load
-from updating import SIGNED, Body, driven
+from updating import SIGNED, Body, answered, driven
 
 from latchkey import jwk
 from latchkey.api.request import parse_head
@@ -46,11 +46,7 @@ class Shelved(Device):
         request = parse_head(memoryview(head), len(head), head)
         request.channel, request.peer = "lan", peer
         self.body = Body(data[:length])
-        try:
-            exchange = self.api.admit(request)
-            response = self.api.answer(exchange, driven(exchange.route[4](self.api, exchange, self.body)))
-        except LatchkeyError as exc:
-            response = self.api.refusal(exc)
+        response = answered(self.api, request, self.body)
         self.answer = json.loads(response.body)
         return response.status, self.answer.get("code")
 

@@ -82,12 +82,7 @@ class Updated(Device):
         """(status, code or None) of a release file."""
         if body is None:
             body = Body((line + "\n").encode() + payload)
-        request = put_request(body.length, query, channel, role)
-        try:
-            exchange = self.api.admit(request)
-            self.response = self.api.answer(exchange, driven(exchange.route[4](self.api, exchange, body)))
-        except LatchkeyError as exc:
-            self.response = self.api.refusal(exc)
+        self.response = answered(self.api, put_request(body.length, query, channel, role), body)
         return self.response.status, self.response.code
 
     def firmware(self):
@@ -105,6 +100,15 @@ def put_request(length, query="", channel="ap", role=OWNER):
     request = parse_head(memoryview(head), len(head), head)
     request.channel = channel
     return request
+
+
+def answered(api, request, body):
+    """The response to ``request``, whose ``body`` its route reads itself."""
+    try:
+        exchange = api.admit(request)
+        return api.answer(exchange, driven(exchange.route[4](api, exchange, body)))
+    except LatchkeyError as exc:
+        return api.refusal(exc)
 
 
 def driven(coroutine):
