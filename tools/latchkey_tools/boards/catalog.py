@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from latchkey_tools import kernel
 from latchkey_tools.boards import build, manifest, page
 
-FOLDER = build.ROOT / "boards"
+FOLDER = build.BOARDS
 COMMON = FOLDER / "common"
+# The two files of a flash that choose the release to run.
+STARTER = COMMON / "start"
 # Versions of MicroPython that the firmware was run on: an emulated ESP32's, and the desk's.
 TRIED = "1.26.1 and 1.29.0"
 # Chip (board.json's mcu) to the architecture of mpy-cross.

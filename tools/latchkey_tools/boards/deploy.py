@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from latchkey_tools.boards import catalog
+from latchkey_tools.boards.catalog import STARTER
 from latchkey_tools.boards.mpremote import LONG_WATCHDOG, CableError, SerialCable
 from latchkey_tools.boards.release import release
 
-STARTER = catalog.COMMON / "start"
 # RAM of a module, once imported, for each 10 bytes of its .mpy (`make size`: 137 KB for 106 KB).
 _RAM_PER_10 = 13
 # RAM of the firmware beside its modules: Wi-Fi 44 KB, a TLS session 34, its thread 17, what it makes while it runs

@@ -24,13 +24,13 @@ from pathlib import Path
 import httpx
 
 from latchkey_tools.boards import build, catalog, mpremote_call
+from latchkey_tools.boards.catalog import STARTER
 from latchkey_tools.boards.release import release
 from latchkey_tools.desk.serialport import Bridge
 from latchkey_tools.sim.broker import free_port
 from latchkey_tools.sim.pki import write_private
 
-BOARD = build.ROOT / "boards" / "desk"
-STARTER = catalog.COMMON / "start"
+BOARD = build.BOARDS / "desk"
 # As a chip of 4 MB has it: room for what was on the flash first and two releases besides.
 IMAGE_SIZE = 2 * 1024 * 1024
 READY_WITHIN_S = 30
