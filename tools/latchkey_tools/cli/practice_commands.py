@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from latchkey_tools.cli import show
-from latchkey_tools.desk import children, demo, practice
+from latchkey_tools.desk import children, practice
 
 PROMPT = "practice> "
 HELP = "Type the line, or press Enter to run it as it is shown. `again` shows the step again, `quit` ends."
@@ -47,7 +47,7 @@ def run(port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help
                 _take(world, step, f"{number} of {len(practice.STEPS)}. {step.title}")
         _say_next()
     except (EOFError, KeyboardInterrupt) as end:
-        print(f"\nThe practice has ended, and its files are removed.\nTo begin again: {demo.latchkey()} practice")
+        print(f"\nThe practice has ended, and its files are removed.\nTo begin again: {show.latchkey()} practice")
         raise typer.Exit(130 if isinstance(end, KeyboardInterrupt) else 0) from None
 
 
@@ -170,7 +170,7 @@ What next:
   docs/quickstart.md    the same to read, and without the practice's prompt
   docs/boards.md        the firmware on a board of your own
   docs/new-product.md   a product of your own
-  {demo.latchkey()} --help"""
+  {show.latchkey()} --help"""
     )
 
 

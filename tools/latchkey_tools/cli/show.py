@@ -7,9 +7,12 @@ obeys control characters. ``say``, ``line`` and ``facts`` remove them; texts for
 
 import contextlib
 import json
+import os
 import re
+import shutil
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import typer
 from rich import box
@@ -85,6 +88,11 @@ def progress():
 def wait(words):
     """A spinner on a terminal; nothing in a file."""
     return Console(stderr=True, quiet=not sys.stderr.isatty()).status(clean(words))
+
+
+def latchkey():
+    """The command as it can be typed here: make puts it into .venv, which is not on the shell's PATH."""
+    return "latchkey" if shutil.which("latchkey") else os.path.relpath(Path(sys.executable).with_name("latchkey"))
 
 
 def line_by_line():

@@ -11,10 +11,8 @@ import base64
 import hashlib
 import hmac
 import json
-import os
 import shlex
 import shutil
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ import httpx
 from rich.console import Console
 from rich.markup import escape
 
+from latchkey_tools.cli import show
 from latchkey_tools.desk import children
 from latchkey_tools.desk.unix_board import Desk
 from latchkey_tools.sim import Simulator, pki
@@ -446,11 +445,6 @@ class Teller:
 CURL = r"curl -sS --noproxy '*' -w '\n'"
 
 
-def latchkey():
-    """The command as it can be typed here: make puts it into .venv, which is not on the shell's PATH."""
-    return "latchkey" if shutil.which("latchkey") else os.path.relpath(Path(sys.executable).with_name("latchkey"))
-
-
 def header(path, bearer):
     """Keep a bearer in a private file; returns it as curl takes it, quoted for a shell."""
     pki.write_private(path, f"Authorization: Bearer {bearer}\n".encode())
@@ -469,7 +463,7 @@ def hints(story):
 Everything is running, in {story.folder}.
 Ctrl-C stops and removes it. In another terminal:
 
-{latchkey()} doctor {url} --token-file {shlex.quote(str(token))}
+{show.latchkey()} doctor {url} --token-file {shlex.quote(str(token))}
 {CURL} {url}/v1/info
 {device} {url}/v1/state
 {device} -X PATCH -H 'Content-Type: application/json' -d '{{"on": false}}' {url}/v1/state
@@ -513,7 +507,7 @@ def tell(story, teller, console):
     good = story.run(teller.begin, teller.end)
     passed = sum(row.ok for row in story.rows)
     console.print(f"\n{passed} of {len(story.rows)} checks passed, in {time.monotonic() - start:.0f} s.")
-    console.print(f"Next step, ten minutes, by hand: {latchkey()} practice")
+    console.print(f"Next step, ten minutes, by hand: {show.latchkey()} practice")
     return good
 
 
