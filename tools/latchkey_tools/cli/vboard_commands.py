@@ -97,10 +97,7 @@ def vboard(
       latchkey vboard --folder lamp
       latchkey vboard --folder lamp --air air.json
     """
-    if battery and product == "bulb" and "product" in options.given(context):
-        raise typer.BadParameter("--battery is for a sensor: give --product sensor, or leave one of them out")
-    if product_file and (battery or "product" in options.given(context)):
-        raise typer.BadParameter("--product-file says itself what the product is: leave out --product and --battery")
+    _refuse_products("product" in options.given(context) and product, product_file, battery)
     air = air and air.resolve()
     os.umask(0o077)  # flash, NVS and log hold keys and passphrases
     children.stop_on_any_signal()
@@ -110,16 +107,27 @@ def vboard(
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.enter_context(_sole_user(folder))
         port = _its_port(folder, port, "" if air else "127.0.0.1")
-        more = {"air": air, "hurry": hurry, "product": product, "battery": battery, "button": button}
-        more["product_file"] = product_file
-        board = stack.enter_context(Desk(folder, port, clock, heapsize, pins=True, **more))
+        what = {"product": product, "product_file": product_file, "battery": battery, "button": button}
+        board = stack.enter_context(Desk(folder, port, clock, heapsize, air=air, hurry=hurry, pins=True, **what))
         serial = stack.enter_context(_link(board.folder / LINK, board.serial))
         board.power_on()
-        print(f"serial port: {serial}\nlocal API:   {board.url}\nconsole log: {board.log_path}", flush=True)
-        if air:
-            print(f"on Wi-Fi:    {board.ap_url} (access point), {board.lan_url} (joined)", flush=True)
+        _say_where(board, serial)
         stack.callback(children.clean_up_undisturbed)
         _follow_commands(board)
+
+
+def _refuse_products(typed, file, battery):
+    """BadParameter for two products at once. ``typed``: the --product that was typed, or False."""
+    if battery and typed == "bulb":
+        raise typer.BadParameter("--battery is for a sensor: give --product sensor, or leave one of them out")
+    if file and (battery or typed):
+        raise typer.BadParameter("--product-file says itself what the product is: leave out --product and --battery")
+
+
+def _say_where(board, serial):
+    print(f"serial port: {serial}\nlocal API:   {board.url}\nconsole log: {board.log_path}", flush=True)
+    if board.air:
+        print(f"on Wi-Fi:    {board.ap_url} (access point), {board.lan_url} (joined)", flush=True)
 
 
 def _sole_user(folder):
