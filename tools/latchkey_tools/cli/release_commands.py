@@ -62,9 +62,8 @@ def build_(
       latchkey release build --board esp32s3-sensor --version 1.2.0 \\
         -o sensor.payload
     """
-    own = dict(map(command.module_of, module or ()))
+    how = {"own": command.own_modules(module), "heap_kb": heap_kb, "unlisted": unlisted}
     with show.wait(f"building {version} for {board}"):
-        how = {"own": own, "heap_kb": heap_kb, "unlisted": unlisted}
         facts, members = build.make(board, version, out, image, product, **how)
     if as_json:
         return show.data(members)

@@ -58,8 +58,7 @@ def image(
 
 def make(board, image, out, module, heap_kb, unlisted):
     """Write the image to ``out``; returns its freezing.Report."""
-    own = dict(map(module_of, module or ()))
-    data, report = recipe.make(board, image, own, heap_kb, unlisted)
+    data, report = recipe.make(board, image, own_modules(module), heap_kb, unlisted)
     build.write(out, data)
     return report
 
@@ -85,8 +84,12 @@ def facts(report):
     return {name: getattr(report, name) for name in kept} | {"partitions": rows}
 
 
-def module_of(text):
-    """(name, path) of what --module says."""
+def own_modules(texts):
+    """{name: path} of what --module says, once or several times or (None) not at all."""
+    return dict(map(_module_of, texts or ()))
+
+
+def _module_of(text):
     name, _, path = text.partition("=")
     if not name.endswith(".py") or not Path(path).is_file():
         raise typer.BadParameter(f"--module {text}: give NAME.py=PATH, with a file at PATH")
