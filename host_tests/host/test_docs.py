@@ -2,7 +2,6 @@
 
 import re
 
-import pages
 from pages import ROOT, table_rows
 
 
@@ -14,17 +13,6 @@ def test_the_readme_leads_to_every_page():
 def test_the_glossary_has_twenty_words_in_order():
     words = [row[0] for row in table_rows((ROOT / "docs/glossary.md").read_text(), "| word | means |")]
     assert len(words) == 20 and words == sorted(words, key=str.lower)
-
-
-def test_every_target_of_make_in_the_documents_exists():
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
-    named = {}
-    for page in pages.pages():
-        typed = [*re.findall(r"`(make [^`]*)`", page.read_text()), *pages.commands(page)]
-        words = (line.split() for line in typed)
-        named |= {word[1]: page.name for word in words if word[0] == "make" and re.match("[a-z]", word[1])}
-    assert {"demo", "test", "setup"} <= set(named)
-    assert {name: page for name, page in named.items() if name not in targets} == {}
 
 
 def test_every_line_of_differences_md_names_a_test_that_exists():

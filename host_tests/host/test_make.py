@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pages
 import pytest
 import yaml
 
@@ -55,10 +56,13 @@ def test_the_release_workflow_builds_every_board_by_targets_that_exist():
 
 def test_targets_and_files_that_contributors_are_sent_to_exist():
     targets = set(re.findall(r"^([a-z-]+):.*##", (build.ROOT / "Makefile").read_text(), re.M))
-    texts = [*build.ROOT.glob("*.md"), *build.ROOT.glob(".github/workflows/*"), build.ROOT / "host_tests/README.md"]
-    for path in texts:
-        named = re.findall(r"(?:`|run: |^|' }} )make ([a-z-]+(?: [a-z-]+)*)", path.read_text(), re.M)
-        assert {target for words in named for target in words.split()} <= targets, path
+    typed = [line for page in pages.pages() for line in pages.commands(page)]
+    typed += [line for page in pages.pages() for line in re.findall(r"`(make [^`]*)`", page.read_text())]
+    for path in build.ROOT.glob(".github/workflows/*"):
+        typed += re.findall(r"(?:run: |' }} )(make [a-z -]+)", path.read_text())
+    lines = [line.split()[1:] for line in typed if line.startswith("make ")]
+    named = {word for words in lines for word in words if re.fullmatch("[a-z][a-z-]*", word)}
+    assert {"demo", "test", "setup", "soak"} <= named <= targets, named - targets
     quick = re.search(r"^QUICK := (.*?[^\\])\n", (build.ROOT / "Makefile").read_text(), re.M | re.S)[1]
     for name in quick.split(",")[-1].strip("\\\n )").split():
         assert (build.ROOT / f"host_tests/host/test_{name}.py").is_file(), name
