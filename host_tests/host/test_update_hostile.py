@@ -68,7 +68,7 @@ def stores(desk):
 
 
 def test_a_payload_larger_than_its_manifest_says_leaves_room_for_settings(desk, maker, monkeypatch):
-    # Whoever sends a release can send other bytes than the maker's.
+    # Other bytes than the maker's can be sent with a manifest.
     large = releases.payload({f"{n}.mpy": b"a" * 4097 for n in range(199)})
     monkeypatch.setattr(releases.payload_, "room", lambda _kind, _payload: 50 * PIECE)
     assert put(desk, maker.file(large, "7.7.7", 99)) == (400, "payload_refused")

@@ -144,7 +144,7 @@ class Folders:
             self._blocks -= 2 * _make(folder)  # LittleFS keeps a folder in a pair of blocks
         self._blocks -= -(-size // _BLOCK_BYTES)
         if self._blocks < 0:
-            raise _refused()  # Who sends a release can send other bytes than the maker's.
+            raise _refused()  # Other bytes than the maker's can be sent with a manifest.
         self._file = open(self._other + "/" + name, "wb")
         self._left = size
 
