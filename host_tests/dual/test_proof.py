@@ -83,6 +83,16 @@ class TestGood(unittest.TestCase):
         device.pass_s(1)
         self.assertEqual((device.kept()["counter"], device.carrier.new), (0, False))
 
+    def test_a_release_by_cable_over_one_that_was_sent_does_not_prove_that_one(self):
+        device = switched()
+        device.carrier.running = device.carrier.next = "b9"
+        device = device.starts()
+        device.link.state = "online"
+        device.pass_s(1)
+        kept = device.kept()
+        self.assertEqual((kept["counter"], kept["sent"], device.firmware()["last"]), (0, None, None))
+        self.assertEqual((device.starts().firmware()["state"], device.carrier.new), ("good", False))
+
     def test_where_flash_refuses_it_is_tried_again(self):
         device = switched()
         device.link.state = "online"

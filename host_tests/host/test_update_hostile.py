@@ -54,7 +54,7 @@ def put(desk, data, length=None, query=""):
     return answer.status_code, answer.json().get("code")
 
 
-def test_a_payload_that_flash_has_no_room_for_ends_and_the_device_lives(desk, maker, monkeypatch):
+def test_a_payload_that_flash_has_no_room_for_ends_and_the_device_lives(desk, maker):
     before = firmware(desk)
     large = releases.payload({"main.mpy": bytes(3 << 20)})
     assert put(desk, maker.file(large, "7.7.7", 99)) == (507, "no_room")

@@ -27,8 +27,8 @@ def begin(device):
         # reset leaves the bootloader out.
         started = here and here.get("started") and device.board.reset_cause != "soft"
         if carrier.unproven(bool(here and not started)):
-            if here:
-                device.try_to_store(record.save, store, dict(kept, sent=dict(here, started=True)))
+            if sent:  # If it is not here, a deploy took its place.
+                device.try_to_store(record.save, store, dict(kept, sent=here and dict(here, started=True)))
             return Proof(device, carrier)
         if here:
             device.try_to_store(record.save, store, _good(kept))
