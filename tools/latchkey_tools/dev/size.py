@@ -24,6 +24,8 @@ from latchkey_tools.dev import held, wasm
 BUDGETS = catalog.FOLDER / "budgets.json"
 # The bulb of each chip.
 BULBS = {"xtensawin": "esp32-bulb", "rv32imc": "esp32c3-bulb-rgb"}
+# Features that came after these goals were set: rows of their own. Name to folders in firmware/features.
+LATER = {"page": "page", "updates": "updates*", "uses": "uses", "tokens": "tokens"}
 # Bytecode is the same for every chip; the stand-ins are for what this chip's bulb imports.
 RAM_ARCH = "xtensawin"
 
@@ -51,27 +53,20 @@ def verifier():
     return [target.replace(".py", ".mpy") for target, _ in urls]
 
 
-def bulb(arch, page=False, updates=False):
-    """Name on the device to path here of what a bulb of ``arch`` loads, but the self-test; ``page``, ``updates``: also
-    the page for a phone and updates, which have rows of their own."""
+def bulb(arch):
+    """Name on the device to path here of what a bulb of ``arch`` loads, but the self-test and what has rows of its
+    own."""
     files = release(catalog.board(BULBS[arch]), arch)
-    apart = {"selftest.mpy"} | (set() if updates else updates_files()) | (set() if page else page_files())
+    apart = {"selftest.mpy"}.union(*map(files_of, LATER))
     return {name: path for name, path in files.items() if path.suffix == ".mpy" and name not in apart}
 
 
-def page_files():
-    """Names on the device of what the feature ``page`` adds."""
-    return _added_by("page")
-
-
-def updates_files():
-    """The same for the features of updates, which are loaded while one runs and let go."""
-    return _added_by("updates*")
-
-
-def _added_by(features):
-    folders = (build.FIRMWARE / "features").glob(features)
-    return {Path(name).with_suffix(".mpy").as_posix() for folder in folders for name in manifest.read(folder).files}
+def files_of(feature):
+    """Names on the device of the modules that this feature of LATER adds."""
+    folders = (build.FIRMWARE / "features").glob(LATER[feature])
+    listed = {Path(name) for folder in folders for name in manifest.read(folder).files}
+    ours = {name for _, name in build.sources()}
+    return {name.with_suffix(".mpy").as_posix() for name in listed & ours}
 
 
 def bulb_parts(arch):
@@ -111,16 +106,17 @@ def _ram(modules, place, **where):
     return int(done.stdout)
 
 
-def sources(updates=False):
-    """Every source of the firmware but those of updates, or these alone."""
-    apart = updates_files()
-    return [(path, name) for path, name in build.sources() if (name.with_suffix(".mpy").as_posix() in apart) == updates]
+def sources(feature=None):
+    """Sources of the firmware: those of ``feature``, else all but those of LATER."""
+    apart = files_of(feature) if feature else set().union(*map(files_of, LATER))
+    every = [(path, name) for path, name in build.sources()]
+    return [(path, name) for path, name in every if (name.with_suffix(".mpy").as_posix() in apart) == bool(feature)]
 
 
-def functions(updates=False):
-    """Lines of every function and method of ``sources``, by place. Viper, which has to unroll, is not counted."""
+def functions(files):
+    """Lines of every function and method of ``files``, by place. Viper, which has to unroll, is not counted."""
     found = {}
-    for path, name in sources(updates):
+    for path, name in files:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not name.stem.endswith("_viper"):
                 found[f"{name.as_posix()}:{node.lineno} {node.name}"] = node.end_lineno - node.lineno + 1
@@ -131,28 +127,36 @@ def all_sizes():
     """Name of each budget to what is measured."""
     alone = ram(verifier_files(RAM_ARCH), ["latchkey.simple", "latchkey.jwk"])
     whole = ram(bulb(RAM_ARCH), held.MODULES)
-    with_page, with_updates = bulb(RAM_ARCH, page=True), bulb(RAM_ARCH, updates=True)
-    compiled = build.compile_for_board([umqtt.fetch() / "umqtt" / "simple.py"], RAM_ARCH)
-    lengths, of_updates = functions(), functions(updates=True)
-    return {
+    sizes = {
         "bulb_ram_romfs": whole["romfs"],
         "bulb_ram_mpy": whole["mpy"],
         "bulb_held_beside_modules": held.measure(bulb(RAM_ARCH)),
         "bulb_mpy_bytes": max(sum(modules(arch).values()) for arch in BULBS),
-        "page_ram_romfs": ram(with_page, held.MODULES)["romfs"] - whole["romfs"],
-        "page_mpy_bytes": sum(path.stat().st_size for name, path in with_page.items() if name in page_files()),
         "verifier_ram_romfs": alone["romfs"],
         "verifier_ram_mpy": alone["mpy"],
         "verifier_mpy_bytes": max(sum(p.stat().st_size for p in verifier_files(arch).values()) for arch in BULBS),
-        "functions": len(lengths),
-        "longest_function_lines": max(*lengths.values(), *of_updates.values()),
+        "functions": len(functions(sources())),
+        "longest_function_lines": max(functions(build.sources()).values()),
         "firmware_lines": _lines(sources()),
-        "updates_ram_romfs": ram(with_updates, held.MODULES)["romfs"] - whole["romfs"],
-        "updates_held_uploading": held.uploading(with_updates),
-        "updates_functions": len(of_updates),
-        "updates_lines": _lines(sources(updates=True)),
-        "updates_mpy_bytes": sum((compiled / name).stat().st_size for name in updates_files()),
     }
+    for feature in LATER:
+        sizes.update(_sizes_of(feature, whole["romfs"]))
+    return sizes
+
+
+def _sizes_of(feature, without):
+    compiled = build.compile_for_board([umqtt.fetch() / "umqtt" / "simple.py"], RAM_ARCH)
+    files = {name: compiled / name for name in files_of(feature)}
+    added = bulb(RAM_ARCH) | files
+    sizes = {
+        "ram_romfs": ram(added, held.MODULES)["romfs"] - without,
+        "mpy_bytes": sum(path.stat().st_size for path in files.values()),
+        "functions": len(functions(sources(feature))),
+        "lines": _lines(sources(feature)),
+    }
+    if feature == "updates":
+        sizes["held_uploading"] = held.uploading(added)
+    return {f"{feature}_{what}": size for what, size in sizes.items()}
 
 
 def _lines(files):
