@@ -6,7 +6,7 @@ import pytest
 
 from latchkey_tools.boards import build
 from latchkey_tools.desk import unix_board
-from latchkey_tools.dev import size
+from latchkey_tools.dev import frozen, size
 
 MIP = """
 import json
@@ -42,6 +42,15 @@ def test_names_constants_and_code_add_up_to_the_whole():
     whole = sum(size.modules("xtensawin").values())
     names, constants, code = size.bulb_parts("xtensawin")
     assert names + constants + code == whole and min(names, constants, code) > 5000
+
+
+def test_what_is_frozen_is_the_bulb_without_its_machine_code(tmp_path):
+    frozen.lay_out(tmp_path / "bulb")
+    laid = {
+        path.relative_to(tmp_path / "bulb").with_suffix(".mpy").as_posix() for path in tmp_path.rglob("bulb/**/*.py")
+    }
+    assert size.bulb("xtensawin").keys() - laid == {"latchkey/montgomery.mpy", "latchkey/sha512_viper.mpy"}
+    assert laid < size.bulb("xtensawin").keys()
 
 
 def test_what_is_beyond_a_ratchet_is_named():

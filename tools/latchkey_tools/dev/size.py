@@ -43,8 +43,8 @@ sys.path[:] = [%r, ".frozen"]
 names = %r
 """
 _KERNEL = "latchkey.sha512_plain"
-_RAM = ("gc.collect()", "before = gc.mem_alloc()", "for name in names: __import__(name)", "gc.collect()")
-_SAY = "print(gc.mem_alloc() - before)"
+IMPORTS = ("gc.collect()", "before = gc.mem_alloc()", "for name in names: __import__(name)", "gc.collect()")
+SAY = "print(gc.mem_alloc() - before)"
 
 
 def verifier():
@@ -99,8 +99,13 @@ def ram(files, modules):
         }
 
 
+def chip(place, modules):
+    """Text of Python that puts stand-ins in the place of a chip's modules and names the ``modules`` at ``place``."""
+    return _CHIP % (_KERNEL, str(place), modules)
+
+
 def _ram(modules, place, **where):
-    done = wasm.run(_CHIP % (_KERNEL, str(place), modules), *_RAM, _SAY, **where)
+    done = wasm.run(chip(place, modules), *IMPORTS, SAY, **where)
     if done.returncode:
         raise build.BuildError(f"the 32-bit interpreter did not import {modules}: {done.stderr.strip()[-300:]}")
     return int(done.stdout)
