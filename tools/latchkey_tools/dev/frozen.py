@@ -2,8 +2,8 @@
 
     python -m latchkey_tools.dev.frozen path/to/micropython [folder]
 
-The path is a checkout with its submodules; it needs gcc and 32-bit libraries (Debian: gcc-multilib). What is built goes
-into ``folder``, build/frozen without it. Stand-ins are those of latchkey_tools.dev.size.
+The path is a checkout with its submodules; it needs gcc and 32-bit libraries (Debian: gcc-multilib). The build goes
+into ``folder`` (without it build/frozen). Stand-ins are those of latchkey_tools.dev.size.
 """
 
 import shutil
