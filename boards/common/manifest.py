@@ -4,7 +4,6 @@ freeze("$(PORT_DIR)/modules")
 include("$(MPY_DIR)/extmod/asyncio")
 include("../../firmware/features/core")
 include("../../firmware/features/esp32")
-include("../../firmware/features/selftest")
 module("main.py", base_path="frozen")
 
 # The bignum kernel for the board's architecture, made by `make kernel`; without it builtin pow does the work.

@@ -16,7 +16,7 @@ from latchkey_tools.desk import unix_board
 from latchkey_tools.image import recipe
 
 FROZEN = [name for name in catalog.names() if name != "desk"]
-ROOTS = ("main", "boot", "cable", "selftest", "board_config", *(name for name, *_ in lazy.rare))
+ROOTS = ("main", "boot", "cable", "board_config", *(name for name, *_ in lazy.rare))
 
 
 # Modules in C of MicroPython 1.29 on ESP32, and what its manifest brings as Python: asyncio and the port's modules.

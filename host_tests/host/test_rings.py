@@ -28,7 +28,6 @@ LABELS = {
     "desk_options": COMPOSITION,
     "main": COMPOSITION,
     "program": COMPOSITION,
-    "selftest": COMPOSITION,
 }
 # Modules that the pure ring may use: arithmetic and encodings, nothing that touches the world.
 PURE_STDLIB = {"array", "binascii", "collections", "errno", "gc", "hashlib", "io", "json", "micropython", "struct"}

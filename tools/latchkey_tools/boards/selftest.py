@@ -16,14 +16,17 @@ from latchkey_tools.sim.pki import write_private
 TABLE = build.ROOT / "host_tests" / "vectors" / "selftest.json"
 # The board is silent while the table travels, 26 s at 115200 baud.
 QUIET_S = 2 * mpremote.QUIET_S
-_WALK = """
-import gc, os, sys
+# Memory for the walk, which follows as text.
+_FREE = """
+import gc, sys
 for name in list(sys.modules):
     if name != "sys":
         del sys.modules[name]
 gc.collect()
-import json, selftest
-from latchkey import bignum, sha512
+"""
+_WALK = """
+import json, os
+from latchkey import bignum
 class Told:
     def __init__(self, file):
         self.file, self.done = file, 0
@@ -34,13 +37,13 @@ class Told:
         return n
 try:
     with open("selftest.json", "rb") as file:
-        rows, wrong = selftest.walk(Told(file))
+        rows, wrong = walk(Told(file))
 finally:
     os.remove("selftest.json")
 found = {"rows": rows, "differ": wrong, "power": bignum.kernel, "sha512": sha512.kernel}
-image = selftest.image()
-if image:
-    found["image"] = image
+made = image()
+if made:
+    found["image"] = made
 print(json.dumps(found))
 """
 # A frozen image is looked at after this and a restart.
@@ -56,6 +59,7 @@ try:
 except ImportError:
     pass
 """
+_WALKER = Path(__file__).with_name("walk.py")
 _MEASURE = Path(__file__).with_name("measure.py")
 
 
@@ -83,7 +87,8 @@ def run(port, on_row=None, quiet_s=QUIET_S):
     with cable.stopped():
         if mpremote.objects(cable.run("exec", mpremote.LONG_WATCHDOG + _WRITE)):
             cable.restart()
-        steps = ["exec", mpremote.LONG_WATCHDOG, "+", "fs", "cp", TABLE, ":selftest.json", "+", "exec", _WALK]
+        walk = _FREE + _WALKER.read_text() + _WALK
+        steps = ["exec", mpremote.LONG_WATCHDOG, "+", "fs", "cp", TABLE, ":selftest.json", "+", "exec", walk]
         found = [one for one in mpremote.objects(cable.run(*steps, on_line=heard)) if "rows" in one]
     if not found or found[0]["rows"] != total:
         raise SelftestError(f"the board on {port} did not walk all {total} rows; run the same again")

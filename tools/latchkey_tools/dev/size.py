@@ -54,10 +54,9 @@ def verifier():
 
 
 def bulb(arch):
-    """Name on the device to path here of what a bulb of ``arch`` loads, but the self-test and what has rows of its
-    own."""
+    """Name on the device to path here of what a bulb of ``arch`` loads, but what has rows of its own."""
     files = release(catalog.board(BULBS[arch]), arch)
-    apart = {"selftest.mpy"}.union(*map(files_of, LATER))
+    apart = set().union(*map(files_of, LATER))
     return {name: path for name, path in files.items() if path.suffix == ".mpy" and name not in apart}
 
 

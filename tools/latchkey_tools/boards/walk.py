@@ -1,4 +1,4 @@
-"""The self-test of a board. `latchkey board selftest` calls it; no part of the application.
+"""The self-test of a board, for `latchkey board selftest`. It is sent to the board as text and runs there.
 
 ``walk(stream)`` reads the table of vectors that the desk's tests walk, and says what differs. ``image()`` looks at
 what `latchkey board image` froze.
