@@ -12,8 +12,10 @@ import pytest
 from latchkey_tools.boards import umqtt
 
 HERE = Path(__file__).resolve().parent
-DESK = HERE.parent / "boards" / "desk"
-OURS = (HERE, HERE / "shims", HERE / "fakes", DESK / "standins", DESK / "adapters", HERE.parent / "firmware")
+BOARDS = HERE.parent / "boards"
+DESK = BOARDS / "desk"
+STANDINS = (HERE / "shims", HERE / "fakes", DESK / "standins", DESK / "adapters", BOARDS / "common" / "selftest")
+OURS = (HERE, *STANDINS, HERE.parent / "firmware")
 for folder in (*OURS, umqtt.fetch()):
     sys.path.insert(0, str(folder))
 

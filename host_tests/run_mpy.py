@@ -15,7 +15,8 @@ from latchkey_tools.boards import build, umqtt
 from latchkey_tools.dev import wasm
 
 HERE = Path(__file__).resolve().parent
-STANDINS = HERE.parent / "boards" / "desk" / "standins"
+BOARDS = HERE.parent / "boards"
+PLACES = (HERE / "mpy", HERE / "dual", HERE / "fakes", BOARDS / "desk" / "standins", BOARDS / "common" / "selftest")
 INTERPRETERS = ("unix", "wasm")
 # The 32-bit interpreter lacks these for files, or parts of files; they run on the other two.
 NOT_ON_WASM = {
@@ -40,7 +41,7 @@ os.urandom = lambda n: bytes(random.getrandbits(8) for _ in range(n))
 def run(test, interpreter="unix", heapsize="2M"):
     """Run one dual test file; returns the finished process with text output."""
     code = _RUN % test.stem
-    folders = (build.compile_firmware(), umqtt.fetch(), HERE / "mpy", HERE / "dual", HERE / "fakes", STANDINS, HERE)
+    folders = (build.compile_firmware(), umqtt.fetch(), *PLACES, HERE)
     if interpreter == "wasm":
         places = f"sys.path[:0] = {[*map(str, folders)]}\nos.chdir({str(HERE)!r})\n"
         return wasm.run(_LIKE_A_CHIP + places + code, folders=folders)

@@ -7,9 +7,9 @@ import sys
 
 import desk_options
 from desk import DeskLight, DeskRadio, DeskSensor, Outside
+from deskclock import DeskClock
 
 from latchkey.hw import memory
-from latchkey.hw.clock import DeskClock
 from latchkey.hw.flash import FileStore
 from latchkey.ledger import LEDGER_TOKENS
 from latchkey.limits import YEAR_2020_S

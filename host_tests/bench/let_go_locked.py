@@ -4,8 +4,8 @@ import asyncio
 import socket
 
 import micropython
+from deskclock import DeskClock
 
-from latchkey.hw.clock import DeskClock
 from latchkey.net import connection, server
 
 

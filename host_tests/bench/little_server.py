@@ -14,8 +14,8 @@ import sys
 import cut_flash
 import little_memory
 import vfs
+from deskclock import DeskClock
 
-from latchkey.hw.clock import DeskClock
 from latchkey.hw.flash import FileStore
 from latchkey.net import connection, https
 from latchkey.net.server import Server

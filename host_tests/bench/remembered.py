@@ -9,9 +9,9 @@ import sys
 import time
 
 import lists
+from deskclock import DeskClock
 
 from latchkey import jwk
-from latchkey.hw.clock import DeskClock
 from latchkey.hw.flash import FileStore
 from latchkey.keystore import KeyStore
 from latchkey.ledger import LEDGER_TOKENS, Ledger

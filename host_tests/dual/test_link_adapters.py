@@ -4,12 +4,13 @@ import os
 import unittest
 
 from desk import DeskRadio
+from deskclock import DeskClock
 from fake_clock import FakeClock
 from fake_link import CONFIG, DER, SYSTEM
 
 from latchkey.cloud import session
 from latchkey.cloud.link import Link
-from latchkey.hw.clock import BoardClock, DeskClock
+from latchkey.hw.clock import BoardClock
 from latchkey.net import ntp
 from latchkey.net.thread import Inbox
 

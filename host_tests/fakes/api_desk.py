@@ -74,13 +74,13 @@ def verifier_of(options):
 
 def whole_device(verifier, thing):
     """Pairing and configuration too, over a flash in RAM and a radio that joins at once; somebody is there for ever."""
+    from deskclock import DeskClock
     from fake_carrier import FakeCarrier
     from fake_radio import FakeRadio
     from setting_up import Board, Device, provisioned
     from tables import load
 
     from latchkey import jwk
-    from latchkey.hw.clock import DeskClock
     from latchkey.update import record
 
     class QuickRadio(FakeRadio):

@@ -14,6 +14,7 @@ import os
 import sys
 
 from desk import DeskRadio
+from deskclock import DeskClock
 from fake_device import SYSTEM_UUID, FakeDevice, FakeVerifier
 
 from latchkey import uuids
@@ -21,7 +22,6 @@ from latchkey.api import handlers
 from latchkey.cloud.link import Link
 from latchkey.cloud.messages import Updates
 from latchkey.cloud.session import Timing
-from latchkey.hw.clock import DeskClock
 from latchkey.hw.flash import FileStore
 from latchkey.keystore import KeyStore
 from latchkey.ledger import Ledger

@@ -5,8 +5,9 @@ The file: {"jwks", "system_uuid", "now_unix_s", "listed": [jti, ...]}. Other tok
 
 import json
 
+from deskclock import DeskClock
+
 from latchkey import jwk, uuids
-from latchkey.hw.clock import DeskClock
 from latchkey.policy import Policy
 from latchkey.verifier import Verifier
 

@@ -162,7 +162,7 @@ def device(*args, **kwargs):
 def compiled_fakes():
     """The fakes as .mpy: compiling from source takes more heap than a board has."""
     folder = build.BUILD / "mpy" / "fakes"
-    for path in (HERE / "fakes" / "fake_device.py", HERE / "fakes" / "link_desk.py", ADAPTERS / "desk.py"):
+    for path in (HERE / "fakes" / "fake_device.py", HERE / "fakes" / "link_desk.py", *ADAPTERS.glob("*.py")):
         build.compile_file(path, folder / f"{path.stem}.mpy", "x64", path.name)
     return folder
 

@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 from cloud_rig import CONNACK, KEYS_TOPIC, LIST_TOPIC, PINGRESP, SYSTEM_UUID, key_set, publish, suback, token_list
+from deskclock import DeskClock
 
 import counts
 from latchkey import keystore
@@ -12,7 +13,6 @@ from latchkey.cloud.messages import Intake
 from latchkey.cloud.mqtt import Client
 from latchkey.cloud.reasons import LinkError
 from latchkey.cloud.session import Timing
-from latchkey.hw.clock import DeskClock
 
 MESSAGES = {"keys", "keys_refused", "list_begin", "list_records", "list_commit", "list_abort"}
 

@@ -22,6 +22,7 @@ LABELS = {
     "latchkey.update.folders": ADAPTER,  # files
     "latchkey.update.programs": ADAPTER,  # flash
     "desk": ADAPTER,
+    "deskclock": ADAPTER,
     "board_config": COMPOSITION,
     "boot": COMPOSITION,
     "cable": COMPOSITION,
@@ -65,7 +66,7 @@ def outward_arrows(path, source):
 
 def test_every_label_is_of_something_that_is_there():
     # The modules of a desk's start, and those that each board has.
-    elsewhere = {"desk_options", "board_config", "desk"}
+    elsewhere = {"desk_options", "board_config", "desk", "deskclock"}
     there = [FIRMWARE / name.replace(".", "/") for name in LABELS.keys() - elsewhere]
     assert [path for path in there if not path.is_dir() and not path.with_suffix(".py").is_file()] == []
 

@@ -12,11 +12,11 @@ import types
 
 import machine
 import pytest
+import walk as on_device
 from test_image import any_board  # noqa: F401
 from typer.testing import CliRunner
 
 from latchkey_tools.boards import mpremote, selftest
-from latchkey_tools.boards import walk as on_device
 from latchkey_tools.cli.main import app as cli
 from latchkey_tools.desk import unix_board
 from latchkey_tools.image import recipe

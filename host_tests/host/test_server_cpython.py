@@ -11,10 +11,10 @@ import port_sockets
 import pytest
 import test_server_hostile as hostile
 from desk import DeskLight
+from deskclock import DeskClock
 from fake_device import FakeDevice, FakeVerifier
 
 from latchkey.api.handlers import Api
-from latchkey.hw.clock import DeskClock
 from latchkey.net import connection, server
 from latchkey.products import bulb
 from latchkey_tools.sim import pki

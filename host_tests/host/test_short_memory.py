@@ -11,7 +11,7 @@ def restart():
     print("restarted")
     raise SystemExit
 desk_options.note, desk_options.reset, desk_options.cause, desk_options.hurry = note, restart, "reset", 1000
-from latchkey.hw.clock import DeskClock
+from deskclock import DeskClock
 DeskClock.sleep_ms = lambda _self, ms: print("paused", ms)
 def fault(*_, **__):
     raise MemoryError() if text == "MemoryError" else OSError(text)

@@ -1,8 +1,7 @@
 """Clocks: Unix seconds, and milliseconds that only count. No other module knows the epoch, or ticks that wrap.
 
-``DeskClock``: the host keeps the time, or an unset clock that starts in 1970 for tests.
-``BoardClock``: the chip's RTC (1970 or 2000 by port, measured from ``time.gmtime(0)``).
-Both: ``unix_s() set_unix_s(s) now_ms() uptime_s() sleep_ms(ms) host_trusted``.
+A chip's RTC counts from 1970 or 2000, by port: ``time.gmtime(0)`` says which. The desk's clock, which has the time of
+its host, is boards/desk/adapters/deskclock.py.
 """
 
 import time
@@ -25,11 +24,15 @@ _UNIX_OF_2000 = 946684800
 _MARK_MS = 1 << 24  # 4.7 hours
 
 
-class _Monotonic:
+class BoardClock:
+    """``rtc``: a ``machine.RTC``. ``.host_trusted``: whether somebody else keeps the time, as on a desk."""
+
     host_trusted = False
 
-    def __init__(self):
+    def __init__(self, rtc):
+        self._rtc = rtc
         self._mark = (ticks_ms(), 0)  # ticks, and what now_ms() was at that moment
+        self._epoch_unix_s = _UNIX_OF_2000 if time.gmtime(0)[0] == 2000 else 0
 
     def now_ms(self):
         """Milliseconds since this clock was made. They never wrap, if somebody asks at least every six days: ticks wrap
@@ -50,32 +53,6 @@ class _Monotonic:
 
     def sleep_ms(self, ms):
         sleep_ms(ms)
-
-
-class DeskClock(_Monotonic):
-    """Time of the host, which keeps it; with ``start_unset``, a clock that begins at 0 and counts."""
-
-    def __init__(self, start_unset=False):
-        super().__init__()
-        self.host_trusted = not start_unset
-        self._offset_s = -int(time.time()) if start_unset else 0
-
-    def unix_s(self):
-        return int(time.time()) + self._offset_s
-
-    def set_unix_s(self, unix_s):
-        # A desk whose host keeps the time is not ours to set.
-        if not self.host_trusted:
-            self._offset_s = unix_s - int(time.time())
-
-
-class BoardClock(_Monotonic):
-    """``rtc``: a ``machine.RTC``."""
-
-    def __init__(self, rtc):
-        super().__init__()
-        self._rtc = rtc
-        self._epoch_unix_s = _UNIX_OF_2000 if time.gmtime(0)[0] == 2000 else 0
 
     def unix_s(self):
         return int(time.time()) + self._epoch_unix_s

@@ -59,7 +59,7 @@ try:
 except ImportError:
     pass
 """
-_WALKER = Path(__file__).with_name("walk.py")
+_WALKER = build.BOARDS / "common" / "selftest" / "walk.py"
 _MEASURE = Path(__file__).with_name("measure.py")
 
 
