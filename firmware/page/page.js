@@ -629,7 +629,7 @@ async function sent(mine, file, line, manifest) {
       const rest = new Blob([line + "\n", file.slice(start + from)]);
       return await put("/v1/firmware" + (from ? "?from=" + from : ""), rest, from, manifest.size);
     } catch (refusal) {
-      if (tries === BUSY_TRIES || !["unreachable", "timeout", "server_error"].includes(refusal.code)) throw refusal;
+      if (tries === BUSY_TRIES || !["unreachable", "timeout", "no_memory"].includes(refusal.code)) throw refusal;
     }
     await pause(ATTEMPT_EVERY_MS);
     const { state, upload } = await release(mine, (now) => !still(now));

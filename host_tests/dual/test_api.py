@@ -250,6 +250,10 @@ class WhatIsAnswered(ApiCase):
         self.assertEqual((response.status, response.code), (500, "server_error"))
         self.assertEqual(self.device.log.lines()[-1]["text"], "request failed: ValueError")
 
+    def test_memory_that_was_short_is_said_and_when_to_try_again(self):
+        response = self.api.failure(MemoryError())
+        self.assertEqual((response.status, response.code, response.lines), (503, "no_memory", ("Retry-After: 1",)))
+
     def test_a_refused_claim_is_named_in_the_log_and_not_in_the_answer(self):
         response = self.api.refusal(TokenError("claims_refused", "nbf"))
         self.assertEqual(self.device.log.lines()[-1]["text"], "token refused, claim: nbf")

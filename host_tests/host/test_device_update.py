@@ -58,6 +58,15 @@ def test_an_upload_that_breaks_off_goes_on_where_it_ended(tech, tmp_path):
         assert results[bulb.url]["state"] == "good" and "broke off; trying again" in said
 
 
+def test_an_upload_for_which_memory_was_short_goes_on_too(tech, tmp_path):
+    path, payload = release_file(tmp_path)
+    with Bulb(breaks=[0, 5000]) as bulb:
+        bulb.short = True
+        results, _ = send(tech, bulb.url, path)
+        assert results[bulb.url]["state"] == "good"
+        assert bulb.received == payload and bulb.puts == [0, 0, 5000]
+
+
 def test_a_connection_that_breaks_again_and_again_at_the_same_place_is_given_up(tech, tmp_path):
     path, _ = release_file(tmp_path)
     with Bulb(breaks=[5000] * 9) as bulb:

@@ -37,7 +37,7 @@ def keys_file(folder):
 
 class Bulb:
     """``breaks``: at these numbers of received bytes of a payload the connection ends without an answer, each once.
-    ``refuse``: (status, code) for every PUT. ``permissions``: of every token."""
+    ``short``: there it answers instead that its memory is. ``refuse``: (status, code) for every PUT. ``permissions``: of every token."""
 
     def __init__(self, phases=("good",), breaks=(), refuse=None, permissions=("read", "configure"), at="127.0.0.1"):
         self.phases, self.breaks, self.refuse = list(phases), list(breaks), refuse
@@ -45,7 +45,7 @@ class Bulb:
         self.firmware = {"version": "0.1.0", "board": "desk", "kind": "files", "running": "a1", "state": "good"}
         self.firmware |= {"goes_back_s": None, "counter": 0, "key_counter": 0, "set_counter": 0, "upload": None}
         self.firmware |= {"keys": {"release": True, "recovery": True}, "last": None}
-        self.received = b""
+        self.received, self.short = b"", False
         self.places = "a1", "b2"  # the one that runs, and the next one
         self._before = {"version": "0.1.0", "upload": None}
         self.puts = []
@@ -112,7 +112,10 @@ class Bulb:
         self.firmware["upload"] = upload | {"received": at, "running": True}
         if not self._read(members["size"], read):
             self.firmware["upload"]["running"] = False
-            return hang_up()
+            if not self.short:
+                return hang_up()
+            read(members["size"] - len(self.received))
+            return 503, {"code": "no_memory"}
         self._before = {"version": self.firmware["version"], "upload": None}
         self.sent, self.firmware["last"] = members, None
         return 202, {"state": "restarting", "version": members["version"]}

@@ -15,7 +15,7 @@ _TABLE = (
     "update_running wrong_offset wrong_cloud key_set_old "
     "|411 length_required |413 too_large |414 uri_too_long |415 media_type |421 wrong_host "
     "|422 invalid_field |426 tls_required |429 verify_busy |431 headers_too_large |500 server_error "
-    "|503 unprovisioned no_keys safe_boot full_house |507 not_stored no_room "
+    "|503 unprovisioned no_keys safe_boot full_house no_memory |507 not_stored no_room "
 )
 
 

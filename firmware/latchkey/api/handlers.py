@@ -18,7 +18,7 @@ from latchkey.device import lazy
 from latchkey.errors import ConfigError, LatchkeyError, TokenError
 from latchkey.limits import const
 from latchkey.policy import PERMISSIONS
-from latchkey.stores.slots import ROOM_BYTES
+from latchkey.stores.slots import ROOM
 
 # A product may leave these out (firmware/features): the route then answers `not_found`.
 try:
@@ -121,18 +121,16 @@ class Api:
                 raise ConfigError("invalid_field", "")
             exchange.body = parsed
         # A change that is made has to be answered: what the answer takes is free once this is let go.
-        room = bytearray(ROOM_BYTES)
-        result = self._handle(handler, exchange)
+        room = exchange.route[1] != "GET" and list(map(bytearray, ROOM))
+        if callable(handler):
+            result = handler(self, exchange)
+        else:
+            with lazy.setup as setup:
+                result = getattr(setup, handler)(self.device, exchange)
         room = None  # noqa: F841
         if isinstance(result, tuple):
             return as_json(*result)
         return result if isinstance(result, Response) else as_json(200, result)
-
-    def _handle(self, handler, exchange):
-        if callable(handler):
-            return handler(self, exchange)
-        with lazy.setup as setup:
-            return getattr(setup, handler)(self.device, exchange)
 
     def ask(self, request, permission):
         """The Grant for the request's token if it opens ``permission`` (or ANY) now; raises TokenError or Refused."""
@@ -163,7 +161,7 @@ class Api:
     def failure(self, exc):
         """Response for an exception that nobody expected. Its kind is logged; its text may quote input and is not."""
         self.device.log.failed("request", exc)
-        return self.refusal(LatchkeyError("server_error"))
+        return self.refusal(LatchkeyError("no_memory" if isinstance(exc, MemoryError) else "server_error"))
 
     # Checks before the body
 
@@ -211,7 +209,7 @@ def _lines(code, status, exc):
         return ('WWW-Authenticate: Bearer error="insufficient_scope", scope="%s"' % exc.message,)
     if code == "no_permission":
         return ('WWW-Authenticate: Bearer error="insufficient_scope"',)
-    if status == 429 or code == "full_house":
+    if status == 429 or code in ("full_house", "no_memory"):
         return ("Retry-After: %d" % (getattr(exc, "retry_after_s", None) or 1),)
     return getattr(exc, "lines", ())
 

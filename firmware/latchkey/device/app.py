@@ -17,7 +17,7 @@ from latchkey.device.pairing import Pairing
 from latchkey.errors import NOT_STORED, StoreError
 from latchkey.keystore import KeyStore
 from latchkey.ledger import Ledger
-from latchkey.stores.slots import ROOM_BYTES
+from latchkey.stores.slots import ROOM
 from latchkey.stores.timefloor import TimeFloor
 from latchkey.verifier import Verifier
 
@@ -219,7 +219,7 @@ class Device:
 
     def _change(self, alone, **parts):
         changed = dict(self.settings, **parts)
-        room = bytearray(ROOM_BYTES)
+        room = list(map(bytearray, ROOM))
         settings_.save(self.board.store, changed, alone)
         room = None  # noqa: F841  Stored: what follows must not fail.
         self.settings = changed

@@ -23,7 +23,9 @@ from latchkey.limits import const
 _VERSION = const(2)
 _SUM_BYTES = const(8)  # times the version
 _HEADER = "<2s1sBI"
-ROOM_BYTES = const(1536)  # held before a change is stored, free for all that must not fail after it
+# Held before a change is stored, free for all that must not fail after it. A heap that has been in use for a while has
+# that much, but not in one piece; nothing that comes after a change takes more than one of these.
+ROOM = (512, 512, 512)
 _HEADER_BYTES = const(8)
 _PIECE_BYTES = const(256)
 _ABSENT = const(0)
@@ -121,7 +123,7 @@ class Slots:
     def update(self, *parts):
         """Use ``parts`` (bytes) as the payload from now on. StoreError leaves the old state in force."""
         slot = 1 if self.slot == 0 else 0
-        room = bytearray(ROOM_BYTES)
+        room = list(map(bytearray, ROOM))
         file = self._store.create(self._paths[slot])
         try:
             try:

@@ -237,6 +237,11 @@ CODES = {
         "all places for event streams are taken (A8, A11)",
         "try again in some seconds (`Retry-After` says how many)",
     ),
+    "no_memory": (
+        503,
+        "the device had too little memory for this request; nothing has changed",
+        "try again in some seconds (`Retry-After` says how many)",
+    ),
     "not_stored": (
         507,
         "the device could not store the change; nothing has changed",

@@ -116,7 +116,14 @@ class Update:
             try:
                 self._put(at)
                 return
-            except Unreachable as problem:
+            except (Unreachable, Refusal) as problem:
+                code = getattr(problem, "code", None)
+                # Another manifest of the same payload, or the device has restarted.
+                if code == "wrong_offset" and at:
+                    at = 0
+                    continue
+                if code not in (None, "no_memory"):
+                    raise
                 now = self._after_break(problem)
                 if self._has_switched(before, now):
                     return
@@ -124,12 +131,7 @@ class Update:
                 tries = 0 if received > at else tries + 1
                 if tries >= _TRIES:
                     raise
-            except Refusal as refusal:
-                # Another manifest of the same payload, or the device has restarted.
-                if refusal.code != "wrong_offset" or not at:
-                    raise
-                received = 0
-            at = received
+                at = received
 
     def _put(self, at):
         """The answer to the file, from byte ``at`` of its payload on."""
