@@ -36,8 +36,9 @@ def keys_file(folder):
 
 
 class Bulb:
-    """``breaks``: at these numbers of received bytes of a payload the connection ends without an answer, each once.
-    ``short``: there it answers instead that its memory is. ``refuse``: (status, code) for every PUT. ``permissions``: of every token."""
+    """``breaks``: at these numbers of received bytes of a payload the connection ends without an answer, each once;
+    ``short``: it answers there that its memory is. ``refuse``: (status, code) for every PUT. ``permissions``: of every
+    token."""
 
     def __init__(self, phases=("good",), breaks=(), refuse=None, permissions=("read", "configure"), at="127.0.0.1"):
         self.phases, self.breaks, self.refuse = list(phases), list(breaks), refuse
