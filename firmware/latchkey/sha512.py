@@ -14,11 +14,11 @@ from array import array
 from latchkey.limits import const
 
 _BLOCK = const(128)
-_WORD = const(0xFFFFFFFF)
+_WORK_BYTES = const(192)
 
 
 class Hash:
-    """One computation by ``block(state, constants, work, data, at, mask)``, a kernel; see ``sha512_plain``."""
+    """One computation by ``block(state, constants, work, data, at)``, a kernel; see ``sha512_plain``."""
 
     block_size = _BLOCK
 
@@ -27,7 +27,7 @@ class Hash:
         self.name = "sha%d" % bits
         self.digest_size = bits >> 3
         self._state = array("I", struct.unpack(">16I", _INITIAL[64:] if bits == 384 else _INITIAL[:64]))
-        self._work = array("I", bytes(_BLOCK))
+        self._work = array("I", bytes(_WORK_BYTES))
         self._tail = bytearray(_BLOCK)
         self._size = 0
         self.update(data)
@@ -50,7 +50,7 @@ class Hash:
             self._tail[held : held + size - at] = memoryview(data)[at:]
 
     def _run(self, data, at):
-        self._block(self._state, _CONSTANTS, self._work, data, at, _WORD)
+        self._block(self._state, _CONSTANTS, self._work, data, at)
 
     def copy(self):
         """Another computation that goes on from here."""

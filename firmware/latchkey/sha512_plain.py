@@ -7,11 +7,10 @@ board gets this module: the chips all run the other.
 _WORD64 = (1 << 64) - 1
 
 
-def block(state, constants, _work, data, at, _mask):
+def block(state, constants, _work, data, at):
     """Work the 128 bytes of ``data`` from ``at`` into ``state``.
 
-    ``state``: array("I") of 16; ``constants``: bytes of 80 words, big-endian; the other kernel's scratch and mask are
-    ignored.
+    ``state``: array("I") of 16; ``constants``: bytes of 80 words, big-endian; the other kernel's scratch is ignored.
     """
     w = [int.from_bytes(data[at + i : at + i + 8], "big") for i in range(0, 128, 8)]
     for t in range(16, 80):

@@ -1,148 +1,99 @@
 """SHA-512's block function as machine code (FIPS 180-4 section 6.4.2); ``sha512_plain`` is its specification.
 
-A 64-bit word is a pair of 32-bit words: xh, xl. Viper's words are 32 bits on a chip and 64 on the desk,
-so ``mask`` (2**32 - 1, not a literal, because it is not a small integer on a chip) cuts every sum before its
-carry is found by comparison. A chip without native code refuses this file at import.
+A 64-bit word is two words of 32 bits, the high one first. One turn of the loop does half a round: first all low words,
+then all high ones, which take what the low ones carry. Sums are of 16 bits and stay small, so nothing depends on the
+width of viper's words: 32 bits on a chip, 64 on the desk. A chip without native code refuses this file at import.
 """
 
 import micropython
 
 
 @micropython.viper
-def block(state, constants, work, data, at: int, mask: uint):  # noqa: C901 (each carry is a branch; a call is dear)
+def block(state, constants, work, data, at: int):
     """Work the 128 bytes of ``data`` from ``at`` into ``state``. Allocates nothing.
 
     ``state``: array("I") of 16; ``constants``: bytes of 80 words, big-endian (as bytes: a literal in a frozen
-    image begins at any address); ``work``: array("I") of 32, scratch.
+    image begins at any address); ``work``: array("I") of 48, scratch: the last 16 words of the message, then d, c, b, a
+    and h, g, f, e. Those turn in place: a new a replaces the oldest.
     """
     s = ptr32(state)
     k = ptr8(constants)
     w = ptr32(work)
     p = ptr8(data)
+    m = uint(0xFFFF)
+    x = uint(0)
     i = 0
-    while i < 32:
-        w[i] = p[at] << 24 | p[at + 1] << 16 | p[at + 2] << 8 | p[at + 3]
-        at += 4
+    while i < 128:
+        x = x << 8 | p[at + i]
+        w[i >> 2] = x
+        if i < 16:
+            w[i + 32] = s[i ^ 6]
         i += 1
-    ah = uint(s[0])
-    al = uint(s[1])
-    bh = uint(s[2])
-    bl = uint(s[3])
-    ch = uint(s[4])
-    cl = uint(s[5])
-    dh = uint(s[6])
-    dl = uint(s[7])
-    eh = uint(s[8])
-    el = uint(s[9])
-    fh = uint(s[10])
-    fl = uint(s[11])
-    gh = uint(s[12])
-    gl = uint(s[13])
-    hh = uint(s[14])
-    hl = uint(s[15])
+    carry = uint(0)
+    carry_a = uint(0)
+    carry_e = uint(0)
     i = 0
     while i < 160:
-        j = i & 31
-        th = uint(w[j])
-        tl = uint(w[j + 1])
+        j = i ^ 1
+        is_low = uint(j & 1)
+        n = j & 31
+        x = uint(w[n])
+        low = carry + (x & m)
+        high = x >> 16
         if i >= 32:
             # w[t] = w[t - 16] + s0(w[t - 15]) + w[t - 7] + s1(w[t - 2])
-            xh = uint(w[(i + 2) & 31])
-            xl = uint(w[(i + 3) & 31])
-            yl = (xl >> 1 ^ xh << 31 ^ xl >> 8 ^ xh << 24 ^ xl >> 7 ^ xh << 25) & mask
-            th += (xh >> 1 ^ xl << 31 ^ xh >> 8 ^ xl << 24 ^ xh >> 7) & mask
-            tl = (tl + yl) & mask
-            if tl < yl:
-                th += 1
-            yl = uint(w[(i + 19) & 31])
-            th += uint(w[(i + 18) & 31])
-            tl = (tl + yl) & mask
-            if tl < yl:
-                th += 1
-            xh = uint(w[(i + 28) & 31])
-            xl = uint(w[(i + 29) & 31])
-            yl = (xl >> 19 ^ xh << 13 ^ xh >> 29 ^ xl << 3 ^ xl >> 6 ^ xh << 26) & mask
-            th += (xh >> 19 ^ xl << 13 ^ xl >> 29 ^ xh << 3 ^ xh >> 6) & mask
-            tl = (tl + yl) & mask
-            if tl < yl:
-                th += 1
-            w[j] = th
-            w[j + 1] = tl
+            g = (j + 2) & 31
+            x = uint(w[g])
+            y = uint(w[g ^ 1])
+            z = x >> 1 ^ y << 31 ^ x >> 8 ^ y << 24 ^ x >> 7 ^ y * is_low << 25
+            g = (j + 28) & 31
+            x = uint(w[g])
+            y = uint(w[g ^ 1])
+            y = x >> 19 ^ y << 13 ^ y >> 29 ^ x << 3 ^ x >> 6 ^ y * is_low << 26
+            x = uint(w[(j + 18) & 31])
+            low += (z & m) + (y & m) + (x & m)
+            high += (low >> 16) + (z >> 16 & m) + (y >> 16 & m) + (x >> 16)
+            low &= m
+            w[n] = high << 16 | low
+            carry = (high >> 16) * is_low
+            high &= m
         # t1 = w[t] + k[t] + h + S1(e) + Ch(e, f, g)
-        j = i << 2
-        yl = uint(k[j + 4] << 24 | k[j + 5] << 16 | k[j + 6] << 8 | k[j + 7])
-        th += uint(k[j] << 24 | k[j + 1] << 16 | k[j + 2] << 8 | k[j + 3]) + hh
-        tl = (tl + yl) & mask
-        if tl < yl:
-            th += 1
-        tl = (tl + hl) & mask
-        if tl < hl:
-            th += 1
-        yl = (el >> 14 ^ eh << 18 ^ el >> 18 ^ eh << 14 ^ eh >> 9 ^ el << 23) & mask
-        th += (eh >> 14 ^ el << 18 ^ eh >> 18 ^ el << 14 ^ el >> 9 ^ eh << 23) & mask
-        tl = (tl + yl) & mask
-        if tl < yl:
-            th += 1
-        yl = (fl ^ gl) & el ^ gl
-        th += (fh ^ gh) & eh ^ gh
-        tl = (tl + yl) & mask
-        if tl < yl:
-            th += 1
-        hh = gh
-        hl = gl
-        gh = fh
-        gl = fl
-        fh = eh
-        fl = el
+        d = j & 7 | 32
+        c = (j + 2) & 7 | 32
+        b = (j + 4) & 7 | 32
+        a = (j + 6) & 7 | 32
+        x = uint(w[a + 8])
+        y = uint(w[a + 8 ^ 1])
+        z = x >> 14 ^ y << 18 ^ x >> 18 ^ y << 14 ^ y >> 9 ^ x << 23
+        y = (uint(w[b + 8]) ^ uint(w[c + 8])) & x ^ uint(w[c + 8])
+        x = uint(w[d + 8])
+        n = j << 2
+        low += (z & m) + (y & m) + (x & m) + uint(k[n + 2] << 8 | k[n + 3])
+        high += (z >> 16 & m) + (y >> 16) + (x >> 16) + uint(k[n] << 8 | k[n + 1])
         # e = d + t1
-        el = (dl + tl) & mask
-        eh = dh + th
-        if el < tl:
-            eh += 1
-        eh &= mask
+        x = uint(w[d])
+        y = low + (x & m) + carry_e
+        x = high + (x >> 16) + (y >> 16)
+        w[d + 8] = x << 16 | y & m
+        carry_e = (x >> 16) * is_low
         # a = t1 + S0(a) + Maj(a, b, c)
-        yl = (al >> 28 ^ ah << 4 ^ ah >> 2 ^ al << 30 ^ ah >> 7 ^ al << 25) & mask
-        th += (ah >> 28 ^ al << 4 ^ al >> 2 ^ ah << 30 ^ al >> 7 ^ ah << 25) & mask
-        tl = (tl + yl) & mask
-        if tl < yl:
-            th += 1
-        yl = (al | bl) & cl | al & bl
-        th += (ah | bh) & ch | ah & bh
-        tl = (tl + yl) & mask
-        if tl < yl:
-            th += 1
-        dh = ch
-        dl = cl
-        ch = bh
-        cl = bl
-        bh = ah
-        bl = al
-        ah = th & mask
-        al = tl
-        i += 2
-    w[0] = ah
-    w[1] = al
-    w[2] = bh
-    w[3] = bl
-    w[4] = ch
-    w[5] = cl
-    w[6] = dh
-    w[7] = dl
-    w[8] = eh
-    w[9] = el
-    w[10] = fh
-    w[11] = fl
-    w[12] = gh
-    w[13] = gl
-    w[14] = hh
-    w[15] = hl
+        x = uint(w[a])
+        y = uint(w[a ^ 1])
+        z = x >> 28 ^ y << 4 ^ y >> 2 ^ x << 30 ^ y >> 7 ^ x << 25
+        y = uint(w[b])
+        y = (x | y) & uint(w[c]) | x & y
+        low += (z & m) + (y & m) + carry_a
+        high += (z >> 16 & m) + (y >> 16) + (low >> 16)
+        w[d] = high << 16 | low & m
+        carry_a = (high >> 16) * is_low
+        i += 1
     i = 0
     while i < 16:
-        xl = uint(w[i + 1])
-        tl = (uint(s[i + 1]) + xl) & mask
-        th = uint(s[i]) + uint(w[i])
-        if tl < xl:
-            th += 1
-        s[i] = th
-        s[i + 1] = tl
-        i += 2
+        j = i ^ 1
+        x = uint(w[j + 32])
+        y = uint(s[j ^ 6])
+        low = (x & m) + (y & m) + carry
+        high = (x >> 16) + (y >> 16) + (low >> 16)
+        s[j ^ 6] = high << 16 | low & m
+        carry = (high >> 16) * uint(j & 1)
+        i += 1

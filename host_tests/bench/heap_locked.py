@@ -11,13 +11,12 @@ from latchkey.sha512_viper import block
 
 data = bytes(range(256)) * 4
 state = array("I", struct.unpack(">16I", sha512._INITIAL[:64]))
-work = array("I", bytes(128))
-mask = 0xFFFFFFFF
+work = array("I", bytes(192))
 i = 0  # a new global may need room
 
 micropython.heap_lock()
 for i in range(8):
-    block(state, sha512._CONSTANTS, work, data, i * 128, mask)
+    block(state, sha512._CONSTANTS, work, data, i * 128)
 micropython.heap_unlock()
 
 hasher = sha512.sha512()
