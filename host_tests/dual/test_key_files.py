@@ -138,12 +138,22 @@ class TestKeyFiles(unittest.TestCase):
         device = Shelved()
         device.pass_s(601)
         self.assertEqual(device.send(file("good")), (403, "presence_needed"))
-        device.forget_network()
+        device.forget(True)
         self.assertTrue(device.pairing.present)
         self.assertEqual(device.send(file("good")), (403, "presence_needed"))
         self.assertEqual(device.body.at, 0)
         device.pairing.pressed()
         self.assertEqual(device.send(file("good")), (200, None))
+
+    def test_a_flash_that_refuses_the_keys_later_is_logged_and_stops_no_turn(self):
+        device = Shelved()
+        device.keystore.replace([key(1, "new")], device.board.clock.now_ms(), TABLE["heard_unix_s"])
+        device.store.readonly = True
+        device.pass_s(3600)
+        self.assertIn("flash: store_readonly", [line["text"] for line in device.log.lines()])
+        device.store.readonly = False
+        device.pass_s(3600)
+        self.assertEqual(device.again().keystore.keys[0].kid, "new")
 
     def test_pinned_keys_stay(self):
         device = Shelved()

@@ -87,7 +87,7 @@ class TestIntake(unittest.TestCase):
         try:
             self.intake.serve(0, True, FakePayload(data))
             updates.apply(self.put[0], None)
-            updates.tick()
+            kept.save_if_due(1 << 30)
         finally:
             jwk.PublicKey = keystore.PublicKey = real
         self.assertEqual((len(made), len(kept.keys), kept.source), (1, 1, "flash"))

@@ -14,19 +14,13 @@ NOW = 1800000000
 
 
 class Radio:
-    on_air = True
+    on_air, scanning = True, False
 
     def up(self):
         return self.on_air
 
-    def errand(self):
-        """Nothing to do."""
-
-    def why(self):
-        return "no_wifi"
-
-    def ntp_hosts(self):
-        return ()
+    def station(self):
+        return (self.on_air, "" if self.on_air else "no_wifi", None, None, 1)
 
 
 class Link:
@@ -78,16 +72,16 @@ class ALink(unittest.TestCase):
     def test_that_was_online_for_a_week_connects_again_after_a_moment_without_wifi(self):
         clock, radio = FakeClock(host_trusted=True), Radio()
         keeper = made(Connecting, radio, clock, Link())
-        keeper.turn(200)
+        keeper.turn()
         self.assertEqual(keeper.tries, 1)
         for _ in range(24 * 7):
             clock.pass_s(3599)
-            keeper.turn(200)
+            keeper.turn()
         radio.on_air = False
-        keeper.turn(200)
+        keeper.turn()
         radio.on_air = True
         for _ in range(10):
-            keeper.turn(200)
+            keeper.turn()
         self.assertEqual(keeper.tries, 2)
 
 
@@ -128,12 +122,13 @@ class TimeServers(unittest.TestCase):
         for wrong in (NOW - 1, NOW + 400 * DAY_S + 1, 0, 0xFFFFFFFF, None):
             self.clock.set_unix_s(NOW)
             keeper = self.keeper(a=wrong, b=NOW + 5)
-            keeper.turn(0)
-            self.assertIn(("time", NOW + 5, "ntp"), self.link.messages, wrong)
+            keeper.turn()
+            self.assertIn(("time",), self.link.messages, wrong)
+            self.assertTrue(0 <= self.clock.unix_s() - NOW - 5 < 10, wrong)
 
     def test_no_server_that_can_be_right_leaves_the_clock_at_the_floor(self):
         keeper = self.keeper(a=NOW + 500 * DAY_S)
-        keeper.turn(0)
+        keeper.turn()
         self.assertTrue(0 <= self.clock.unix_s() - NOW < 10)
         self.assertEqual([m[0] for m in self.link.messages], ["tls"])
 
@@ -145,16 +140,16 @@ class TimeServers(unittest.TestCase):
         ):
             self.asked.clear()
             keeper = self.keeper(code, a=NOW + 300 * DAY_S, b=NOW + 5)
-            keeper.turn(0)
+            keeper.turn()
             self.assertEqual(keeper._state, ("waiting", reason, None))
             for _ in range(10):
-                keeper.turn(200)
+                keeper.turn()
             self.assertEqual((self.asked, keeper._state[0]), (["a", "b"], "online"))
 
     def test_a_certificate_that_is_too_old_by_the_floor_itself_is_too_old(self):
         keeper = self.keeper(a=None)
         keeper._floor_unix_s = NOW + 2 * DAY_S
-        keeper.turn(0)
+        keeper.turn()
         self.assertEqual(keeper._state, ("waiting", "cert_expired", None))
 
 

@@ -251,7 +251,7 @@ class TestPairing(unittest.TestCase):
     def test_networks_in_reach_are_told(self):
         device = Device()
         self.assertEqual(device.call("GET", "/v1/pairing/networks")[1], {"networks": [], "scanned_s": None})
-        device.radio.networks, device.radio.scanned_ms = (("Home", -50, True), ("Guests", -70, False)), 5
+        device.radio.networks, device.radio.scanned_ms = (("Home", -50, True), ("Guests", -70, False)), 1005
         device.pass_s(8)
         status, answer = device.call("GET", "/v1/pairing/networks")
         rows = [

@@ -53,7 +53,7 @@ class TestDocument(unittest.TestCase):
         device = Device(ssid="Old")
         device.store.readonly = True
         before = device.settings
-        for change in (device.forget, device.forget_network, lambda: device.keep(dict(device.config, name="x"))):
+        for change in (device.forget, lambda: device.forget(True), lambda: device.keep(dict(device.config, name="x"))):
             self.assertRaises(StoreError, change)
             self.assertTrue(device.settings is before)
         device.store.readonly = False

@@ -18,14 +18,14 @@ class TestJoining(unittest.TestCase):
         self.assertEqual(desk.wifi.station(), (False, "wifi_not_set", None, None, 0))
         self.assertTrue(network.WLAN(network.STA_IF).active())
 
-    def test_it_joins_at_once_and_knows_address_gateway_and_time_server(self):
+    def test_it_joins_at_once_and_knows_address_and_gateway(self):
         desk = RadioDesk(on_air("home"))
         desk.wifi.name("latchkey-792b6149")
         desk.wifi.use("home", KEY)
         self.assertFalse(desk.wifi.up())
         desk.turns(1)
         self.assertEqual(desk.wifi.station(), (True, "", "127.7.0.7", "127.7.0.1", 1))
-        self.assertEqual((desk.wifi.up(), desk.wifi.ntp_hosts()), (True, ("127.7.0.1",)))
+        self.assertTrue(desk.wifi.up())
         self.assertEqual(desk.wifi.addresses(), ["127.7.0.7"])
         self.assertEqual(network.hostname(), "latchkey-792b6149")
 
@@ -53,7 +53,7 @@ class TestJoining(unittest.TestCase):
             desk.wifi.use(ssid, passphrase)
             desk.turns(12)
             self.assertEqual(desk.wifi.station()[:4], (False, reason, None, None), ssid)
-            self.assertEqual(desk.wifi.why(), reason)
+            self.assertEqual(desk.wifi.station()[1], reason)
 
     def test_each_reason_of_the_chip_has_its_verdict(self):
         for code, reason in (
@@ -73,14 +73,13 @@ class TestJoining(unittest.TestCase):
             desk = RadioDesk(on_air("home", fault=code))
             desk.wifi.use("home", KEY)
             desk.turns(12)
-            self.assertEqual((desk.wifi.up(), desk.wifi.why()), (False, reason), code)
+            self.assertEqual(desk.wifi.station()[:2], (False, reason), code)
 
     def test_a_network_without_a_way_out_gives_an_address_and_no_gateway(self):
         desk = RadioDesk(on_air("island", fault="no_route"))
         desk.wifi.use("island", KEY)
         desk.turns(1)
         self.assertEqual(desk.wifi.station(), (True, "", "127.7.0.7", None, 1))
-        self.assertEqual(desk.wifi.ntp_hosts(), ())
 
     def test_it_tries_again_after_growing_pauses_up_to_two_minutes(self):
         desk = RadioDesk()
@@ -111,7 +110,7 @@ class TestJoining(unittest.TestCase):
         desk.turns(0.2)
         self.assertFalse(desk.wifi.up())
         desk.turns(2)
-        self.assertEqual((desk.wifi.why(), desk.wifi.station()[4]), ("wifi_not_found", 2))
+        self.assertEqual((desk.wifi.station()[1], desk.wifi.station()[4]), ("wifi_not_found", 2))
         desk.put(on_air("home"))
         desk.turns(20)
         self.assertTrue(desk.wifi.up())
@@ -122,7 +121,7 @@ class TestJoining(unittest.TestCase):
         desk.turns(1)
         desk.put(on_air("home", "another one"))
         desk.turns(10)
-        self.assertEqual(desk.wifi.why(), "wifi_wrong_passphrase")
+        self.assertEqual(desk.wifi.station()[1], "wifi_wrong_passphrase")
 
 
 class TestAnotherNetwork(unittest.TestCase):
@@ -142,11 +141,11 @@ class TestAnotherNetwork(unittest.TestCase):
         desk = RadioDesk(on_air("home"))
         desk.wifi.use("home", "wrong key")
         desk.turns(3)
-        self.assertEqual(desk.wifi.why(), "wifi_wrong_passphrase")
+        self.assertEqual(desk.wifi.station()[1], "wifi_wrong_passphrase")
         desk.wifi.use("home", KEY)
         for _ in range(10):
             desk.turns(0.1)
-            self.assertTrue(desk.wifi.why() in ("no_wifi", ""), desk.wifi.why())
+            self.assertTrue(desk.wifi.station()[1] in ("no_wifi", ""), desk.wifi.station()[1])
         self.assertTrue(desk.wifi.up())
 
     def test_that_fails_the_same_way_is_told_when_its_try_has_ended(self):
@@ -154,7 +153,7 @@ class TestAnotherNetwork(unittest.TestCase):
         for passphrase in ("wrong key", "wrong too"):
             desk.wifi.use("home", passphrase)
             desk.turns(10)
-            self.assertEqual(desk.wifi.why(), "wifi_wrong_passphrase")
+            self.assertEqual(desk.wifi.station()[1], "wifi_wrong_passphrase")
 
     def test_none_leaves_the_network(self):
         desk = RadioDesk(on_air("home"))
@@ -257,14 +256,11 @@ class TestScans(unittest.TestCase):
         self.assertEqual([ssid for ssid, _, _ in desk.wifi.networks], ["\U0001f3e0 \ud55c\U0001f600"])
         self.assertTrue(desk.wifi.up())
 
-    def test_are_run_by_the_errand_that_was_asked_for(self):
+    def test_that_were_asked_for_are_done_once(self):
         desk = RadioDesk(on_air("home"))
         desk.wifi.use(None, None)
-        desk.wifi.errand()
-        self.assertTrue(desk.wifi.scanned_ms is None)
-        desk.wifi.ask_scan()
-        self.assertTrue(desk.wifi.scanning)
-        desk.wifi.errand()
+        desk.wifi.scanning = True
+        desk.wifi.scan()
         self.assertEqual((desk.wifi.scanning, desk.wifi.networks), (False, (("home", -50, True),)))
 
     def test_wait_for_a_join_and_keep_what_was_seen_before(self):
@@ -273,13 +269,13 @@ class TestScans(unittest.TestCase):
         desk.wifi.scan()
         desk.wifi.use("nowhere", KEY)
         desk.turns(0.3)
-        desk.wifi.ask_scan()
-        desk.wifi.errand()
+        desk.wifi.scanning = True
+        desk.wifi.scan()
         self.assertTrue(desk.wifi.scanning)
         self.assertEqual(len(desk.wifi.networks), 1)
         desk.put()
         desk.turns(1)
-        desk.wifi.errand()
+        desk.wifi.scan()
         self.assertEqual((desk.wifi.scanning, desk.wifi.networks), (False, ()))
 
     def test_before_the_station_is_active_there_is_none(self):

@@ -43,6 +43,3 @@ class FakeRadio:
 
     def close_ap(self):
         self.ap_open = False
-
-    def ask_scan(self):
-        self.scanning = True

@@ -107,7 +107,7 @@ def test_a_board_joins_a_network_and_has_its_address(name):
     assert made.radio.up() and made.addresses() == ["127.7.0.7"]
     made.radio.use("cellar", "wrong key")
     turns(made)
-    assert not made.radio.up() and made.radio.why() == "wifi_wrong_passphrase"
+    assert not made.radio.up() and made.radio.station()[1] == "wifi_wrong_passphrase"
     made.radio.open_ap("latchkey-792b6149", "on the label")
     assert made.addresses() == ["127.4.0.1"]
 

@@ -64,22 +64,14 @@ class DeskRadio:
             self._up = "down" not in self._read()
         return self._up
 
-    def why(self):
-        """The reason why ``up()`` is False."""
-        return "no_wifi"
-
     def station(self):
         """As ``Wifi.station``, without the host's addresses."""
         up = self.up()
-        return (up, "" if up else self.why(), None, None, 0)
+        return (up, "" if up else "no_wifi", None, None, 0)
 
     def channel(self, peer):
         """As ``Wifi.channel``: everything that is not this machine is the LAN."""
         return plain_channel(peer)
-
-    def ntp_hosts(self):
-        """Time servers that the network offers: none, the host keeps the time."""
-        return ()
 
     def name(self, hostname):
         """A desk has its host's name."""
@@ -98,12 +90,6 @@ class DeskRadio:
 
     def scan(self):
         """Nothing is on air."""
-
-    def ask_scan(self):
-        """Nothing is on air."""
-
-    def errand(self):
-        """Nothing that would hold the loop."""
 
     def _read(self):
         try:

@@ -21,7 +21,7 @@ _THREAD_AGAIN_MS = const(30000)
 
 class Link:
     """``config``: the configuration (dict); ``credentials`` and ``attempt`` (those to try first, or None): dicts of
-    bytes ``ca_der cert_der key_der``; ``radio``: ``up() why() ntp_hosts() errand()``; ``clock``: see hw/clock.py;
+    bytes ``ca_der cert_der key_der``; ``radio``: ``up() station() scan() scanning``; ``clock``: see hw/clock.py;
     ``log``: callable of one text."""
 
     def __init__(self, config, credentials, radio, clock, floor_unix_s, log, attempt=None, timing=None):
@@ -38,7 +38,9 @@ class Link:
         self._again = False
         self._waits_ms = None  # since when there is no thread for want of memory
         self._inbox = thread.Inbox(_INBOX)
-        self._keeper = Keeper(config, credentials, attempt, floor_unix_s, radio, clock, self._timing, self)
+        self.offer = self._inbox.offer  # whether there was room for a message
+        keeper = Keeper(config, credentials, attempt, floor_unix_s, radio, clock, self._timing, self)
+        self.turn, self.close = keeper.turn, keeper.close
 
     # On the loop
 
@@ -100,12 +102,6 @@ class Link:
 
     # In the thread
 
-    def turn(self):
-        self._keeper.turn(self._timing.slice_ms)
-
-    def close(self):
-        self._keeper.close()
-
     def alive(self):
         """LinkError if the session has to end."""
         self.turns = (self.turns + 1) & 0x3FFF
@@ -114,10 +110,6 @@ class Link:
         if self._again:
             self._again = False
             raise LinkError("no_memory")
-
-    def offer(self, message):
-        """Whether the queue had room for ``message``."""
-        return self._inbox.offer(message)
 
     def put(self, message):
         """Wait for room; LinkError if the loop makes none."""

@@ -10,12 +10,12 @@
 | ``("list_abort", code)`` | the same | drops it |
 | ``("attempt", kept, reason)`` | session.Keeper | keeps or drops a new client certificate |
 | ``("tls", unix_s or None)`` | the same | trusts the clock (T1); end of the broker's certificate |
-| ``("time", unix_s, source)`` | the same | the clock has been set |
+| ``("time",)`` | the same | the clock has been set |
 | ``("state", state, reason, detail)`` | the same | changes what diagnostics show |
 
-``Updates._KINDS`` is that table in code. The thread touches no store: the loop alone writes. A connection that fails
-in a message, or memory that is short, aborts the list and ends the connection; any other failure costs that message
-alone, and leaves what was in force in force. It is counted, shown by ``status()`` and logged.
+Each has a method of ``Updates`` with its name. The thread touches no store: the loop alone writes. A connection that
+fails in a message, or memory that is short, aborts the list and ends the connection; any other failure costs that
+message alone, and leaves what was in force in force. It is counted, shown by ``status()`` and logged.
 """
 
 from latchkey import jwk
@@ -25,8 +25,7 @@ from latchkey.limits import KEY_SET_BYTES, const
 from latchkey.stores import tokenlist
 
 _BATCH = const(8)  # list records in one message
-# Made once: an except clause that makes its tuple needs memory, and raises when that is out.
-_REFUSED = (LatchkeyError, MemoryError)
+_KEEP_NOTHING = ("tls", "time", "state")  # change nothing that is kept
 
 
 class Intake:
@@ -110,23 +109,15 @@ class Updates:
         """Do what one message of ``link`` says. False if memory was too short for it: it is worth having again.
 
         ``distrusted``: whether the broker is only tried; what it sends then changes nothing that is kept."""
-        do, keeps = self._KINDS[message[0]]
-        if keeps and distrusted:
+        if distrusted and message[0] not in _KEEP_NOTHING:
             return True
         try:
-            do(self, link, *message[1:])
+            getattr(self, "_" + message[0])(link, *message[1:])
         except Exception as exc:
             # The one cloud message that fails must not take the local API with it.
             self._failed(message[0], exc)
             return not isinstance(exc, MemoryError)
         return True
-
-    def tick(self):
-        """Write to flash what has waited long enough; to be called every second or so."""
-        try:
-            self._keystore.save_if_due(self._timefloor.now_ms())
-        except _REFUSED as exc:
-            self._failed("save", exc)
 
     def status(self):
         """Counts since start, as plain values."""
@@ -155,8 +146,7 @@ class Updates:
         self._log("cloud: key set refused: " + code)
 
     def _list_begin(self, _link, retained):
-        # A connection that died with the queue full may have left one open.
-        self._close()
+        self._open = False
         self._ledger.begin(retained, self._timefloor.heard_unix_s(), self._timefloor.latest_unix_s())
         self._open = True
 
@@ -175,7 +165,8 @@ class Updates:
         self.lists_aborted += 1
         self.last_refusal = "list: " + code
         self._log("cloud: token list refused: " + code)
-        self._close()
+        self._open = False
+        self._ledger.abort()
 
     def _attempt(self, link, kept, reason):
         link.attempt = "kept" if kept else reason
@@ -185,38 +176,12 @@ class Updates:
         link.broker_not_after = not_after_unix_s
         self._timefloor.tls_checked()
 
-    def _time(self, _link, _unix_s, _source):
+    def _time(self, _link):
         self._timefloor.source_set()
 
     def _state(self, link, state, reason, detail):
         if not link.stopping:
             link.change(state, reason, detail)
-
-    # The method, and whether it changes what is kept.
-    _KINDS = {
-        "keys": (_keys, True),
-        "keys_refused": (_keys_refused, True),
-        "list_begin": (_list_begin, True),
-        "list_records": (_list_records, True),
-        "list_commit": (_list_commit, True),
-        "list_abort": (_list_abort, True),
-        "attempt": (_attempt, True),
-        "tls": (_tls, False),
-        "time": (_time, False),
-        "state": (_state, False),
-    }
-
-    def _close(self):
-        if self._open:
-            self._open = False
-            self._put_away(self._ledger.abort)
-
-    def _put_away(self, end):
-        try:
-            end()
-        except _REFUSED:
-            # The next list begins by aborting this one again.
-            self._log("cloud: a list could not be put away")
 
     def _failed(self, kind, exc):
         code = exc.code if isinstance(exc, LatchkeyError) else type(exc).__name__
@@ -224,4 +189,4 @@ class Updates:
         self._log("cloud: %s failed: %s" % (kind, code))
         if kind.startswith("list"):
             self._open = False
-            self._put_away(self._ledger.give_up)
+            self._ledger.give_up()

@@ -50,8 +50,7 @@ class Client(simple.MQTTClient):
         self._on_publish = on_publish
         self._buf = bytearray(_BUFFER_BYTES)
         self._pinged_ms = 0
-        self._owed = False
-        self._silent_ms = 0
+        self._silent_ms = None  # how long the broker has said nothing while it owes an answer to a ping
 
     def open(self):
         """Connect and be accepted; LinkError ``broker_refused`` with the CONNACK's code, or what the transport says."""
@@ -69,14 +68,15 @@ class Client(simple.MQTTClient):
             raise LinkError("bad_packet")
         self._pinged_ms = self._clock.now_ms()
 
-    def subscribe(self, topic, qos=1):
+    def subscribe(self, topic):
         """True if the broker granted it. PUBLISH packets that come before the answer are served."""
         self.pid += 1
-        body = bytes((self.pid >> 8, self.pid & 255, len(topic) >> 8, len(topic) & 255)) + topic + bytes((qos,))
+        body = bytes((self.pid >> 8, self.pid & 255, len(topic) >> 8, len(topic) & 255)) + topic + b"\x01"
         self.sock.operation(self._timing.packet_ms, 0)
         self.sock.write(b"\x82" + _length(len(body)) + body)
         while True:
-            answer = self.wait_msg()
+            self.sock.operation(self._timing.packet_ms, 1)
+            answer = self._packet(self.sock.read(1)[0])
             if answer is not None:
                 return answer < 0x80
 
@@ -90,14 +90,10 @@ class Client(simple.MQTTClient):
             since_ms = self._clock.now_ms()
             self.sock.readable(wait_ms)
             first = self.sock.try_byte()
-            self._count_silence(self._clock.now_ms() - since_ms)
+            if self._silent_ms is not None:
+                self._count_silence(self._clock.now_ms() - since_ms)
         if first is not None:
             self._packet(first)
-
-    def wait_msg(self):
-        """Serve one packet; returns the return code of a SUBACK, else None."""
-        self.sock.operation(self._timing.packet_ms, 1)
-        return self._packet(self.sock.read(1)[0])
 
     def ping_if_due(self):
         """Tell the broker that we live, at half the keepalive, also while a long payload is read."""
@@ -105,16 +101,17 @@ class Client(simple.MQTTClient):
         if now_ms - self._pinged_ms < self._timing.keepalive_s * 500:
             return
         self._pinged_ms = now_ms
-        self._owed = True
+        self._silent_ms = self._silent_ms or 0
         self.ping()
 
     def _count_silence(self, ms):
         # Only time in which the broker said nothing counts against it.
-        self._silent_ms = self._silent_ms + ms if self._owed else 0
+        self._silent_ms += ms
         if self._silent_ms > self._timing.answer_ms:
             raise LinkError("stalled")
 
     def _packet(self, op):
+        """Serve one packet; returns the return code of a SUBACK, else None."""
         self.sock.operation(self._timing.packet_ms, 4)
         size = self._recv_len()
         if size > _PACKET_BYTES:
@@ -123,8 +120,7 @@ class Client(simple.MQTTClient):
         if op & 0xF0 == _PUBLISH:
             return self._publish(op, size)
         if op == _PINGRESP and size == 0:
-            self._owed = False
-            self._silent_ms = 0
+            self._silent_ms = None
         elif op == _SUBACK and size == 3:
             return self._suback()
         else:

@@ -4,8 +4,6 @@ Runs in the link's thread, in turns, each of which waits at most a slice. It put
 the table in latchkey.cloud.messages.
 """
 
-import os
-
 from latchkey import uuids
 from latchkey.cloud.backoff import Backoff
 from latchkey.cloud.messages import Intake
@@ -80,7 +78,7 @@ class Keeper:
         self._link = link
         self._system_uuid16 = uuids.to_bytes(config["system_uuid"])
         self._intake = Intake(self._system_uuid16, link.put, config["dev"])
-        self._backoff = Backoff(timing.first_ms, timing.ceiling_ms, os.urandom)
+        self._backoff = Backoff(timing.first_ms, timing.ceiling_ms)
         self._client = self._transport = None
         self._context = self._new_context()
         self._since_ms = clock.now_ms()
@@ -93,11 +91,11 @@ class Keeper:
         self._checked = False
         self._state = self._sent = None
 
-    def turn(self, wait_ms):
-        """One piece of work, or a wait of at most ``wait_ms``."""
+    def turn(self):
+        """One piece of work, or a wait of at most a slice."""
         try:
             self._link.alive()
-            self._turn(wait_ms)
+            self._turn()
         except LinkError as e:
             self._lost(e)
         except Exception as e:
@@ -111,29 +109,28 @@ class Keeper:
             self._transport.close()
         self._client = self._transport = None
 
-    def _turn(self, wait_ms):
-        self._radio.errand()
+    def _turn(self):
+        if self._radio.scanning:
+            self._radio.scan()
+        passed_ms = self._clock.now_ms() - self._since_ms
         if not self._radio.up():
-            self._no_radio(wait_ms)
+            self.close()
+            self._set("waiting", self._radio.station()[1])
+            # Back on air the broker is tried at once: the pause belongs to the broker.
+            self._pause_ms = 0
+            self._clock.sleep_ms(self._timing.slice_ms)
         elif self._client:
-            self._online(wait_ms)
-        elif self._elapsed_ms() >= self._pause_ms:
+            self._client.turn(self._timing.slice_ms)
+            self._judge_session(passed_ms)
+        elif passed_ms >= self._pause_ms:
             self._connect()
         else:
-            self._clock.sleep_ms(min(self._pause_ms - self._elapsed_ms(), wait_ms))
+            self._clock.sleep_ms(min(self._pause_ms - passed_ms, self._timing.slice_ms))
 
-    def _no_radio(self, wait_ms):
-        self.close()
-        self._set("waiting", self._radio.why())
-        # Back on air the broker is tried at once: the pause belongs to the broker.
-        self._pause_ms = 0
-        self._clock.sleep_ms(wait_ms)
-
-    def _online(self, wait_ms):
-        self._client.turn(wait_ms)
-        if self._elapsed_ms() > self._timing.stable_ms:
+    def _judge_session(self, passed_ms):
+        if passed_ms > self._timing.stable_ms:
             self._backoff.reset()
-        if self._refused and self._elapsed_ms() > self._timing.ceiling_ms:
+        if self._refused and passed_ms > self._timing.ceiling_ms:
             raise LinkError("subscription_refused", self._refused)
 
     def _connect(self):
@@ -196,14 +193,16 @@ class Keeper:
             self._clock.set_unix_s(self._floor_unix_s)
         if self._checked and self._clock.now_ms() - self._synced_ms < _NTP_AGAIN_MS:
             return
-        hosts = self._radio.ntp_hosts() + tuple(self._config.get("ntp", ()))
+        # The gateway first, which often is a time server. (MicroPython does not show DHCP's option 42.)
+        gateway = self._radio.station()[3]
+        hosts = ((gateway,) if gateway else ()) + tuple(self._config.get("ntp", ()))
         first = self._first_server % max(len(hosts), 1)
         hosts = hosts[first:] + hosts[:first]
         unix_s = ntp.ask(hosts, self._clock, self._timing, self._alive_on_air, self._believable)
         if unix_s is not None:
             self._synced_ms = self._clock.now_ms()
             self._clock.set_unix_s(unix_s)
-            self._link.put(("time", unix_s, "ntp"))
+            self._link.put(("time",))
 
     def _believable(self, unix_s):
         # Once TLS has checked the clock the floor follows it, so an unchecked answer may then only correct its drift.
@@ -260,6 +259,3 @@ class Keeper:
         state = self._state
         if state and state != self._sent and self._link.offer(("state",) + state):
             self._sent = state
-
-    def _elapsed_ms(self):
-        return self._clock.now_ms() - self._since_ms

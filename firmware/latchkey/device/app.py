@@ -59,23 +59,26 @@ class Device:
         self._new_link = new_link
         if self.settings and boots.gesture == "reset" and self.try_to_store(self.forget):
             boots.reset_done()
-        config = self.config
         self.floor = TimeFloor(board.store, board.clock, boots.floor_unix_s)
-        self.keystore = KeyStore(board.store, *_factory(board, config)) if config else None
-        self.ledger = Ledger(board.store, config["system_uuid"], board.ledger_tokens) if config else None
-        self.verifier = verifier(self.keystore, self.ledger, self.floor, policy.from_config(config)) if config else None
-        self.updates = self._new_updates(config) if config else None
-        self.pairing = Pairing(board.radio, self.uptime_s, self, self.log.add, board.hurry) if config else None
-        self.link = new_link(self, config) if config and not self.safe else None
-        if config:
-            self._enter_network()
+        self.keystore = self.ledger = self.verifier = self.updates = self.pairing = self.link = None
+        if self.settings:
+            self._begin(self.config, verifier)
         self.product = _product(board, boots)
         self.api = Api(self, self.verifier, self.product)
         self.server = new_server(self)
 
-    def _new_updates(self, config):
-        parts = self.keystore, self.ledger, self.floor, self.settle_attempt, self.log.add
-        return Updates(*parts, _pinned(config))
+    def _begin(self, config, verifier):
+        """The parts that a device has once it is provisioned."""
+        board, dev = self.board, config["dev"]
+        self.keystore = KeyStore(board.store, jwk.factory_keys(board.factory_keys(), dev), dev)
+        self.ledger = Ledger(board.store, config["system_uuid"], board.ledger_tokens)
+        parts = self.keystore, self.ledger, self.floor
+        self.verifier = verifier(*parts, policy.from_config(config))
+        self.updates = Updates(*parts, self.settle_attempt, self.log.add, _pinned(config))
+        self.pairing = Pairing(board.radio, self.uptime_s, self, self.log.add, board.hurry)
+        if not self.safe:
+            self.link = self._new_link(self, config)
+        self._enter_network()
 
     def _enter_network(self):
         """The network that was given; else, or on request, or in the safe state, the access point."""
@@ -115,15 +118,15 @@ class Device:
 
     def info(self):
         """The facts for everybody (A1)."""
-        config = self.config
+        config = self.config or {}
         facts = {
             "product": self.board.product_name,
             "model": self.board.model,
             "version": __version__,
-            "system_uuid": config["system_uuid"] if config else None,
-            "name": config["name"] if config else None,
+            "system_uuid": config.get("system_uuid"),
+            "name": config.get("name"),
             "state": self.state(),
-            "dev": bool(config and config["dev"]),
+            "dev": config.get("dev", False),
         }
         if MADE_FROM:
             facts["image"] = MADE_FROM
@@ -206,15 +209,11 @@ class Device:
         except NOT_STORED:
             self.settings = dict(self.settings, attempt=attempt)
 
-    def forget_network(self):
-        """Leave the network for good."""
-        self._forget(dict(self.config, wifi={"ssid": ""}))
-
-    def forget(self):
-        """Factory reset (A7): Wi-Fi, name and hosts go."""
-        self._forget(dict(self.config, name="", hosts=[], wifi={"ssid": ""}))
-
-    def _forget(self, config):
+    def forget(self, network_alone=False):
+        """Factory reset (A7): Wi-Fi, name and hosts go. ``network_alone``: leave the network for good."""
+        config = dict(self.config, wifi={"ssid": ""})
+        if not network_alone:
+            config.update(name="", hosts=[])
         self._change(True, config=config, wifi_passphrase=None, attempt=settings_.idle())
 
     def _change(self, alone, **parts):
@@ -226,24 +225,21 @@ class Device:
 
     # The link
 
-    def link_state(self):
-        """(state, reason) of the cloud link."""
-        return (self.link.state, self.link.reason) if self.link else ("stopped", "")
-
     def link_to(self, config, tried=False):
-        """Have the link follow ``config``. MemoryError: the link that there is goes on."""
+        """Have the link follow ``config``; False if memory is too short for it: the link that there is goes on."""
         if self.link:
-            link = self._new_link(self, config)
-            self.link.stop()
-            link.start()
+            try:
+                link = self._new_link(self, config)
+                self.link.stop()
+                link.start()
+            except MemoryError:
+                return False
             self.link, self.tried = link, tried
+        return True
 
     def settle_attempt(self, kept):
-        """The broker has taken the new client certificate, or refused it."""
+        """The broker has taken the new client certificate, or refused it. StoreError."""
         self.log.add("cloud: new certificate " + ("kept" if kept else "refused"))
-        self.try_to_store(self._settle, kept)
-
-    def _settle(self, kept):
         with lazy.credentials as credentials:
             credentials.settle(self.board.store, kept)
             self.credentials = self.link.credentials = credentials.load(self.board.store)
@@ -256,24 +252,17 @@ class Device:
             self.pairing.tick()
             self._look_at_button()
         if self.stale:
-            self._refresh_link()
+            # As soon as memory allows: what asked for it has been answered.
+            self.stale = not self.link_to(self.config)
         if self.link:
             self.link.pump(self.updates, self.tried)
-        if self.updates:
-            self.updates.tick()
+        if self.keystore:
+            self.try_to_store(self.keystore.save_if_due, self.board.clock.now_ms())
         self.try_to_store(self.floor.save_if_due)
         self.boots.settled(self.uptime_s())
         for part in (self.proof, self.upload):
             if part:
                 part.turn()
-
-    def _refresh_link(self):
-        """Have the link follow what was stored, as soon as memory allows: what asked for it has been answered."""
-        try:
-            self.link_to(self.config)
-            self.stale = False
-        except MemoryError:
-            pass
 
     def _look_at_button(self):
         button = self.board.button
@@ -333,11 +322,6 @@ class Device:
         """Factory reset, and begin anew; nothing happens if flash refuses."""
         if self.try_to_store(self.forget):
             self.restart()
-
-
-def _factory(board, config):
-    """(the keys written at the factory, whether the simulator's count)."""
-    return jwk.factory_keys(board.factory_keys(), config["dev"]), config["dev"]
 
 
 def _pinned(config):

@@ -49,7 +49,6 @@ class Pairing:
         self._attempt = None
         self._leaves_s = None
         self._ap_until_s = self._scan_until_s = self._present_until_s = 0
-        self._scanned_ms, self._scanned_s = None, None
 
     # Presence
 
@@ -80,7 +79,7 @@ class Pairing:
         """The access point, for fifteen minutes; none without a passphrase (A5)."""
         if scan and not self._radio.ap_open and self._owner.link:
             # While nobody has joined a scan disturbs nobody; the link does it.
-            self._radio.ask_scan()
+            self._radio.scanning = True
             self._scan_until_s = self._uptime_s() + _SCAN_WAIT_S
         self._open_for(_AP_OPEN_S)
 
@@ -99,15 +98,13 @@ class Pairing:
 
     def leave(self):
         """Forget the network, which the radio leaves once the answer is out. StoreError: nothing has changed."""
-        self._owner.forget_network()
+        self._owner.forget(True)
         self._leaves_s = self._uptime_s() + _PAUSE_S
 
     def tick(self):
         """Do the work that is due now; returns at once."""
         self._radio.turn()
         now = self._uptime_s()
-        if self._radio.scanned_ms != self._scanned_ms:
-            self._scanned_ms, self._scanned_s = self._radio.scanned_ms, now
         if self._leaves_s is not None and now >= self._leaves_s:
             self._leaves_s = None
             self._radio.use(None, None)
@@ -128,19 +125,13 @@ class Pairing:
 
     def networks(self):
         """(networks in reach, age of the scan in seconds, or None): see hw/wifi.py."""
-        age_s = None if self._scanned_s is None else self._uptime_s() - self._scanned_s
-        return self._radio.networks, age_s
+        scanned_ms = self._radio.scanned_ms
+        return self._radio.networks, None if scanned_ms is None else self._uptime_s() - scanned_ms // 1000
 
     def _watch(self, attempt, now):
         if not attempt.started:
             return self._start(attempt)
-        reason = self._wifi_outcome(attempt) if attempt.wifi else ""
-        if reason == "" and attempt.cloud:
-            reason = self._cloud_outcome()
-        if reason is None and now - attempt.starts_s >= self._window(_ATTEMPT_S):
-            reason = self._late_reason(attempt)
-        if reason is None:
-            return
+        reason = self._outcome(attempt, now - attempt.starts_s >= self._window(_ATTEMPT_S))
         if reason == "":
             reason = self._keep(attempt)
         if reason:
@@ -152,11 +143,21 @@ class Pairing:
             self._open_for(_ATTEMPT_S + _AP_AFTER_S)
             self._radio.use(attempt.config["wifi"]["ssid"], attempt.passphrase)
         if attempt.cloud:
-            try:
-                self._owner.link_to(attempt.config, True)
-            except MemoryError:
-                attempt.cloud = False  # the link that there is goes on
+            attempt.cloud = self._owner.link_to(attempt.config, True)
+            if not attempt.cloud:
                 self._take_back(attempt, "no_memory")
+
+    def _outcome(self, attempt, late):
+        """Gives "" once it works, a reason why it will not, or None."""
+        reason = self._wifi_outcome(attempt) if attempt.wifi else ""
+        if reason == "" and attempt.cloud and self._owner.link.state != "online":
+            reason = None
+        if reason is not None or not late:
+            return reason
+        up, why = self._radio.station()[:2]
+        if attempt.wifi and not up:
+            return why or "no_wifi"
+        return self._owner.link.reason or "no_answer"
 
     def _wifi_outcome(self, attempt):
         """Gives "" once joined, a reason that is final, or None."""
@@ -166,15 +167,6 @@ class Pairing:
             return "no_route" if gateway in _NO_GATEWAY else ""
         final = reason in _FINAL and not (attempt.joined and reason in _PASSPHRASE)
         return reason if final and tries > _JOIN_TRIES else None
-
-    def _cloud_outcome(self):
-        return "" if self._owner.link_state()[0] == "online" else None
-
-    def _late_reason(self, attempt):
-        up, reason = self._radio.station()[:2]
-        if attempt.wifi and not up:
-            return reason or "no_wifi"
-        return self._owner.link_state()[1] or "no_answer"
 
     def _keep(self, attempt):
         """Gives "" once flash has it, else why it does not."""

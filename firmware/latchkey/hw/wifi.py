@@ -1,12 +1,10 @@
 """Wi-Fi of a chip: a station that joins, joins again after a growing pause and says why not; an access point; scans.
 
-The loop owns it and calls ``turn``. The cloud link's thread calls ``up why ntp_hosts errand`` and nothing else: they
-read attributes that hold immutable values, since the unix port has no GIL. ``DeskRadio`` (boards/desk/) has the same
+The loop owns it and calls ``turn``. The cloud link's thread calls ``up station scan`` and nothing else: they read
+attributes that hold immutable values, since the unix port has no GIL. ``DeskRadio`` (boards/desk/) has the same
 names. Codes are those of ``WLAN.status()`` in MicroPython's ESP32 port, which passes the driver's reasons on only after
 ``config(reconnects=0)``.
 """
-
-import os
 
 import network
 
@@ -46,7 +44,8 @@ _REASONS = {
 
 
 class Wifi:
-    """``clock``: see hw/clock.py. ``hurry``: what pauses are divided by, 1 but for tests."""
+    """``clock``: see hw/clock.py. ``hurry``: what pauses are divided by, 1 but for tests. ``.scanning``: set to have
+    the link's thread scan, and set until it has."""
 
     wants_network = True
 
@@ -56,7 +55,7 @@ class Wifi:
         self._wlan = network.WLAN(network.STA_IF)
         self._ap = network.WLAN(network.AP_IF)
         self._network = None
-        self._backoff = Backoff(_FIRST_PAUSE_MS, _CEILING_MS, os.urandom)
+        self._backoff = Backoff(_FIRST_PAUSE_MS, _CEILING_MS)
         self._looked_ms = self._tried_ms = clock.now_ms()
         self._pause_ms = self._tries = 0
         self._leaving = self._trying = self._scans = False
@@ -103,6 +102,10 @@ class Wifi:
             self._look(now_ms)
         elif self._network and not self._scans:
             self._connect(now_ms)
+
+    def up(self):
+        """Whether we have joined and have an address."""
+        return self._seen[0]
 
     def station(self):
         """(up, reason, address or None, gateway or None, tries since ``use``). The reason is that of the last try which
@@ -164,30 +167,6 @@ class Wifi:
             self.networks = _strongest(found)
             self.scanned_ms = now_ms
             self.scanning = False
-
-    def ask_scan(self):
-        """Have the link's thread scan at its next errand; ``scanning`` until it has."""
-        self.scanning = True
-
-    # In the link's thread too
-
-    def up(self):
-        """Whether we have joined and have an address."""
-        return self._seen[0]
-
-    def why(self):
-        """The reason why ``up()`` is False."""
-        return self._seen[1]
-
-    def ntp_hosts(self):
-        """Time servers to try first: the gateway, which often is one. (MicroPython does not show DHCP's option 42.)"""
-        gateway = self._seen[3]
-        return (gateway,) if gateway else ()
-
-    def errand(self):
-        """Do what would hold the loop."""
-        if self.scanning and not self._scans:
-            self.scan()
 
     # Steps towards the network
 

@@ -73,7 +73,7 @@ class Proof:
             self._keep()
 
     def _is_good(self, device, now):
-        if device.link_state()[0] == "online":
+        if device.link and device.link.state == "online":
             return True
         if now < self._serves_s:
             self._answered = device.server.answered
