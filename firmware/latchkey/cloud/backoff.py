@@ -1,10 +1,8 @@
 """How long to wait before the next try: a pause that doubles, with jitter, up to a ceiling.
 
 Jitter takes up to half off the pause, so that a thousand devices whose broker restarted do not come back in the same
-second.
+second. Randomness is an argument.
 """
-
-import os
 
 from latchkey.limits import const
 
@@ -12,9 +10,9 @@ _JITTER_PERCENT = const(50)
 
 
 class Backoff:
-    """``urandom(n)``: callable giving n random bytes."""
+    """``urandom(n)``: callable giving n random bytes, as ``os.urandom``."""
 
-    def __init__(self, first_ms, ceiling_ms, urandom=os.urandom):
+    def __init__(self, first_ms, ceiling_ms, urandom):
         self._first_ms = first_ms
         self._ceiling_ms = ceiling_ms
         self._urandom = urandom

@@ -4,6 +4,8 @@ Runs in the link's thread, in turns, each of which waits at most a slice. It put
 the table in latchkey.cloud.messages.
 """
 
+import os
+
 from latchkey import uuids
 from latchkey.cloud.backoff import Backoff
 from latchkey.cloud.messages import Intake
@@ -78,7 +80,7 @@ class Keeper:
         self._link = link
         self._system_uuid16 = uuids.to_bytes(config["system_uuid"])
         self._intake = Intake(self._system_uuid16, link.put, config["dev"])
-        self._backoff = Backoff(timing.first_ms, timing.ceiling_ms)
+        self._backoff = Backoff(timing.first_ms, timing.ceiling_ms, os.urandom)
         self._client = self._transport = None
         self._context = self._new_context()
         self._since_ms = clock.now_ms()

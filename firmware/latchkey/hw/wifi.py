@@ -6,6 +6,8 @@ names. Codes are those of ``WLAN.status()`` in MicroPython's ESP32 port, which p
 ``config(reconnects=0)``.
 """
 
+import os
+
 import network
 
 from latchkey import strictjson
@@ -55,7 +57,7 @@ class Wifi:
         self._wlan = network.WLAN(network.STA_IF)
         self._ap = network.WLAN(network.AP_IF)
         self._network = None
-        self._backoff = Backoff(_FIRST_PAUSE_MS, _CEILING_MS)
+        self._backoff = Backoff(_FIRST_PAUSE_MS, _CEILING_MS, os.urandom)
         self._looked_ms = self._tried_ms = clock.now_ms()
         self._pause_ms = self._tries = 0
         self._leaving = self._trying = self._scans = False
