@@ -16,7 +16,7 @@ class Waiting(Body):
     """The piece after the third does not come."""
 
     async def fill(self, view):
-        if len(view) and self.at > _PIECES * 4096:
+        if len(view) and self.at > _PIECES * 1024:
             await _nothing()
         return await Body.fill(self, view)
 
@@ -37,7 +37,7 @@ class Slot:
     def ioctl(self, _operation, _block):
         pass
 
-    def writeblocks(self, _block, _piece):
+    def writeblocks(self, _block, _piece, _offset):
         pass
 
 

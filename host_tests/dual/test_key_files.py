@@ -167,7 +167,7 @@ class TestKeyFiles(unittest.TestCase):
     def test_a_body_of_another_kind_or_size_is_refused_before_it_is_read(self):
         device = Shelved()
         for more, status, code in (
-            ({"length": 34818}, 413, "too_large"),
+            ({"length": 10242}, 413, "too_large"),
             ({"media": "application/json"}, 415, "media_type"),
             ({"length": 0}, 400, "manifest_refused"),
         ):

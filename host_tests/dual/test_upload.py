@@ -127,12 +127,12 @@ class TestCounter(unittest.TestCase):
 class TestResume(unittest.TestCase):
     def test_it_goes_on_where_any_piece_ended(self):
         head = len(LINE) + 1
-        for sent in (head, head + 1, 4095, 4096, head + 4096, head + 8192, len(WHOLE) - 1):
+        for sent in (head, head + 1, 1023, 1024, head + 1024, head + 8192, len(WHOLE) - 1):
             device = Updated()
             broken_off(device, sent)
             upload = device.firmware()["upload"]
             received = upload["received"] if upload else 0
-            self.assertEqual(received, (sent - head) // 4096 * 4096)
+            self.assertEqual(received, max(0, sent - head) // 1024 * 1024)
             self.assertEqual((upload or {}).get("running", False), False)
             query = "from=%d" % received if received else ""
             self.assertEqual(code(device, payload=PAYLOAD[received:], query=query), None)
@@ -145,8 +145,8 @@ class TestResume(unittest.TestCase):
         for at in (1, 4096, 8191, 10000):
             self.assertEqual(code(device, payload=PAYLOAD[at:], query="from=%d" % at), "wrong_offset")
         for name in ("again", "higher"):
-            self.assertEqual(code(device, GOOD[name], PAYLOAD[8192:], "from=8192"), "wrong_offset")
-        self.assertEqual(code(device, payload=PAYLOAD[8192:], query="from=8192"), None)
+            self.assertEqual(code(device, GOOD[name], PAYLOAD[9216:], "from=9216"), "wrong_offset")
+        self.assertEqual(code(device, payload=PAYLOAD[9216:], query="from=9216"), None)
 
     def test_another_manifest_forgets_it(self):
         device = Updated()
@@ -159,10 +159,10 @@ class TestResume(unittest.TestCase):
         device.carrier.fails = "begin"
         self.assertEqual(code(device), "not_stored")
         device.carrier.fails = None
-        self.assertEqual(code(device, payload=PAYLOAD[8192:], query="from=8192"), "wrong_offset")
+        self.assertEqual(code(device, payload=PAYLOAD[9216:], query="from=9216"), "wrong_offset")
         broken_off(device, len(WHOLE) - 1)
         device = device.starts()
-        self.assertEqual(code(device, payload=PAYLOAD[8192:], query="from=8192"), "wrong_offset")
+        self.assertEqual(code(device, payload=PAYLOAD[9216:], query="from=9216"), "wrong_offset")
 
     def test_a_query_that_is_no_offset_is_refused(self):
         for query in ("from", "from=", "from=-1", "from=1.0", "from=0x1", "from=123456789", "form=1", "from=1&from=1"):
@@ -171,7 +171,7 @@ class TestResume(unittest.TestCase):
     def test_one_that_is_late_can_be_resumed_too(self):
         device = Updated()
         broken_off(device, len(WHOLE) - 1, Late)
-        self.assertEqual(code(device, payload=PAYLOAD[8192:], query="from=8192"), None)
+        self.assertEqual(code(device, payload=PAYLOAD[9216:], query="from=9216"), None)
 
 
 class TestFailures(unittest.TestCase):

@@ -35,6 +35,13 @@ class Body:
         self.data, self.length, self.end = data, len(data) if length is None else length, end
         self.between, self.turns, self.at = between, 0, 0
 
+    async def line(self, most):
+        data = bytes(self.data[: min(most, self.length)])
+        self.at = data.find(b"\n") + 1
+        if not self.at and len(data) < min(most, self.length):
+            raise self.end()
+        return bytearray(data[: self.at])
+
     async def fill(self, view):
         size = min(len(view), self.length - self.at)
         if self.at + size > len(self.data):

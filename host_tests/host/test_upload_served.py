@@ -44,7 +44,7 @@ def begun(device, count):
     """A connection that has sent ``count`` bytes of the payload, once the device has them."""
     sock = device.connect()
     sock.sendall(head(len(LINE) + len(PAYLOAD)) + LINE + PAYLOAD[:count])
-    until(lambda: (firmware(device)["upload"] or {}).get("received") == count // 4096 * 4096, 10)
+    until(lambda: (firmware(device)["upload"] or {}).get("received") == count // 1024 * 1024, 10)
     return sock
 
 

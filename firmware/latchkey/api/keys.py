@@ -1,7 +1,8 @@
 """PUT /v1/keys: a key set that the device missed, signed by the maker with the release key (K4).
 
 It needs no token, so whoever sends it orders little: without presence nothing is read, and a signature is paid for as
-a token's is (V9). Loaded for one request. ``body``: a net.connection.Connection, of which ``fill(view)`` is used.
+a token's is (V9). Loaded for one request. ``body``: a net.connection.Connection, of which ``line(most)`` and
+``fill(view)`` are used.
 """
 
 import binascii
@@ -11,48 +12,49 @@ from latchkey import jwk
 from latchkey.api.response import as_json
 from latchkey.device import lazy
 from latchkey.errors import KeySetError, LatchkeyError, StoreError
-from latchkey.limits import KEY_SET_BYTES, TOKEN_BYTES
+from latchkey.limits import TOKEN_BYTES, const
+
+# Eight keys of 4,096 bits take less. It is held until its hash is known: less than the broker's, which is a stream.
+_SET_BYTES = const(8192)
+_PIECE_BYTES = const(512)
 
 
 class _Payload:
-    """A stream of ``view``; io.BytesIO would copy it."""
+    """A stream of the ``pieces``."""
 
-    def __init__(self, view):
-        self._rest = view
+    def __init__(self, pieces):
+        self._pieces = list(map(memoryview, pieces))
 
     def readinto(self, into):
-        count = min(len(into), len(self._rest))
-        into[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
+        piece = self._pieces.pop(0) if self._pieces else b""
+        count = min(len(into), len(piece))
+        into[:count] = piece[:count]
+        if count < len(piece):
+            self._pieces.insert(0, piece[count:])  # pyright: ignore[reportArgumentType]
         return count
 
 
 async def take(device, request, body):
-    """The members of the manifest, whose signature is good, and the key set as it was sent."""
+    """The members of the manifest, whose signature is good, and the key set as it was sent, in pieces."""
     _check_may_take(device, request)
-    head = bytearray(TOKEN_BYTES + 1)
-    view = memoryview(head)
-    held = await body.fill(view)
-    end = head.find(b"\n", 0, held)
-    if end < 0:
-        raise LatchkeyError("manifest_refused")
-    found = _judged(device, view[:end], request.peer)
-    if request.length != end + 1 + found["size"]:
+    line = await body.line(TOKEN_BYTES + 1)
+    found = _judged(device, memoryview(line)[:-1], request.peer)
+    if request.length != len(line) + found["size"]:
         raise LatchkeyError("payload_refused")
-    payload = bytearray(found["size"])
-    rest = held - end - 1
-    payload[:rest] = view[end + 1 : held]
-    await body.fill(memoryview(payload)[rest:])
-    return found, payload
+    pieces = []
+    for at in range(0, found["size"], _PIECE_BYTES):
+        pieces.append(bytearray(min(_PIECE_BYTES, found["size"] - at)))
+        await body.fill(memoryview(pieces[-1]))
+    return found, pieces
 
 
 def keep(device, taken):
     """Use the keys from now on. A power cut between keys and counter: the same file can be sent again."""
-    found, payload = taken
+    found, pieces = taken
     with lazy.Rare("latchkey.update.record") as record:
         kept = record.load(device.board.store)
         _check_newer(device, found, kept)
-        keys = _keys(device, found, payload)
+        keys = _keys(device, found, pieces)
         answer = as_json(200, {"keys": len(keys)})
         try:
             device.keystore.replace(keys)
@@ -64,7 +66,7 @@ def keep(device, taken):
 
 
 def _check_may_take(device, request):
-    if request.length > TOKEN_BYTES + 1 + KEY_SET_BYTES:
+    if request.length > TOKEN_BYTES + 1 + _SET_BYTES:
         raise LatchkeyError("too_large")
     if device.updates.pinned:
         raise LatchkeyError("keys_pinned")
@@ -96,11 +98,14 @@ def _check_newer(device, found, kept):
         raise LatchkeyError("key_set_old")
 
 
-def _keys(device, found, payload):
-    if binascii.hexlify(hashlib.sha256(payload).digest()).decode() != found["sha256"]:
+def _keys(device, found, pieces):
+    hasher = hashlib.sha256()
+    for piece in pieces:
+        hasher.update(piece)
+    if binascii.hexlify(hasher.digest()).decode() != found["sha256"]:
         raise LatchkeyError("payload_refused")
     try:
-        return jwk.parse_key_set(_Payload(memoryview(payload)), device.config["dev"])
+        return jwk.parse_key_set(_Payload(pieces), device.config["dev"])
     except KeySetError as exc:
         device.keystore.refuse(exc.code)
         raise LatchkeyError("payload_refused")

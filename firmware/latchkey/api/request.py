@@ -83,6 +83,10 @@ class Reader:
         self._drop(end + 4)
         return request
 
+    def line_end(self, most):
+        """How many of the first ``most`` bytes the first line has; 0 if it has not ended."""
+        return self._buf.find(b"\n", 0, min(self.held, most)) + 1
+
     def move(self, into):
         """Move the first bytes into ``into`` (a memoryview), as many as there are and fit; returns their number."""
         count = min(self.held, len(into))
@@ -94,7 +98,7 @@ class Reader:
         """Drop the first ``count`` bytes; what was pipelined behind them moves to the front."""
         rest = self.held - count
         if rest:
-            self._buf[:rest] = self._buf[count : self.held]
+            self._buf[:rest] = self._view[count : self.held]
         self.held = rest
 
     def _check_partial(self):

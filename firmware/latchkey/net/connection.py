@@ -168,6 +168,18 @@ class Connection:
             at += await self._read(view[at:])
         self._owed -= at
 
+    async def line(self, most):
+        """For who takes a body in pieces: its first line with its end; empty if that is not among the first ``most``
+        bytes. It must come within ``PIECE_MS``. It arrives in the buffer of the head, and takes only its own length."""
+        reader, most = self.reader, min(most, self._owed)
+        self._expect(READING, PIECE_MS)
+        while not reader.line_end(most) and reader.held < most:
+            reader.held += await self._read(reader.room())
+        line = bytearray(reader.line_end(most))
+        await self._fill(memoryview(line))
+        self.deadline = None
+        return line
+
     async def fill(self, view):
         """For who takes a body in pieces: the next bytes of it are in ``view``, as many as fit and are left; their
         number. They must come within ``PIECE_MS``; between two calls nothing is late. The loop gets a turn, and the

@@ -7,7 +7,7 @@ from latchkey import __version__
 from latchkey.api.response import as_json
 from latchkey.device import lazy
 from latchkey.errors import ConfigError, LatchkeyError
-from latchkey.limits import TOKEN_BYTES, const
+from latchkey.limits import const
 
 _OFFSET_DIGITS = const(8)
 _record = lazy.Rare("latchkey.update.record")
@@ -35,19 +35,17 @@ def status(device):
     }
 
 
-def begun(device, request, view, held, new):
-    """The upload, and how many bytes of its payload are in ``view`` now; None and the answer to a release key.
+def begun(device, request, line, new):
+    """The upload and None; None and the answer to a release key.
 
-    ``view``: of what came first, ``held`` bytes; ``new``: latchkey.update.upload.Upload. LatchkeyError, ConfigError.
+    ``line``: the manifest with its newline; ``new``: latchkey.update.upload.Upload. LatchkeyError, ConfigError.
     """
-    end, offset, found = _judged(device, request, view[:held])
+    offset, found = _judged(device, request, line)
     if "key" in found:
         return None, _replace_release_key(device, found)
     upload = _opened(device, found, offset, new)
     upload.running, device.upload = True, upload
-    held -= end + 1
-    view[:held] = view[end + 1 : end + 1 + held]
-    return upload, held
+    return upload, None
 
 
 def _opened(device, found, offset, new):
@@ -68,18 +66,15 @@ def _is_of(upload, found):
     return all(same) and upload.size == found["size"]
 
 
-def _judged(device, request, view):
-    """``(end, offset, members)``: where the manifest in ``view`` ends, from which byte of the payload on the request
-    brings it, and what the manifest says. LatchkeyError, ConfigError."""
+def _judged(device, request, line):
+    """``(offset, members)``: from which byte of the payload on the request brings it, and what the manifest says.
+    LatchkeyError, ConfigError."""
     _check_may_begin(device)
-    end = bytes(view[: TOKEN_BYTES + 1]).find(b"\n")
-    if end < 0:
-        raise LatchkeyError("manifest_refused")
-    found = _members(device, view[:end])
+    found = _members(device, memoryview(line)[:-1])
     offset = _offset(request.query)
-    if request.length != end + 1 + found.get("size", offset) - offset:
+    if request.length != len(line) + found.get("size", offset) - offset:
         raise LatchkeyError("payload_refused")
-    return end, offset, found
+    return offset, found
 
 
 def _replace_release_key(device, found):

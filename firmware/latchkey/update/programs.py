@@ -31,7 +31,7 @@ class Programs:
     def __init__(self, partition):
         self._own = partition
         self._other = partition.get_next_update()
-        self._block = self._size = 0
+        self._at = self._size = 0
 
     @property
     def running(self):
@@ -51,20 +51,21 @@ class Programs:
 
     def begin(self, manifest):
         """The other slot no longer starts. Returns its name."""
-        self._block, self._size = 0, manifest["size"]
+        self._at, self._size = 0, manifest["size"]
         tried(self._other.ioctl, _ERASE, 0)
         return self._other.info()[4]
 
     def clear(self):
-        """Nothing to remove: a block is erased when it is written."""
+        """Nothing to remove: a block is erased before its first byte is written."""
         return ()
 
     def write(self, piece):
-        """The next 4,096 bytes of the program; the last may be fewer."""
-        if len(piece) < _BLOCK_BYTES:
-            piece = bytes(piece) + b"\xff" * (_BLOCK_BYTES - len(piece))
-        tried(self._other.writeblocks, self._block, piece)
-        self._block += 1
+        """The next bytes of the program, all of one block."""
+        block, at = divmod(self._at, _BLOCK_BYTES)
+        if not at:
+            tried(self._other.ioctl, _ERASE, block)
+        tried(self._other.writeblocks, block, piece, at)
+        self._at += len(piece)
 
     def pieces(self):
         """Generator: the program as flash has it, in pieces that are valid until the next."""

@@ -4,14 +4,14 @@ Pieces go to the carrier (latchkey.update.folders or programs), which keeps them
 upload that breaks off can be resumed under the same manifest, until another one comes or the device restarts. Only this
 module stays in RAM until then: what judges before (latchkey.update.judge) and ends it (finish) is let go.
 
-``body``: a net.connection.Connection, of which ``fill(view)`` is used.
+``body``: a net.connection.Connection, of which ``line(most)`` and ``fill(view)`` are used.
 """
 
 from latchkey.device import lazy
 from latchkey.errors import LatchkeyError, StoreError
-from latchkey.limits import const
+from latchkey.limits import TOKEN_BYTES, const
 
-_PIECE_BYTES = const(4096)  # a block of flash
+_PIECE_BYTES = const(1024)  # of a block of flash; 4 KB in one piece are not always free
 
 
 class Upload:
@@ -46,17 +46,17 @@ class Upload:
 
 async def receive(device, request, body):
     """Take what a request brings; its answer. Everything is judged before anything is written."""
+    line = await body.line(TOKEN_BYTES + 1)
     view = memoryview(bytearray(_PIECE_BYTES))
-    held = await body.fill(view)
     upload = None
     try:
-        with lazy.Rare("latchkey.update.judge") as judge:  # the answer in place of ``held``, for a key
-            upload, held = judge.begun(device, request, view, held, Upload)
+        with lazy.Rare("latchkey.update.judge") as judge:
+            upload, answer = judge.begun(device, request, line, Upload)
         del judge
         if upload is None:
-            return held
-        await _fetch(upload, body, view, held)
-        view = None  # the carrier has a buffer of its own
+            return answer
+        await _fetch(upload, body, view)
+        view = line = None  # the carrier has a buffer of its own
         with lazy.Rare("latchkey.update.finish") as finish:
             finished = finish.finished(device, upload, body)
         return await finished
@@ -68,12 +68,11 @@ async def receive(device, request, body):
             upload.running = upload.ends_s is not None
 
 
-async def _fetch(upload, body, view, held):
+async def _fetch(upload, body, view):
     if not upload.received:
         for _ in upload.carrier.clear():
             await body.fill(view[:0])  # the loop's turn
     while upload.received < upload.size:
-        end = min(_PIECE_BYTES, upload.size - upload.received)
-        await body.fill(view[held:end])
-        upload.write(view[:end])
-        held = 0
+        piece = view[: upload.size - upload.received]
+        await body.fill(piece)
+        upload.write(piece)

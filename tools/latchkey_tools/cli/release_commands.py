@@ -22,8 +22,8 @@ app = typer.Typer(
     docs/updates.md says how keys are made and kept. `latchkey device update` sends what is signed here.
     """,
 )
-# The bound of a device (firmware/latchkey/limits.py).
-_KEY_SET_BYTES = 32768
+# The bound of a device (firmware/latchkey/api/keys.py).
+_KEY_SET_BYTES = 8192
 
 COUNTER_HELP = "A whole number; devices accept only a higher one."
 Counter = Annotated[int, typer.Option(min=1, max=manifest.MOST_COUNTER, metavar="N", help=COUNTER_HELP)]
