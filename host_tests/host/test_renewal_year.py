@@ -9,8 +9,6 @@ import random
 
 import lists
 import pytest
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding
 from ram_store import RamStore
 
 import counts
@@ -24,7 +22,6 @@ from latchkey_tools.device import renewal
 from latchkey_tools.device.cloud_api import CloudAway, CloudRefusal
 from latchkey_tools.device.local_api import Refusal, Unreachable
 from latchkey_tools.device.wallet import Wallet, claims_of, lives
-from latchkey_tools.sim import signing
 from latchkey_tools.sim.cloud import Cloud
 
 DAY_S = 86400
@@ -141,22 +138,8 @@ class Wayward:
             raise
 
 
-@pytest.fixture
-def quick(monkeypatch):
-    """The simulator's signatures by another library: the same bytes, forty times as fast."""
-    keys = {}
-
-    def sign(message, key, hash_name):
-        if key.n not in keys:
-            keys[key.n] = serialization.load_pem_private_key(key.save_pkcs1(), None)
-        digest = {"SHA-256": hashes.SHA256(), "SHA-512": hashes.SHA512()}[hash_name]
-        return keys[key.n].sign(message, padding.PKCS1v15(), digest)
-
-    monkeypatch.setattr(signing.rsa, "sign", sign)
-
-
 @pytest.mark.parametrize("seed", range(1, 6) if counts.SOAK else [1])
-def test_in_a_year_no_device_is_without_a_token_and_none_is_lost_unnamed(tmp_path, quick, monkeypatch, seed):
+def test_in_a_year_no_device_is_without_a_token_and_none_is_lost_unnamed(tmp_path, monkeypatch, seed):
     chance, year = random.Random(seed), Year()
     cloud = Cloud(tmp_path / "cloud.json", "company-example", clock=year.now)
     wayward, wallet = Wayward(cloud, year, chance), Wallet(tmp_path / "wallet", year.now)

@@ -11,8 +11,6 @@ import time
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
-import rsa
-
 from latchkey_tools import uuids
 from latchkey_tools.sim import pki, signing
 
@@ -259,7 +257,7 @@ class Cloud:
             raise
 
     def _load_keys(self):
-        self._keys = [(kid, rsa.PrivateKey.load_pkcs1(pem.encode())) for kid, pem in self._data["keys"]]
+        self._keys = [(kid, signing.load(pem)) for kid, pem in self._data["keys"]]
 
     def _sign(self, record):
         end = None if record["end"] is None else int(record["end"])
@@ -312,7 +310,7 @@ class Cloud:
         return data
 
     def _remember_keys(self, data):
-        data["keys"] = [(kid, key.save_pkcs1().decode()) for kid, key in self._keys]
+        data["keys"] = [(kid, signing.pem(key)) for kid, key in self._keys]
         data["kids_ever"] += [kid for kid in self.kids if kid not in data["kids_ever"]]
 
 
