@@ -15,10 +15,12 @@ says "down".
 --note: memory that outlives a reset; whoever cuts the power removes it. --sleep: where a deep sleep's length is left.
 """
 
+import _thread
 import os
 import select
 import sys
 import termios
+import time
 
 import fileblocks
 import vfs
@@ -54,13 +56,36 @@ class Console:
             termios.tcsetattr(0, termios.TCSANOW, self._modes)
 
     def look(self, _turns=None):
-        """KeyboardInterrupt if Ctrl-C was typed. Called as a chip's watchdog is."""
+        """KeyboardInterrupt if Ctrl-C was typed. Called as a chip's watchdog is, which it feeds."""
+        WDT.feed()
         while self._modes and self._poll.poll(0):
             typed = sys.stdin.buffer.read(1)
             if typed == b"\x03":
                 raise KeyboardInterrupt
             if not typed:
                 return
+
+
+class WDT:
+    """A chip's watchdog: resets a program that nobody has fed for ``timeout`` ms."""
+
+    _timeout = _fed = None
+
+    def __init__(self, id=0, timeout=5000):
+        starts, WDT._timeout = WDT._timeout is None, timeout
+        WDT.feed()
+        if starts:
+            _thread.start_new_thread(WDT._watch, ())
+
+    @staticmethod
+    def feed():
+        WDT._fed = time.ticks_ms()
+
+    @staticmethod
+    def _watch():
+        while time.ticks_diff(time.ticks_ms(), WDT._fed) < WDT._timeout:
+            time.sleep_ms(100)
+        desk_options.reset()
 
 
 class desk_options:
@@ -104,12 +129,13 @@ def read_arguments(arguments):
 
 
 def with_reset():
-    """The port's `machine` lacks what a board's has and what mpremote calls: reset, reset_cause, pins if asked for."""
+    """The `machine` of a board has what the port lacks and mpremote calls: reset, its cause, WDT, pins if asked for."""
     import machine as port_machine
 
     class machine:
         PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
         reset = staticmethod(desk_options.reset)
+        WDT = WDT
 
         @staticmethod
         def reset_cause():

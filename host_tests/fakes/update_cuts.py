@@ -47,8 +47,8 @@ class Journal(CutFlash):
         return CutFlash._operate(self, at, buf)
 
 
-class Runs(BaseException):
-    """The starter started a release."""
+class Runs(KeyboardInterrupt):
+    """The starter started a release. Of what ends one, the starter lets only the console's interrupt pass."""
 
 
 class Reset(BaseException):
@@ -69,6 +69,9 @@ class Machine:
 
     def reset():
         raise Reset
+
+    def WDT(timeout):
+        pass
 
 
 def quiet(*_words):

@@ -18,12 +18,6 @@ def _newest(root):
     numbers = (_number(root + "a"), _number(root + "b"))
     if any(numbers):
         sys.path.insert(0, root + ("a" if numbers[0] > numbers[1] else "b"))
-        try:
-            # The release's own boot, not this file: its folder comes first.
-            __import__("boot")
-        except Exception as exc:
-            # main.py has to start, which counts the starts of a release that is not proven.
-            sys.print_exception(exc)
 
 
 _newest(os.getcwd().rstrip("/") + "/")

@@ -26,11 +26,18 @@ def _count(path):
 
 
 def _run(unproven):
+    if unproven:
+        # For a release that hangs before it has a watchdog of its own.
+        machine.WDT(timeout=60000)
     try:
+        # The release's own boot, not the starter's: its folder comes first. Here, since boot.py counts no starts.
+        __import__("boot")
         import main
 
         main.run()
-    except Exception as exc:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as exc:  # SystemExit, too
         if not unproven:
             raise
         sys.print_exception(exc)

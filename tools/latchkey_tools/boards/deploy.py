@@ -29,6 +29,8 @@ _STARTERS = (
     "f259dead646c8858f59ea994c35e480506ef08ed3e7efa70e440ea1d77a39714",
     "4caa70d3b808d7abc3eeb283fa626ea9c00550a5f5f6f6f805e1970142fc77e4",
     "b4ca48d36daf42eca1f79bf5ec7359bb1f23a4868ea2a7af359bbfb1f7698146",
+    "5c83ca8a4e8a668fd9c920a2f675b38a78c4b0ceb1ead71cb71002b420b70dcb",
+    "d9890c39cc076112ea59285e75a9e727b47faebe36d8965842130d6e6a1dd5cd",
 )
 # The boot.py that MicroPython makes (ports/esp32/modules/inisetup.py): who writes below its comments owns it.
 STOCK_BOOT = """# This file is executed on every boot (including wake-boot from deepsleep)
