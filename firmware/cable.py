@@ -37,19 +37,16 @@ def renew(path):
 
 def _serve(path, act):
     try:
-        _report(act(_read(path)))
+        with open(path, "rb") as file:
+            data = file.read(provision_.PROVISION_BYTES + 1)
+        if len(data) > provision_.PROVISION_BYTES:
+            raise LatchkeyError("too_large")
+        answer = act(data)
     except LatchkeyError as exc:
-        _report({"ok": False, "code": exc.code, "field": getattr(exc, "field", None)})
+        answer = {"ok": False, "code": exc.code, "field": getattr(exc, "field", None)}
     finally:
         os.remove(path)
-
-
-def _read(path):
-    with open(path, "rb") as file:
-        data = file.read(provision_.PROVISION_BYTES + 1)
-    if len(data) > provision_.PROVISION_BYTES:
-        raise LatchkeyError("too_large")
-    return data
+    print(json.dumps(answer))
 
 
 def _provision(data):
@@ -68,7 +65,7 @@ def _provision(data):
         record.set_over_cable(board.store, update_keys)
     TimeFloor(board.store, board.clock).set_over_cable(unix_s)
     # Memory that outlives resets would bring a later floor forward again.
-    board.note.write(b"")
+    board.note(b"")
     # Last: a device with settings has everything else.
     settings.save(board.store, document, True)
     # Marks that a wrong clock once pushed ahead would refuse every new token.
@@ -93,17 +90,13 @@ def status():
     """The stored data as a dict: the System and the keys; nothing secret."""
     board = Board()
     kept = settings.load(board.store)[0]
-    config = kept and kept["config"]
-    dev = bool(config and config["dev"])
+    config = kept["config"] if kept else {"system_uuid": None, "dev": False}
+    dev = config["dev"]
     keys = KeyStore(board.store, jwk.factory_keys(board.factory_keys(), dev), dev)
-    return {"system_uuid": config["system_uuid"] if config else None, "keys": keys.status()}
+    return {"system_uuid": config["system_uuid"], "keys": keys.status()}
 
 
 def ap_passphrase():
     """The passphrase of its access point, or None."""
     kept = settings.load(Board().store)[0]
     return kept and kept["ap_passphrase"]
-
-
-def _report(facts):
-    print(json.dumps(facts))

@@ -177,10 +177,9 @@ class Note:
     def __init__(self, path):
         self._path = path
 
-    def read(self):
-        return _read(self._path)
-
-    def write(self, data):
+    def __call__(self, data=None):
+        if data is None:
+            return _read(self._path)
         if self._path:
             _write(self._path, data)
 

@@ -14,10 +14,9 @@ class Note:
     def __init__(self):
         self.data = b""
 
-    def read(self):
-        return self.data
-
-    def write(self, data):
+    def __call__(self, data=None):
+        if data is None:
+            return self.data
         self.data = bytes(data)
 
     def power_cut(self):
@@ -124,7 +123,7 @@ class TestCycles(unittest.TestCase):
         for _ in range(10):
             boots = self.boot()
         self.assertEqual(boots.gesture, "reset")
-        boots.reset_done()
+        boots.keep_cycles(0)
         self.assertEqual([self.boot().gesture for _ in range(5)], [None] * 4 + ["long"])
 
     def test_a_start_of_ten_seconds_ends_the_row(self):

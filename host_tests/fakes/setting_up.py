@@ -83,10 +83,9 @@ class Note:
     def __init__(self):
         self.data = b""
 
-    def read(self):
-        return self.data
-
-    def write(self, data):
+    def __call__(self, data=None):
+        if data is None:
+            return self.data
         self.data = bytes(data)
 
 

@@ -120,8 +120,8 @@ def turns(made):
 
 @pytest.mark.parametrize("name", CHIPS)
 def test_a_board_s_note_outlives_everything_but_a_power_cut(name):
-    on_board.board(name).note.write(b"kept")
-    assert on_board.board(name, machine.HARD_RESET).note.read() == b"kept"
+    on_board.board(name).note(b"kept")
+    assert on_board.board(name, machine.HARD_RESET).note() == b"kept"
 
 
 @pytest.mark.parametrize("name", CHIPS)

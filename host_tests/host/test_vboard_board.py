@@ -20,7 +20,7 @@ board = Board()
 def told():
     return {
         "cause": board.reset_cause, "wake": board.wake(), "down": board.button.down() if board.button else None,
-        "note": board.note.read().decode(), "sleep_s": board.sleep_s, "hurry": board.hurry,
+        "note": board.note().decode(), "sleep_s": board.sleep_s, "hurry": board.hurry,
         "product": board.product_name, "addresses": list(board.addresses()), "networks": board.radio.networks,
         "station": board.radio.station(), "ap": board.radio.ap_open,
         "came": [board.radio.channel(p) for p in ("127.0.0.1", "127.4.0.2", "127.7.0.20", "192.0.2.9")],
@@ -29,7 +29,7 @@ def told():
 def do(path):
     word, _, rest = path[1:].partition("/")
     if word == "note":
-        board.note.write(rest.encode())
+        board.note(rest.encode())
     elif word == "sleep":
         board.sleep(int(rest))
     elif word == "moving":

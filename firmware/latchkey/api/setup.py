@@ -22,11 +22,8 @@ def post_pairing(device, exchange):
     """Try to join a network."""
     check_may_try(device)
     body = exchange.body
-    provision.check_members(body, _PAIRING)
-    wifi = body.get("wifi")
-    if not isinstance(wifi, dict):
-        raise ConfigError("invalid_field", "wifi")
-    provision.check_members(wifi, _WIFI, "wifi.")
+    provision.checked(body, _PAIRING)
+    wifi = provision.checked(body.get("wifi"), _WIFI, "wifi")
     ssid, passphrase = wifi.get("ssid"), provision.wifi_key(wifi.get("passphrase"), "wifi.passphrase")
     if not ssid:
         raise ConfigError("invalid_field", "wifi.ssid")
@@ -48,11 +45,10 @@ def delete_pairing(device, _exchange):
 
 def get_networks(device, _exchange):
     """Networks in reach, as the last scan found them."""
-    networks, age_s = device.pairing.networks()
-    return 200, {
-        "networks": [{"ssid": ssid, "rssi_dbm": rssi, "secured": secured} for ssid, rssi, secured in networks],
-        "scanned_s": age_s,
-    }
+    radio = device.board.radio
+    found = [{"ssid": ssid, "rssi_dbm": rssi, "secured": secured} for ssid, rssi, secured in radio.networks]
+    age_s = None if radio.scanned_ms is None else device.uptime_s() - radio.scanned_ms // 1000
+    return 200, {"networks": found, "scanned_s": age_s}
 
 
 def get_config(device, _exchange):

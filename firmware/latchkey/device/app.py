@@ -58,7 +58,7 @@ class Device:
         self._granted = 0
         self._new_link = new_link
         if self.settings and boots.gesture == "reset" and self.try_to_store(self.forget):
-            boots.reset_done()
+            boots.keep_cycles(0)  # or the next short start would take what was set since
         self.floor = TimeFloor(board.store, board.clock, boots.floor_unix_s)
         self.keystore = self.ledger = self.verifier = self.updates = self.pairing = self.link = None
         if self.settings:

@@ -5,7 +5,6 @@ Checks no signature and trusts nothing: TLS does that. For diagnostics and for t
 
 from latchkey import times
 
-_SEQUENCE = 0x30
 _UTC_TIME = 0x17
 _GENERALIZED_TIME = 0x18
 _VERSION = 0xA0
@@ -14,19 +13,14 @@ _VERSION = 0xA0
 def not_after(der):
     """Unix seconds, or None for None or bytes that are not a certificate."""
     try:
-        return _not_after(der)
+        at, _ = _content(der, _content(der, 0)[0])
+        # Before the validity: version, which may be missing, serialNumber, signature, issuer
+        for _ in range(4 if der[at] == _VERSION else 3):
+            at = _content(der, at)[1]
+        not_before, _ = _content(der, at)
+        return _time(der, _content(der, not_before)[1])
     except (ValueError, IndexError, TypeError):
         return None
-
-
-def _not_after(der):
-    at = _enter(der, _enter(der, 0))
-    if der[at] == _VERSION:
-        at = _skip(der, at)
-    # serialNumber, signature, issuer; then validity: notBefore, notAfter
-    for _ in range(3):
-        at = _skip(der, at)
-    return _time(der, _skip(der, _enter(der, at)))
 
 
 def _time(der, at):
@@ -38,16 +32,6 @@ def _time(der, at):
         raise ValueError("time")
     d = digits
     return times.parse_unix_s("%s-%s-%sT%s:%s:%s" % (d[:4], d[4:6], d[6:8], d[8:10], d[10:12], d[12:14]))
-
-
-def _enter(der, at):
-    if der[at] != _SEQUENCE:
-        raise ValueError("sequence")
-    return _content(der, at)[0]
-
-
-def _skip(der, at):
-    return _content(der, at)[1]
 
 
 def _content(der, at):

@@ -46,7 +46,13 @@ class LogRing:
 
     def add(self, text):
         """Keep one line, shortened to the limit."""
-        text = _clean(text)
+        at = text.find(_CUT)
+        if at >= 0:
+            text = text[:at] + _CUT + "..."
+        text = text[:_LOG_CHARS]
+        raw = text.encode()
+        if not shown(raw):
+            text = bytes([b if 32 <= b < 127 else 63 for b in raw]).decode()
         self._ring[self._count % len(self._ring)] = (self._count, self.uptime_s(), text)  # pyright: ignore
         self._count += 1
         if self._echo:
@@ -70,12 +76,3 @@ class LogRing:
         first = max(0, self._count - size)
         kept = [self._ring[n % size] for n in range(first, self._count)]
         return [{"n": n, "uptime_s": at, "text": text} for n, at, text in kept]  # pyright: ignore
-
-
-def _clean(text):
-    at = text.find(_CUT)
-    if at >= 0:
-        text = text[:at] + _CUT + "..."
-    text = text[:_LOG_CHARS]
-    raw = text.encode()
-    return text if shown(raw) else bytes([b if 32 <= b < 127 else 63 for b in raw]).decode()

@@ -2,8 +2,6 @@
 journal of what was about to change in them. Loaded at a start that finds no settings.
 """
 
-import json
-
 from latchkey.device import settings
 from latchkey.stores.slots import Slots
 
@@ -27,11 +25,7 @@ def read(store):
 
 
 def _object(store, name, kind, watched=False):
-    data = Slots(store, name, kind, watched).read(_MOST_BYTES)
-    try:
-        found = json.loads(bytes(data)) if data else None
-    except ValueError:
-        return None
+    found = settings.parsed(Slots(store, name, kind, watched).read(_MOST_BYTES))
     return found if isinstance(found, dict) else None
 
 

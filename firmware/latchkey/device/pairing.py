@@ -123,11 +123,6 @@ class Pairing:
         answer["presence_s"] = _PRESENCE_S if self._alone else max(0, self._present_until_s - now)
         return answer
 
-    def networks(self):
-        """(networks in reach, age of the scan in seconds, or None): see hw/wifi.py."""
-        scanned_ms = self._radio.scanned_ms
-        return self._radio.networks, None if scanned_ms is None else self._uptime_s() - scanned_ms // 1000
-
     def _watch(self, attempt, now):
         if not attempt.started:
             return self._start(attempt)

@@ -34,11 +34,15 @@ def read(data):
 
     Raises ConfigError naming the field, FormatError, or KeySetError; nothing is stored then.
     """
-    document = _object(data)
-    check_members(document, _MEMBERS)
+    document = checked(strictjson.parse(data, _PROVISION_DEPTH), _MEMBERS)
     config = config_.parse(json.dumps(document.get("config")).encode())
-    keys = _keys(document.get("key_set"), config["dev"])
-    wifi_passphrase = wifi_key(_wifi(document), "wifi.passphrase")
+    keys = document.get("key_set")
+    if keys is not None:
+        keys = jwk.parse_key_set(json.dumps(keys).encode(), config["dev"])
+    wifi = document.get("wifi", {})
+    if not isinstance(wifi, dict):
+        raise _wrong("wifi")
+    wifi_passphrase = wifi_key(wifi.get("passphrase"), "wifi.passphrase")
     ap_passphrase = passphrase(document.get("ap_passphrase"), "ap_passphrase")
     found = settings.made_of(config, wifi_passphrase, ap_passphrase)
     update_keys = _update_keys(document.get("update_keys"))
@@ -48,20 +52,23 @@ def read(data):
 def read_renewal(data):
     """The new client certificate in ``data``, an object of ``cert_der`` and ``key_der`` in base64, as a dict of what is
     to be stored. Errors as of ``read``."""
-    return renewal_of(_object(data))
+    return renewal_of(strictjson.parse(data, _PROVISION_DEPTH))
 
 
 def renewal_of(document):
     """The same of a parsed object (dict). ConfigError."""
-    check_members(document, _PAIR)
+    checked(document, _PAIR)
     return {"new_" + name: _der(document.get(name), name) for name in _PAIR}
 
 
-def check_members(given, known, under=""):
-    """ConfigError for the first name in ``given`` (dict) that is not ``known``; ``under``: the path to it."""
+def checked(given, known, path=""):
+    """``given``, if it is an object whose names are all ``known``; else ConfigError. ``path``: the one to it."""
+    if not isinstance(given, dict):
+        raise _wrong(path)
     for name in given:
         if name not in known:
-            raise _wrong(under + name)
+            raise _wrong(path + "." + name if path else name)
+    return given
 
 
 def passphrase(text, field):
@@ -89,19 +96,10 @@ def wifi_key(text, field):
     raise ConfigError("invalid_field", field, "8 to 63 characters, or 64 hexadecimal digits.")
 
 
-def _object(data):
-    document = strictjson.parse(data, _PROVISION_DEPTH)
-    if not isinstance(document, dict):
-        raise _wrong("")
-    return document
-
-
 def _credentials(der):
     """Bytes of the DER files by name."""
-    if not isinstance(der, dict):
-        raise _wrong("credentials")
+    checked(der, _DER + _HTTPS, "credentials")
     names = _DER + _HTTPS if _HTTPS[0] in der or _HTTPS[1] in der else _DER
-    check_members(der, names, "credentials.")
     return {name: _der(der.get(name), "credentials." + name) for name in names}
 
 
@@ -118,26 +116,11 @@ def _der(text, field):
     return der
 
 
-def _wifi(document):
-    wifi = document.get("wifi", {})
-    if not isinstance(wifi, dict):
-        raise _wrong("wifi")
-    return wifi.get("passphrase")
-
-
-def _keys(key_set, dev):
-    if key_set is None:
-        return None
-    return jwk.parse_key_set(json.dumps(key_set).encode(), dev)
-
-
 def _update_keys(given):
     """``[release key, recovery key]``, or the first alone."""
     if given is None:
         return None
-    if not isinstance(given, dict):
-        raise _wrong("update_keys")
-    check_members(given, _UPDATE_KEYS, "update_keys.")
+    checked(given, _UPDATE_KEYS, "update_keys")
     found = []
     for name in _UPDATE_KEYS:
         if name == "release" or given.get(name) is not None:

@@ -25,7 +25,7 @@ _EARLIER = ("journal", "config", "changes", "wifi_passphrase", "ap_passphrase")
 def load(store) -> tuple:
     """(document or None, whether there was one that cannot be read)."""
     slots = _slots(store)
-    document = _usable(_read(slots))
+    document = _usable(parsed(slots.read(_MOST_BYTES)))
     if document:
         if "unfinished" in document:
             _finish(store, slots, document)
@@ -33,7 +33,10 @@ def load(store) -> tuple:
         with lazy.migration as migration:
             document = _usable(migration.read(store))
         if document and not store.keeps_format:
-            _migrate(store, document)
+            try:
+                save(store, document, True)
+            except NOT_STORED:
+                pass  # The earlier slots are in force; the next start tries again.
     if document and document["attempt"]["state"] == "joining":
         # A restart has cut it off (A6).
         document["attempt"] = dict(document["attempt"], state="failed", reason="power_cut")
@@ -78,8 +81,8 @@ def _slots(store):
     return Slots(store, "settings", b"d", True)
 
 
-def _read(slots):
-    data = slots.read(_MOST_BYTES)
+def parsed(data):
+    """What ``data`` (bytes of JSON, or None) says; None if that is nothing."""
     try:
         return json.loads(bytes(data)) if data else None
     except ValueError:
@@ -113,10 +116,3 @@ def _finish(store, slots, document):
         document.pop("unfinished")
     except NOT_STORED:
         pass
-
-
-def _migrate(store, document):
-    try:
-        save(store, document, True)
-    except NOT_STORED:
-        pass  # The earlier slots are in force; the next start tries again.

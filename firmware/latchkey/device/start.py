@@ -28,8 +28,8 @@ _SLEPT_PERCENT = 90
 
 
 class Boots:
-    """``note``: ``read() write(bytes)``. ``cause``: of this start (hw/chip.py). ``counts_cycles``: a device without a
-    button. ``timed``: a sleep ended because its time was over.
+    """``note()`` gives the bytes that ``note(bytes)`` kept. ``cause``: of this start (hw/chip.py). ``counts_cycles``: a
+    device without a button. ``timed``: a sleep ended because its time was over.
 
     ``.safe``: no application in this boot (A9). ``.gesture``: "long", "reset" or None, what power cycles say.
     ``.crashes``; ``.wakes``: sleeps since power-on; ``.kept``: bytes that outlived the sleep; ``.floor_unix_s``: a
@@ -39,7 +39,7 @@ class Boots:
     def __init__(self, note, store, cause, counts_cycles, timed=False):
         self._note = note
         self._store = store
-        (running, self.crashes, self.wakes, slept_ms, self.floor_unix_s), self.kept = _unpack(note.read())
+        (running, self.crashes, self.wakes, slept_ms, self.floor_unix_s), self.kept = _unpack(note())
         if cause == "power":
             # The memory may then hold noise that happens to fit.
             self.crashes = self.wakes = self.floor_unix_s = 0
@@ -51,7 +51,8 @@ class Boots:
             self.wakes = (self.wakes + 1) & 0xFFFF
             self.floor_unix_s += slept_ms * _SLEPT_PERCENT // 100000 if timed else 0
         self.safe = self.crashes >= _CRASHES
-        self._cycles = self._load_cycles() if counts_cycles else 0
+        count = Slots(store, "starts", b"b").read(1) if counts_cycles else None
+        self._cycles = count[0] if count else 0
         self._settles_s = _CYCLE_S
         self.gesture = self._count_cycle() if counts_cycles and cause == "power" else None
         self._write(True)
@@ -60,14 +61,10 @@ class Boots:
         """To be called now and then: after a while power cycles and crashes no longer count."""
         if self._cycles and uptime_s >= self._settles_s:
             self._settles_s = uptime_s + _CYCLES_RETRY_S
-            self._keep_cycles(0)
+            self.keep_cycles(0)
         if self.crashes and not self.safe and uptime_s >= _STABLE_S:
             self.crashes = 0
             self._write(True)
-
-    def reset_done(self):
-        """The factory reset is carried out: a new row begins, or the next short start would take what was set since."""
-        self._keep_cycles(0)
 
     def end(self, floor_unix_s=0, crashed=False, sleep_ms=0, kept=b""):
         """Before a reset or sleep of our own, or a return to the prompt. An intended one clears the count of crashes.
@@ -76,24 +73,20 @@ class Boots:
         """
         self.kept = kept
         if self._cycles and not crashed:
-            self._keep_cycles(0)
+            self.keep_cycles(0)
         self.crashes = min(self.crashes + 1, 255) if crashed else 0
         self.floor_unix_s = max(self.floor_unix_s, floor_unix_s)
         self._write(False, sleep_ms)
 
     def _count_cycle(self):
-        self._keep_cycles(min(self._cycles + 1, 255))
+        self.keep_cycles(min(self._cycles + 1, 255))
         # The count stays until the reset is carried out: a power cut may come first.
         if self._cycles >= _CYCLES_RESET:
             return "reset"
         return "long" if self._cycles >= _CYCLES_OPEN else None
 
-    def _load_cycles(self):
-        data = Slots(self._store, "starts", b"b").read(1)
-        return data[0] if data else 0
-
-    def _keep_cycles(self, count):
-        """A count that flash refuses is as before, or a row would never end."""
+    def keep_cycles(self, count):
+        """Count on from here; a count that flash refuses is as before, or a row would never end."""
         try:
             Slots(self._store, "starts", b"b").write(bytes((count,)))
             self._cycles = count
@@ -103,7 +96,7 @@ class Boots:
     def _write(self, running, sleep_ms=0):
         head = struct.pack(_NOTE, _MAGIC, running, min(self.crashes, 255), self.wakes, sleep_ms, self.floor_unix_s)
         data = head + self.kept
-        self._note.write(data + struct.pack("<I", binascii.crc32(data)))
+        self._note(data + struct.pack("<I", binascii.crc32(data)))
 
 
 def _unpack(data):

@@ -43,17 +43,18 @@ class Chip:
     names_port = 53
     measure_every_s = None
     # Bytes of the key set written at the factory, or None; the other one writes it, over the serial cable only.
-    factory_keys = staticmethod(nvs.read)
-    keep_factory_keys = staticmethod(nvs.write)
+    factory_keys = staticmethod(nvs.factory_keys)
+    keep_factory_keys = staticmethod(nvs.keep_factory_keys)
     heap = staticmethod(memory.heap)
     say = staticmethod(print)
 
     def __init__(self):
         self.reset_cause = _CAUSES.get(machine.reset_cause(), "unknown")
         self.restart = machine.reset
-        self.store = FileStore("state", nvs.Outside())
+        self.store = FileStore("state", nvs)
         self.clock = BoardClock(machine.RTC())
-        self.note = Note(machine.RTC())
+        # 2 KB that outlive resets, panics, the watchdog and deep sleep, never a power cut: then they may be noise.
+        self.note = machine.RTC().memory
         self.button = None
         if self.button_pin is not None:
             from latchkey.device.button import Button
@@ -104,17 +105,3 @@ class Chip:
         if self.button_wakes:
             esp32.wake_on_gpio((machine.Pin(self.button_pin),), esp32.WAKEUP_ALL_LOW)
         machine.deepsleep(ms)
-
-
-class Note:
-    """2 KB that outlive resets, panics, the watchdog and deep sleep, never a power cut. ``rtc``: a ``machine.RTC``."""
-
-    def __init__(self, rtc):
-        self._rtc = rtc
-
-    def read(self):
-        """The bytes written last; after power-on anything, mostly nothing."""
-        return self._rtc.memory()
-
-    def write(self, data):
-        self._rtc.memory(data)

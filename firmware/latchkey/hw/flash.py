@@ -45,7 +45,7 @@ class FileStore:
 
     def create(self, name):
         """Empty file to write; what it held before is gone once it is closed, on some systems at once."""
-        return _Written(tried(open, self._folder + name, "wb"))
+        return _File(tried(open, self._folder + name, "wb"))
 
     def remove(self, name):
         """Remove the file if there is one."""
@@ -66,11 +66,6 @@ class _File:
     def seek(self, offset, whence=0):
         return tried(self._file.seek, offset, whence)
 
-    def close(self):
-        self._file.close()
-
-
-class _Written(_File):
     def write(self, data):
         tried(self._file.write, data)
 

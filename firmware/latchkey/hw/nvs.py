@@ -12,31 +12,29 @@ from latchkey.limits import FACTORY_KEYS_BYTES, const
 _OUTSIDE_BYTES = const(64)
 
 
-def read():
+def read(name):
+    """The bytes that were written last for a store, empty if none were. No fault of the file system reaches them."""
+    return _get("o_" + name, _OUTSIDE_BYTES)
+
+
+def write(name, data):
+    """Durable when this returns; StoreError if not."""
+    try:
+        _put("o_" + name, data)
+    except OSError as exc:
+        raise StoreError("store_failed", "errno %s" % exc.errno)
+
+
+def factory_keys():
     """Bytes of the key set, or None where none was written or it cannot be read."""
     return _get("keys", FACTORY_KEYS_BYTES) or None
 
 
-def write(data):
-    """Replace the key set; ValueError if it is longer than ``read`` can take."""
+def keep_factory_keys(data):
+    """Replace the key set; ValueError if it is longer than ``factory_keys`` can take."""
     if len(data) > FACTORY_KEYS_BYTES:
         raise ValueError("too_large")
     _put("keys", data)
-
-
-class Outside:
-    """A few bytes that no fault of the file system reaches."""
-
-    def read(self, name):
-        """The bytes written last, empty if nothing was."""
-        return _get("o_" + name, _OUTSIDE_BYTES)
-
-    def write(self, name, data):
-        """Durable when this returns; StoreError if not."""
-        try:
-            _put("o_" + name, data)
-        except OSError as exc:
-            raise StoreError("store_failed", "errno %s" % exc.errno)
 
 
 def _get(name, most):

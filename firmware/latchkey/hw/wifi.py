@@ -213,14 +213,11 @@ class Wifi:
         if code in _REASONS:
             self._verdict = _REASONS[code]
         elif ended:
-            self._verdict = "no_address" if self._associated() else "no_wifi"
-
-    def _associated(self):
-        try:
-            self._wlan.status("rssi")
-            return True
-        except OSError:
-            return False
+            try:
+                self._wlan.status("rssi")
+                self._verdict = "no_address"
+            except OSError:  # It is not associated.
+                self._verdict = "no_wifi"
 
     def _tell(self, config):
         """``config``: what ``ifconfig()`` says while the station is up, else None."""
