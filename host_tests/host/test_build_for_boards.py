@@ -44,6 +44,7 @@ def test_text_in_strings_and_public_names_stay():
     [
         "from latchkey.http import Reader\nclass R(Reader):\n    def _mine(self):\n        pass\n",
         'def _mine():\n    pass\nx = f"{_mine()}"\n',
+        'def _mine(self):\n    pass\nx = getattr(self, "_" + y)\n',
     ],
 )
 def test_what_could_go_wrong_unseen_is_refused(source):

@@ -13,7 +13,7 @@
 | ``("time",)`` | the same | the clock has been set |
 | ``("state", state, reason, detail)`` | the same | changes what diagnostics show |
 
-Each has a method of ``Updates`` with its name. The thread touches no store: the loop alone writes. A connection that
+Each has a method ``on_..`` of ``Updates``. The thread touches no store: the loop alone writes. A connection that
 fails in a message, or memory that is short, aborts the list and ends the connection; any other failure costs that
 message alone, and leaves what was in force in force. It is counted, shown by ``status()`` and logged.
 """
@@ -112,7 +112,7 @@ class Updates:
         if distrusted and message[0] not in _KEEP_NOTHING:
             return True
         try:
-            getattr(self, "_" + message[0])(link, *message[1:])
+            getattr(self, "on_" + message[0])(link, *message[1:])
         except Exception as exc:
             # The one cloud message that fails must not take the local API with it.
             self._failed(message[0], exc)
@@ -131,7 +131,7 @@ class Updates:
             "pinned": self.pinned,
         }
 
-    def _keys(self, _link, keys, refused):
+    def on_keys(self, _link, keys, refused):
         self.key_sets += 1
         self.keys_refused = refused
         if refused:
@@ -139,47 +139,47 @@ class Updates:
         if not self.pinned:
             self._keystore.replace(keys, self._timefloor.now_ms(), self._timefloor.floor_unix_s)
 
-    def _keys_refused(self, _link, code):
+    def on_keys_refused(self, _link, code):
         self.key_sets_refused += 1
         self.last_refusal = "keys: " + code
         self._keystore.refuse(code)
         self._log("cloud: key set refused: " + code)
 
-    def _list_begin(self, _link, retained):
+    def on_list_begin(self, _link, retained):
         self._open = False
         self._ledger.begin(retained, self._timefloor.heard_unix_s(), self._timefloor.latest_unix_s())
         self._open = True
 
-    def _list_records(self, _link, records):
+    def on_list_records(self, _link, records):
         if self._open:
             self._ledger.add(records)
 
-    def _list_commit(self, _link):
+    def on_list_commit(self, _link):
         if self._open:
             self._open = False
             self._ledger.commit()
             self.lists += 1
             self._timefloor.learn(self._ledger.newest_changed_unix_s)
 
-    def _list_abort(self, _link, code):
+    def on_list_abort(self, _link, code):
         self.lists_aborted += 1
         self.last_refusal = "list: " + code
         self._log("cloud: token list refused: " + code)
         self._open = False
         self._ledger.abort()
 
-    def _attempt(self, link, kept, reason):
+    def on_attempt(self, link, kept, reason):
         link.attempt = "kept" if kept else reason
         self._settle(kept)
 
-    def _tls(self, link, not_after_unix_s):
+    def on_tls(self, link, not_after_unix_s):
         link.broker_not_after = not_after_unix_s
         self._timefloor.tls_checked()
 
-    def _time(self, _link):
+    def on_time(self, _link):
         self._timefloor.source_set()
 
-    def _state(self, link, state, reason, detail):
+    def on_state(self, link, state, reason, detail):
         if not link.stopping:
             link.change(state, reason, detail)
 

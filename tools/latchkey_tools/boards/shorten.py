@@ -108,6 +108,8 @@ def _replace(source, short):
     for token in reversed(tokens):
         if token.type == tokenize.STRING and token.string[0] in "fF" and any(name in token.string for name in short):
             raise ShortenError(f"a private name in an f-string, line {token.start[0]}")
+        if token.type == tokenize.STRING and token.string[1:-1] == "_":
+            raise ShortenError(f"a private name that is put together, for getattr perhaps, line {token.start[0]}")
         if token.type == tokenize.NAME and token.string in short:
             row, start, end = token.start[0] - 1, token.start[1], token.end[1]
             lines[row] = lines[row][:start] + short[token.string] + lines[row][end:]
