@@ -20,9 +20,10 @@ _REMEMBERED_PER_SUB = const(2)
 
 class Grant:
     """The rights that a verified token gives now. ``roles``: ((uuid text, name), ...) that counted; ``permissions``:
-    names, lowest first; ``exp_unix_s``: when it ends at the latest, None for never."""
+    names, lowest first; ``exp_unix_s``: when it ends at the latest, None for never; ``entry``: for ``judge``."""
 
-    def __init__(self, claims, roles, permissions, exp_unix_s):
+    def __init__(self, entry, roles, permissions, exp_unix_s):
+        self.entry, claims = entry, entry.claims
         self.jti = uuids.to_text(claims.jti16)
         self.sub = claims.sub
         self.name = claims.name
@@ -60,7 +61,7 @@ class Verifier:
             entry = _Entry(digest, self._keystore.generation, self._authenticate(view, caller, policy))
             # Before V7: a token that is genuine and permits nothing must not be tried again and again.
             self._remember(entry)
-        return self._judge(entry, policy)
+        return self.judge(entry, policy)
 
     def _authenticate(self, view, caller, policy):
         """Claims of a token that the cloud has signed for this System."""
@@ -74,12 +75,17 @@ class Verifier:
             self._clock.learn(claims.iat)
         return claims
 
-    def _judge(self, entry, policy):
-        """V7: does it permit anything now? V6 again, since the policy may be another than when it was authenticated."""
+    def judge(self, entry, policy):
+        """The Grant now (V7). V6 again, since the policy may be another than when it was authenticated. TokenError:
+        "verify_busy" where the keys have changed, which takes the whole token."""
+        if entry.generation != self._keystore.generation:
+            raise TokenError("verify_busy")
         entry.opened = False
         claims = entry.claims
         claims.check(policy)
-        now = self._now(claims, policy)
+        if not self._clock.trusted and policy.clock_unset == "refuse":
+            raise TokenError("clock_unset")  # T3
+        now = self._clock.now_unix_s(claims.iat)
         check_times(claims.nbf, claims.exp, now, policy.skew_s)
         roles, exp = claims.roles, claims.exp
         standing = self._standing(entry, policy)
@@ -91,7 +97,7 @@ class Verifier:
         if not permissions:
             raise TokenError("no_permission")
         entry.opened = True
-        return Grant(claims, roles, permissions, exp)
+        return Grant(entry, roles, permissions, exp)
 
     # V4, V5, V9
 
@@ -117,12 +123,7 @@ class Verifier:
             keys.insert(0, self._last_key)
         return keys
 
-    # V7: T3, and L1 to L4
-
-    def _now(self, claims, policy):
-        if not self._clock.trusted and policy.clock_unset == "refuse":
-            raise TokenError("clock_unset")
-        return self._clock.now_unix_s(claims.iat)
+    # V7: L1 to L4
 
     def _standing(self, entry, policy):
         """The ledger is read again only when it has changed."""

@@ -25,7 +25,7 @@ RELEASE = (SIGNED["good"]["release"] + "\n").encode() + PAYLOAD
 BODIES = (
     ("release", "/v1/firmware", RELEASE, 0),
     ("release, while its pieces come", "/v1/firmware", RELEASE, 5),
-    ("release, while it is read back", "/v1/firmware", RELEASE, 9),
+    ("release, while it is read back", "/v1/firmware", RELEASE, 15),
     ("release key", "/v1/firmware", (SIGNED["good"]["release key 1"] + "\n").encode(), 0),
     ("key set", "/v1/keys", (LINE + "\n" + SETS["sets"][OF]).encode(), 0),
 )

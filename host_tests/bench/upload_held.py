@@ -1,19 +1,20 @@
 """The RAM that an upload holds while it waits for its next piece (latchkey_tools.dev.held).
 
-begin(file)     a device with two program slots
-upload()        a release arrives, up to its fourth piece
+begin(file, kind)   a device with two program slots ("image"), or two folders ("files")
+upload()            a release arrives, up to its seventh piece
 """
 
+import os
 import sys
 
 from updating import Body, Updated, put_request
 
-_PIECES = 3
+_PIECES = 6
 _held = {}
 
 
 class Waiting(Body):
-    """The piece after the third does not come."""
+    """The seventh piece does not come."""
 
     async def fill(self, view):
         if len(view) and self.at > _PIECES * 1024:
@@ -41,7 +42,7 @@ class Slot:
         pass
 
 
-def begin(path):
+def begin(path, kind):
     """Make what is there before; the modules of an upload are not."""
     sys.modules.pop("latchkey.hw.flash")  # device_held's
     with open(path, "rb") as file:
@@ -49,12 +50,21 @@ def begin(path):
     device = _held["device"] = Updated()
     slot = Slot()
 
-    def carrier():
+    def programs():
         from latchkey.update import programs
 
         return programs.Programs(slot)
 
-    device.board.carrier = carrier
+    def folders():
+        from latchkey.update import folders
+
+        return folders.Folders("/tmp/a")
+
+    if kind == "files":
+        os.mkdir("/tmp/a")
+        with open("/tmp/a/release", "w") as file:
+            file.write("1\n")
+    device.board.carrier = folders if kind == "files" else programs
     body = _held["body"] = Waiting(data)
     _held["exchange"] = device.api.admit(put_request(body.length))
     device.firmware()

@@ -84,7 +84,7 @@ class TestFolders(unittest.TestCase):
 
     def test_a_release_arrives_whole_and_starts_unproven(self):
         payload = listed(RELEASE)
-        for piece in (PIECE, 1000, 1):
+        for piece in (PIECE, 2048, 1000, 1):
             carrier = self.running("a", b"7\n")
             self.assertEqual((carrier.running, carrier.kind), ("a7", "files"))
             name = carrier.begin(WANTED)
@@ -221,7 +221,7 @@ class TestPrograms(unittest.TestCase):
     def sent(self):
         carrier = self.carrier()
         carrier.begin({"size": len(self.new)})
-        self.assertEqual(send(carrier, self.new), self.new)
+        self.assertEqual(send(carrier, self.new, 2048), self.new)
         return carrier
 
     def test_a_program_arrives_whole_is_good_and_stays(self):
@@ -230,7 +230,7 @@ class TestPrograms(unittest.TestCase):
         self.assertEqual(carrier.why(), None)
         self.assertEqual((carrier.unproven(True), carrier.unproven(False)), (True, False))
         self.assertEqual(carrier.begin({"size": len(self.new)}), "ota_1")
-        self.assertEqual(send(carrier, self.new), self.new)
+        self.assertEqual(send(carrier, self.new, 2048), self.new)
         carrier.switch()
         self.assertEqual(self.chip.start(), 1)
         self.assertEqual(self.carrier().running, "ota_1")

@@ -14,9 +14,9 @@ ALL = (manifest.RELEASE, manifest.KEY_SET, manifest.RELEASE_KEY)
 BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 
 
-def code_of(line, typ=ALL, keys=KEYS, charge=None):
+def code_of(line, typs=ALL, keys=KEYS, charge=None):
     try:
-        manifest.read(line.encode() if isinstance(line, str) else line, typ, keys, charge)
+        manifest.read(line.encode() if isinstance(line, str) else line, typs, keys, charge)
     except LatchkeyError as exc:
         return exc.code
     return ""
@@ -24,20 +24,20 @@ def code_of(line, typ=ALL, keys=KEYS, charge=None):
 
 class TestManifest(unittest.TestCase):
     def test_what_was_signed_is_read(self):
-        found = manifest.read(memoryview(SIGNED["good"]["release"].encode()), manifest.RELEASE, KEYS)
+        found = manifest.read(memoryview(SIGNED["good"]["release"].encode()), (manifest.RELEASE,), KEYS)
         self.assertEqual((found["version"], found["counter"], found["size"]), ("1.2.3", 5, 10000))
         self.assertEqual((found["boards"], found["typ"]), (["desk", "esp32-bulb"], manifest.RELEASE))
         for name in ("by RS512", "with a kid and a member of later", "highest"):
-            self.assertEqual(code_of(SIGNED["good"][name], manifest.RELEASE), "", name)
-        found = manifest.read(SIGNED["good"]["key set"].encode(), manifest.KEY_SET, KEYS)
+            self.assertEqual(code_of(SIGNED["good"][name], (manifest.RELEASE,)), "", name)
+        found = manifest.read(SIGNED["good"]["key set"].encode(), (manifest.KEY_SET,), KEYS)
         self.assertEqual((found["slug"], found["iat"]), ("company-example", 1800000000))
-        found = manifest.read(SIGNED["good"]["release key 2"].encode(), manifest.RELEASE_KEY, KEYS)
+        found = manifest.read(SIGNED["good"]["release key 2"].encode(), (manifest.RELEASE_KEY,), KEYS)
         self.assertEqual((found["counter"], found["key"].public_key.n_be), (2, KEYS[0].public_key.n_be))
 
     def test_each_typ_is_taken_only_where_it_is_asked_for(self):
         for name, own in (("release", ALL[0]), ("key set", ALL[1]), ("release key 1", ALL[2])):
             for typ in ALL:
-                self.assertEqual(code_of(SIGNED["good"][name], typ), "" if typ == own else "manifest_refused")
+                self.assertEqual(code_of(SIGNED["good"][name], (typ,)), "" if typ == own else "manifest_refused")
 
     def test_what_another_key_signed_is_refused(self):
         for name, line in SIGNED["missigned"].items():

@@ -2,12 +2,18 @@
 
 import unittest
 
+from lists import BASE, ingest, text
+from lists import record as listed
 from ram_store import PowerCut
 from setting_up import OWNER
+from streams import Bytes
+from tables import load
 from updating import PAYLOAD, SIGNED, Body, Gone, Updated
 
+from latchkey import jwk
 from latchkey.device.pairing import Attempt
 from latchkey.update import record
+from latchkey.verifier import Verifier
 
 GOOD = SIGNED["good"]
 LINE = GOOD["release"]
@@ -301,6 +307,84 @@ class TestTogether(unittest.TestCase):
         device.put(LINE, body=Body(WHOLE, between=lambda _turn: busy.append(device.busy())))
         self.assertTrue(all(busy[2:]), busy)
         self.assertTrue(device.busy())
+
+
+class TestPace(unittest.TestCase):
+    def test_one_that_brings_less_than_a_kilobyte_a_second_is_dropped_and_can_be_resumed(self):
+        device, running = Updated(), []
+
+        def slow(_turn):
+            device.pass_s(40)
+            running.append(bool(device.upload and device.upload.running))
+
+        self.assertEqual(device.put(LINE, body=Body(WHOLE, between=slow)), (408, "timeout"))
+        self.assertTrue(len(running) < 8, running)
+        self.assertFalse(device.upload.running)
+        received = device.upload.received
+        self.assertTrue(0 < received < len(PAYLOAD))
+        self.assertEqual(device.call("POST", "/v1/pairing", {"wifi": {"ssid": "Home"}})[0], 202)
+        device.pairing._attempt = None
+        self.assertEqual(code(device, payload=PAYLOAD[received:], query="from=%d" % received), None)
+        self.assertEqual(bytes(device.carrier.content), PAYLOAD)
+
+    def test_one_that_is_faster_ends_however_long_it_takes_before_and_after(self):
+        device = Updated()
+
+        def slow(turn):
+            # Turns 1 to 3 clear the other place, 4 to 13 bring pieces, the rest reads back.
+            device.pass_s(6 if 3 < turn < 14 else 300)
+
+        device.config["policy"]["updates"] = "configure"
+        self.assertEqual(device.put(LINE, body=Body(WHOLE, between=slow)), (202, None))
+
+
+class TestToken(unittest.TestCase):
+    """The token of an upload is asked again at each piece and before the switch."""
+
+    def made(self):
+        table = load("key_sets.json")
+        device = Updated(updates="configure", verifier=Verifier)
+        device.keystore.replace(jwk.parse_key_set(Bytes(table["sets"]["new"].encode())))
+        return device, table["token"][6:]
+
+    def meanwhile(self, turn, act):
+        """(device, its answer) of an upload during whose ``turn`` ``act`` happens to the device."""
+        device, token = self.made()
+        body = Body(WHOLE, between=lambda now: now == turn and act(device))
+        return device, device.put(LINE, body=body, role=token)
+
+    def ends(self, act, told):
+        for turn in (6, 13, 15):
+            device, answer = self.meanwhile(turn, act)
+            self.assertEqual((turn, answer), (turn, told))
+            self.assertEqual((device.carrier.next, device.kept()["sent"]), ("a7", None))
+            # Somebody with a valid token can resume it.
+            self.assertEqual((device.upload.running, device.upload.received > 0), (False, True))
+
+    def test_one_that_is_revoked_ends_it(self):
+        def revoke(device):
+            ingest(device.ledger, Bytes(text([listed(1, created=BASE)])), False, 1 << 31)
+
+        self.ends(revoke, (401, "revoked"))
+
+    def test_one_that_expires_ends_it(self):
+        self.ends(lambda device: device.board.clock.pass_s(1 << 31), (401, "expired"))
+
+    def test_one_whose_role_gives_less_ends_it(self):
+        def narrow(device):
+            device.verifier.policy._by_name["System Maintainer"] = device.verifier.policy._by_name["Domain Owner"] = 1
+
+        self.ends(narrow, (403, "insufficient_scope"))
+
+    def test_one_that_new_keys_of_the_cloud_may_refuse_has_to_come_again(self):
+        def rotate(device):
+            device.keystore.replace(device.keystore.keys[:] + [jwk.parse_key(SIGNED["keys"][1])])
+
+        self.ends(rotate, (429, "verify_busy"))
+        device, _ = self.meanwhile(8, rotate)
+        at = device.upload.received
+        answer = device.put(LINE, PAYLOAD[at:], "from=%d" % at, role=self.made()[1])
+        self.assertEqual(answer, (202, None))
 
 
 class TestPolicy(unittest.TestCase):

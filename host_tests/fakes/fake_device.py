@@ -17,6 +17,7 @@ class FakeGrant:
         self.roles = (("2faa6870-91b0-4b3a-84e8-8bbbd8becbd0", "System Maintainer"),)
         self.permissions = PERMISSIONS[: PERMISSIONS.index(permission) + 1]
         self.exp_unix_s = None
+        self.entry = self
 
 
 class FakeVerifier:
@@ -41,6 +42,11 @@ class FakeVerifier:
         if word[6:] in PERMISSIONS:
             return FakeGrant(word[6:])
         raise TokenError(word[6:] if "_" in word or word[6:] in ("expired", "revoked") else "bad_signature")
+
+    def judge(self, grant, _policy):
+        if self.refuse:
+            raise TokenError(self.refuse, retry_after_s=3)
+        return grant
 
 
 class FakeDevice:

@@ -48,6 +48,9 @@ class PolicyVerifier:
         grant.roles = (("00000000-0000-0000-0000-000000000000", bytes(token)[6:].decode()),)
         return grant
 
+    def judge(self, grant, policy):
+        return self.verify(b"CLOUD-" + grant.roles[0][1].encode(), policy=policy)
+
 
 class FakeCloudLink:
     turns = 0

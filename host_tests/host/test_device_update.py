@@ -58,10 +58,11 @@ def test_an_upload_that_breaks_off_goes_on_where_it_ended(tech, tmp_path):
         assert results[bulb.url]["state"] == "good" and "broke off; trying again" in said
 
 
-def test_an_upload_for_which_memory_was_short_goes_on_too(tech, tmp_path):
+@pytest.mark.parametrize("code", ["no_memory", "timeout", "verify_busy"])
+def test_an_upload_that_the_device_ends_for_now_goes_on_too(tech, tmp_path, code):
     path, payload = release_file(tmp_path)
     with Bulb(breaks=[0, 5000]) as bulb:
-        bulb.short = True
+        bulb.short = code
         results, _ = send(tech, bulb.url, path)
         assert results[bulb.url]["state"] == "good"
         assert bulb.received == payload and bulb.puts == [0, 0, 5000]

@@ -37,8 +37,8 @@ def keys_file(folder):
 
 class Bulb:
     """``breaks``: at these numbers of received bytes of a payload the connection ends without an answer, each once;
-    ``short``: it answers there that its memory is. ``refuse``: (status, code) for every PUT. ``permissions``: of every
-    token."""
+    ``short``: the code that it answers there instead. ``refuse``: (status, code) for every PUT. ``permissions``: of
+    every token."""
 
     def __init__(self, phases=("good",), breaks=(), refuse=None, permissions=("read", "configure"), at="127.0.0.1"):
         self.phases, self.breaks, self.refuse = list(phases), list(breaks), refuse
@@ -46,7 +46,7 @@ class Bulb:
         self.firmware = {"version": "0.1.0", "board": "desk", "kind": "files", "running": "a1", "state": "good"}
         self.firmware |= {"goes_back_s": None, "counter": 0, "key_counter": 0, "set_counter": 0, "upload": None}
         self.firmware |= {"keys": {"release": True, "recovery": True}, "last": None}
-        self.received, self.short = b"", False
+        self.received, self.short = b"", None
         self.places = "a1", "b2"  # the one that runs, and the next one
         self._before = {"version": "0.1.0", "upload": None}
         self.puts = []
@@ -116,7 +116,7 @@ class Bulb:
             if not self.short:
                 return hang_up()
             read(members["size"] - len(self.received))
-            return 503, {"code": "no_memory"}
+            return {"no_memory": 503, "timeout": 408, "verify_busy": 429}[self.short], {"code": self.short}
         self._before = {"version": self.firmware["version"], "upload": None}
         self.sent, self.firmware["last"] = members, None
         return 202, {"state": "restarting", "version": members["version"]}

@@ -34,7 +34,7 @@ def take_release(api, exchange, body):
     be let go."""
     exchange.request.token = None  # its RAM is needed
     with lazy.Rare("latchkey.update.upload") as module:
-        return module.receive(api.device, exchange.request, body)
+        return module.receive(api.device, exchange, body)
 
 
 def put_firmware(_api, exchange):

@@ -36,7 +36,12 @@ class _Payload:
 
 async def take(device, request, body):
     """The members of the manifest, whose signature is good, and the key set as it was sent, in pieces."""
-    _check_may_take(device, request)
+    if request.length > TOKEN_BYTES + 1 + _SET_BYTES:
+        raise LatchkeyError("too_large")
+    if device.updates.pinned:
+        raise LatchkeyError("keys_pinned")
+    if not device.pairing.was_pressed:
+        raise LatchkeyError("presence_needed")
     line = await body.line(TOKEN_BYTES + 1)
     found = _judged(device, memoryview(line)[:-1], request.peer)
     if request.length != len(line) + found["size"]:
@@ -65,15 +70,6 @@ def keep(device, taken):
     return answer
 
 
-def _check_may_take(device, request):
-    if request.length > TOKEN_BYTES + 1 + _SET_BYTES:
-        raise LatchkeyError("too_large")
-    if device.updates.pinned:
-        raise LatchkeyError("keys_pinned")
-    if not device.pairing.was_pressed:
-        raise LatchkeyError("presence_needed")
-
-
 def _judged(device, line, peer):
     def charge():
         device.verifier.budget.reserve(1, None, peer)
@@ -81,7 +77,7 @@ def _judged(device, line, peer):
 
     with lazy.Rare("latchkey.update.record") as record, lazy.Rare("latchkey.update.manifest") as manifest:
         try:
-            return manifest.read(line, manifest.KEY_SET, record.keys(device.board.store), charge)
+            return manifest.read(line, (manifest.KEY_SET,), record.keys(device.board.store), charge)
         except LatchkeyError as exc:
             if exc.code == "manifest_signature":
                 device.verifier.budget.failed(peer, None)

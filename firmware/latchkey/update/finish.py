@@ -12,15 +12,9 @@ _RESTART_S = const(2)  # the answer leaves first; a second that has begun counts
 _TURN = memoryview(b"")  # filled, it only gives the loop its turn
 
 
-async def finished(device, upload, body):
+async def finished(device, upload, body, grant):
     """The answer, once the next start runs what ``upload`` (latchkey.update.upload) brought. LatchkeyError,
     StoreError."""
-    await _compare(upload, body)
-    return _switch(device, upload)
-
-
-async def _compare(upload, body):
-    """Read back from flash, the release must be the one that the maker signed."""
     upload.whole = False
     hasher = hashlib.sha256()
     for piece in upload.carrier.pieces():
@@ -29,6 +23,8 @@ async def _compare(upload, body):
     if binascii.hexlify(hasher.digest()).decode() != upload.release["sha256"]:
         raise LatchkeyError("payload_refused")
     upload.whole = True
+    upload.check(grant)
+    return _switch(device, upload)
 
 
 def _switch(device, upload):

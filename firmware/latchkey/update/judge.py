@@ -10,12 +10,13 @@ from latchkey.errors import ConfigError, LatchkeyError
 from latchkey.limits import const
 
 _OFFSET_DIGITS = const(8)
+_SAME = ("counter", "sha256", "version")  # of an upload that is resumed
 _record = lazy.Rare("latchkey.update.record")
 
 
 def status(device):
     """See docs/openapi.yaml, Firmware."""
-    carrier, store = _carrier(device), device.board.store
+    carrier, store, upload = _carrier(device), device.board.store, device.upload
     with _record as record:
         kept, keys = record.load(store), record.keys(store)
         key_counter = record.key_counter(keys)
@@ -30,7 +31,14 @@ def status(device):
         "key_counter": key_counter,
         "set_counter": kept["set_counter"],
         "keys": {"release": len(keys) > 0, "recovery": len(keys) > 1},
-        "upload": _progress(device.upload),
+        "upload": upload
+        and {
+            "sha256": upload.release["sha256"],
+            "version": upload.release["version"],
+            "size": upload.size,
+            "received": upload.received,
+            "running": upload.running,
+        },
         "last": kept["last"],
     }
 
@@ -40,41 +48,22 @@ def begun(device, request, line, new):
 
     ``line``: the manifest with its newline; ``new``: latchkey.update.upload.Upload. LatchkeyError, ConfigError.
     """
-    offset, found = _judged(device, request, line)
-    if "key" in found:
-        return None, _replace_release_key(device, found)
-    upload = _opened(device, found, offset, new)
-    upload.running, device.upload = True, upload
-    return upload, None
-
-
-def _opened(device, found, offset, new):
-    """The upload that goes on, or a new one, in which case an earlier one is forgotten."""
-    upload = device.upload
-    if offset:
-        if upload is None or upload.received != offset or not _is_of(upload, found):
-            raise LatchkeyError("wrong_offset")
-        return upload
     carrier = _carrier(device)
-    device.upload = None
-    device.log.add("update: " + found["version"] + " begins")
-    return new(device, carrier, found)
-
-
-def _is_of(upload, found):
-    same = [upload.release[name] == found[name] for name in ("counter", "sha256", "version")]
-    return all(same) and upload.size == found["size"]
-
-
-def _judged(device, request, line):
-    """``(offset, members)``: from which byte of the payload on the request brings it, and what the manifest says.
-    LatchkeyError, ConfigError."""
     _check_may_begin(device)
-    found = _members(device, memoryview(line)[:-1])
-    offset = _offset(request.query)
+    found, offset = _members(device, carrier, memoryview(line)[:-1]), _offset(request.query)
     if request.length != len(line) + found.get("size", offset) - offset:
         raise LatchkeyError("payload_refused")
-    return offset, found
+    if "key" in found:
+        return None, _replace_release_key(device, found)
+    upload = device.upload
+    if not offset:
+        device.upload = None  # An earlier one is forgotten.
+        device.log.add("update: " + found["version"] + " begins")
+        upload = new(device, carrier, found)
+    elif upload is None or upload.received != offset or any([upload.release[name] != found[name] for name in _SAME]):
+        raise LatchkeyError("wrong_offset")
+    upload.running, device.upload = True, upload
+    return upload, None
 
 
 def _replace_release_key(device, found):
@@ -94,16 +83,7 @@ def _carrier(device):
     return carrier
 
 
-def _progress(upload):
-    if upload is None:
-        return None
-    facts = {name: upload.release[name] for name in ("sha256", "version")}
-    facts["size"], facts["received"], facts["running"] = upload.size, upload.received, upload.running
-    return facts
-
-
 def _check_may_begin(device):
-    _carrier(device)
     if device.config["policy"]["updates"] == "presence" and not device.pairing.present:
         raise LatchkeyError("presence_needed")
     device.pairing.check_idle()
@@ -113,23 +93,22 @@ def _check_may_begin(device):
         raise LatchkeyError("update_running")
 
 
-def _members(device, line):
+def _members(device, carrier, line):
     store = device.board.store
     with _record as record, lazy.Rare("latchkey.update.manifest") as manifest:
         keys, kept = record.keys(store), record.load(store)
-        found = manifest.read(line, manifest.SENT_AS_FIRMWARE, keys)
+        found = manifest.read(line, (manifest.RELEASE, manifest.RELEASE_KEY), keys)
         if "key" in found:
             then, same = record.key_counter(keys), found["key"].public_key.n_be == keys[0].public_key.n_be
         else:
-            _check_fits(device, found)
+            _check_fits(device, carrier, found)
             then, same = kept["counter"], found["sha256"] == kept["sha256"]
     if found["counter"] < then or found["counter"] == then and not same:
         raise LatchkeyError("counter_low")
     return found
 
 
-def _check_fits(device, found):
-    carrier = _carrier(device)
+def _check_fits(device, carrier, found):
     if found["product"] != device.board.product_name:
         raise LatchkeyError("wrong_product")
     if device.board.board_name not in found["boards"] or found["kind"] != carrier.kind:

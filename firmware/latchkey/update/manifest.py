@@ -5,14 +5,12 @@ token passes as a manifest and no manifest as a token. Members that this version
 """
 
 from latchkey import jwk, jws, strictjson
-from latchkey.errors import FormatError, KeySetError, LatchkeyError, TokenError
+from latchkey.errors import LatchkeyError, TokenError
 from latchkey.limits import const
 
 RELEASE = "latchkey-release"
 KEY_SET = "latchkey-keys"
 RELEASE_KEY = "latchkey-release-key"
-# PUT /v1/firmware takes these.
-SENT_AS_FIRMWARE = (RELEASE, RELEASE_KEY)
 
 _DEPTH = const(2)
 _BOARDS = const(16)
@@ -26,15 +24,19 @@ _MEMBERS = {
 }
 
 
-def read(line, typ, keys, charge=None):
+def read(line, typs, keys, charge=None):
     """The judged members (dict) of the manifest in ``line`` (bytes-like), and its ``typ``; of a new release key also
     ``key`` (jwk.Key).
 
-    ``typ``: the one that it must have, or a tuple of several; ``keys``: as of ``record.keys``. ``charge``: see
-    ``jws.verify_signature``. LatchkeyError "manifest_refused", "no_update_key", "manifest_signature".
+    ``typs``: it must have one of these; ``keys``: as of ``record.keys``. ``charge``: see ``jws.verify_signature``.
+    LatchkeyError "manifest_refused", "no_update_key", "manifest_signature".
     """
-    header, payload_b, signature, signed = _parts(line, (typ,) if isinstance(typ, str) else typ)
-    found = _members(payload_b, header["typ"])
+    try:
+        header_b, payload_b, signature, signed = jws.split(line)
+        header = jws.parse_header(header_b, typs)
+        found = _members(strictjson.parse(payload_b, _DEPTH), header["typ"])
+    except LatchkeyError:
+        raise LatchkeyError("manifest_refused")
     place = 1 if found["typ"] == RELEASE_KEY else 0
     if len(keys) <= place:
         raise LatchkeyError("no_update_key")
@@ -47,29 +49,14 @@ def read(line, typ, keys, charge=None):
     return found
 
 
-def _parts(line, typs):
-    try:
-        header_b, payload_b, signature, signed = jws.split(line)
-        return jws.parse_header(header_b, typs), payload_b, signature, signed
-    except TokenError:
-        raise LatchkeyError("manifest_refused")
-
-
-def _members(payload_b, typ):
-    try:
-        given = strictjson.parse(payload_b, _DEPTH)
-    except FormatError:
-        given = None
-    _need(isinstance(given, dict))
+def _members(given, typ):
     found = {"typ": typ}
     for name in _MEMBERS[typ]:
-        _need(name in given and _fits(name, given[name]))
+        if not isinstance(given, dict) or name not in given or not _fits(name, given[name]):
+            raise LatchkeyError("manifest_refused")
         found[name] = given[name]
     if typ == RELEASE_KEY:
-        try:
-            found["key"] = jwk.parse_key({"kty": "RSA", "n": found.pop("n"), "e": found.pop("e")})
-        except KeySetError:
-            _need(False)
+        found["key"] = jwk.parse_key({"kty": "RSA", "n": found.pop("n"), "e": found.pop("e")})
     return found
 
 
@@ -92,8 +79,3 @@ def _is_text(value):
     """Whether ``value`` is printable ASCII without blanks: it is logged, and shown to people."""
     raw = value.encode() if isinstance(value, str) else b""
     return 0 < len(raw) <= _TEXT_CHARS and min(raw) > 32 and max(raw) < 127
-
-
-def _need(good):
-    if not good:
-        raise LatchkeyError("manifest_refused")

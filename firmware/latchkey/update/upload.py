@@ -8,10 +8,13 @@ module stays in RAM until then: what judges before (latchkey.update.judge) and e
 """
 
 from latchkey.device import lazy
-from latchkey.errors import LatchkeyError, StoreError
+from latchkey.errors import LatchkeyError, StoreError, TokenError
 from latchkey.limits import TOKEN_BYTES, const
 
 _PIECE_BYTES = const(1024)  # of a block of flash; 4 KB in one piece are not always free
+# A request that is slower than this for longer than that is dropped: while it runs, others wait.
+_LEAST_BYTES_S = const(1024)
+_SLOW_S = const(60)
 
 
 class Upload:
@@ -38,27 +41,29 @@ class Upload:
         self.received += len(piece)
         self.whole = True
 
+    def check(self, grant):
+        """TokenError unless the token of ``grant`` still permits what it did when the request began."""
+        verifier = self._device.verifier
+        if len(verifier.judge(grant.entry, verifier.policy).permissions) < len(grant.permissions):
+            raise TokenError("insufficient_scope", "configure")
+
     def turn(self):
         """Restart when that is due, whether or not the answer went out."""
         if self.ends_s is not None and self._device.uptime_s() >= self.ends_s:
             self._device.restart()
 
 
-async def receive(device, request, body):
-    """Take what a request brings; its answer. Everything is judged before anything is written."""
-    line = await body.line(TOKEN_BYTES + 1)
-    view = memoryview(bytearray(_PIECE_BYTES))
+async def receive(device, exchange, body):
+    """Take what a request brings; its answer. Everything is judged before anything is written, and the token at each
+    piece and before the switch."""
     upload = None
     try:
-        with lazy.Rare("latchkey.update.judge") as judge:
-            upload, answer = judge.begun(device, request, line, Upload)
-        del judge
+        upload, answer = _begun(device, exchange.request, await body.line(TOKEN_BYTES + 1))
         if upload is None:
             return answer
-        await _fetch(upload, body, view)
-        view = line = None  # the carrier has a buffer of its own
+        await _fetch(device, upload, body, exchange.grant)
         with lazy.Rare("latchkey.update.finish") as finish:
-            finished = finish.finished(device, upload, body)
+            finished = finish.finished(device, upload, body, exchange.grant)
         return await finished
     except StoreError:
         raise LatchkeyError("not_stored")
@@ -68,11 +73,22 @@ async def receive(device, request, body):
             upload.running = upload.ends_s is not None
 
 
-async def _fetch(upload, body, view):
+def _begun(device, request, line):
+    # A coroutine would hold ``line`` and the module to its end.
+    with lazy.Rare("latchkey.update.judge") as judge:
+        return judge.begun(device, request, line, Upload)
+
+
+async def _fetch(device, upload, body, grant):
+    view = memoryview(bytearray(_PIECE_BYTES))
     if not upload.received:
         for _ in upload.carrier.clear():
             await body.fill(view[:0])  # the loop's turn
+    spare_s = device.uptime_s() + _SLOW_S - upload.received // _LEAST_BYTES_S
     while upload.received < upload.size:
+        if device.uptime_s() > spare_s + upload.received // _LEAST_BYTES_S:
+            raise LatchkeyError("timeout")
         piece = view[: upload.size - upload.received]
         await body.fill(piece)
+        upload.check(grant)
         upload.write(piece)

@@ -1,6 +1,7 @@
 """RAM that a bulb's device holds beside its modules, and that an upload adds to it, in 32-bit words, by device_held.py
 and upload_held.py of host_tests/bench."""
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -54,24 +55,27 @@ def measure(files):
     return running - imported
 
 
-def uploading(files):
-    """Bytes that an upload of a release takes while it waits for its next piece."""
+def uploading(files, kind):
+    """Bytes that an upload of a release of ``kind`` takes while it waits for its next piece."""
     with tempfile.TemporaryDirectory() as scratch:
         image, data = Path(scratch) / "image", Path(scratch) / "data"
         _pack(files, Path(scratch) / "lib", image)
         shutil.copytree(HOST_TESTS / "vectors", data / "vectors")
-        (data / "release.mpy").write_bytes(_release())
-        begin = f"upload_held.begin({str(data / 'release.mpy')!r})"
+        (data / "release.mpy").write_bytes(_release(kind))
+        begin = f"upload_held.begin({str(data / 'release.mpy')!r}, {kind!r})"
         steps = [f"import os; os.chdir({str(data)!r}); import upload_held; {begin}"]
         steps += [_COLLECT, _SAY, "upload_held.upload()", _COLLECT, _SAY]
         before, during = [int(line) for line in _run(image, data, *steps)]
     return during - before
 
 
-def _release():
-    """A release file of a program, signed with the key of the tests."""
+def _release(kind):
+    """A release file, signed with the key of the tests."""
     payload = bytes(20000)
-    members = {"product": "bulb", "boards": ["desk"], "kind": "image", "version": "1", "counter": 1, "room": 20480}
+    if kind == "files":
+        line = f"{hashlib.sha256(payload).hexdigest()} {len(payload)} latchkey/api/handlers.mpy\n\n"
+        payload = line.encode() + payload
+    members = {"product": "bulb", "boards": ["desk"], "kind": kind, "version": "1", "counter": 1, "room": 45056}
     text = json.loads((HOST_TESTS / "vectors" / "test_keys.json").read_text())[0]
     key = serialization.load_pem_private_key(text.encode(), None)
     sign = keys.signer(key, "RS256")

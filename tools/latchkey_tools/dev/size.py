@@ -159,7 +159,8 @@ def _sizes_of(feature, without):
         "lines": _lines(sources(feature)),
     }
     if feature == "updates":
-        sizes["held_uploading"] = held.uploading(added)
+        sizes["held_uploading"] = held.uploading(added, "image")
+        sizes["held_uploading_files"] = held.uploading(added, "files")
     return {f"{feature}_{what}": size for what, size in sizes.items()}
 
 

@@ -31,6 +31,8 @@ SETTLES_WITHIN_S = 1200
 # A device that has lost its upload's connection notices that within a minute.
 _BACK_WITHIN_S = 120
 _TRIES = 3
+# Codes of an upload that may go on: None of a broken connection, "verify_busy" after a change of the cloud's keys.
+_BREAKS = (None, "no_memory", "timeout", "verify_busy")
 
 # state: of GOOD, HAD, BACK, FAILED, LEFT; words: what happened; todo: what the person can do, or ""; reason: of BACK
 Result = namedtuple("Result", "host state words todo reason", defaults=("", "", None))
@@ -122,7 +124,7 @@ class Update:
                 if code == "wrong_offset" and at:
                     at = 0
                     continue
-                if code not in (None, "no_memory"):
+                if code not in _BREAKS:
                     raise
                 now = self._after_break(problem)
                 if self._has_switched(before, now):
