@@ -57,5 +57,5 @@ def test_every_hop_is_a_function_that_is_there(name, diagram):
 
 def test_a_hop_that_is_not_there_is_found():
     participants = "participant a as latchkey/jws.py\nparticipant b as latchkey/verifier.py\n"
-    wrong = ["a->>b: Verifier.judge", "b->>a: nothing", "a->>b: Verifier._recall", "a->>b: (no name)"]
+    wrong = ["a->>b: Verifier.absent", "b->>a: nothing", "a->>b: Verifier._recall", "a->>b: (no name)"]
     assert all(list(faults(participants + line)) for line in wrong)
