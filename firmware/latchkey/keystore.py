@@ -26,15 +26,13 @@ class KeyStore:
     whether keys of the simulator count, in flash as everywhere (A10).
 
     ``.keys``: list of ``jwk.Key``; ``.generation``: int, rises when they change; ``.source``: "flash", "factory",
-    "cloud" (new, perhaps not yet in flash) or "none". ``.heard_unix_s``: when the broker or the serial cable brought a
+    "cloud" (not yet in flash) or "none". ``.heard_unix_s``: when the broker or the serial cable brought a
     set last, 0 for never (K4).
     """
 
     def __init__(self, store, factory_keys=None, dev=True):
         self._slots = Slots(store, "keys", b"k", True)
-        self._dirty = False
-        self._changed_ms = 0
-        self._refused = 0
+        self._changed_ms = self._refused = 0
         self._last_refusal = None
         self.generation = self.heard_unix_s = self._noted_unix_s = 0
         self.keys = self._load(dev)
@@ -51,29 +49,25 @@ class KeyStore:
         With ``now_ms`` (of the clock) flash follows by ``save_if_due``; without, before this returns, or StoreError and
         the old ones stay in force.
         """
-        keys = list(keys)[:KEYS_HELD]
         if not keys:
             self.refuse("no_usable_key")
             raise KeySetError("no_usable_key")
         if heard_unix_s is not None:
             self.heard_unix_s = heard_unix_s
-        if _same(keys, self.keys) and (self.source == "flash" or now_ms is not None and self._dirty):
-            if not self._dirty and self._is_out_of_date():
-                self._dirty, self._changed_ms = True, now_ms
-                if now_ms is None:
-                    self.save()
-            return False
-        first = not self.keys
+        keys = list(keys)[:KEYS_HELD]
+        changed = _facts(keys) != _facts(self.keys)
+        if not changed:
+            keys = self.keys  # in the order that flash has
         if now_ms is None:
             self._write(keys)
-        if not _same(keys, self.keys):
-            self.keys = keys
-            self.generation += 1
-        self._dirty = now_ms is not None
-        # The first set waits for no other: a device that loses it in a power cut opens to nobody.
-        self._changed_ms = now_ms - _KEYS_PAUSE_MS if first and self._dirty else now_ms
-        self.source = "cloud" if self._dirty else "flash"
-        return True
+            self.source = "flash"
+        elif changed or self.source == "factory" or self._is_out_of_date():
+            # The first set waits for no other: a device that loses it in a power cut opens to nobody.
+            self._changed_ms = now_ms if self.keys else now_ms - _KEYS_PAUSE_MS
+            self.source = "cloud"
+        self.keys = keys
+        self.generation += changed
+        return changed
 
     def refuse(self, code):
         """Count a key set that was not taken, and why (K2)."""
@@ -82,7 +76,7 @@ class KeyStore:
 
     def save_if_due(self, now_ms):
         """Write what changed once nothing has for a while; True if it did. StoreError: tried again after a pause."""
-        if not self._dirty or now_ms - self._changed_ms < _KEYS_PAUSE_MS:
+        if self.source != "cloud" or now_ms - self._changed_ms < _KEYS_PAUSE_MS:
             return False
         self._changed_ms = now_ms
         self.save()
@@ -90,17 +84,17 @@ class KeyStore:
 
     def save(self):
         """Write what changed now, as before a planned restart. StoreError leaves RAM as it is."""
-        if self._dirty:
+        if self.source == "cloud":
             self._write(self.keys)
-            self._dirty = False
             self.source = "flash"
 
     def status(self):
         """For diagnostics; no key material but ``kid``s."""
+        keys = [(key, key.public_key) for key in self.keys]
         return {
             "source": self.source,
-            "keys": [_public(key) for key in self.keys],
-            "saved": not self._dirty,
+            "keys": [{"kid": key.kid, "alg": key.alg, "bits": public.bits, "e": public.e} for key, public in keys],
+            "saved": self.source != "cloud",
             "generation": self.generation,
             "sets_refused": self._refused,
             "last_refusal": self._last_refusal,
@@ -131,10 +125,6 @@ class KeyStore:
         except (KeySetError, ValueError) as exc:
             self.refuse("no_usable_key" if getattr(exc, "code", "") == "no_usable_key" else "store_damaged")
             return []
-
-
-def _public(key):
-    return {"kid": key.kid, "alg": key.alg, "bits": key.public_key.bits, "e": key.public_key.e}
 
 
 def pack(keys):
@@ -170,10 +160,6 @@ def unpack(data):
     return keys
 
 
-def _same(a, b):
-    """Whether two lists hold the same keys in whatever order."""
-    return _facts(a) == _facts(b)
-
-
 def _facts(keys):
+    """Two lists of the same keys, in whatever order, have the same."""
     return {(k.kid, k.public_key.n_be, k.public_key.e, k.alg) for k in keys}
