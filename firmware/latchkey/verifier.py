@@ -59,8 +59,8 @@ class Verifier:
         entry = self._recall(digest)  # V8
         if entry is None:
             entry = _Entry(digest, self._keystore.generation, self._authenticate(view, caller, policy))
-            # Before V7: a token that is genuine and permits nothing must not be tried again and again.
-            self._remember(entry)
+        # Before V7: a token that is genuine and permits nothing must not be tried again and again.
+        self._remember(entry)
         return self.judge(entry, policy)
 
     def _authenticate(self, view, caller, policy):
@@ -92,7 +92,8 @@ class Verifier:
         if standing.state == "listed":
             check_times(standing.start_unix_s, standing.end_unix_s, now, policy.skew_s)
             roles = [role for role in roles if standing.counts_role(role[0])]
-            exp = _earlier(exp, standing.end_unix_s)
+            ends = [end for end in (exp, standing.end_unix_s) if end is not None]
+            exp = min(ends) if ends else None
         permissions = policy.permissions(roles)
         if not permissions:
             raise TokenError("no_permission")
@@ -140,13 +141,11 @@ class Verifier:
     # V8
 
     def _recall(self, digest):
+        """Takes the entry out, or gives None."""
         for entry in self._memory:
             if entry.digest == digest:
                 self._memory.remove(entry)
-                if entry.generation != self._keystore.generation:
-                    return None
-                self._memory.append(entry)
-                return entry
+                return entry if entry.generation == self._keystore.generation else None
         return None
 
     def _remember(self, entry):
@@ -174,9 +173,3 @@ def _take_apart(view):
     """(header, signature, signing input, unverified Claims); the decoded texts are garbage once this returns."""
     header_b, payload_b, signature, signing_input = jws.split(view)
     return jws.parse_header(header_b), signature, signing_input, Claims(parse(payload_b))
-
-
-def _earlier(a, b):
-    if a is None or b is None:
-        return b if a is None else a
-    return min(a, b)
