@@ -189,14 +189,18 @@ class Ledger:
         self._list = _List(held, retained and self._ever and not self._lost, heard, latest_unix_s, self._bound)
 
     def add(self, records):
-        """Take some members of the list, as ``tokenlist.parse_records`` gives them."""
-        for record in records:
-            self._list.add(record)
+        """Take some members of the list, as ``tokenlist.parse_records`` gives them. After ``give_up`` nothing is taken
+        until another list begins."""
+        if self._list:
+            for record in records:
+                self._list.add(record)
 
     def commit(self):
         """The list is whole: it counts, and is on flash when this returns. After a StoreError only what it takes away
         counts, until flash has taken it or another list."""
         new = self._list
+        if not new:
+            return
         new.settle()
         self._list = None
         self._facts.update(new.facts)

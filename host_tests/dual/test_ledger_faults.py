@@ -163,6 +163,18 @@ class TheCloud(_Case):
             self.assertFalse(self.ledger.admits(jti16(0)))
 
 
+class AList(_Case):
+    def test_that_failed_takes_no_more_records_and_ends_as_nothing(self):
+        self.hear([record(0)])
+        self.updates.apply(("list_begin", False), None)
+        self.updates.apply(("list_records", (None,)), None)  # nobody can take such a record
+        self.assertEqual(len(self.lines), 1)
+        self.updates.apply(("list_records", tuple(parse_records(Bytes(lists.text([record(1)])), SYSTEM16))), None)
+        self.updates.apply(("list_commit",), None)
+        self.assertEqual((len(self.lines), self.ledger.status()["received"]), (1, 1))
+        self.assertEqual((self.state(0, BASE), self.state(1, BASE + DAY)), ("listed", "unknown"))
+
+
 class ALookUp(_Case):
     def test_of_what_the_budget_asks_allocates_nothing(self):
         self.hear([record(n) for n in range(128)])

@@ -101,7 +101,6 @@ class Desk:
         gc.collect()
         return {
             "link": self.link.status(),
-            "updates": self.updates.status(),
             "seen": self.seen,
             "kids": [k.kid for k in self.keystore.keys],
             "keys_generation": self.keystore.generation,

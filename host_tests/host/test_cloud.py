@@ -49,7 +49,7 @@ def publish(broker, topic, payload, retain=True, qos=0):
 
 def lists(desk, count):
     """Wait until that many lists were stored."""
-    return until(lambda: desk.told()["updates"]["lists"] >= count)
+    return until(lambda: desk.told()["ledger"]["received"] >= count)
 
 
 def test_keys_and_lists_arrive_retained_and_live_and_after_a_rotation_while_away(made, kind, interpreter):
@@ -73,7 +73,7 @@ def test_keys_and_lists_arrive_retained_and_live_and_after_a_rotation_while_away
             broker.kill()
             desk.wait_for("waiting")
             told = desk.told()
-            assert told["kids"] == ["two", "three"] and told["updates"]["lists_aborted"] == 0
+            assert told["kids"] == ["two", "three"] and told["ledger"]["broken_off"] == 0
 
 
 def test_keepalive_holds_a_quiet_connection(made, kind):

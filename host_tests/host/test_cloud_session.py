@@ -115,11 +115,11 @@ def test_the_retain_flag_reaches_the_ledger(made, interpreter):
         peer.stay()
 
     with hostile(made, script) as broker, device(interpreter, made.folder, broker.port) as desk:
-        until(lambda: desk.told()["updates"]["lists"] == 3)
+        until(lambda: desk.told()["ledger"]["received"] == 3)
         assert desk.told()["ledger"]["tokens"] == 1
         retained[0] = False
         broker.drop()
-        until(lambda: desk.told()["updates"]["lists"] == 6)
+        until(lambda: desk.told()["ledger"]["received"] == 6)
         assert desk.told()["ledger"]["tokens"] == 3
 
 

@@ -45,7 +45,7 @@ def pair(request, made):
     with hostile(made, good) as broker:
         with device(request.param, made.folder, broker.port) as desk:
             desk.wait_for("online")
-            until(lambda: desk.told()["kids"] == ["good"] and desk.told()["updates"]["lists"])
+            until(lambda: desk.told()["kids"] == ["good"] and desk.told()["ledger"]["received"])
             desk.first_footprint = desk.footprint()
             yield broker, desk
 
@@ -213,13 +213,13 @@ def test_the_device_shrugs_off(pair, name):
         time.sleep(0.05)
         # A list after it shows that the device still reads and understands.
         peer.send(publish(LIST_TOPIC, token_list(1)))
-        done.append(desk.told()["updates"]["lists"])
+        done.append(desk.told()["ledger"]["received"])
         peer.stay()
 
-    before = desk.told()["updates"]["lists"]
+    before = desk.told()["ledger"]["received"]
     broker.script = script
     broker.drop()
-    until(lambda: done and desk.told()["updates"]["lists"] > before, 20)
+    until(lambda: done and desk.told()["ledger"]["received"] > before, 20)
     desk.wait_for("online")
     in_peace_again(broker, desk)
 

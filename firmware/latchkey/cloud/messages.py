@@ -3,7 +3,7 @@
 | message (a tuple) | decoded by | what it does |
 |---|---|---|
 | ``("keys", jwk.KeySet, refused)`` | Intake, topic of the key set | replaces the keys (K2) |
-| ``("keys_refused", code)`` | the same | is counted; the keys held stay |
+| ``("keys_refused", code)`` | the same | is counted by the key store; the keys held stay |
 | ``("list_begin", retained)`` | Intake, topic of the token list | begins a new list beside the one in force |
 | ``("list_records", (record, ...))`` | the same | adds records to it |
 | ``("list_commit",)`` | the same | puts the new list in force (L5) |
@@ -15,7 +15,7 @@
 
 Each has a method ``on_..`` of ``Updates``. The thread touches no store: the loop alone writes. A connection that
 fails in a message, or memory that is short, aborts the list and ends the connection; any other failure costs that
-message alone, and leaves what was in force in force. It is counted, shown by ``status()`` and logged.
+message alone, and leaves what was in force in force. It is logged.
 """
 
 from latchkey import jwk
@@ -92,7 +92,7 @@ def _code(exc):
 class Updates:
     """Applies messages, on the loop. ``settle(kept)``: callable for the end of an attempt of a new client certificate.
     ``log``: callable of one text. ``pinned`` (may be set later too): policy ``keys: pinned`` (K4), key sets are
-    counted and dropped."""
+    dropped."""
 
     def __init__(self, keystore, ledger, timefloor, settle, log, pinned=False):
         self._keystore = keystore
@@ -101,9 +101,6 @@ class Updates:
         self._settle = settle
         self._log = log
         self.pinned = pinned
-        self._open = False
-        self.key_sets = self.key_sets_refused = self.keys_refused = self.lists = self.lists_aborted = 0
-        self.last_refusal = None
 
     def apply(self, message, link, distrusted=False):
         """Do what one message of ``link`` says. False if memory was too short for it: it is worth having again.
@@ -115,57 +112,35 @@ class Updates:
             getattr(self, "on_" + message[0])(link, *message[1:])
         except Exception as exc:
             # The one cloud message that fails must not take the local API with it.
-            self._failed(message[0], exc)
+            code = exc.code if isinstance(exc, LatchkeyError) else type(exc).__name__
+            self._log("cloud: %s failed: %s" % (message[0], code))
+            if message[0].startswith("list"):
+                self._ledger.give_up()
             return not isinstance(exc, MemoryError)
         return True
 
-    def status(self):
-        """Counts since start, as plain values."""
-        return {
-            "key_sets": self.key_sets,
-            "key_sets_refused": self.key_sets_refused,
-            "keys_refused": self.keys_refused,
-            "lists": self.lists,
-            "lists_aborted": self.lists_aborted,
-            "last_refusal": self.last_refusal,
-            "pinned": self.pinned,
-        }
-
     def on_keys(self, _link, keys, refused):
-        self.key_sets += 1
-        self.keys_refused = refused
         if refused:
             self._log("cloud: %d keys of the set cannot be used here" % refused)
         if not self.pinned:
             self._keystore.replace(keys, self._timefloor.now_ms(), self._timefloor.floor_unix_s)
 
     def on_keys_refused(self, _link, code):
-        self.key_sets_refused += 1
-        self.last_refusal = "keys: " + code
         self._keystore.refuse(code)
         self._log("cloud: key set refused: " + code)
 
     def on_list_begin(self, _link, retained):
-        self._open = False
         self._ledger.begin(retained, self._timefloor.heard_unix_s(), self._timefloor.latest_unix_s())
-        self._open = True
 
     def on_list_records(self, _link, records):
-        if self._open:
-            self._ledger.add(records)
+        self._ledger.add(records)
 
     def on_list_commit(self, _link):
-        if self._open:
-            self._open = False
-            self._ledger.commit()
-            self.lists += 1
-            self._timefloor.learn(self._ledger.newest_changed_unix_s)
+        self._ledger.commit()
+        self._timefloor.learn(self._ledger.newest_changed_unix_s)
 
     def on_list_abort(self, _link, code):
-        self.lists_aborted += 1
-        self.last_refusal = "list: " + code
         self._log("cloud: token list refused: " + code)
-        self._open = False
         self._ledger.abort()
 
     def on_attempt(self, link, kept, reason):
@@ -182,11 +157,3 @@ class Updates:
     def on_state(self, link, state, reason, detail):
         if not link.stopping:
             link.change(state, reason, detail)
-
-    def _failed(self, kind, exc):
-        code = exc.code if isinstance(exc, LatchkeyError) else type(exc).__name__
-        self.last_refusal = kind + ": " + code
-        self._log("cloud: %s failed: %s" % (kind, code))
-        if kind.startswith("list"):
-            self._open = False
-            self._ledger.give_up()

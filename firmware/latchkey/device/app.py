@@ -164,7 +164,6 @@ class Device:
         """Everything a technician may want to see; no secret is among it."""
         parts = (
             ("cloud", self.link),
-            ("messages", self.updates),
             ("keys", self.keystore),
             ("ledger", self.ledger),
             ("clock", self.floor),

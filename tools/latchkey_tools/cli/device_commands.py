@@ -29,7 +29,7 @@ FIND_WITHIN_S = 5
 _MOST_TOKENS = 10000  # more than any device holds
 # A device sends its members in any order.
 INFO_ORDER = ("name", "product", "model", "version", "state", "system_uuid", "dev")
-PARTS_ORDER = ("uptime_s", "reset_cause", "cloud", "messages", "keys", "ledger", "clock", "server", "refusals")
+PARTS_ORDER = ("uptime_s", "reset_cause", "cloud", "keys", "ledger", "clock", "server", "refusals")
 _TIMES = ("since", "cert_not_after", "broker_cert_not_after", "ca_not_after", "https_cert_not_after")
 
 
