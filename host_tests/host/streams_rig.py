@@ -1,11 +1,15 @@
 """Runs many commands, each with its standard streams in another state, in forks: a start costs half a second.
 
+What commands import when they run is imported before the first fork, by two commands that fail or list nothing.
+
     python streams_rig.py CASES.json FOLDER
 
 CASES: a list of {"words", "streams": {number: "closed" | "full" | "broken"}, "env"}; a list of {"status", "out", "err"}
 is printed. Each is a fork that finds its streams as the interpreter's start would have left them.
 """
 
+import contextlib
+import io
 import json
 import os
 import sys
@@ -28,6 +32,14 @@ def run(case, folder):
         os._exit(flushed(status))
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     return {"status": status, "out": paths[1].read_text(), "err": paths[2].read_text()}
+
+
+def import_all():
+    for words in (["token", "list"], ["device", "state", "127.0.0.1:1"]):
+        sys.argv = ["latchkey", *words]
+        with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+            with contextlib.redirect_stderr(io.StringIO()):
+                main.main()
 
 
 def child(case, paths):
@@ -81,7 +93,8 @@ def flushed(status):
 
 if __name__ == "__main__":
     out = os.fdopen(os.dup(1), "w")
+    cases, folder = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2])
     main.app = typer.main.get_command(main.app)  # once, instead of at every call
-    found = [run(case, Path(sys.argv[2])) for case in json.loads(Path(sys.argv[1]).read_text())]
-    out.write(json.dumps(found))
+    import_all()
+    out.write(json.dumps([run(case, folder) for case in cases]))
     out.close()

@@ -55,6 +55,7 @@ class Desk:
             "device find": ["--host", host],
             "device set": [host, "on"],
             "pair": [host, "--status"],
+            "practice": ["--port", "none"],
             "sim create": [SYSTEM],
             "sim extend": [SYSTEM, "1D"],
             "sim list": [SYSTEM],
