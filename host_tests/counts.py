@@ -11,7 +11,7 @@ import os
 COUNTS = {
     "line_boards": (3, 8),
     "deploy_cuts": (1, 20),
-    "bignum_cpython": (20000, 200000),
+    "bignum_cpython": (10000, 200000),
     "bignum_micropython": (2000, 20000),
     "kernel_products": (150, 20000),
     "mutated_tokens": (2000, 20000),
@@ -23,7 +23,7 @@ COUNTS = {
     "bit_flip_step": (61, 1),
     "reconnects": (100, 1000),
     "damaged_sessions": (10000, 200000),
-    "openapi_examples": (50, 1000),
+    "openapi_examples": (25, 1000),
     "api_requests": (2000, 100000),
     "api_rate_requests": (200, 3000),
     # Every so many of NIST's messages by the plain kernel, and of the links of its chains (100 each).

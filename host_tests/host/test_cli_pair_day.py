@@ -57,7 +57,7 @@ def test_from_the_box_to_the_network_by_the_command(cellar, tech):
     assert tech.data("device", "info", url)["name"] == "Hall"
     assert "Broken: cloud link." in tech.run("doctor", url, LATCHKEY_SOURCE=CABLE).out
     cellar.broker.start()
-    cellar.until("online", lambda: cellar.diagnostics()["cloud"]["state"], 40)
+    cellar.until("online", cellar.cloud_state, 40)
     assert "No link is broken" in tech.ok("doctor", url, LATCHKEY_SOURCE=CABLE)
 
 
@@ -81,7 +81,7 @@ def test_leaving_opens_the_access_point_again(cellar, tech):
 def test_configuration_changes_by_the_command_and_trust_only_with_somebody_there(cellar, tech):
     cellar.pair()
     cellar.broker.start()
-    cellar.until("online", lambda: cellar.diagnostics()["cloud"]["state"], 40)
+    cellar.until("online", cellar.cloud_state, 40)
     tech.env["LATCHKEY_SOURCE"] = CABLE
     config = ["device", "config", cellar.desk.url]
     assert re.search(r"hosts +- +a\.example", tech.ok(*config, "hosts=a.example"))

@@ -18,6 +18,7 @@ from latchkey_tools.desk import demo
 from latchkey_tools.desk.unix_board import DOCUMENT, Desk
 from latchkey_tools.sim import Simulator, pki
 from latchkey_tools.sim.broker import Broker
+from latchkey_tools.sim.client import NO_TLS
 
 HURRY = 30
 PHONE, LAPTOP, CABLE = "127.4.0.2", "127.7.0.20", "127.0.0.1"
@@ -71,7 +72,7 @@ class Cellar:
     def call(self, source, method, path, body=None, token=None):
         """(status, answer) as somebody at ``source`` gets it; GONE if the device is not there for them."""
         headers = {"Authorization": f"Bearer {token or self.owner.jwt}"}
-        transport = httpx.HTTPTransport(local_address=source)
+        transport = httpx.HTTPTransport(NO_TLS, local_address=source)
         try:
             with httpx.Client(transport=transport, base_url=self.desk.url, timeout=5, headers=headers) as client:
                 response = client.request(method, path, json=body)
@@ -107,6 +108,10 @@ class Cellar:
 
     def diagnostics(self):
         return self.call(CABLE, "GET", "/v1/diagnostics")[1]
+
+    def cloud_state(self):
+        """None while it has not begun to connect."""
+        return self.diagnostics().get("cloud", {}).get("state")
 
 
 @pytest.fixture
@@ -145,7 +150,7 @@ def test_from_the_box_to_the_network_without_a_cloud_and_then_the_first_meeting(
         cellar.until(200, lambda: cellar.call(LAPTOP, "GET", "/v1/state")[0])
         assert cellar.diagnostics()["keys"]["source"] == "flash"
         cellar.broker.start()
-        cellar.until("online", lambda: cellar.diagnostics()["cloud"]["state"], 40)
+        cellar.until("online", cellar.cloud_state, 40)
         cellar.until(2, lambda: cellar.diagnostics()["ledger"]["tokens"])
     finally:
         cellar.close()
@@ -198,7 +203,7 @@ def test_of_two_technicians_one_tries_and_a_power_cut_in_it_brings_the_last_good
 @with_button
 def test_a_reset_by_the_button_leaves_owner_in_and_revoked_tokens_out(cellar):
     cellar.unbox().pair()
-    cellar.until("online", lambda: cellar.diagnostics()["cloud"]["state"], 40)
+    cellar.until("online", cellar.cloud_state, 40)
     cellar.sim.revoke(cellar.other.uuid, leave=True)
     cellar.until((401, "revoked"), lambda: cellar.code(CABLE, "GET", "/v1/state", token=cellar.other.jwt))
     cellar.broker.stop()
@@ -316,14 +321,14 @@ def test_a_configure_token_alone_takes_over_nothing(cellar):
     assert cellar.code(CABLE, "PATCH", "/v1/config", {"roles": {"Visitor": "configure"}}) == (409, "locks_out")
     assert cellar.call(CABLE, "PATCH", "/v1/config", {"broker": broker})[0] == 202
     cellar.ended("failed", "refused")
-    cellar.until("online", lambda: cellar.diagnostics()["cloud"]["state"], 40)
+    cellar.until("online", cellar.cloud_state, 40)
     assert cellar.call(CABLE, "GET", "/v1/config")[1]["trust"]["changes"] == 0
 
 
 @with_button
 def test_a_new_certificate_over_the_api_is_tried_and_the_old_one_comes_back(cellar):
     cellar.unbox().pair()
-    cellar.until("online", lambda: cellar.diagnostics()["cloud"]["state"], 40)
+    cellar.until("online", cellar.cloud_state, 40)
     stranger = pki.make(cellar.desk.folder / "stranger", demo.SLUG, demo.SYSTEM).device
     renewed = pki.client(cellar.pki.folder, cellar.pki.ca, "renewed", demo.SYSTEM)
     cellar.desk.press(0.3)
@@ -332,4 +337,4 @@ def test_a_new_certificate_over_the_api_is_tried_and_the_old_one_comes_back(cell
         text = {n: base64.b64encode(getattr(identity, n).read_bytes()).decode() for n in ("cert_der", "key_der")}
         assert cellar.call(CABLE, "PUT", "/v1/config/certificate", text)[0] == 202
         cellar.until(True, lambda came=came: f"new certificate {came}" in cellar.desk.log_text(), 60)
-        cellar.until("online", lambda: cellar.diagnostics()["cloud"]["state"], 60)
+        cellar.until("online", cellar.cloud_state, 60)

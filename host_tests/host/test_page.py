@@ -150,7 +150,7 @@ def test_a_phone_takes_a_device_from_its_access_point_into_the_owners_network(ce
 
 def test_a_token_that_the_cloud_revokes_is_refused_with_its_reason(cellar, phone):
     cellar.pair()
-    cellar.until("online", lambda: cellar.diagnostics()["cloud"]["state"])
+    cellar.until("online", cellar.cloud_state)
     record = cellar.sim.create_token(demo.SYSTEM)
     cellar.until(200, lambda: cellar.call("127.0.0.1", "GET", "/v1/whoami", token=record.jwt)[0])
     cellar.sim.revoke(record.uuid)

@@ -25,7 +25,7 @@ def asleep(cellar):
 @hurried(50)
 def test_a_sensor_sleeps_wakes_by_its_button_and_keeps_its_network_time_and_ledger(cellar):
     cellar.unbox().pair()
-    cellar.until("online", lambda: cellar.diagnostics().get("cloud", {}).get("state"), 40)
+    cellar.until("online", cellar.cloud_state, 40)
     cellar.until(2, lambda: cellar.diagnostics()["ledger"]["tokens"])
     before = cellar.diagnostics()
     assert before["sleep"]["misses_live_lists"] is True

@@ -21,7 +21,7 @@ from latchkey_tools.desk.unix_board import Desk, DeskError
 from latchkey_tools.device.wallet import Wallet
 from latchkey_tools.sim import Simulator, pki, server
 from latchkey_tools.sim.broker import Broker, free_port, taken
-from latchkey_tools.sim.client import SimulatorError
+from latchkey_tools.sim.client import NO_TLS, SimulatorError
 from latchkey_tools.sim.cloud import published_key_set
 
 EXAMPLES = build.BOARDS / "desk" / "practice"
@@ -122,7 +122,7 @@ class World:
         return self.good_token() is None and all(map(self._is_revoked, self.kept_tokens()))
 
     def _is_revoked(self, token):
-        way = httpx.HTTPTransport(local_address=IN_LAN)
+        way = httpx.HTTPTransport(NO_TLS, local_address=IN_LAN)
         with httpx.Client(transport=way, headers={"Authorization": f"Bearer {token}"}, timeout=5) as laptop:
             answer = laptop.get(f"{self.lamp.lan_url}/v1/state")
         return answer.status_code == 401 and answer.json()["code"] == "revoked"

@@ -28,6 +28,7 @@ from latchkey_tools.boards.catalog import STARTER
 from latchkey_tools.boards.release import release
 from latchkey_tools.desk.serialport import Bridge
 from latchkey_tools.sim.broker import free_port
+from latchkey_tools.sim.client import NO_TLS
 from latchkey_tools.sim.pki import write_private
 
 BOARD = build.BOARDS / "desk"
@@ -171,7 +172,7 @@ class Desk:
 
     def info(self):
         """GET /v1/info."""
-        return httpx.get(f"{self.url}/v1/info", timeout=5, trust_env=False).json()
+        return httpx.get(f"{self.url}/v1/info", timeout=5, trust_env=False, verify=NO_TLS).json()
 
     def log_text(self):
         """All that the device ever wrote to its console."""
