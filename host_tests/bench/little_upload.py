@@ -12,6 +12,7 @@ from setting_up import NOW, Board, FakeClock, provisioned
 from tables import load
 from updating import KEYS, PAYLOAD, SIGNED, Body, Updated, driven, put_request
 
+from latchkey import jwk
 from latchkey.api.handlers import Exchange
 from latchkey.errors import LatchkeyError
 from latchkey.keystore import KeyStore
@@ -19,6 +20,7 @@ from latchkey.update import record
 from latchkey.verifier import Verifier
 
 SETS = load("key_sets.json")
+NEW = jwk.parse_key(json.loads(SETS["sets"]["new"])["keys"][0])
 LINE, OF = SETS["files"]["good"]
 RELEASE = (SIGNED["good"]["release"] + "\n").encode() + PAYLOAD
 # Name, path, body, and at which turn of the loop memory gets short: 0 for the beginning.
@@ -49,11 +51,14 @@ class Carrier(FakeCarrier):
 
 def made():
     store = provisioned("Old")
-    KeyStore(store).replace([key(1, "old")], None, SETS["heard_unix_s"])
+    KeyStore(store).replace([key(1, "old"), NEW], None, SETS["heard_unix_s"])
     board = Board(store, FakeRadio(), FakeClock(NOW))
     board.fitted = Carrier()
     record.set_over_cable(store, KEYS)
     return Updated(board, verifier=Verifier)
+
+
+GRANT = made().verifier.verify(SETS["token"].encode())
 
 
 def facts(device):
@@ -69,7 +74,7 @@ def tried(path, data, turn, free_bytes):
     request = put_request(len(data))
     request.path = path
     route = [row for row in device.api.routes if row[:2] == (path, "PUT")][0]
-    exchange, body = Exchange(request, route, None), Body(memoryview(data))
+    exchange, body = Exchange(request, route, GRANT), Body(memoryview(data))
     before, status = facts(device), 500
 
     def shorten(now):
