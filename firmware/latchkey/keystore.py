@@ -110,7 +110,7 @@ class KeyStore:
         kept = self._slots.read(_MAX_BYTES) or b""
         # A burst may end where it began.
         if self._is_out_of_date() or packed != kept[: len(packed)]:
-            self._slots.write(packed + struct.pack("<I", self.heard_unix_s))
+            self._slots.write(packed, struct.pack("<I", self.heard_unix_s))
             self._noted_unix_s = self.heard_unix_s
 
     def _load(self, dev):

@@ -51,7 +51,7 @@ class Device(setting_up.Device):
         self.blinks += 1
 
 
-KEPT = [None] * 10000
+KEPT = [None] * 40000
 
 
 def fill(free_bytes):
@@ -67,8 +67,23 @@ def fill(free_bytes):
     gc.collect()
 
 
-def _fill_up(n):
-    for size in (4096, 1024, 256, 64, 24):
+def break_up(size):
+    """Half of the heap is kept, in blocks with as many free ones of ``size`` bytes between them."""
+    gc.collect()
+    n = _fill_up(0, (size, 256, 64, 24))
+    for i in range(0, n, 2):
+        if len(KEPT[i]) == size:
+            KEPT[i] = None
+    gc.collect()
+    try:
+        bytearray(size + 64)
+    except MemoryError:
+        return
+    raise ValueError("a larger piece is free")
+
+
+def _fill_up(n, sizes=(4096, 1024, 256, 64, 24)):
+    for size in sizes:
         try:
             while True:
                 KEPT[n] = bytearray(size)

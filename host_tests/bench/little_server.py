@@ -3,7 +3,7 @@
 Whoever connects to CONTROL_PORT commands it, a line each: `changes` answers all of little_memory's as JSON; `try K`
 builds a device anew on a LittleFS, keeps all of the heap but K bytes and answers `full`; a byte then gives the memory
 back, and another, once the caller has its answer, requests the memory held before and after as JSON. Nothing
-is allocated for the first byte.
+is allocated for the first byte. `break K` keeps every other K bytes instead.
 """
 
 import asyncio
@@ -64,12 +64,12 @@ async def line_of(control):
     return line.decode().split()
 
 
-async def tried(control, server, device, free_bytes):
+async def tried(control, server, device, shorten, size):
     """Facts before and after; every connection has ended by then. ``overdue``: how many outlived their deadline."""
     server.api = device.api
     before = little_memory.facts(device)
     one, count = bytearray(1), None
-    little_memory.fill(free_bytes)
+    shorten(size)
     control.write(FULL)
     while count is None:
         await asyncio.sleep_ms(1)
@@ -101,7 +101,8 @@ async def main(port, control_port, tls_port, cert, key):
     while True:
         words = await line_of(control)
         device = flash.renew()
-        answer = changes if words[0] == "changes" else await tried(control, server, device, int(words[1]))
+        shorten = little_memory.break_up if words[0] == "break" else little_memory.fill
+        answer = changes if words[0] == "changes" else await tried(control, server, device, shorten, int(words[1]))
         control.write(json.dumps(answer).encode() + b"\n")
 
 

@@ -1,5 +1,5 @@
 """Every body that is taken in pieces with K bytes of heap left, as little_memory.py: `micropython little_upload.py
-STEP`."""
+STEP`; `micropython little_upload.py SIZE break` with all that is free in pieces of that size."""
 
 import json
 import sys
@@ -36,8 +36,11 @@ BODIES = (
 class Carrier(FakeCarrier):
     """Takes no memory."""
 
-    def begin(self, _manifest):
+    def __init__(self):
+        FakeCarrier.__init__(self)
         self.at, self.content = 0, memoryview(bytearray(len(PAYLOAD)))
+
+    def begin(self, _manifest):
         return self.other
 
     def write(self, piece):
@@ -45,8 +48,8 @@ class Carrier(FakeCarrier):
         self.at += len(piece)
 
     def pieces(self):
-        for at in range(0, len(self.content), 4096):
-            yield self.content[at : at + 4096]
+        for at in range(0, len(self.content), 1024):
+            yield self.content[at : at + 1024]
 
 
 def made():
@@ -69,7 +72,7 @@ def facts(device):
     return [ram, flash, device.carrier.next, kept["sent"] is not None, record.key_counter(held)]
 
 
-def tried(path, data, turn, free_bytes):
+def tried(path, data, turn, size, shorten=little_memory.fill):
     device = made()
     request = put_request(len(data))
     request.path = path
@@ -77,12 +80,12 @@ def tried(path, data, turn, free_bytes):
     exchange, body = Exchange(request, route, GRANT), Body(memoryview(data))
     before, status = facts(device), 500
 
-    def shorten(now):
+    def between(now):
         if now == turn:
-            little_memory.fill(free_bytes)
+            shorten(size)
 
-    body.between = shorten
-    shorten(0)
+    body.between = between
+    between(0)
     try:
         exchange.body = driven(route[4](device.api, exchange, body))
         status = device.api.answer(exchange, exchange.body).status
@@ -115,6 +118,12 @@ def sweep(name, path, data, turn, step):
     return {"route": name, "status": status, "least": free_bytes, "wrong": wrong}
 
 
+def in_small_pieces(name, path, data, turn, size):
+    status, *rest = tried(path, data, turn, size, little_memory.break_up)
+    return {"route": name, "status": status, "wrong": broken(status, *rest) or []}
+
+
 if __name__ == "__main__":
+    try_ = in_small_pieces if sys.argv[2:] else sweep
     for body in BODIES:
-        print(json.dumps(sweep(*body, int(sys.argv[1]))))
+        print(json.dumps(try_(*body, int(sys.argv[1]))))

@@ -272,8 +272,8 @@ class TestKeys(unittest.TestCase):
     def test_what_is_damaged_reads_as_nothing(self):
         store = RamStore()
         self.assertEqual((record.keys(store), record.key_counter([])), ([], 0))
-        Slots(store, "update", b"u").write(b"{", True)
-        Slots(store, "update_keys", b"m").write(b"\x02short", True)
+        Slots(store, "update", b"u").write(b"{", both=True)
+        Slots(store, "update_keys", b"m").write(b"\x02short", both=True)
         self.assertEqual((record.load(store)["counter"], record.keys(store)), (0, []))
 
     def test_the_serial_cable_begins_the_counters_anew(self):

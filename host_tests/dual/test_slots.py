@@ -68,7 +68,7 @@ class TestSlots(unittest.TestCase):
             if both:
                 _slots(store).write(b"other")
                 _slots(store).write(b"another")
-            _slots(store).write(b"payload", both)
+            _slots(store).write(b"payload", both=both)
             for name in ("thing.0", "thing.1"):
                 whole = store.files[name]
                 for at in range(len(whole)):
@@ -81,7 +81,7 @@ class TestSlots(unittest.TestCase):
             store = RamStore()
             store.capacity = 60
             if both:
-                self.assertRaises(StoreError, _slots(store).write, b"x" * 20, both)
+                self.assertRaises(StoreError, lambda: _slots(store).write(b"x" * 20, both=True))
             else:
                 _slots(store).write(b"x" * 20)
             self.assertEqual(_slots(store).read(100), b"x" * 20)

@@ -177,7 +177,7 @@ class Device(app.Device):
             response = self.api.answer(exchange, data)
         except LatchkeyError as exc:
             response = self.api.refusal(exc)
-        return response.status, json.loads(whole(response.file) if response.file else response.body)
+        return response.status, json.loads(whole(response.file) if response.file else body_of(response))
 
     def code(self, *call, **more):
         status, answer = self.call(*call, **more)
@@ -185,6 +185,10 @@ class Device(app.Device):
 
     def attempt(self):
         return self.call("GET", "/v1/pairing")[1]
+
+
+def body_of(response):
+    return b"".join(response.body) if isinstance(response.body, list) else response.body
 
 
 def whole(file):

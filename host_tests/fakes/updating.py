@@ -4,7 +4,7 @@ import json
 
 from fake_carrier import FakeCarrier
 from fake_radio import FakeRadio
-from setting_up import NOW, OWNER, Board, Device, FakeClock, provisioned
+from setting_up import NOW, OWNER, Board, Device, FakeClock, body_of, provisioned
 from tables import load
 
 from latchkey import jwk
@@ -36,11 +36,14 @@ class Body:
         self.between, self.turns, self.at = between, 0, 0
 
     async def line(self, most):
-        data = bytes(self.data[: min(most, self.length)])
-        self.at = data.find(b"\n") + 1
-        if not self.at and len(data) < min(most, self.length):
+        most = min(most, self.length)
+        for at in range(min(most, len(self.data))):
+            if self.data[at] == 10:
+                self.at = at + 1
+                return bytearray(self.data[: self.at])
+        if most > len(self.data):
             raise self.end()
-        return bytearray(data[: self.at])
+        return bytearray()
 
     async def fill(self, view):
         size = min(len(view), self.length - self.at)
@@ -128,4 +131,4 @@ def driven(coroutine):
 
 
 def answer(device):
-    return json.loads(device.response.body)
+    return json.loads(body_of(device.response))

@@ -95,10 +95,10 @@ class LittleServer:
         self.process.kill()
         self.process.communicate()
 
-    def tried(self, change, free_bytes, tls):
+    def tried(self, change, free_bytes, tls, how="try"):
         """(status or None, facts before and after, whether memory was given back first): one request while
-        ``free_bytes`` of heap are left."""
-        assert self.tell(f"try {free_bytes}") == "full\n"
+        ``free_bytes`` of heap are left; ``how`` "break": while it is free in pieces of so many alone."""
+        assert self.tell(f"{how} {free_bytes}") == "full\n"
         with concurrent.futures.ThreadPoolExecutor() as pool:
             answer = pool.submit(exchanged, self.ports[2 if tls else 0], tls, *change)
             concurrent.futures.wait([answer], DEADLINE_S)
@@ -167,3 +167,22 @@ def test_every_connection_gets_an_answer_or_is_closed(server, tls):
             assert free_bytes < 60000
         # Memory is back: it serves again.
         assert server.tried(change, 100000, tls)[0] in (200, 202)
+
+
+READS = ("info", "state", "whoami", "diagnostics", "log", "config", "pairing", "uses", "tokens", "pairing/networks")
+PIECE_BYTES = 1024
+
+
+def test_memory_that_is_free_in_small_pieces_is_enough(server):
+    for change in [("GET", f"/v1/{path}", None) for path in READS] + server.changes:
+        status, _, _, waited = server.tried(change, PIECE_BYTES, False, "break")
+        assert status in (200, 202) and not waited, (change, status, waited)
+
+
+@pytest.mark.parametrize("size,key_set", [(PIECE_BYTES, None), (2 * PIECE_BYTES, 200)])
+def test_it_is_for_a_body_in_pieces_too(size, key_set):
+    """A key set is parsed in a window of 1.8 KB."""
+    printed = on_port.run("little_upload.py", str(size), "break", heapsize="1M", timeout_s=500)
+    bodies = [json.loads(line) for line in printed.splitlines()]
+    assert [body["status"] for body in bodies] == [202, 202, 202, 200, key_set or 500]
+    assert [body["wrong"] for body in bodies] == [[]] * 5

@@ -3,6 +3,9 @@
 import json
 
 from latchkey.errors import LatchkeyError
+from latchkey.limits import const
+
+_PIECE_CHARS = const(256)
 
 
 class Refused(LatchkeyError):
@@ -14,11 +17,11 @@ class Refused(LatchkeyError):
 
 
 class Response:
-    """``status``, ``body`` bytes, or None for one that ends with the connection, which ``stream`` (events.Stream)
-    gives; ``file``: sent in place of the body, then closed; ``lines`` of further header, ``after``: callable to run
-    once the answer is out, ``code``: what an error answers, else None."""
+    """``status``, ``body`` bytes, a list of them for a long one, or None for one that ends with the connection, which
+    ``stream`` (events.Stream) gives; ``file``: sent in place of the body, then closed; ``lines`` of further header,
+    ``after``: callable to run once the answer is out, ``code``: what an error answers, else None."""
 
-    def __init__(self, status, body: bytes | None = b"", lines=(), media="application/json", code=None):
+    def __init__(self, status, body: bytes | list | None = b"", lines=(), media="application/json", code=None):
         self.status = status
         self.body = body
         self.lines = lines
@@ -28,7 +31,38 @@ class Response:
 
 
 def as_json(status, value):
-    return Response(status, json.dumps(value).encode())
+    made = pieces(value)
+    return Response(status, made if made[2:] else b"".join(made))
+
+
+def pieces(value):
+    """[bytes] of ``value`` as JSON: a heap in use for a while has no room for a long text in one piece."""
+    made, text = [], ""
+    for part in _texts(value):
+        text += part
+        if len(text) >= _PIECE_CHARS:
+            made.append(text.encode())
+            text = ""
+    return made + [text.encode()] if text else made
+
+
+def _texts(value):
+    """Of a list each item, of a dict with lists or dicts in it each member, of anything else the whole."""
+    is_list = isinstance(value, list)
+    if not value or not is_list and not _has_more(value):
+        yield json.dumps(value)
+        return
+    mark = "[" if is_list else "{"
+    for item in value:
+        yield mark if is_list else mark + json.dumps(item) + ": "
+        yield from _texts(item if is_list else value[item])
+        mark = ", "
+    yield "]" if is_list else "}"
+
+
+def _has_more(value):
+    """Whether it is a dict that has lists or dicts in it."""
+    return isinstance(value, dict) and any([isinstance(member, (dict, list)) for member in value.values()])
 
 
 def response_head(status, reason, length, lines=(), close=False, media="application/json"):

@@ -30,20 +30,20 @@ class Uses:
     """Times are seconds of uptime, which the caller gives."""
 
     def __init__(self):
-        self._ring = bytearray((_CHANGES + _READS) * _PLACE_BYTES)
+        self._rings = bytearray(_CHANGES * _PLACE_BYTES), bytearray(_READS * _PLACE_BYTES)
         self._peers = []  # [peer, count, uptime], the newest last
 
     def used(self, now, grant, role, route, reads, status):
         """A request with a grant was answered. ``route``: its place among the routes."""
         what = struct.pack(_WHAT, _cut(grant.name or ""), _cut(role), grant.jti[:8].encode(), route, status)
-        starts = _starts(reads)
-        at = self._ring.find(what, starts[0], starts[-1] + _PLACE_BYTES)
+        ring = self._rings[reads]
+        at = ring.find(what)
         # A name may look like a place in the middle of two.
         if at < 0 or at % _PLACE_BYTES:
-            at = min(starts, key=lambda place: _when(self._ring, place))
-            self._ring[at : at + _PLACE_BYTES] = what + bytes(_PLACE_BYTES - _WHAT_BYTES)
-        count = min(_MOST, struct.unpack_from(_WHEN, self._ring, at + _WHAT_BYTES)[0] + 1)
-        struct.pack_into(_WHEN, self._ring, at + _WHAT_BYTES, count, now)
+            at = min(range(0, len(ring), _PLACE_BYTES), key=lambda place: _when(ring, place))
+            ring[at : at + _PLACE_BYTES] = what + bytes(_PLACE_BYTES - _WHAT_BYTES)
+        count = min(_MOST, struct.unpack_from(_WHEN, ring, at + _WHAT_BYTES)[0] + 1)
+        struct.pack_into(_WHEN, ring, at + _WHAT_BYTES, count, now)
 
     def refused(self, now, peer):
         """A request of ``peer`` (text) was refused."""
@@ -55,21 +55,20 @@ class Uses:
         """The Answer with all that is held. ``refusals``: how often each code was answered."""
         peers = [{"peer": peer, "count": count, "ago_s": now - then} for peer, count, then in reversed(self._peers)]
         # Copied: requests that come while the answer is sent must not change its length.
-        return Answer(bytes(self._ring), now, routes, json.dumps({"peers": peers, "refusals": refusals}))
+        return Answer(list(map(_copied, self._rings)), now, routes, json.dumps({"peers": peers, "refusals": refusals}))
 
 
 class Answer:
-    """The uses in ``ring`` as JSON, newest first: a file of which one use at a time is made, when it is read. The whole
-    text has 6 to 9 KB, which is more than a chip may have in one piece. ``rest``: text of the other members."""
+    """The uses in ``held`` (places of changes, and of reads) as JSON, newest first: a file of which one use at a time
+    is made, when it is read. The whole text has 6 to 9 KB. ``rest``: text of the other members."""
 
-    def __init__(self, ring, now, routes, rest):
-        self._ring, self._now, self._routes, self._rest = ring, now, routes, rest
-        self._pieces, self._piece = self._made(), b""
+    def __init__(self, held, now, routes, rest):
+        self._held, self._now, self._routes, self._rest = held, now, routes, rest
 
     def seek(self, _offset, whence=0):
         """To the start; or to the end, and its offset is the result."""
         self._pieces, self._piece = self._made(), b""
-        return sum([len(piece) for piece in self._made()]) if whence else 0
+        return sum(map(len, self._made())) if whence else 0
 
     def readinto(self, buf):
         self._piece = self._piece or next(self._pieces, b"")
@@ -82,18 +81,17 @@ class Answer:
         """There is nothing to close."""
 
     def _made(self):
-        for start, reads in ((b'{"changes": [', False), (b'], "reads": [', True)):
+        for start, places in zip((b'{"changes": [', b'], "reads": ['), self._held):
             yield start
             comma = ""
-            for at in sorted(_starts(reads), key=lambda at: -_when(self._ring, at)):
-                if _when(self._ring, at) >= 0:
-                    yield (comma + json.dumps(self._use(at))).encode()
-                    comma = ", "
+            for place in sorted(places, key=_when, reverse=True):
+                yield (comma + json.dumps(self._use(place))).encode()
+                comma = ", "
         yield ("], " + self._rest[1:]).encode()
 
-    def _use(self, at):
-        name, role, jti, route, status = struct.unpack_from(_WHAT, self._ring, at)
-        count, then = struct.unpack_from(_WHEN, self._ring, at + _WHAT_BYTES)
+    def _use(self, place):
+        name, role, jti, route, status = struct.unpack_from(_WHAT, place)
+        count, then = struct.unpack_from(_WHEN, place, _WHAT_BYTES)
         path, method, permission = self._routes[route][:3]
         return {
             "name": name.rstrip(b"\0").decode(),
@@ -108,7 +106,7 @@ class Answer:
         }
 
 
-def _when(ring, at):
+def _when(ring, at=0):
     """Uptime of the newest use at a place; -1 for an empty one."""
     count, then = struct.unpack_from(_WHEN, ring, at + _WHAT_BYTES)
     return then if count else -1
@@ -123,10 +121,9 @@ def _cut(text):
     return raw[:end]
 
 
-def _starts(reads):
-    """Where the places begin."""
-    first, end = (_CHANGES, _CHANGES + _READS) if reads else (0, _CHANGES)
-    return range(first * _PLACE_BYTES, end * _PLACE_BYTES, _PLACE_BYTES)
+def _copied(ring):
+    """The places that are in use."""
+    return [ring[at : at + _PLACE_BYTES] for at in range(0, len(ring), _PLACE_BYTES) if _when(ring, at) >= 0]
 
 
 class Api(handlers.Api):

@@ -43,7 +43,7 @@ def save(store, secrets, alone=False):
         if data is not None and (alone or data != _read(store, name)):
             if len(data) > _most(name):
                 raise ConfigError("invalid_field", name)
-            _slots(store, name).write(data, alone)
+            _slots(store, name).write(data, both=alone)
 
 
 def begin(store, pair):
@@ -80,7 +80,7 @@ def drop(store):
     """Forget the pair being tried, whatever became of it. StoreError."""
     slots = _slots(store, _PAIR)
     if slots.ever_written:
-        slots.write(b"", True)
+        slots.write(b"", both=True)
 
 
 def _slots(store, name):

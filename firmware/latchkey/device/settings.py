@@ -9,6 +9,7 @@ there while flash may still hold what a change had to remove. Certificates and k
 
 import json
 
+from latchkey.api.response import pieces
 from latchkey.device import lazy
 from latchkey.errors import NOT_STORED, LatchkeyError
 from latchkey.limits import const
@@ -49,7 +50,7 @@ def save(store, document, alone=False):
     slots = _slots(store)
     if alone:
         document["unfinished"] = True
-    slots.write(json.dumps(document).encode())
+    slots.write(*pieces(document))
     if alone:
         _finish(store, slots, document)
 
@@ -112,7 +113,7 @@ def _finish(store, slots, document):
         for name in _EARLIER:
             store.remove(name + ".0")
             store.remove(name + ".1")
-        slots.write(json.dumps(finished).encode())
+        slots.write(*pieces(finished))
         document.pop("unfinished")
     except NOT_STORED:
         pass

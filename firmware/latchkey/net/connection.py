@@ -242,16 +242,18 @@ class Connection:
     async def _send(self, response, close, head_only=False):
         self.phase = ANSWERING
         body, file = response.body, response.file
+        parts = body if isinstance(body, list) else [body] if body else []
+        length = file.seek(0, 2) if file else None if body is None else sum(map(len, parts))
         reason = response.code or ("Accepted" if response.status == 202 else "OK")
-        length = file.seek(0, 2) if file else None if body is None else len(body)
         head = response_head(response.status, reason, length, response.lines, close, response.media)
-        if head_only or not body:
-            return await self._write(head)
-        if length > _JOINED_BYTES:
+        if head_only:
+            parts = []
+        elif length and length <= _JOINED_BYTES and parts:
             # Two copies of a long body would cost more than a packet of its own.
-            await self._write(head)
-            return await self._write(body)
-        await self._write(head + body)
+            head, parts = head + parts[0], []
+        await self._write(head)
+        for part in parts:
+            await self._write(part)
 
     async def _copy(self, file):
         file.seek(0)

@@ -107,14 +107,14 @@ class Slots:
         found = self._examine(self.slot, payload)
         return payload if found not in (_ABSENT, _DAMAGED) and found[1] == self._length else None  # pyright: ignore
 
-    def write(self, payload, both=False):
+    def write(self, *parts, both=False):
         """``update``, and the first payload of all into both slots. ``both``: neither slot holds anything else
         afterwards; StoreError may then leave either state in force."""
         first = self.slot is None
-        self.update(payload)
+        self.update(*parts)
         try:
             if both or first:
-                self.update(payload)
+                self.update(*parts)
         except NOT_STORED:
             # The first payload of all needs its copy as soon as a bit flips, and counts without.
             if both:

@@ -104,7 +104,7 @@ class TimeFloor:
         self._uptime_s = self._clock.uptime_s()
         self.source_set()
         # Into both slots: a damaged one would bring back the later floor that this replaces.
-        self._slots.write(struct.pack("<Q", unix_s), True)
+        self._slots.write(struct.pack("<Q", unix_s), both=True)
         self._saved = unix_s
 
     def now_ms(self):

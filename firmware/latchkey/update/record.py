@@ -75,7 +75,7 @@ def replace_release_key(store, key, counter, held):
 
 def set_over_cable(store, held):
     """The keys that the serial cable brings. Counters begin anew: they were those of the keys before."""
-    _key_slots(store).write(pack([Key(None, key.public_key, key.alg) for key in held]), True)
+    _key_slots(store).write(pack([Key(None, key.public_key, key.alg) for key in held]), both=True)
     save(store, dict(load(store), **_NEW))
 
 
