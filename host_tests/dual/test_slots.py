@@ -81,7 +81,7 @@ class TestSlots(unittest.TestCase):
             store = RamStore()
             store.capacity = 60
             if both:
-                self.assertRaises(StoreError, lambda: _slots(store).write(b"x" * 20, both=True))
+                self.assertRaises(StoreError, _slots(store).write, b"x" * 20, both=True)
             else:
                 _slots(store).write(b"x" * 20)
             self.assertEqual(_slots(store).read(100), b"x" * 20)

@@ -64,6 +64,7 @@ class Answer:
 
     def __init__(self, held, now, routes, rest):
         self._held, self._now, self._routes, self._rest = held, now, routes, rest
+        self._pieces, self._piece = iter(()), b""
 
     def seek(self, _offset, whence=0):
         """To the start; or to the end, and its offset is the result."""
