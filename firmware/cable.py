@@ -11,7 +11,7 @@ import os
 
 from board_config import Board
 
-from latchkey import jwk
+from latchkey import jwk, strictjson
 from latchkey.device import credentials, settings
 from latchkey.device import provision as provision_
 from latchkey.errors import ConfigError, LatchkeyError
@@ -82,7 +82,7 @@ def _keep_keys(keystore, keys, unix_s):
 
 
 def _renew(data):
-    credentials.begin(Board().store, provision_.read_renewal(data))
+    credentials.begin(Board().store, provision_.renewal_of(strictjson.parse(data)))
     return {"ok": True}
 
 

@@ -209,10 +209,8 @@ class Ledger:
             return  # It may be older than the list that was lost.
         marks = tuple(map(max, self._marks, new.marks))
         same = self._is_stored(new)
-        if new.exact:
-            self._sum = new.sum
-        elif not same:
-            self._sum = _NO_SUM
+        if new.exact or not same:
+            self._sum = new.sum if new.exact else _NO_SUM
         same = same and marks[1:] == self._marks[1:]
         if same and marks == self._marks and not self._missed:
             self._facts["unchanged"] += 1

@@ -27,7 +27,7 @@ def post_pairing(device, exchange):
     ssid, passphrase = wifi.get("ssid"), provision.wifi_key(wifi.get("passphrase"), "wifi.passphrase")
     if not ssid:
         raise ConfigError("invalid_field", "wifi.ssid")
-    config = config_.joining(device.config, ssid, body)
+    config = config_.merged(device.config, dict(body, wifi={"ssid": ssid}))
     by = None
     if config["broker"] != device.config["broker"]:
         by = _by(device, exchange, ["broker"])

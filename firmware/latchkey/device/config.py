@@ -71,34 +71,27 @@ def patched(config, fields):
 
     LatchkeyError "serial_only"; ConfigError.
     """
-    merged = dict(config)
     for name, value in fields.items():
         if name in _CABLE_ONLY and value != config[name]:
             raise LatchkeyError("serial_only")
         if name == "wifi" and value != config[name]:
             raise ConfigError("invalid_field", "wifi")
-        merged[name] = _merged(config, name, value)
-    found = judged(merged)
+    found = merged(config, fields)
     if found["policy"]["updates"] != config["policy"]["updates"]:
         raise LatchkeyError("serial_only")
     return found, [name for name in _TRUST if found[name] != config[name]]
 
 
-def joining(config, ssid, fields):
-    """``config`` for another network, with what ``fields`` (dict) has of name and broker, judged whole. ConfigError."""
-    merged = dict(config, wifi={"ssid": ssid})
-    for name in ("name", "broker"):
-        if name in fields:
-            merged[name] = _merged(config, name, fields[name])
-    return judged(merged)
-
-
-def _merged(config, name, value):
-    if name not in _MERGED or not isinstance(value, dict):
-        return value
-    merged = dict(config[name])
-    merged.update(value)
-    return merged
+def merged(config, fields):
+    """``config`` with ``fields`` in their places, or in parts of them, judged whole. ConfigError."""
+    found = dict(config)
+    for name, value in fields.items():
+        if name in _MERGED and isinstance(value, dict):
+            found[name] = dict(config[name])
+            found[name].update(value)
+        else:
+            found[name] = value
+    return judged(found)
 
 
 def _wrong(path, why):

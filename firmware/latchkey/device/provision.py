@@ -49,14 +49,9 @@ def read(data):
     return found, _credentials(document.get("credentials")), keys, _time(document.get("time_unix_s")), update_keys
 
 
-def read_renewal(data):
-    """The new client certificate in ``data``, an object of ``cert_der`` and ``key_der`` in base64, as a dict of what is
-    to be stored. Errors as of ``read``."""
-    return renewal_of(strictjson.parse(data, _PROVISION_DEPTH))
-
-
 def renewal_of(document):
-    """The same of a parsed object (dict). ConfigError."""
+    """The new client certificate in ``document``, a parsed object of ``cert_der`` and ``key_der`` in base64, as a dict
+    of what is to be stored. ConfigError."""
     checked(document, _PAIR)
     return {"new_" + name: _der(document.get(name), name) for name in _PAIR}
 
