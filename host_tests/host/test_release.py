@@ -138,12 +138,38 @@ def test_a_signing_command_gets_the_bytes_on_its_standard_input_and_no_secret_is
         ("echo short", "wrote 6 bytes, which is not a signature by RS256"),
         ("/nowhere/sign", "/nowhere/sign: No such file"),
         ("", "names no program"),
+        ("yes", "wrote over 512 bytes"),
+        ("sign 'it", "--sign-command sign 'it: No closing quotation"),
     ],
 )
 def test_a_signing_command_that_fails_writes_no_file(maker, tmp_path, command, words):
     out = tmp_path / "x.latchkey"
     done = maker.run("release", "sign", small(tmp_path), "--counter", 1, "--sign-command", command, "-o", out)
     assert done.status in (1, 2) and words in done.err and not out.exists()
+
+
+@pytest.mark.parametrize("name", ["release.pem", "release.pub.pem", "small.payload", "small.json", "link"])
+def test_a_file_that_is_read_is_not_overwritten(maker, tmp_path, name):
+    path = small(tmp_path)
+    (tmp_path / "link").symlink_to(maker.key)
+    before = (tmp_path / name).read_bytes()
+    how = ("--counter", 1, "--key", maker.key, "--public", maker.public)
+    done = maker.run("release", "sign", path, *how, "-o", tmp_path / name)
+    assert done.status == 1 and f"{name} is read by this command" in done.err
+    assert (tmp_path / name).read_bytes() == before
+
+
+def test_the_facts_do_not_overwrite_the_payload(maker, tmp_path):
+    done = maker.run("release", "build", "--board", "desk", "--version", "1.2.0", "-o", tmp_path / "x.json")
+    assert done.status == 1 and "x.payload" in done.err and not (tmp_path / "x.json").exists()
+
+
+def test_a_file_that_cannot_be_written_is_named_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(build.os, "getpid", lambda: 1)
+    (tmp_path / "x.1.part").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="x.latchkey") as caught:
+        build.write(tmp_path / "x.latchkey", b"x")
+    assert caught.value.filename.endswith("x.latchkey") and list(tmp_path.iterdir()) == []
 
 
 def test_one_of_key_and_command_signs(maker, tmp_path):
@@ -245,6 +271,12 @@ def test_a_new_release_key_is_a_manifest_alone(maker, tmp_path, rsa_keys):
         file = manifest.whole(out, manifest.RELEASE_KEY)
         assert file.members == {"counter": 1, **{name: json.loads(jwk.read_text())[name] for name in "ne"}}
         assert keys.thumbprint(file.members) in maker.ok("release", "show", out)
+
+
+def test_the_recovery_key_does_not_become_the_release_key(maker, tmp_path):
+    out = tmp_path / "new.latchkey"
+    done = maker.run("release", "new-key", maker.public, "--counter", 1, "--key", maker.key, "-o", out)
+    assert done.status == 1 and "the new release key is the recovery key" in done.err and not out.exists()
 
 
 def test_the_largest_key_fits_into_a_manifest():

@@ -1,5 +1,6 @@
 """Compile the firmware to .mpy with mpy-cross, for the desk or for a chip."""
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -71,12 +72,20 @@ def compile_file(source, target, arch, embedded_name, lines=True):
     part.replace(target)
 
 
-def write(path, content):
-    """Write the bytes ``content``, atomically, so that runs may overlap."""
+def write(path, content, *read):
+    """Write the bytes ``content``, atomically, so that runs may overlap. ``read``: paths of the files that it is made
+    of, or None; ValueError for one of them, which may be a key that exists once."""
+    if path.exists() and any(one and Path(one).exists() and path.samefile(one) for one in read):
+        raise ValueError(f"{path} is read by this command, and is not overwritten: give --out another name")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_bytes(content)
-    part.replace(path)
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as problem:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise OSError(problem.errno, problem.strerror, str(path)) from None
 
 
 def compile_firmware(arch="x64"):

@@ -94,7 +94,8 @@ def sign(
         -o sensor-1.2.0.latchkey
     """
     members, data = build.built(payload)
-    _write(out, manifest.RELEASE, members | {"counter": counter}, data, (key, sign_command, alg, public))
+    how = (key, sign_command, alg, public)
+    _write(out, manifest.RELEASE, members | {"counter": counter}, data, how, payload, build.facts_path(payload))
 
 
 @app.command("keys")
@@ -131,7 +132,7 @@ def keys_(
     for name, value in {"--slug": slug, "--issuer": issuer}.items():
         manifest.text(name, value or "none")
     members = {"slug": slug, "issuer": issuer, "iat": int(time.time()), "counter": counter}
-    _write(out, manifest.KEYS, members | manifest.described(data), data, (key, sign_command, alg, public))
+    _write(out, manifest.KEYS, members | manifest.described(data), data, (key, sign_command, alg, public), key_set)
 
 
 @app.command()
@@ -153,9 +154,10 @@ def new_key(
       latchkey release new-key release-2.pub.pem --counter 1 \\
         --key recovery.pem -o new-key.latchkey
     """
-    taken = keys.jwk(keys.public(new))
+    theirs = keys.public(new)
+    taken = keys.jwk(theirs)
     members = {"counter": counter, "n": taken["n"], "e": taken["e"]}
-    _write(out, manifest.RELEASE_KEY, members, b"", (key, sign_command, alg, public))
+    _write(out, manifest.RELEASE_KEY, members, b"", (key, sign_command, alg, public), new, other=theirs)
 
 
 @app.command("show")
@@ -206,13 +208,14 @@ _KINDS = {
 }
 
 
-def _write(out, typ, members, data, how):
+def _write(out, typ, members, data, how, *read, other=None):
     key, command, alg, public = how
     if bool(key) == (command is not None):
         raise typer.BadParameter("name the key: --key FILE, or --sign-command COMMAND")
     theirs = keys.public(public) if public else None
     signer = keys.by_key(key, alg) if key else keys.by_command(command, alg)
-    boards_build.write(out, manifest.signed(typ, members, signer, alg, data, theirs))
+    content = manifest.signed(typ, members, signer, alg, data, theirs, other)
+    boards_build.write(out, content, key, public, *read)
     what = _what(members) if typ == manifest.RELEASE else _KINDS[typ]
     show.line(f"{out}: {what}, counter {members['counter']}, {out.stat().st_size:,} bytes")
 

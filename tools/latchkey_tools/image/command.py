@@ -59,7 +59,7 @@ def image(
 def make(board, image, out, module, heap_kb, unlisted):
     """Write the image to ``out``; returns its freezing.Report."""
     data, report = recipe.make(board, image, own_modules(module), heap_kb, unlisted)
-    build.write(out, data)
+    build.write(out, data, image)
     return report
 
 

@@ -16,6 +16,11 @@ def make(board_name, version, out, image=None, product=None, **how):
     known). ``image``: MicroPython's download for a release that is an image; ``how``: as payload.of_image takes it."""
     if not _VERSION.fullmatch(version):
         raise ValueError(f"--version {version[:40]}: write 1 to 32 letters, digits, dots or dashes, such as 1.2.0")
+    facts = facts_path(out)
+    if facts == Path(out):
+        raise ValueError(
+            f"--out {out}: the facts go to this file; name the payload {Path(out).with_suffix('.payload')}"
+        )
     board = catalog.board(board_name)
     if board.takes == "image" and not image:
         raise ValueError(f"{board.name} runs an image: give MicroPython's official one for {board.mcu} with --image")
@@ -24,8 +29,7 @@ def make(board_name, version, out, image=None, product=None, **how):
     kind = "image" if image else "files"
     members = {"product": product, "boards": [board.name], "kind": kind, "version": version}
     members |= {**manifest.described(data), "room": payload.room(kind, data)}
-    facts = facts_path(out)
-    build.write(Path(out), data)
+    build.write(Path(out), data, image, facts)
     build.write(facts, (json.dumps(members, indent=2) + "\n").encode())
     return facts, members
 

@@ -3,6 +3,7 @@
 A signer is ``sign(data) -> bytes``: RSASSA-PKCS1-v1_5 with SHA-256 or SHA-512 (RFC 7518 section 3.3).
 """
 
+import contextlib
 import hashlib
 import json
 import shlex
@@ -62,18 +63,23 @@ def signer(key, alg):
 
 def by_command(command, alg):
     """A signer that runs ``command``, words as a shell has them but without a shell."""
-    words = shlex.split(command)
+    try:
+        words = shlex.split(command)
+    except ValueError as problem:
+        raise ValueError(f"--sign-command {command[:40]}: {problem}; write its words as in a shell") from None
     if not words:
         raise ValueError(f"--sign-command names no program; {_CALL}")
 
     def sign(data):
-        done = subprocess.run(words, input=data, stdout=subprocess.PIPE)
-        if done.returncode:
-            raise ValueError(f"the signing command {words[0]} ended with exit status {done.returncode}; {_CALL}")
-        if not _LEAST_BITS <= len(done.stdout) * 8 <= _MOST_BITS:
-            wrote = f"wrote {len(done.stdout)} bytes, which is not a signature by {alg}"
+        status, signature = _answer(words, data)
+        long = len(signature) * 8 > _MOST_BITS
+        if status and not long:
+            raise ValueError(f"the signing command {words[0]} ended with exit status {status}; {_CALL}")
+        if long or len(signature) * 8 < _LEAST_BITS:
+            count = f"over {_MOST_BITS // 8}" if long else len(signature)
+            wrote = f"wrote {count} bytes, which is not a signature by {alg}"
             raise ValueError(f"the signing command {words[0]} {wrote}; {_CALL}")
-        return done.stdout
+        return signature
 
     return sign
 
@@ -85,6 +91,17 @@ def fits(key, alg, data, signature):
     except InvalidSignature:
         return False
     return True
+
+
+def _answer(words, data):
+    """(exit status, the first bytes written, one more than a signature has at most) of a program that gets ``data``."""
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        with contextlib.suppress(BrokenPipeError), program.stdin as given:
+            given.write(data)
+        # Closed then: one that writes without end ends.
+        with program.stdout as written:
+            found = written.read(_MOST_BITS // 8 + 1)
+    return program.returncode, found
 
 
 def _of_pem(path, content):

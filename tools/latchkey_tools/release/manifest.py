@@ -46,12 +46,15 @@ def described(data):
     return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
-def signed(typ, members, sign, alg, data=b"", public=None):
-    """The bytes of a file. ``sign``: as of keys; ``public``: the key that the signature must fit, or None."""
+def signed(typ, members, sign, alg, data=b"", public=None, other=None):
+    """The bytes of a file. ``sign``: as of keys; ``public``: the key that the signature must fit, or None; ``other``:
+    one that it must not fit."""
     signing_input = f"{_part({'alg': alg, 'typ': typ})}.{_part(members)}".encode()
     signature = sign(signing_input)
     if public and not fits(public, alg, signing_input, signature):
         raise ValueError("the signature is not of the key in --public: sign with the private key that belongs to it")
+    if other and fits(other, alg, signing_input, signature):
+        raise ValueError("the new release key is the recovery key: make another one, and keep the recovery key offline")
     line = signing_input + b"." + b64url(signature).encode()
     if len(line) > MOST_BYTES:
         raise ValueError(f"the manifest has {len(line)} bytes, and a device takes {MOST_BYTES}; shorten its texts")
