@@ -83,7 +83,7 @@ def _slots(store):
 
 
 def parsed(data):
-    """What ``data`` (bytes of JSON, or None) says; None if that is nothing."""
+    """The value that ``data`` (bytes of JSON, or None) holds; None if it holds none."""
     try:
         return json.loads(bytes(data)) if data else None
     except ValueError:
