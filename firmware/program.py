@@ -10,10 +10,9 @@ from latchkey.net.server import Server, peer_text
 
 # A product may leave these out (firmware/features).
 try:
-    from latchkey.api.page import Page
     from latchkey.net.names import Names
 except ImportError:
-    Page = Names = None
+    Names = None
 try:
     from latchkey.net import https
 except ImportError:
@@ -41,8 +40,6 @@ def server(device):
     if https:
         with lazy.credentials as credentials:
             tls = https.context(credentials.https(board.store), device.log)
-    if Page:
-        device.api.add(Page(board.radio, port, tls_port))
     return Server(device.api, board.clock.now_ms, host, port, tls, tls_port, board.radio.channel)
 
 

@@ -16,9 +16,9 @@ class Grant:
         self.name = name
 
 
-def send(api, exchange):
+def send(api, request):
     """The number of bytes that were sent, as net/connection.py sends them."""
-    response = api.answer(exchange, b"")
+    response = api.answer(request, b"")
     if not response.file:
         return len(response.body)
     response.file.seek(0, 2)
@@ -35,11 +35,11 @@ def tried(free_bytes):
     for i in range(40):
         device.api.uses.used(i, Grant(f"A name of twenty {i}"), "System Maintainer", i % 8, i % 2, 200)
         device.api.uses.refused(i, f"192.168.178.{i}")
-    exchange = device.api.admit(_request("GET", "/v1/uses", b"", OWNER))
+    request = device.api.admit(_request("GET", "/v1/uses", b"", OWNER))
     fill(free_bytes)
     size = 0
     try:
-        size = send(device.api, exchange)
+        size = send(device.api, request)
     except MemoryError:
         pass
     give_back()

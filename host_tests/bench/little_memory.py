@@ -125,12 +125,12 @@ def tried(method, path, body, free_bytes):
     """(status or None where no answer was possible, facts before, facts after)."""
     device = Device()
     request, data = request_of(method, path, body)
-    exchange = device.api.admit(request)
+    request = device.api.admit(request)
     before = facts(device)
     status = None
     fill(free_bytes)
     try:
-        response = device.api.answer(exchange, data)
+        response = device.api.answer(request, data)
         status = response.status
         if response.after:
             response.after()

@@ -13,7 +13,6 @@ from tables import load
 from updating import KEYS, PAYLOAD, SIGNED, Body, Updated, driven, put_request
 
 from latchkey import jwk
-from latchkey.api.handlers import Exchange
 from latchkey.errors import LatchkeyError
 from latchkey.keystore import KeyStore
 from latchkey.update import record
@@ -76,8 +75,9 @@ def tried(path, data, turn, size, shorten=little_memory.fill):
     device = made()
     request = put_request(len(data))
     request.path = path
-    route = [row for row in device.api.routes if row[:2] == (path, "PUT")][0]
-    exchange, body = Exchange(request, route, GRANT), Body(memoryview(data))
+    request.route = [row for row in device.api.routes if row[:2] == (path, "PUT")][0]
+    body = Body(memoryview(data))
+    request.grant = GRANT
     before, status = facts(device), 500
 
     def between(now):
@@ -87,8 +87,8 @@ def tried(path, data, turn, size, shorten=little_memory.fill):
     body.between = between
     between(0)
     try:
-        exchange.body = driven(route[4](device.api, exchange, body))
-        status = device.api.answer(exchange, exchange.body).status
+        request.body = driven(request.route[4](device.api, request, body))
+        status = device.api.answer(request, request.body).status
     except MemoryError:
         pass
     except LatchkeyError:

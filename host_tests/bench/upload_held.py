@@ -66,12 +66,12 @@ def begin(path, kind):
             file.write("1\n")
     device.board.carrier = folders if kind == "files" else programs
     body = _held["body"] = Waiting(data)
-    _held["exchange"] = device.api.admit(put_request(body.length))
+    _held["request"] = device.api.admit(put_request(body.length))
     device.firmware()
 
 
 def upload():
     """Up to the moment at which it waits."""
-    exchange = _held["exchange"]
-    _held["task"] = exchange.route[4](_held["device"].api, exchange, _held["body"])
+    request = _held["request"]
+    _held["task"] = request.route[4](_held["device"].api, request, _held["body"])
     _held["task"].send(None)

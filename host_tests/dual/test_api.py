@@ -166,7 +166,7 @@ class WhatIsAsked(ApiCase):
             self.assertIsNone(self.code("GET /v1/state?" + query, "read"), query)
 
     def test_unknown_paths_and_methods(self):
-        for path in ("/", "/v1", "/v1/state/", "//v1/state", "/v1/%73tate", "/v1/../v1/state", "/V1/state"):
+        for path in ("/v2", "/v1", "/v1/state/", "//v1/state", "/v1/%73tate", "/v1/../v1/state", "/V1/state"):
             self.assertEqual(self.code("GET " + path, "configure"), "not_found", path)
         response = self.response("DELETE /v1/state", "configure")
         self.assertEqual(response.code, "method_not_allowed")
@@ -188,8 +188,8 @@ class WhatIsAsked(ApiCase):
         encoded = ("Content-Length: 5", "Content-Type: application/json", "Content-Encoding: gzip")
         self.assertEqual(self.code("PATCH /v1/state", "control", lines=encoded), "media_type")
         charset = ("Content-Length: 12", "Content-Type: Application/JSON; charset=utf-8")
-        exchange = self.api.admit(self.head("PATCH /v1/state", "control", charset))
-        self.assertTrue(self.api.answer(exchange, PATCH))
+        request = self.api.admit(self.head("PATCH /v1/state", "control", charset))
+        self.assertTrue(self.api.answer(request, PATCH))
 
     def test_the_json_is_strict(self):
         doubled = b'{"on":true,"on":false}'

@@ -4,7 +4,7 @@ import gc
 import unittest
 
 from latchkey import strictjson, uuids
-from latchkey.api.handlers import host_name
+from latchkey.api.request import host_name
 from latchkey.device import config
 from latchkey.errors import ConfigError
 

@@ -267,5 +267,5 @@ class TestKeyFiles(unittest.TestCase):
 def _taken(device, data, between):
     lines = ("PUT /v1/keys HTTP/1.1", "Host: lamp.local", f"Content-Length: {len(data)}")
     head = bytearray("\r\n".join(lines + ("Content-Type: application/octet-stream", "")).encode())
-    exchange = device.api.admit(parse_head(memoryview(head), len(head), head))
-    return exchange, driven(exchange.route[4](device.api, exchange, Body(data, between=between)))
+    request = device.api.admit(parse_head(memoryview(head), len(head), head))
+    return request, driven(request.route[4](device.api, request, Body(data, between=between)))

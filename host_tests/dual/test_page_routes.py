@@ -5,17 +5,20 @@ import unittest
 
 from fake_device import FakeDevice, FakeVerifier
 
-from latchkey.api import request
+from latchkey.api import handlers, page, request
 from latchkey.api.handlers import Api
-from latchkey.api.page import Page
 from latchkey.errors import LatchkeyError
 
 PHONE = "192.168.4.2"
 PAGE = b"the page, gzipped"
 
 
-class Radio:
+class Board:
     ap_address = "192.168.4.1"
+    listen = ("127.0.0.1", 80, 443)
+
+    def __init__(self):
+        self.radio = self
 
 
 def opened():
@@ -32,9 +35,10 @@ class FakeProduct:
 class PageCase(unittest.TestCase):
     def setUp(self):
         self.device = FakeDevice()
+        self.device.board = Board()
+        page.opened = opened
         self.product = FakeProduct()
         self.api = Api(self.device, FakeVerifier(), self.product)
-        self.api.add(Page(Radio(), 80, 443, opened))
 
     def ask(self, line, host="127.0.0.1", channel="ap", peer=PHONE, tls_serves=False, token=None):
         lines = "Authorization: Bearer %s\r\n" % token if token else ""
@@ -65,14 +69,18 @@ class TestPage(PageCase):
             self.assertIn("Content-Security-Policy: frame-ancestors 'none'", response.lines)
 
     def test_an_unprovisioned_device_shows_the_page_and_nothing_else(self):
-        self.device.facts["state"] = "unprovisioned"
+        self.api.verifier = None
         self.assertEqual(self.ask("GET /").status, 200)
         self.assertEqual(self.code("GET /v1/state/fields"), "unprovisioned")
 
     def test_a_device_without_the_feature_has_no_page(self):
+        handlers.page = None
         self.api = Api(self.device, FakeVerifier(), self.product)
-        self.assertEqual(self.code("GET /"), "not_found")
-        self.assertEqual(self.code("GET /", host="example.com"), "wrong_host")
+        try:
+            self.assertEqual(self.code("GET /"), "not_found")
+            self.assertEqual(self.code("GET /", host="example.com"), "wrong_host")
+        finally:
+            handlers.page = page
 
     def test_where_https_serves_plain_http_of_the_owners_network_is_led_there(self):
         for channel in ("lan", "loopback"):

@@ -95,8 +95,8 @@ class TestApi(unittest.TestCase):
 
     def test_refusals_are_counted_by_peer_and_only_who_configures_may_ask(self):
         device = Device(ssid="Old")
-        device.api.refusal(LatchkeyError("bad_signature"), "192.0.2.7")
-        device.api.refusal(LatchkeyError("bad_signature"))
+        refusal = device.api.refusal(LatchkeyError("bad_signature"))
+        device.api.uses.note(device.api, None, "192.0.2.7", refusal)
         found = device.call("GET", "/v1/uses")[1]
         self.assertEqual([(one["peer"], one["count"]) for one in found["peers"]], [("192.0.2.7", 1)])
         self.assertEqual(device.code("GET", "/v1/uses", role="Visitor"), (403, "insufficient_scope"))

@@ -15,10 +15,17 @@ import time
 
 from fake_device import FakeDevice, FakeVerifier
 
-from latchkey import limits
-from latchkey.api.handlers import Api
-from latchkey.net import connection
-from latchkey.net.server import Server
+OPTIONS = [word.partition("=")[0] for word in sys.argv[2:]]
+if "setup" not in OPTIONS:
+    # Not in a heap that is to be small.
+    sys.modules["latchkey.api.uses"] = None
+    if "page" not in OPTIONS:
+        sys.modules["latchkey.api.page"] = None
+
+from latchkey import limits  # noqa: E402
+from latchkey.api.handlers import Api  # noqa: E402
+from latchkey.net import connection  # noqa: E402
+from latchkey.net.server import Server  # noqa: E402
 
 
 class Lamp:
@@ -166,9 +173,9 @@ async def main(port, options):
         device.cap = options.get("cap", "control")
         api = Api(device, None if device.state() == "unprovisioned" else verifier, product)
     if "page" in options:
-        from latchkey.api.page import Page  # not in a heap that is to be small
+        from latchkey.api import page
 
-        api.add(Page(None, port, 443, lambda: open(options["page"], "rb")))
+        page.opened = lambda: open(options["page"], "rb")
     server = Server(
         api,
         time.ticks_ms,

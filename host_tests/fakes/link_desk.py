@@ -64,8 +64,8 @@ class Desk:
         self.link = self._link(options)
         self.api = handlers.Api(FakeDevice(), FakeVerifier(), Product())
         self.api.routes += (
-            ("/test", "GET", handlers.OPEN, lambda _api, _exchange: self.tell(), 0, False),
-            ("/test/again", "GET", handlers.OPEN, lambda _api, _exchange: self.again(), 0, False),
+            ("/test", "GET", handlers.OPEN, lambda _api, _request: self.tell(), 0, False),
+            ("/test/again", "GET", handlers.OPEN, lambda _api, _request: self.again(), 0, False),
         )
 
     def _link(self, options):

@@ -172,11 +172,13 @@ class Device(app.Device):
     def call(self, method, path, body=None, role=OWNER):
         """(status, dict of the answer) as a client gets it."""
         data = b"" if body is None else json.dumps(body).encode()
+        request = _request(method, path, data, role)
         try:
-            exchange = self.api.admit(_request(method, path, data, role))
-            response = self.api.answer(exchange, data)
+            response = self.api.answer(self.api.admit(request), data)
         except LatchkeyError as exc:
             response = self.api.refusal(exc)
+        if self.api.uses:
+            self.api.uses.note(self.api, request, request.peer, response)
         return response.status, json.loads(whole(response.file) if response.file else body_of(response))
 
     def code(self, *call, **more):

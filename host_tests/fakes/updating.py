@@ -20,7 +20,7 @@ KEYS = [jwk.parse_key(members) for members in SIGNED["keys"]]
 class Server:
     """The parts of a server that proof reads."""
 
-    answered = granted = event_streams = 0
+    answered = granted = 0
 
 
 class Gone(Exception):
@@ -115,8 +115,8 @@ def put_request(length, query="", channel="ap", role=OWNER):
 def answered(api, request, body):
     """The response to ``request``, whose ``body`` its route reads itself."""
     try:
-        exchange = api.admit(request)
-        return api.answer(exchange, driven(exchange.route[4](api, exchange, body)))
+        api.admit(request)
+        return api.answer(request, driven(request.route[4](api, request, body)))
     except LatchkeyError as exc:
         return api.refusal(exc)
 

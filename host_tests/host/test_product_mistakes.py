@@ -108,7 +108,7 @@ def test_a_request_that_fails_shows_the_lines_of_the_sources(desk, tmp_path):
     assert frames[-1][0].endswith("products/sensor.py")
     assert "self.turns // 0" in MISTAKEN.splitlines()[int(frames[-1][1]) - 1]
     ours = [(path, int(line)) for path, line in frames[:-1] if "latchkey" in path]
-    for (path, line), callee in zip(ours[-2:], ("handler(self, exchange)", "product.patch("), strict=True):
+    for (path, line), callee in zip(ours[-2:], ("handler(self, request)", "product.patch("), strict=True):
         assert callee in (build.FIRMWARE / path).read_text().splitlines()[line - 1]
     facts = call(desk, "GET", "/v1/diagnostics")[1]["faults"]
     assert facts["count"] >= 3 and facts["last"] == "request failed: ZeroDivisionError"

@@ -19,10 +19,10 @@ BAD = {
 import machine, real
 from latchkey.api import handlers
 inner = handlers.Api.answer
-def answer(self, exchange, body=b""):
-    if exchange.grant:
+def answer(self, request, body=b""):
+    if request.grant:
         machine.reset()
-    return inner(self, exchange, body)
+    return inner(self, request, body)
 handlers.Api.answer = answer
 run = real.run
 """,

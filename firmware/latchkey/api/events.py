@@ -15,45 +15,23 @@ _REASK_MS = const(10000)
 _HEARTBEAT_MS = const(15000)
 
 
-class Hub:
-    """Counts the changes of one product's state (``changes``) and its streams (``open``)."""
-
-    def __init__(self, product):
-        self.product = product
-        self.changes = 0
-        self.open = 0
-        product.on_change = self.changed
-
-    def changed(self):
-        """To be called by the product after every change of its state."""
-        self.changes += 1
-
-    def subscribe(self, ask):
-        """A Stream, or None when all are taken. ``ask()`` raises TokenError once the token is refused."""
-        if self.open >= _STREAMS:
-            return None
-        self.open += 1
-        return Stream(self, ask)
-
-
 class Stream:
-    """One listener. ``due`` is polled until ``ended``; ``close`` gives the place back (twice does no harm)."""
+    """One listener. ``due`` is polled until ``ended``; ``close`` gives the place back."""
 
-    def __init__(self, hub, ask):
-        self._hub = hub
-        self._ask = ask
+    def __init__(self, api, request):
+        api.streams += 1
+        self._api = api
+        self._request = request
         self._sent = -1
         self._asked_ms = self._wrote_ms = 0
         self.ended = False
 
     def due(self, now_ms):
         """Bytes to write now, or b"". ``now_ms`` rises from 0 at the opening."""
-        if self.ended:
-            return b""
-        changed = self._sent != self._hub.changes
+        changed = self._sent != self._api.changes
         try:
             if changed or now_ms - self._asked_ms >= _REASK_MS:
-                self._ask()
+                self._api.ask(self._request, "read")
                 self._asked_ms = now_ms
         except TokenError as exc:
             # Busy is not a verdict, yet no event may leave unasked for longer than one asking period.
@@ -64,28 +42,24 @@ class Stream:
         if not changed and now_ms - self._wrote_ms < _HEARTBEAT_MS:
             return b""
         self._wrote_ms = now_ms
-        return self._state() if changed else b": beat\n\n"
-
-    def close(self):
-        if self._hub:
-            self._hub.open -= 1
-        self._hub = None
-        self.ended = True
-
-    def _state(self):
-        self._sent = self._hub.changes
-        state = json.dumps(self._hub.product.state())
+        if not changed:
+            return b": beat\n\n"
+        self._sent = self._api.changes
+        state = json.dumps(self._api.product.state())
         return ("id: %d\nevent: state\ndata: %s\n\n" % (self._sent, state)).encode()
 
+    def close(self):
+        self._api.streams -= 1
 
-def get_events(api, exchange):
+
+def get_events(api, request):
     """The answer that begins a stream."""
     api.product.state()  # A product without one says so before the stream begins.
     response = Response(200, None, media="text/event-stream")
-    if exchange.request.method != "HEAD":
-        response.stream = api.hub.subscribe(lambda: api.ask(exchange.request, "read"))
-        if response.stream is None:
+    if request.method != "HEAD":
+        if api.streams >= _STREAMS:
             raise Refused("full_house")
+        response.stream = Stream(api, request)
     return response
 
 

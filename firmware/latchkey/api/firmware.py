@@ -23,36 +23,36 @@ def proof(device):
         return module.begin(device)
 
 
-def get_firmware(api, _exchange):
+def get_firmware(api, _request):
     """Which release runs, whether it is good, and how far an upload is."""
     with lazy.Rare("latchkey.update.judge") as module:
         return module.status(api.device)
 
 
-def take_release(api, exchange, body):
+def take_release(api, request, body):
     """The coroutine of latchkey.update.upload, which keeps that module alone: it takes minutes, in which others must
     be let go."""
-    exchange.request.token = None  # its RAM is needed
+    request.token = None  # its RAM is needed
     with lazy.Rare("latchkey.update.upload") as module:
-        return module.receive(api.device, exchange, body)
+        return module.receive(api.device, request, body)
 
 
-def put_firmware(_api, exchange):
+def put_firmware(_api, request):
     """A release, or a new release key: the answer to what was taken."""
-    return exchange.body
+    return request.body
 
 
-async def take_keys(api, exchange, body):
+async def take_keys(api, request, body):
     """A signed key set (K4)."""
     with lazy.Rare("latchkey.api.keys") as module:
         take = module.take
-    return await take(api.device, exchange.request, body)
+    return await take(api.device, request, body)
 
 
-def put_keys(api, exchange):
+def put_keys(api, request):
     """The answer to it, once it is stored."""
     with lazy.Rare("latchkey.api.keys") as module:
-        return module.keep(api.device, exchange.body)
+        return module.keep(api.device, request.body)
 
 
 lazy.rare.extend(RARE)

@@ -4,15 +4,15 @@ The order of the checks is the contract: Host and Origin (A4), a token in the UR
 device, route and method, HTTPS (A2), the cap on plain HTTP (A2), the token, its permission, and only
 then the body. A server calls, for each request:
 
-    exchange = api.admit(request)                          # before the body is read; raises LatchkeyError
-    response = api.answer(exchange, body)                  # body: bytes or view, empty if none; raises LatchkeyError
+    api.admit(request)                                     # before the body is read; raises LatchkeyError
+    response = api.answer(request, body)                   # body: bytes or view, empty if none; raises LatchkeyError
     response = api.refusal(exc)                            # for either's LatchkeyError, and FormatError of the parser
     response = api.failure(exc)                            # for any other exception
 """
 
 from latchkey import strictjson
 from latchkey.api import codes
-from latchkey.api.request import unescaped
+from latchkey.api.request import host_name, unescaped
 from latchkey.api.response import Refused, Response, as_json
 from latchkey.device import lazy
 from latchkey.errors import ConfigError, LatchkeyError, TokenError
@@ -30,6 +30,10 @@ try:
 except ImportError:
     firmware = None
 try:
+    from latchkey.api import page
+except ImportError:
+    page = None
+try:
     from latchkey.api import renewal
 except ImportError:
     renewal = None
@@ -37,6 +41,10 @@ try:
     from latchkey.api import tokens
 except ImportError:
     tokens = None
+try:
+    from latchkey.api import uses
+except ImportError:
+    uses = None
 
 _BODY_BYTES = const(1024)
 _BODY_DEPTH = const(5)
@@ -51,17 +59,6 @@ _BEFORE_PROVISIONING = ("/v1/info", "/")
 _UPGRADE = ("Upgrade: TLS/1.2, HTTP/1.1", "Connection: Upgrade")
 
 
-class Exchange:
-    """One admitted request: ``request``, ``route`` (a row as of _ROUTES), ``grant`` (None on an open route), ``body``
-    (dict, or what a streamed body was made to)."""
-
-    def __init__(self, request, route, grant):
-        self.request = request
-        self.route = route
-        self.grant = grant
-        self.body = {}
-
-
 class Api:
     """The routes of one device.
 
@@ -74,59 +71,62 @@ class Api:
     verifier  .verify(token_bytes, caller=peer_text) -> Grant, or TokenError; None while unprovisioned.
     product   .name .state() .patch(dict) .identify() .on_change (products/*.py).
     ``routes``: rows as of _ROUTES, all that this device serves.
-    ``refusals``: dict of how often each code was answered since start.
+    ``refusals``: dict of how often each code was answered since start. ``changes`` of the product's state; ``streams``
+    of events that are open. ``visitor``: peer on the access point that asked for /v1/info last.
     """
 
     def __init__(self, device, verifier, product):
         self.device = device
         self.verifier = verifier
         self.product = product
-        self.hub = events.Hub(product) if events else None
+        self.changes = self.streams = 0
+        product.on_change = self.changed
+        self.uses = uses.Uses() if uses else None
         self.refusals = {}
+        self.visitor = None
         self.routes = _ROUTES + (_WIRELESS if device.wireless else ())
-        for feature in (events, firmware, renewal, tokens):
+        for feature in (events, firmware, page, renewal, tokens, uses):
             if feature:
                 self.routes += feature.ROUTES
-        self.page = None
 
-    def add(self, page):
-        """Serve ``page`` (latchkey.api.page.Page) too."""
-        self.page = page
-        self.routes += page.routes()
+    def changed(self):
+        """To be called by the product after every change of its state."""
+        self.changes += 1
 
     def admit(self, request):
-        """Exchange for a parsed head, everything but the body judged; raises Refused or TokenError."""
-        if self.page and self.page.leads(request) and not self._is_ours(request):
-            return Exchange(request, (request.path, request.method, OPEN, self.page.lead, 0, False), None)
-        self._check_source(request)
-        unprovisioned = self.verifier is None or self.device.state() == "unprovisioned"
-        if unprovisioned and request.path not in _BEFORE_PROVISIONING:
+        """``request``, a parsed head of which everything but the body is judged now; raises Refused or TokenError."""
+        if host_name(request.host) not in self.device.hosts():
+            if not page or not page.leads(request):
+                raise Refused("wrong_host")
+            request.route = page.LEAD
+            return request
+        _check_source(request)
+        if self.verifier is None and request.path not in _BEFORE_PROVISIONING:
             raise Refused("unprovisioned")
-        route = self._route(request)
-        _path, _method, permission, _handler, body_bytes, body_needed = route
-        if request.tls_serves and request.channel not in ("tls", "ap") and permission is not OPEN:
-            raise Refused("tls_required", _UPGRADE)
-        grant = self._grant(request, permission)
+        request.route = self._route(request)
+        permission, _handler, body_bytes, body_needed = request.route[2:]
+        grant = None if permission is OPEN else self._grant(request, permission)
         _check_framing(request, body_bytes, body_needed)
-        return Exchange(request, route, grant)
+        request.grant = grant
+        return request
 
-    def answer(self, exchange, body=b""):
+    def answer(self, request, body=b""):
         """Response of the route's handler; raises LatchkeyError (json_refused, invalid_field...)."""
-        handler, body_bytes, body_needed = exchange.route[3:]
+        handler, body_bytes, body_needed = request.route[3:]
         if callable(body_bytes):
-            exchange.body = body
+            request.body = body
         elif len(body) or body_needed:
             parsed = strictjson.parse(body, _BODY_DEPTH)
             if not isinstance(parsed, dict):
                 raise ConfigError("invalid_field", "")
-            exchange.body = parsed
+            request.body = parsed
         # A change that is made has to be answered: what the answer takes is free once this is let go.
-        room = exchange.route[1] != "GET" and list(map(bytearray, ROOM))
+        room = request.route[1] != "GET" and list(map(bytearray, ROOM))
         if callable(handler):
-            result = handler(self, exchange)
+            result = handler(self, request)
         else:
             with lazy.setup as setup:
-                result = getattr(setup, handler)(self.device, exchange)
+                result = getattr(setup, handler)(self.device, request)
         room = None  # noqa: F841
         if isinstance(result, tuple):
             return as_json(*result)
@@ -141,7 +141,7 @@ class Api:
             raise TokenError("insufficient_scope", permission)
         return grant
 
-    def refusal(self, exc, _peer=None):
+    def refusal(self, exc):
         """Response for a LatchkeyError; counted by code. An unknown code is a server error."""
         code, status = exc.code, codes.status(exc.code)
         if status is None:
@@ -165,18 +165,6 @@ class Api:
 
     # Checks before the body
 
-    def _check_source(self, request):
-        """A4, and A2's tokens in URLs."""
-        if not self._is_ours(request):
-            raise Refused("wrong_host")
-        if request.origin is not None and not _own_origin(request):
-            raise Refused("origin_refused")
-        if _token_in(request.query) or b"cloud-" in unescaped(request.path.encode()):
-            raise Refused("token_in_url")
-
-    def _is_ours(self, request):
-        return host_name(request.host) in self.device.hosts()
-
     def _route(self, request):
         name = "GET" if request.method == "HEAD" else request.method
         allowed = []
@@ -191,8 +179,8 @@ class Api:
         raise Refused("method_not_allowed", ("Allow: " + ", ".join(allowed),))
 
     def _grant(self, request, permission):
-        if permission is OPEN:
-            return None
+        if request.tls_serves and request.channel not in ("tls", "ap"):
+            raise Refused("tls_required", _UPGRADE)
         if permission and request.channel == "lan":
             if PERMISSIONS.index(permission) > PERMISSIONS.index(self.device.plain_http(request.path)):
                 raise Refused("plain_http")
@@ -214,6 +202,18 @@ def _lines(code, status, exc):
     return getattr(exc, "lines", ())
 
 
+def _check_source(request):
+    """The page that sends this is ours: its Origin is scheme and authority of the request (A4, RFC 6454). No token is
+    in the URL (A2)."""
+    scheme = b"https://" if request.channel == "tls" else b"http://"
+    if request.origin is not None and request.origin.lower() != scheme + request.host.lower():
+        raise Refused("origin_refused")
+    for part in [request.path] + request.query.split("&"):
+        text = unescaped(part.encode())
+        if b"cloud-" in text or text.partition(b"=")[0] in (b"token", b"access_token"):
+            raise Refused("token_in_url")
+
+
 def _check_framing(request, body_bytes, body_needed):
     length = request.length
     if length is None and body_needed:
@@ -233,41 +233,17 @@ def _check_empty(body):
         raise ConfigError("invalid_field", field)
 
 
-def host_name(host):
-    """Text of a Host value without its port, lower case; "" if it is not one. A fully qualified name may end with a
-    dot (RFC 1034 3.1)."""
-    name, _, port = (host or b"").lower().partition(b":")
-    for c in port:
-        if not 48 <= c <= 57:
-            return ""
-    return (name[:-1] if name[-1:] == b"." else name).decode()
-
-
-def _own_origin(request):
-    """Whether Origin is a page of ours: the scheme and authority of this request, whose Host is (RFC 6454)."""
-    scheme = b"https://" if request.channel == "tls" else b"http://"
-    return request.origin.lower() == scheme + request.host.lower()
-
-
-def _token_in(query):
-    for pair in query.encode().split(b"&"):
-        name, _, value = unescaped(pair).partition(b"=")
-        if name in (b"token", b"access_token") or b"cloud-" in name or b"cloud-" in value:
-            return True
-    return False
-
-
-def _get_info(api, exchange):
-    if api.page and exchange.request.channel == "ap":
-        api.page.visitor = exchange.request.peer
+def _get_info(api, request):
+    if request.channel == "ap":
+        api.visitor = request.peer
     response = as_json(200, api.device.info())
-    if exchange.request.tls_serves and exchange.request.channel != "tls":
+    if request.tls_serves and request.channel != "tls":
         response.lines = _UPGRADE
     return response
 
 
-def _get_whoami(api, exchange):
-    grant = exchange.grant
+def _get_whoami(api, request):
+    grant = request.grant
     return {
         "jti": grant.jti,
         "sub": grant.sub,
@@ -279,47 +255,47 @@ def _get_whoami(api, exchange):
     }
 
 
-def _get_state(api, _exchange):
+def _get_state(api, _request):
     return api.product.state()
 
 
-def _patch_state(api, exchange):
-    return api.product.patch(exchange.body)
+def _patch_state(api, request):
+    return api.product.patch(request.body)
 
 
-def _post_identify(api, exchange):
-    _check_empty(exchange.body)
+def _post_identify(api, request):
+    _check_empty(request.body)
     answer = as_json(202, {"accepted": True})
     api.product.identify()
     return answer
 
 
-def _get_diagnostics(api, _exchange):
+def _get_diagnostics(api, _request):
     facts = api.device.diagnostics()
     facts["refusals"] = api.refusals
     return facts
 
 
-def _get_pairing(api, _exchange):
+def _get_pairing(api, _request):
     return api.device.pairing.status()
 
 
-def _get_log(api, _exchange):
+def _get_log(api, _request):
     return {"lines": api.device.log.lines()}
 
 
-def _post_restart(api, exchange):
-    _check_empty(exchange.body)
-    api.device.log.add("restart asked by " + exchange.grant.jti)
+def _post_restart(api, request):
+    _check_empty(request.body)
+    api.device.log.add("restart asked by " + request.grant.jti)
     response = as_json(202, {"accepted": True})
     response.after = api.device.restart
     return response
 
 
 # Path, method, permission (OPEN, ANY or its name), handler, most bytes of a body (JSON object), whether one must come.
-# A handler is a function of the Api and the exchange, or the name of one in latchkey.api.setup, which is loaded for one
+# A handler is a function of the Api and the request, or the name of one in latchkey.api.setup, which is loaded for one
 # request: a tenth of a small heap. It answers a dict, (status, dict) or Response. In place of the most bytes there may
-# be a coroutine of Api, exchange and connection: it takes the body in pieces and returns ``exchange.body``.
+# be a coroutine of Api, exchange and connection: it takes the body in pieces and returns ``request.body``.
 _ROUTES = (
     ("/v1/info", "GET", OPEN, _get_info, 0, False),
     ("/v1/whoami", "GET", ANY, _get_whoami, 0, False),

@@ -5,7 +5,7 @@ latchkey_tools.boards.page: bytes of a frozen module, which stay in flash, or a 
 pieces and never held whole.
 """
 
-from latchkey.api.handlers import OPEN, host_name
+from latchkey.api.request import host_name
 from latchkey.api.response import Refused, Response
 
 _HEADERS = (
@@ -27,7 +27,8 @@ _ONLINE = (
 )
 
 
-def _opened():
+def opened():
+    """The page, a file to read."""
     import io
 
     try:
@@ -38,58 +39,47 @@ def _opened():
         return open(__file__[: __file__.rfind("/") + 1] + "page.gz", "rb")
 
 
-class Page:
-    """``radio``: see hw/wifi.py; ``port``, ``tls_port``: the API's; ``opened()``: the page, a file to read.
+def leads(request):
+    """Whether a request by a name that is not ours is led to the page: on the access point, outside of /v1."""
+    return request.channel == "ap" and request.method in ("GET", "HEAD") and (request.path + "/")[:4] != "/v1/"
 
-    ``visitor``: address of the peer on the access point that used the API last, set by the API. Once a page runs in it,
-    a phone that finds no internet here would leave.
-    """
 
-    def __init__(self, radio, port, tls_port, opened=_opened):
-        self._radio = radio
-        self._port = port
-        self._tls_port = tls_port
-        self._opened = opened
-        self.visitor = None
+def _lead(api, request):
+    """Answer such a request: an address to go to, or what the phone takes for the internet. Once a page runs in it, a
+    phone that finds no internet here would leave."""
+    if request.peer == api.visitor:
+        for path, text in _ONLINE:
+            if path == request.path:
+                media = "text/html" if path[-1] == "l" else "text/plain"
+                return Response(204, None) if text is None else Response(200, text.encode(), (), media)
+    board = api.device.board
+    return _moved("http", board.radio.ap_address, board.listen[1], 80)
 
-    def routes(self):
-        """Rows as of latchkey.api.handlers."""
-        return (
-            ("/", "GET", OPEN, self.get, 0, False),
-            ("/v1/state/fields", "GET", "read", self.get_fields, 0, False),
-        )
 
-    def leads(self, request):
-        """Whether a request by a name that is not ours is led to the page: on the access point, outside of /v1."""
-        return request.channel == "ap" and request.method in ("GET", "HEAD") and (request.path + "/")[:4] != "/v1/"
+def _get_page(api, request):
+    """The page; where HTTPS serves, plain HTTP from the owner's network is led there (A2)."""
+    if request.tls_serves and request.channel in ("lan", "loopback"):
+        return _moved("https", host_name(request.host), api.device.board.listen[2], 443)
+    response = Response(200, b"", _HEADERS, _HTML)
+    response.file = opened()
+    return response
 
-    def lead(self, _api, exchange):
-        """Answer such a request: an address to go to, or what the phone takes for the internet."""
-        request = exchange.request
-        if request.peer == self.visitor:
-            for path, text in _ONLINE:
-                if path == request.path:
-                    media = "text/html" if path[-1] == "l" else "text/plain"
-                    return Response(204, None) if text is None else Response(200, text.encode(), (), media)
-        return _moved("http", self._radio.ap_address, self._port, 80)
 
-    def get(self, _api, exchange):
-        """The page; where HTTPS serves, plain HTTP from the owner's network is led there (A2)."""
-        request = exchange.request
-        if request.tls_serves and request.channel in ("lan", "loopback"):
-            return _moved("https", host_name(request.host), self._tls_port, 443)
-        response = Response(200, b"", _HEADERS, _HTML)
-        response.file = self._opened()
-        return response
-
-    def get_fields(self, api, _exchange):
-        """The product's description of the fields of its state, for a program that draws them."""
-        fields = getattr(api.product, "fields", None)
-        if fields is None:
-            raise Refused("not_found")
-        return Response(200, fields.encode())
+def _get_fields(api, _request):
+    """The product's description of the fields of its state, for a program that draws them."""
+    fields = getattr(api.product, "fields", None)
+    if fields is None:
+        raise Refused("not_found")
+    return Response(200, fields.encode())
 
 
 def _moved(scheme, host, port, usual):
     place = "%s://%s" % (scheme, host) + ("/" if port == usual else ":%d/" % port)
     return Response(302, b"", ("Location: " + place,), "text/plain", "Found")
+
+
+LEAD = (None, "GET", None, _lead, 0, False)
+ROUTES = (
+    ("/", "GET", None, _get_page, 0, False),
+    ("/v1/state/fields", "GET", "read", _get_fields, 0, False),
+)

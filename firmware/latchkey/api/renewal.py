@@ -6,12 +6,12 @@ from latchkey.limits import const
 _BODY_BYTES = const(6144)
 
 
-def put_certificate(api, exchange):
+def put_certificate(api, request):
     """Accepted once it is stored; the log says whether the broker took it. It carries a key, so only with presence."""
     with lazy.setup as setup:
         setup.check_may_try(api.device)
         setup.check_present(api.device)
-        pair = setup.provision.renewal_of(exchange.body)
+        pair = setup.provision.renewal_of(request.body)
         setup.stored(keep, api.device, pair)
     return 202, {"accepted": True}
 

@@ -32,7 +32,8 @@ class Request:
 
     ``length`` is the Content-Length or None; ``close`` tells that the client wants no further request.
     ``channel`` ("loopback", "ap", "tls", "lan"), ``peer`` and ``tls_serves`` are set by the server: how the
-    request came, from which address, and whether HTTPS is offered beside this plain port.
+    request came, from which address, and whether HTTPS is offered beside this plain port. The API sets ``route`` (a row
+    of its table), ``grant`` (None on an open route) and ``body`` (dict, or what a streamed body was made to).
     """
 
     def __init__(self, line, fields):
@@ -56,6 +57,8 @@ class Request:
         self.channel = "lan"
         self.peer = ""
         self.tls_serves = False
+        self.route = self.grant = None
+        self.body = {}
 
 
 class Reader:
@@ -117,6 +120,15 @@ def parse_head(view, end, head):
     at = head.find(b"\r\n", 0, end)
     _check_line(head, at, end)
     return Request(bytes(view[:at]), _fields(view, head, at + 2, end))
+
+
+def host_name(host):
+    """Text of a Host value without its port, lower case; "" if it is not one. A fully qualified name may end with a
+    dot (RFC 1034 3.1)."""
+    name, _, port = (host or b"").lower().partition(b":")
+    if port.strip(b"0123456789"):
+        return ""
+    return (name[:-1] if name[-1:] == b"." else name).decode()
 
 
 def unescaped(data):

@@ -1,7 +1,7 @@
 """Requests that set a device up: pairing and configuration. Judges them; the device carries them out.
 
 Loaded for one such request and let go again (latchkey.device.lazy). Each handler takes ``device``
-(latchkey.device.app.Device) and the admitted exchange, whose token may configure. A3's line between settings and
+(latchkey.device.app.Device) and the admitted request, whose token may configure. A3's line between settings and
 trust settings is drawn here.
 """
 
@@ -18,10 +18,10 @@ _PAIRING = ("wifi", "name", "broker")
 _WIFI = ("ssid", "passphrase")
 
 
-def post_pairing(device, exchange):
+def post_pairing(device, request):
     """Try to join a network."""
     check_may_try(device)
-    body = exchange.body
+    body = request.body
     provision.checked(body, _PAIRING)
     wifi = provision.checked(body.get("wifi"), _WIFI, "wifi")
     ssid, passphrase = wifi.get("ssid"), provision.wifi_key(wifi.get("passphrase"), "wifi.passphrase")
@@ -30,11 +30,11 @@ def post_pairing(device, exchange):
     config = config_.merged(device.config, dict(body, wifi={"ssid": ssid}))
     by = None
     if config["broker"] != device.config["broker"]:
-        by = _by(device, exchange, ["broker"])
-    return _begin(device, exchange, Attempt(config, passphrase, True, by is not None, by))
+        by = _by(device, request, ["broker"])
+    return _begin(device, request, Attempt(config, passphrase, True, by is not None, by))
 
 
-def delete_pairing(device, _exchange):
+def delete_pairing(device, _request):
     """Leave the network."""
     device.pairing.check_idle()
     if device.settings["ap_passphrase"] is None:
@@ -43,7 +43,7 @@ def delete_pairing(device, _exchange):
     return 202, device.pairing.status()
 
 
-def get_networks(device, _exchange):
+def get_networks(device, _request):
     """Networks in reach, as the last scan found them."""
     radio = device.board.radio
     found = [{"ssid": ssid, "rssi_dbm": rssi, "secured": secured} for ssid, rssi, secured in radio.networks]
@@ -51,22 +51,22 @@ def get_networks(device, _exchange):
     return 200, {"networks": found, "scanned_s": age_s}
 
 
-def get_config(device, _exchange):
+def get_config(device, _request):
     """The configuration and the record of trust; no secret is in either."""
     return 200, {"config": device.config, "trust": device.settings["trust"]}
 
 
-def patch_config(device, exchange):
+def patch_config(device, request):
     """Change settings; trust settings with presence, and never so that who asks is shut out."""
     device.pairing.check_idle()
-    config, trust = config_.patched(device.config, exchange.body)
-    by = _by(device, exchange, trust) if trust else None
+    config, trust = config_.patched(device.config, request.body)
+    by = _by(device, request, trust) if trust else None
     if [name for name in trust if name in _CLOUD]:
         check_may_try(device)
-        return _begin(device, exchange, Attempt(config, cloud=True, by=by))
+        return _begin(device, request, Attempt(config, cloud=True, by=by))
     record = device.settings["trust"]
     if by:
-        _check_not_shut_out(device, exchange, config)
+        _check_not_shut_out(device, request, config)
         record = settings.with_trust(record, by)
     # Before anything is stored, since memory may not suffice for it.
     answer = as_json(200, {"config": config, "trust": record})
@@ -92,22 +92,22 @@ def check_present(device):
         raise LatchkeyError("presence_needed")
 
 
-def _begin(device, exchange, attempt):
+def _begin(device, request, attempt):
     if attempt.by:
-        _check_not_shut_out(device, exchange, attempt.config)
+        _check_not_shut_out(device, request, attempt.config)
     stored(device.pairing.begin, attempt)
     return 202, device.pairing.status()
 
 
-def _by(device, exchange, names):
+def _by(device, request, names):
     """The change of trust settings for the record: its token, fields and time; only with presence (A3)."""
     check_present(device)
-    return exchange.grant.jti, names, device.floor.floor_unix_s
+    return request.grant.jti, names, device.floor.floor_unix_s
 
 
-def _check_not_shut_out(device, exchange, config):
+def _check_not_shut_out(device, request, config):
     """The token of this request has to configure under the new policy too. LatchkeyError "locks_out", "verify_busy"."""
-    request, then = exchange.request, policy.from_config(config)
+    then = policy.from_config(config)
     try:
         grant = device.verifier.verify(request.token, request.peer, then)
         shut = "configure" not in grant.permissions

@@ -7,10 +7,10 @@ from latchkey.limits import const
 _TOKENS = const(16)  # in one answer, of less than 2 KB
 
 
-def get_tokens(api, exchange):
+def get_tokens(api, request):
     """The tokens of the ledger in short, some at a time: those behind the one that ``?after=`` names."""
     after16 = None
-    for pair in exchange.request.query.split("&"):
+    for pair in request.query.split("&"):
         if pair[:6] == "after=":
             after16 = uuids.or_none(pair[6:])
             if after16 is None:

@@ -9,9 +9,7 @@ import json
 import struct
 
 from latchkey import uuids
-from latchkey.api import codes, handlers
 from latchkey.api.response import Response
-from latchkey.errors import LatchkeyError
 from latchkey.limits import const
 
 _CHANGES = const(24)
@@ -32,6 +30,20 @@ class Uses:
     def __init__(self):
         self._rings = bytearray(_CHANGES * _PLACE_BYTES), bytearray(_READS * _PLACE_BYTES)
         self._peers = []  # [peer, count, uptime], the newest last
+
+    def note(self, api, request, peer, response):
+        """How a request of ``peer`` was answered; ``request``: None if its head was not whole. A deed is
+        answered whether or not there is memory to note it."""
+        now = api.device.log.uptime_s()
+        try:
+            if request and request.grant:
+                grant, route = request.grant, request.route
+                role = _role(api.verifier.policy, grant, route[2])
+                self.used(now, grant, role, api.routes.index(route), route[1] == "GET", response.status)
+            if response.code:
+                self.refused(now, peer)
+        except MemoryError:
+            pass
 
     def used(self, now, grant, role, route, reads, status):
         """A request with a grant was answered. ``route``: its place among the routes."""
@@ -127,43 +139,6 @@ def _copied(ring):
     return [ring[at : at + _PLACE_BYTES] for at in range(0, len(ring), _PLACE_BYTES) if _when(ring, at) >= 0]
 
 
-class Api(handlers.Api):
-    """The API of a product with this feature."""
-
-    def __init__(self, device, verifier, product):
-        super().__init__(device, verifier, product)
-        self.uses = Uses()
-        self.routes += ROUTES
-
-    def answer(self, exchange, body=b""):
-        status = 500
-        try:
-            response = super().answer(exchange, body)
-            status = response.status
-            return response
-        except LatchkeyError as exc:
-            status = codes.status(exc.code) or status
-            raise
-        finally:
-            if exchange.grant:
-                try:
-                    note(self, exchange, status)
-                except MemoryError:
-                    pass  # A deed is answered, whether or not it is noted.
-
-    def refusal(self, exc, peer=None):
-        if peer:
-            self.uses.refused(self.device.log.uptime_s(), peer)
-        return super().refusal(exc)
-
-
-def note(api, exchange, status):
-    """Notes the result of an admitted request."""
-    grant, route = exchange.grant, exchange.route
-    role = _role(api.verifier.policy, grant, route[2])
-    api.uses.used(api.device.log.uptime_s(), grant, role, api.routes.index(route), route[1] == "GET", status)
-
-
 def _role(policy, grant, permission):
     """The name of the first role that gives the permission, of any role if none is asked for."""
     for uuid, name in grant.roles:
@@ -172,7 +147,7 @@ def _role(policy, grant, permission):
     return ""
 
 
-def get_uses(api, _exchange):
+def get_uses(api, _request):
     """The newest uses, and how often each code was answered."""
     response = Response(200)
     response.file = api.uses.answer(api.device.log.uptime_s(), api.routes, api.refusals)

@@ -8,7 +8,7 @@ import json
 import sys
 
 from latchkey import __version__, bignum, jwk, policy, sha512
-from latchkey.api.handlers import firmware
+from latchkey.api.handlers import Api, firmware
 from latchkey.cloud.messages import Updates
 from latchkey.device import certdates, lazy
 from latchkey.device import settings as settings_
@@ -21,10 +21,6 @@ from latchkey.stores.slots import ROOM
 from latchkey.stores.timefloor import TimeFloor
 from latchkey.verifier import Verifier
 
-try:
-    from latchkey.api.uses import Api  # a feature
-except ImportError:
-    from latchkey.api.handlers import Api
 try:
     # Frozen in by `latchkey board image`.
     from latchkey_image import MADE_FROM  # pyright: ignore[reportMissingImports]
@@ -158,7 +154,7 @@ class Device:
         came = self.server.granted != self._granted
         self._granted = self.server.granted
         updates = self.proof or self.upload and self.upload.running
-        return came or self.server.event_streams > 0 or bool(updates or self.pairing and self.pairing.busy)
+        return came or self.api.streams > 0 or bool(updates or self.pairing and self.pairing.busy)
 
     def diagnostics(self):
         """Everything a technician may want to see; no secret is among it."""

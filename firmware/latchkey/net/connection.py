@@ -103,9 +103,11 @@ class Connection:
         except Gone:
             raise
         except LatchkeyError as exc:
-            response = server.api.refusal(exc, self.peer)
+            response = server.api.refusal(exc)
         except Exception as exc:
             response = server.api.failure(exc)
+        if server.api.uses:
+            server.api.uses.note(server.api, asked, self.peer, response)
         if self.deadline is None:
             self._expect(ANSWERING, REQUEST_MS)
         stays = server.may_stay(self)
@@ -143,18 +145,18 @@ class Connection:
         asked.channel, asked.peer, asked.tls_serves = self.channel, self.peer, server.tls is not None
         self._owed = asked.length or 0
         self.granted = False
-        exchange = server.api.admit(asked)
-        if exchange.grant:
+        server.api.admit(asked)
+        if asked.grant:
             self.granted = True
             server.granted += 1
         if asked.wants_continue and self._owed:
             await self._write(CONTINUE)
-        return server.api.answer(exchange, await self._body(exchange))
+        return server.api.answer(asked, await self._body(asked))
 
-    async def _body(self, exchange):
-        take = exchange.route[4]
+    async def _body(self, asked):
+        take = asked.route[4]
         if callable(take):
-            return await take(self._server.api, exchange, self)
+            return await take(self._server.api, asked, self)
         if not self._owed:
             return b""
         body = bytearray(self._owed)

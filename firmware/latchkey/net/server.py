@@ -60,17 +60,12 @@ class Server:
             self._listen(self._ports[1], self.tls)
         asyncio.create_task(self._sweep())
 
-    @property
-    def event_streams(self):
-        """How many are open."""
-        return self.api.hub.open if self.api.hub else 0
-
     def status(self):
         """Dict of counts for diagnostics."""
         return {
             "connections": len(self._open),
             "tls_sessions": len(self._on("tls")),
-            "event_streams": self.event_streams,
+            "event_streams": self.api.streams,
             "turned_away": self.turned_away,
             "tls_no_memory": self.too_short,
         }
