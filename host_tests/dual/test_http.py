@@ -129,7 +129,9 @@ class TheReader(unittest.TestCase):
 
 class TheAnswer(unittest.TestCase):
     def test_a_head_is_framed(self):
-        head = response.response_head(429, "verify_busy", 5, ("Retry-After: 3",), True)
+        refusal = response.Response(429, b"busy!", ("Retry-After: 3",))
+        refusal.code = "verify_busy"
+        head = refusal.head(5, True)
         want = (
             b"HTTP/1.1 429 verify_busy\r\nContent-Type: application/json\r\nContent-Length: 5\r\n"
             b"Cache-Control: no-store\r\nRetry-After: 3\r\nConnection: close\r\n\r\n"
@@ -137,7 +139,8 @@ class TheAnswer(unittest.TestCase):
         self.assertEqual(head, want)
 
     def test_a_stream_has_no_length(self):
-        self.assertTrue(b"Content-Length" not in response.response_head(200, "OK", None, media="text/event-stream"))
+        stream = response.Response(200, None, media="text/event-stream")
+        self.assertTrue(b"Content-Length" not in stream.head(None, False))
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def _get_fields(api, _request):
 
 def _moved(scheme, host, port, usual):
     place = "%s://%s" % (scheme, host) + ("/" if port == usual else ":%d/" % port)
-    return Response(302, b"", ("Location: " + place,), "text/plain", "Found")
+    return Response(302, b"", ("Location: " + place,), "text/plain")
 
 
 LEAD = (None, "GET", None, _lead, 0, False)

@@ -7,6 +7,8 @@ from latchkey.limits import const
 
 _PIECE_CHARS = const(256)
 
+_REASONS = {202: "Accepted", 302: "Found"}
+
 
 class Refused(LatchkeyError):
     """A request refused for itself. ``lines``: further header lines of the answer."""
@@ -21,13 +23,25 @@ class Response:
     ``stream`` (events.Stream) gives; ``file``: sent in place of the body, then closed; ``lines`` of further header,
     ``after``: callable to run once the answer is out, ``code``: what an error answers, else None."""
 
-    def __init__(self, status, body: bytes | list | None = b"", lines=(), media="application/json", code=None):
+    def __init__(self, status, body: bytes | list | None = b"", lines=(), media="application/json"):
         self.status = status
         self.body = body
         self.lines = lines
         self.media = media
-        self.code = code
-        self.stream = self.file = self.after = None
+        self.code = self.stream = self.file = self.after = None
+
+    def head(self, length, close):
+        """Bytes of the head. ``length`` None: the body ends with the connection."""
+        reason = self.code or _REASONS.get(self.status, "OK")
+        out = ["HTTP/1.1 %d %s" % (self.status, reason), "Content-Type: " + self.media]
+        if length is not None:
+            out.append("Content-Length: %d" % length)
+        out.append("Cache-Control: no-store")
+        out.extend(self.lines)
+        if close:
+            out.append("Connection: close")
+        out.append("\r\n")
+        return "\r\n".join(out).encode()
 
 
 def as_json(status, value):
@@ -63,17 +77,3 @@ def _texts(value):
 def _has_more(value):
     """Whether it is a dict that has lists or dicts in it."""
     return isinstance(value, dict) and any([isinstance(member, (dict, list)) for member in value.values()])
-
-
-def response_head(status, reason, length, lines=(), close=False, media="application/json"):
-    """Bytes of an answer's head. ``reason``: a word for people. ``length`` None: the body ends with the connection.
-    ``lines``: more "Name: value"."""
-    out = ["HTTP/1.1 %d %s" % (status, reason), "Content-Type: " + media]
-    if length is not None:
-        out.append("Content-Length: %d" % length)
-    out.append("Cache-Control: no-store")
-    out.extend(lines)
-    if close:
-        out.append("Connection: close")
-    out.append("\r\n")
-    return "\r\n".join(out).encode()

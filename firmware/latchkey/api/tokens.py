@@ -16,18 +16,18 @@ def get_tokens(api, request):
             if after16 is None:
                 raise ConfigError("invalid_field", "after")
     ledger = api.device.ledger
-    rows = ledger.after(after16, _TOKENS + 1)
-    return {"tokens": [_token(ledger, *row) for row in rows[:_TOKENS]], "more": len(rows) > _TOKENS}
-
-
-def _token(ledger, jti16, changed_unix_s):
-    standing = ledger.standing(jti16, None)
-    return {
-        "jti": uuids.to_text(jti16),
-        "admits": standing.state == "listed",
-        "end_unix_s": standing.end_unix_s,
-        "changed_unix_s": changed_unix_s,
-    }
+    rows, found = ledger.after(after16, _TOKENS + 1), []
+    for jti16, changed_unix_s in rows[:_TOKENS]:
+        standing = ledger.standing(jti16, None)
+        found.append(
+            {
+                "jti": uuids.to_text(jti16),
+                "admits": standing.state == "listed",
+                "end_unix_s": standing.end_unix_s,
+                "changed_unix_s": changed_unix_s,
+            }
+        )
+    return {"tokens": found, "more": len(rows) > _TOKENS}
 
 
 ROUTES = (("/v1/tokens", "GET", "configure", get_tokens, 0, False),)

@@ -9,7 +9,6 @@ connection may stay, and ends it when it is late. latchkey.api.handlers decides 
 import asyncio
 
 from latchkey.api.request import CONTINUE
-from latchkey.api.response import response_head
 from latchkey.errors import LatchkeyError
 from latchkey.limits import const
 
@@ -246,8 +245,7 @@ class Connection:
         body, file = response.body, response.file
         parts = body if isinstance(body, list) else [body] if body else []
         length = file.seek(0, 2) if file else None if body is None else sum(map(len, parts))
-        reason = response.code or ("Accepted" if response.status == 202 else "OK")
-        head = response_head(response.status, reason, length, response.lines, close, response.media)
+        head = response.head(length, close)
         if head_only:
             parts = []
         elif length and length <= _JOINED_BYTES and parts:
