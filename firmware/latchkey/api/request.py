@@ -44,7 +44,9 @@ class Request:
         _need(field is not None or not minor)
         self.host = _host(authority, field)
         self.origin = fields.get(b"origin")
-        self.token = _bearer(fields.get(b"authorization"))
+        # RFC 6750 2.1: b"" after a bare "Bearer".
+        scheme, _, token = fields.get(b"authorization", b"").partition(b" ")
+        self.token = token.strip(b" ") if scheme.lower() == b"bearer" else None
         self.length = _length(fields)
         self.media = fields.get(b"content-type", b"")
         self.encoded = b"content-encoding" in fields
@@ -81,7 +83,11 @@ class Reader:
             return None
         end = self._buf.find(b"\r\n\r\n", 0, self.held)
         if end < 0:
-            return self._check_partial()
+            _check_line(self._buf, self._buf.find(b"\r\n", 0, self.held), self.held)
+            _check_line_ends(self._buf, self.held)
+            if self.held == len(self._buf):
+                raise FormatError("headers_too_large")
+            return None
         request = parse_head(self._view, end + 2, self._buf)
         self._drop(end + 4)
         return request
@@ -103,12 +109,6 @@ class Reader:
         if rest:
             self._buf[:rest] = self._view[count : self.held]
         self.held = rest
-
-    def _check_partial(self):
-        _check_line(self._buf, self._buf.find(b"\r\n", 0, self.held), self.held)
-        _check_line_ends(self._buf, self.held)
-        if self.held == len(self._buf):
-            raise FormatError("headers_too_large")
 
 
 def parse_head(view, end, head):
@@ -197,7 +197,8 @@ def _fields(view, head, at, stop):
         _need(colon > at)
         name = bytes(view[at:colon]).lower()
         value = bytes(view[colon + 1 : end]).strip(b" \t")
-        _check_value(value)
+        # RFC 9110 5.5: no control character but the tab.
+        _need(b"\x7f" not in value and min(value.replace(b"\t", b" ") + b" ") == 32)
         at = end + 2
         if name in _KNOWN:
             _need(name not in fields)
@@ -215,11 +216,6 @@ def _check_name(name):
     _need(name and not name.strip(_TOKEN_CHARS))
 
 
-def _check_value(value):
-    """RFC 9110 5.5: no control character but the tab."""
-    _need(b"\x7f" not in value and min(value.replace(b"\t", b" ") + b" ") == 32)
-
-
 def _host(authority, field):
     if authority is None:
         authority = field
@@ -227,12 +223,6 @@ def _host(authority, field):
         _need(field is None or field.lower() == authority.lower())
     _need(not authority or max(authority) < 127)
     return authority
-
-
-def _bearer(value):
-    """Bytes after ``Bearer``, b"" for an empty or crooked one, None without or with another scheme (RFC 6750 2.1)."""
-    scheme, _, token = (value or b"").partition(b" ")
-    return token.strip(b" ") if scheme.lower() == b"bearer" else None
 
 
 def _length(fields):

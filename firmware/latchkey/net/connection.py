@@ -150,17 +150,13 @@ class Connection:
             server.granted += 1
         if asked.wants_continue and self._owed:
             await self._write(CONTINUE)
-        return server.api.answer(asked, await self._body(asked))
-
-    async def _body(self, asked):
         take = asked.route[4]
         if callable(take):
-            return await take(self._server.api, asked, self)
-        if not self._owed:
-            return b""
-        body = bytearray(self._owed)
-        await self._fill(memoryview(body))
-        return body
+            body = await take(server.api, asked, self)
+        else:
+            body = bytearray(self._owed)
+            await self._fill(memoryview(body))
+        return server.api.answer(asked, body)
 
     async def _fill(self, view):
         """The next bytes of the body, as many as ``view`` takes."""

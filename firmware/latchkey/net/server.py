@@ -115,11 +115,16 @@ class Server:
         """Put out one of ``places`` that shows no token. Nobody gives way before there was time to show one.
 
         ``peer``: who comes for a place; None if it is a buffer that is wanted."""
-        place = _stranger(places, peer)
-        if place and self.now_ms() - (place.since if peer else place.lent) >= _grace_ms(place):
-            self._turn_away(place)
-        else:
-            await sleep_ms(_WAIT_MS)
+        strangers = [place for place in places if not place.granted]
+        peers = [place.peer for place in strangers] + [peer]
+        # One that sends nothing; of these the peer's that has most of them, who comes included; of these the oldest.
+        place = max(strangers, key=lambda place: (not place.reader, peers.count(place.peer)), default=None)
+        if place:
+            # A client sends at once, but a handshake takes a while.
+            grace_ms = _TLS_GRACE_MS if place.channel == "tls" and place.reader else _GRACE_MS
+            if self.now_ms() - (place.since if peer else place.lent) >= grace_ms:
+                return self._turn_away(place)
+        await sleep_ms(_WAIT_MS)
 
     def _on(self, channel):
         """Connections on the same port as ``channel``."""
@@ -161,17 +166,14 @@ class Server:
     async def _sweep(self):
         while True:
             await sleep_ms(_SWEEP_MS)
+            now_ms = self.now_ms()
             try:
-                self._cancel_late()
+                for place in self._open:
+                    if place.deadline is not None and now_ms >= place.deadline:
+                        place.task.cancel()
+                        place.deadline = None
             except MemoryError:
                 pass  # Again at the next turn.
-
-    def _cancel_late(self):
-        now_ms = self.now_ms()
-        for place in self._open:
-            if place.deadline is not None and now_ms >= place.deadline:
-                place.task.cancel()
-                place.deadline = None
 
     # Buffers
 
@@ -188,19 +190,6 @@ class Server:
             place.reader.held = 0
             self._readers.append(place.reader)
             place.reader = None
-
-
-def _grace_ms(place):
-    """In which to show a token: a client sends at once, but a handshake takes a while."""
-    return _TLS_GRACE_MS if place.channel == "tls" and place.reader else _GRACE_MS
-
-
-def _stranger(places, peer):
-    """The connection that gives way, or None: of those that have shown no valid token one that sends nothing, of these
-    the peer's that has most of them, of these the oldest. ``peer``: who comes, and counts as one more."""
-    strangers = [place for place in places if not place.granted]
-    peers = [place.peer for place in strangers] + [peer]
-    return max(strangers, key=lambda place: (not place.reader, peers.count(place.peer)), default=None)
 
 
 def peer_text(address):

@@ -67,16 +67,11 @@ def run(job, sleep_ms):
         raise MemoryError("no memory for a thread")
 
 
-def _next():
-    with _lock:
-        job = _slot[0]
-        _slot[0] = None
-        return job
-
-
 def _live(sleep_ms):
     while True:
-        job = _next()
+        with _lock:
+            job = _slot[0]
+            _slot[0] = None
         if job is None:
             sleep_ms(SLICE_MS)
             continue

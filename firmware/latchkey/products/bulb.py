@@ -26,12 +26,6 @@ def truth(value, field):
     return value
 
 
-def _rgb(value):
-    if not isinstance(value, list) or len(value) != 3:
-        raise ConfigError("invalid_field", "rgb")
-    return [whole(part, 0, 255, "rgb") for part in value]
-
-
 class Product:
     """``light``: adapter with ``show(state, transition_ms)`` and ``blink()``. ``model``: a key of MODELS."""
 
@@ -84,4 +78,6 @@ class Product:
             return whole(value, 1, 100, field)
         if field == "color_temp_k":
             return whole(value, KELVIN[0], KELVIN[1], field)
-        return _rgb(value)
+        if not isinstance(value, list) or len(value) != 3:
+            raise ConfigError("invalid_field", field)
+        return [whole(part, 0, 255, field) for part in value]

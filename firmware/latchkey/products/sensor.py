@@ -25,15 +25,12 @@ class Product:
 
     def measure(self):
         """Read the adapter once; to be called as often as the battery allows. Tells listeners if a value moved."""
-        before = self._values()
         temperature_c, humidity_pct, battery_pct = self._sensor.read()
-        self._state = {
-            "temperature_c": temperature_c,
-            "humidity_pct": humidity_pct,
-            "battery_pct": battery_pct,
-            "measured_unix_s": self._now_unix_s(),
-        }
-        if self._values() != before and self.on_change:
+        measured = {"temperature_c": temperature_c, "humidity_pct": humidity_pct, "battery_pct": battery_pct}
+        moved = [name for name in measured if measured[name] != self._state[name]]
+        measured["measured_unix_s"] = self._now_unix_s()
+        self._state = measured
+        if moved and self.on_change:
             self.on_change()
 
     def restore(self, state):
@@ -49,6 +46,3 @@ class Product:
     def identify(self):
         """Make the thing show itself to the person in the room."""
         self._sensor.blink()
-
-    def _values(self):
-        return (self._state["temperature_c"], self._state["humidity_pct"], self._state["battery_pct"])
