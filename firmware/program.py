@@ -34,13 +34,11 @@ def link(device, config):
 
 def server(device):
     """The server of the API of ``device``."""
-    board = device.board
-    host, port, tls_port = board.listen
     tls = None
     if https:
         with lazy.credentials as credentials:
-            tls = https.context(credentials.https(board.store), device.log)
-    return Server(device.api, board.clock.now_ms, host, port, tls, tls_port, board.radio.channel)
+            tls = https.context(credentials.https(device.board.store), device.log)
+    return Server(device.api, device.board, tls)
 
 
 def names(device):

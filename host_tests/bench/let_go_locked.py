@@ -5,6 +5,7 @@ import socket
 
 import micropython
 from deskclock import DeskClock
+from fake_device import FakeBoard
 
 from latchkey.net import connection, server
 
@@ -21,7 +22,7 @@ now_ms = DeskClock().now_ms
 
 
 async def main():
-    made = server.Server(Api(), now_ms, "127.0.0.1", 0, None, 0, None)
+    made = server.Server(Api(), FakeBoard(now_ms), None)
     places = []
     for _ in range(3):
         place = connection.Connection(made, socket.socket(), None, "127.0.0.1", "lan")

@@ -15,6 +15,7 @@ import cut_flash
 import little_memory
 import vfs
 from deskclock import DeskClock
+from fake_device import FakeBoard
 
 from latchkey.hw.flash import FileStore
 from latchkey.net import connection, https
@@ -90,7 +91,7 @@ async def main(port, control_port, tls_port, cert, key):
     device = flash.renew()
     with open(cert, "rb") as certificate, open(key, "rb") as private:
         tls = https.context({"https_cert_der": certificate.read(), "https_key_der": private.read()}, None)
-    server = Server(device.api, DeskClock().now_ms, "127.0.0.1", port, tls, tls_port, lambda _peer: "loopback")
+    server = Server(device.api, FakeBoard(DeskClock().now_ms, port, tls_port), tls)
     asyncio.get_event_loop().set_exception_handler(lambda _loop, told: device.log.failed("task", told["exception"]))
     await server.start()
     server.tls = None  # The plain port answers everything too.

@@ -13,14 +13,6 @@ PHONE = "192.168.4.2"
 PAGE = b"the page, gzipped"
 
 
-class Board:
-    ap_address = "192.168.4.1"
-    listen = ("127.0.0.1", 80, 443)
-
-    def __init__(self):
-        self.radio = self
-
-
 def opened():
     return io.BytesIO(PAGE)
 
@@ -35,7 +27,6 @@ class FakeProduct:
 class PageCase(unittest.TestCase):
     def setUp(self):
         self.device = FakeDevice()
-        self.device.board = Board()
         page.opened = opened
         self.product = FakeProduct()
         self.api = Api(self.device, FakeVerifier(), self.product)

@@ -13,7 +13,7 @@ import select
 import sys
 import time
 
-from fake_device import FakeDevice, FakeVerifier
+from fake_device import FakeBoard, FakeDevice, FakeVerifier
 
 OPTIONS = [word.partition("=")[0] for word in sys.argv[2:]]
 if "setup" not in OPTIONS:
@@ -24,8 +24,7 @@ if "setup" not in OPTIONS:
 
 from latchkey import limits  # noqa: E402
 from latchkey.api.handlers import Api  # noqa: E402
-from latchkey.net import connection  # noqa: E402
-from latchkey.net.server import Server  # noqa: E402
+from latchkey.net import connection, server  # noqa: E402
 
 
 class Lamp:
@@ -127,7 +126,7 @@ def context_of(options):
     return https.context(credentials, None)
 
 
-async def obey(device, verifier, api, server):
+async def obey(device, verifier, api, served):
     """Commands, one a line, until `stop` or the end of input."""
     poll = select.poll()
     poll.register(sys.stdin, select.POLLIN)
@@ -140,10 +139,10 @@ async def obey(device, verifier, api, server):
         words = line.split()
         if not words or words[0] == "stop":
             return
-        print(command(words, verifier, api, server))
+        print(command(words, verifier, api, served))
 
 
-def command(words, verifier, api, server):
+def command(words, verifier, api, served):
     if words[0] == "heap":
         gc.collect()
         gc.collect()
@@ -159,36 +158,30 @@ def command(words, verifier, api, server):
     if words[0] == "calls":
         return verifier.calls
     if words[0] == "status":
-        return json.dumps(server.status())
+        return json.dumps(served.status())
     return "unknown"
 
 
 async def main(port, options):
     verifier, product = verifier_of(options), product_of(options)
+    board = FakeBoard(time.ticks_ms, port, int(options.get("tls_port", 0)), options.get("channel", "loopback"))
     if "setup" in options:
         device = whole_device(verifier, product)
         api = device.api
     else:
         device = FakeDevice(options.get("state", "ready"))
+        device.board = board
         device.cap = options.get("cap", "control")
         api = Api(device, None if device.state() == "unprovisioned" else verifier, product)
     if "page" in options:
         from latchkey.api import page
 
         page.opened = lambda: open(options["page"], "rb")
-    server = Server(
-        api,
-        time.ticks_ms,
-        "127.0.0.1",
-        port,
-        tls=context_of(options),
-        tls_port=int(options.get("tls_port", 0)),
-        channel=lambda _peer: options.get("channel", "loopback"),
-        connections=int(options.get("connections", 16)),
-    )
-    await server.start()
+    server.CONNECTIONS = int(options.get("connections", 16))
+    served = server.Server(api, board, context_of(options))
+    await served.start()
     print("ready")
-    await obey(device, verifier, api, server)
+    await obey(device, verifier, api, served)
 
 
 def options_of(words):

@@ -49,8 +49,21 @@ class FakeVerifier:
         return grant
 
 
+class FakeBoard:
+    """Where a server listens: its own clock and radio."""
+
+    ap_address = "192.168.4.1"
+
+    def __init__(self, now_ms=None, port=80, tls_port=443, channel="loopback"):
+        self.clock = self.radio = self
+        self.now_ms = now_ms
+        self.listen = ("127.0.0.1", port, tls_port)
+        self.channel = lambda _peer: channel
+
+
 class FakeDevice:
     def __init__(self, state="ready"):
+        self.board = FakeBoard()
         self.uptime_s = 0
         self.log = LogRing(lambda: self.uptime_s)
         self.facts = {

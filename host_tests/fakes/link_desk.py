@@ -15,7 +15,7 @@ import sys
 
 from desk import DeskRadio
 from deskclock import DeskClock
-from fake_device import SYSTEM_UUID, FakeDevice, FakeVerifier
+from fake_device import SYSTEM_UUID, FakeBoard, FakeDevice, FakeVerifier
 
 from latchkey import uuids
 from latchkey.api import handlers
@@ -121,7 +121,7 @@ class Desk:
             import port_sockets
 
             port_sockets.install(server, connection)
-        await server.Server(self.api, self.clock.now_ms, "127.0.0.1", port, None, 0, lambda _peer: "loopback").start()
+        await server.Server(self.api, FakeBoard(self.clock.now_ms, port), None).start()
         self.link.start()
         print("ready")
         while True:

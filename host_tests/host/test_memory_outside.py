@@ -5,6 +5,7 @@ import socket
 
 import pytest
 from fake_clock import FakeClock
+from fake_device import FakeBoard
 from fake_link import CONFIG, DER
 
 from latchkey.cloud.link import Link
@@ -54,10 +55,10 @@ def test_an_https_connection_that_does_not_fit_is_closed_and_counted(regions):
     regions((100000, 20000, 10000, 0))
 
     class Api:
-        hub = None
+        streams = 0
 
     async def call():
-        server = Server(Api(), FakeClock().now_ms, "127.0.0.1", 0, object(), 0, lambda _peer: "lan")
+        server = Server(Api(), FakeBoard(FakeClock().now_ms), object())
         listener = socket.create_server(("127.0.0.1", 0))
         listener.setblocking(False)
         caller = socket.create_connection(listener.getsockname())

@@ -12,7 +12,7 @@ import pytest
 import test_server_hostile as hostile
 from desk import DeskLight
 from deskclock import DeskClock
-from fake_device import FakeDevice, FakeVerifier
+from fake_device import FakeBoard, FakeDevice, FakeVerifier
 
 from latchkey.api.handlers import Api
 from latchkey.net import connection, server
@@ -27,19 +27,18 @@ READ = {"Authorization": "Bearer CLOUD-read"}
 class InProcess:
     """The server in a thread of this process, with what test_server_hostile asks of a device."""
 
-    def __init__(self, tls=None, **options):
+    def __init__(self, tls=None):
         self.port, self.tls_port = free_port(), free_port()
         self.tls = tls
         self.api = Api(FakeDevice(), FakeVerifier(), bulb.Product(DeskLight(lambda _text: None), "rgb"))
-        self.options = options
         self.ready = threading.Event()
         self.thread = threading.Thread(target=lambda: asyncio.run(self._run()))
         self.thread.start()
         assert self.ready.wait(5)
 
     async def _run(self):
-        served = ("127.0.0.1", self.port, self.tls, self.tls_port, lambda _peer: "loopback")
-        self.server = server.Server(self.api, DeskClock().now_ms, *served, **self.options)
+        board = FakeBoard(DeskClock().now_ms, self.port, self.tls_port)
+        self.server = server.Server(self.api, board, self.tls)
         self.loop, self.done = asyncio.get_running_loop(), asyncio.Event()
         await self.server.start()
         self.ready.set()
@@ -56,8 +55,10 @@ class InProcess:
 
 @pytest.fixture(scope="module")
 def device():
-    with contextlib.closing(InProcess(connections=16)) as started:
-        yield started
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "CONNECTIONS", 16)
+        with contextlib.closing(InProcess()) as started:
+            yield started
 
 
 @pytest.mark.parametrize("case", hostile.TABLE, ids=lambda case: case[0])

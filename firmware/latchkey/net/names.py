@@ -101,8 +101,7 @@ class Names:
         query, peer = self._socket.recvfrom(_MOST_BYTES)
         if self._radio.channel(self._peer_of(peer)) != "ap":
             return
-        address = bytes([int(part) for part in self._radio.ap_address.split(".")])
-        told = answer(query, self._own, address)
+        told = answer(query, self._own, bytes(map(int, self._radio.ap_address.split("."))))
         try:
             if told:
                 self._socket.sendto(told, peer)

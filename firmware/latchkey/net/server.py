@@ -15,7 +15,7 @@ from latchkey.hw import memory
 from latchkey.limits import const
 from latchkey.net.connection import ANSWERING, IDLE, Connection, ready, sleep_ms
 
-_CONNECTIONS = const(4)
+CONNECTIONS = 4
 _HEAD_BYTES = const(3072)  # a buffer holds a whole head
 
 TLS_SESSIONS = 2
@@ -31,23 +31,21 @@ _NO_CALLER = (OSError, MemoryError)
 
 
 class Server:
-    """Serves ``api`` (latchkey.api.handlers.Api) on ``host``:``port`` and, with ``tls`` (an SSLContext), HTTPS on
-    ``tls_port``.
+    """Serves ``api`` (latchkey.api.handlers.Api) at ``board.listen`` (host, port, HTTPS port), HTTPS with ``tls`` (an
+    SSLContext). The plain port then answers only what is open and 426 (A2).
 
-    ``now_ms``: the clock's (hw/clock.py). With ``tls`` the plain port answers only what is open and 426 (A2).
-    ``channel``: callable from a plain peer's address (text) to "loopback", "ap" or "lan", or None for one who cannot
-    be there and is not answered. ``connections``: places; HTTPS has ``TLS_SESSIONS`` of them, if it is served.
-    ``granted`` changes with every request that had a valid token, ``answered`` with each of these that went well.
+    ``board.radio.channel``: callable from a plain peer's address (text) to "loopback", "ap" or "lan", or None for one
+    who cannot be there and is not answered. ``granted`` changes with every request that had a valid token,
+    ``answered`` with each of these that went well.
     """
 
-    def __init__(self, api, now_ms, host, port, tls, tls_port, channel, connections=_CONNECTIONS):
+    def __init__(self, api, board, tls):
         self.api = api
-        self.now_ms = now_ms
+        self.now_ms = board.clock.now_ms
         self.tls = tls
-        self._host = host
-        self._ports = (port, tls_port)
-        self._channel = channel
-        self._places = connections - TLS_SESSIONS if tls else connections
+        self._listen_at = board.listen
+        self._channel = board.radio.channel
+        self._places = CONNECTIONS - TLS_SESSIONS if tls else CONNECTIONS
         self._readers = [Reader(bytearray(_HEAD_BYTES)) for _ in range(_READERS)]
         self._open = []  # Connection, the oldest first
         self.turned_away = self.too_short = 0
@@ -55,9 +53,10 @@ class Server:
 
     async def start(self):
         """Bind and begin to serve; OSError if an address is taken."""
-        self._listen(self._ports[0], None)
+        host, port, tls_port = self._listen_at
+        self._listen(host, port, None)
         if self.tls:
-            self._listen(self._ports[1], self.tls)
+            self._listen(host, tls_port, self.tls)
         asyncio.create_task(self._sweep())
 
     def status(self):
@@ -72,11 +71,11 @@ class Server:
 
     # Places
 
-    def _listen(self, port, tls):
+    def _listen(self, host, port, tls):
         listener = socket.socket()
         listener.setblocking(False)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(socket.getaddrinfo(self._host, port)[0][-1])
+        listener.bind(socket.getaddrinfo(host, port)[0][-1])
         listener.listen(_BACKLOG)
         asyncio.create_task(self._accept(listener, tls))
 
@@ -166,14 +165,17 @@ class Server:
     async def _sweep(self):
         while True:
             await sleep_ms(_SWEEP_MS)
-            now_ms = self.now_ms()
             try:
-                for place in self._open:
-                    if place.deadline is not None and now_ms >= place.deadline:
-                        place.task.cancel()
-                        place.deadline = None
+                self._cancel_late()
             except MemoryError:
                 pass  # Again at the next turn.
+
+    def _cancel_late(self):
+        now_ms = self.now_ms()
+        for place in self._open:
+            if place.deadline is not None and now_ms >= place.deadline:
+                place.task.cancel()
+                place.deadline = None
 
     # Buffers
 
