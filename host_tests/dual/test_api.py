@@ -246,12 +246,12 @@ class WhatIsAnswered(ApiCase):
         self.assertEqual(self.ask("GET /v1/diagnostics", "configure")["refusals"], {"token_missing": 1, "revoked": 1})
 
     def test_an_unexpected_exception_is_logged_by_kind_alone(self):
-        response = self.api.failure(ValueError("CLOUD-secret"))
+        response = self.api.refusal(ValueError("CLOUD-secret"))
         self.assertEqual((response.status, response.code), (500, "server_error"))
         self.assertEqual(self.device.log.lines()[-1]["text"], "request failed: ValueError")
 
     def test_memory_that_was_short_is_said_and_when_to_try_again(self):
-        response = self.api.failure(MemoryError())
+        response = self.api.refusal(MemoryError())
         self.assertEqual((response.status, response.code, response.lines), (503, "no_memory", ("Retry-After: 1",)))
 
     def test_a_refused_claim_is_named_in_the_log_and_not_in_the_answer(self):

@@ -6,8 +6,7 @@ then the body. A server calls, for each request:
 
     api.admit(request)                                     # before the body is read; raises LatchkeyError
     response = api.answer(request, body)                   # body: bytes or view, empty if none; raises LatchkeyError
-    response = api.refusal(exc)                            # for either's LatchkeyError, and FormatError of the parser
-    response = api.failure(exc)                            # for any other exception
+    response = api.refusal(exc)                            # for an exception of either or of the parser
 """
 
 from latchkey import strictjson
@@ -142,7 +141,11 @@ class Api:
         return grant
 
     def refusal(self, exc):
-        """Response for a LatchkeyError; counted by code. An unknown code is a server error."""
+        """Response for an exception; counted by code. An unknown code is a server error."""
+        if not isinstance(exc, LatchkeyError):
+            # Nobody expected it. Its kind is logged; its text may quote input and is not.
+            self.device.log.failed("request", exc)
+            exc = LatchkeyError("no_memory" if isinstance(exc, MemoryError) else "server_error")
         code, status = exc.code, codes.status(exc.code)
         if status is None:
             code, status = "server_error", 500
@@ -157,11 +160,6 @@ class Api:
         response.code = code
         response.lines = _lines(code, status, exc)
         return response
-
-    def failure(self, exc):
-        """Response for an exception that nobody expected. Its kind is logged; its text may quote input and is not."""
-        self.device.log.failed("request", exc)
-        return self.refusal(LatchkeyError("no_memory" if isinstance(exc, MemoryError) else "server_error"))
 
     # Checks before the body
 
@@ -295,7 +293,7 @@ def _post_restart(api, request):
 # Path, method, permission (OPEN, ANY or its name), handler, most bytes of a body (JSON object), whether one must come.
 # A handler is a function of the Api and the request, or the name of one in latchkey.api.setup, which is loaded for one
 # request: a tenth of a small heap. It answers a dict, (status, dict) or Response. In place of the most bytes there may
-# be a coroutine of Api, exchange and connection: it takes the body in pieces and returns ``request.body``.
+# be a coroutine of Api, request and connection: it takes the body in pieces and returns ``request.body``.
 _ROUTES = (
     ("/v1/info", "GET", OPEN, _get_info, 0, False),
     ("/v1/whoami", "GET", ANY, _get_whoami, 0, False),

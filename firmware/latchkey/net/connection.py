@@ -101,10 +101,8 @@ class Connection:
             response = await self._answer(asked)
         except Gone:
             raise
-        except LatchkeyError as exc:
-            response = server.api.refusal(exc)
         except Exception as exc:
-            response = server.api.failure(exc)
+            response = server.api.refusal(exc)
         if server.api.uses:
             server.api.uses.note(server.api, asked, self.peer, response)
         if self.deadline is None:

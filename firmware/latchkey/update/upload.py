@@ -53,17 +53,17 @@ class Upload:
             self._device.restart()
 
 
-async def receive(device, exchange, body):
+async def receive(device, request, body):
     """Take what a request brings; its answer. Everything is judged before anything is written, and the token at each
     piece and before the switch."""
     upload = None
     try:
-        upload, answer = _begun(device, exchange.request, await body.line(TOKEN_BYTES + 1))
+        upload, answer = _begun(device, request, await body.line(TOKEN_BYTES + 1))
         if upload is None:
             return answer
-        await _fetch(device, upload, body, exchange.grant)
+        await _fetch(device, upload, body, request.grant)
         with lazy.Rare("latchkey.update.finish") as finish:
-            finished = finish.finished(device, upload, body, exchange.grant)
+            finished = finish.finished(device, upload, body, request.grant)
         return await finished
     except StoreError:
         raise LatchkeyError("not_stored")
