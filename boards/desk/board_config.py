@@ -39,7 +39,7 @@ class Board:
         self.store = FileStore("/flash/state", Outside("/flash/outside"))
         self.ledger_tokens = LEDGER_TOKENS
         self.clock = DeskClock(start_unset=desk_options.clock == "unset")
-        self.radio = self._wifi() if desk_options.air else DeskRadio(desk_options.uplink)
+        self.radio = self._wifi() if desk_options.air else DeskRadio(desk_options.uplink, desk_options.host)
         self.note = Note(desk_options.note)
         self.button = None
         if desk_options.button:
@@ -74,12 +74,6 @@ class Board:
         from latchkey.update import folders
 
         return folders.running()
-
-    def addresses(self):
-        """By which the local API may be called, beside the device's own name."""
-        if desk_options.air:
-            return ["127.0.0.1", "localhost"] + self.radio.addresses()
-        return (desk_options.host, "localhost")
 
     def now_unix_s(self):
         """Unix seconds, or None while nobody has set the clock."""
@@ -120,6 +114,9 @@ class Board:
 
         class DeskWifi(Wifi):
             """Nobody calls over a network that is down, and nobody on this machine's own networks is on our air."""
+
+            def addresses(self):
+                return ["127.0.0.1", "localhost"] + Wifi.addresses(self)
 
             def channel(self, peer):
                 came = Wifi.channel(self, peer)

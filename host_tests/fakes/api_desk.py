@@ -99,9 +99,6 @@ def whole_device(verifier, thing):
         def product(self):
             return thing
 
-        def addresses(self):
-            return ("127.0.0.1", "localhost")
-
     radio = QuickRadio()
     radio.networks = (("Cellar", -50, True), ("Guests", -70, False))
     board = DeskBoard(provisioned(), radio, DeskClock())

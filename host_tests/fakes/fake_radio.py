@@ -37,6 +37,9 @@ class FakeRadio:
     def station(self):
         return self.seen
 
+    def addresses(self):
+        return ("lamp.local", "127.0.0.1", "localhost")
+
     def open_ap(self, ssid, passphrase):
         self.calls.append(("ap", ssid, passphrase))
         self.ap_open = True

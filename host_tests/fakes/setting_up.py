@@ -116,9 +116,6 @@ class Board:
     def factory_keys(self):
         return None
 
-    def addresses(self):
-        return ("lamp.local", "127.0.0.1")
-
     def wake(self):
         # The access point stays shut until a test opens it.
         return "timer"

@@ -101,15 +101,15 @@ def test_a_board_joins_a_network_and_has_its_address(name):
     made.clock = FakeClock()
     network._air.clock = made.clock
     network._air.put({"networks": [radio_desk.on_air("cellar")]})
-    assert made.addresses() == []
+    assert made.radio.addresses() == []
     made.radio.use("cellar", radio_desk.KEY)
     turns(made)
-    assert made.radio.up() and made.addresses() == ["127.7.0.7"]
+    assert made.radio.up() and made.radio.addresses() == ["127.7.0.7"]
     made.radio.use("cellar", "wrong key")
     turns(made)
     assert not made.radio.up() and made.radio.station()[1] == "wifi_wrong_passphrase"
     made.radio.open_ap("latchkey-792b6149", "on the label")
-    assert made.addresses() == ["127.4.0.1"]
+    assert made.radio.addresses() == ["127.4.0.1"]
 
 
 def turns(made):

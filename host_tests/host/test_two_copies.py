@@ -28,7 +28,7 @@ def cable(monkeypatch):
     board = SimpleNamespace(
         store=store,
         clock=FakeClock(),
-        note=SimpleNamespace(write=lambda data: None),
+        note=lambda data: None,
         factory_keys=lambda: None,
         ledger_tokens=LEDGER_TOKENS,
     )

@@ -21,7 +21,7 @@ def told():
     return {
         "cause": board.reset_cause, "wake": board.wake(), "down": board.button.down() if board.button else None,
         "note": board.note().decode(), "sleep_s": board.sleep_s, "hurry": board.hurry,
-        "product": board.product_name, "addresses": list(board.addresses()), "networks": board.radio.networks,
+        "product": board.product_name, "addresses": list(board.radio.addresses()), "networks": board.radio.networks,
         "station": board.radio.station(), "ap": board.radio.ap_open,
         "came": [board.radio.channel(p) for p in ("127.0.0.1", "127.4.0.2", "127.7.0.20", "192.0.2.9")],
     }

@@ -39,8 +39,8 @@ class Outside:
 class DeskRadio:
     """The host's network in the place of Wi-Fi, which can be cut: down while the file at ``path`` contains ``down``.
 
-    ``path`` None: an uplink that nobody cuts. The names are those of ``Wifi`` (hw/wifi.py). Most have nothing to do,
-    since nobody joins a desk to its network and it opens no access point.
+    ``path`` None: an uplink that nobody cuts. ``host``: our address. The names are those of ``Wifi`` (hw/wifi.py). Most
+    have nothing to do, since nobody joins a desk to its network and it opens no access point.
     """
 
     wants_network = False
@@ -49,8 +49,9 @@ class DeskRadio:
     scanned_ms = None
     scanning = False
 
-    def __init__(self, path=None):
+    def __init__(self, path=None, host="127.0.0.1"):
         self._path = path
+        self._host = host
         self._up = True
         self._looked_s = None
 
@@ -68,6 +69,10 @@ class DeskRadio:
         """As ``Wifi.station``, without the host's addresses."""
         up = self.up()
         return (up, "" if up else "no_wifi", None, None, 0)
+
+    def addresses(self):
+        """By which the local API may be called, beside the device's own name."""
+        return (self._host, "localhost")
 
     def channel(self, peer):
         """As ``Wifi.channel``: everything that is not this machine is the LAN."""

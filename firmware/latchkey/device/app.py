@@ -136,7 +136,7 @@ class Device:
 
     def hosts(self):
         """Names and addresses by which requests may call us (A4), lower case, without port or final dot."""
-        names = list(self.board.addresses())
+        names = list(self.board.radio.addresses())
         if self.config:
             names.append(self.hostname + ".local")
             names.extend([host.lower().rstrip(".") for host in self.config["hosts"]])

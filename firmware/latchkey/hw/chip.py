@@ -79,10 +79,6 @@ class Chip:
             return folders.running()
         return folders.running() or programs.running()
 
-    def addresses(self):
-        """By which the local API may be called, beside the device's own name."""
-        return self.radio.addresses()
-
     def now_unix_s(self):
         """Unix seconds, or None while nobody has set the clock."""
         now = self.clock.unix_s()
