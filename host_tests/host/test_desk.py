@@ -137,6 +137,22 @@ def test_ctrl_c_gives_the_prompt_and_ctrl_d_a_soft_reset_that_runs_main(board):
         os.close(port)
 
 
+def test_who_reads_late_misses_nothing(board):
+    said = b"x" * 50000 + b"end\r\n>>> "
+    port = os.open(board.serial, os.O_RDWR | os.O_NOCTTY)
+    try:
+        os.write(port, b"\x03")
+        wait_until(lambda: board.log_text().endswith(">>> "))
+        os.write(port, b"print('x' * 50000 + 'end')\r")
+        wait_until(lambda: board.log_text().endswith("xend\n>>> "))
+        heard = b""
+        while not heard.endswith(b"end\r\n>>> "):
+            heard += os.read(port, 4096)
+        assert heard.endswith(said)
+    finally:
+        os.close(port)
+
+
 @pytest.mark.device_dies
 def test_a_hardware_reset_and_a_crash_start_it_again_with_their_cause(board):
     before = board.starts

@@ -22,6 +22,8 @@ _TICK_S = 0.02
 _CRASH_PAUSE_S = 0.2
 _HOLD_S = 3.0
 _STUCK_S = 5.0
+# A pseudo-terminal has room for 12 KB, a deploy's facts are as long, and mpremote reads them when it gets to run.
+_UNREAD_BYTES = 1024 * 1024
 _CTRL_A, _CTRL_B, _CTRL_C = 1, 2, 3
 
 
@@ -45,6 +47,7 @@ class Bridge:
         # Closed, so that the port shows whether somebody has it open: a serial line keeps nothing for late readers.
         os.close(port_end)
         os.set_blocking(self._port, False)
+        self._unread = b""
         self._wake_out, self._wake_in = os.pipe()
         self._changed = threading.Condition()
         self._wanted = self._closing = False
@@ -185,7 +188,9 @@ class Bridge:
         readers = [self._wake_out] + ([self._device] if self.running else [])
         if self._somebody_listens():
             readers.append(self._port)
-        ready, _, _ = select.select(readers, [], [], _TICK_S)
+        ready, _, _ = select.select(readers, [self._port] if self._unread else [], [], _TICK_S)
+        if self._unread:
+            self._pass_unread()
         if self._wake_out in ready:
             os.read(self._wake_out, 64)
         if self._device in ready:
@@ -298,20 +303,25 @@ class Bridge:
 
     def _to_device(self, data):
         if self.running and data:
-            _write_or_lose(self._device, data)
+            _written(self._device, data)
 
     def _say(self, data):
         self._log.write(data)
-        if self._somebody_listens():
-            _write_or_lose(self._port, data)
+        self._unread = (self._unread + data)[-_UNREAD_BYTES:]
+        self._pass_unread()
+
+    def _pass_unread(self):
+        """As much as there is room for goes to who has the port open; if nobody has, it is lost."""
+        passed = _written(self._port, self._unread) if self._somebody_listens() else len(self._unread)
+        self._unread = self._unread[passed:]
 
 
-def _write_or_lose(fd, data):
-    """A full line loses bytes, as a serial port does."""
+def _written(fd, data):
+    """How much of ``data`` there was room for."""
     try:
-        os.write(fd, data)
+        return os.write(fd, data)
     except BlockingIOError:
-        pass
+        return 0
 
 
 def _set_quiet(fd):
