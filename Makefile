@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Most of the tests' time is waiting. By name, since files of few tests are the long ones: they would come last.
-TWO_AT_A_TIME := -n 2 --dist loadfile --no-loadscope-reorder
+# Most of the tests' time is waiting: five processes keep two cores busy. A file stays in one of them.
+AT_ONCE := -n 5 --dist loadfile --no-loadscope-reorder
 # Neither a device nor a broker is started in these.
 QUICK := host_tests/dual $(patsubst %,host_tests/host/test_%.py, \
 	chip_names cloud_docs config_schema docs english features judge manifests map one_device rings)
@@ -39,7 +39,7 @@ demo: $(READY) ## run the main job on real MicroPython; KEEP=1 leaves it running
 	@$(BIN)/latchkey demo $(if $(KEEP),--keep) $(if $(V),-v)
 
 test: $(READY) ## every test, on CPython and on two kinds of MicroPython; TESTS= names files of it
-	$(BIN)/python -m pytest $(TWO_AT_A_TIME) $(TESTS)
+	$(BIN)/python -m pytest $(AT_ONCE) $(TESTS)
 
 test-quick: $(READY) ## under a minute: dual/ on CPython, and tests of host/ that start no device
 	$(BIN)/python -m pytest -q -n 2 $(QUICK)
@@ -51,7 +51,7 @@ test-mpy: $(READY) ## the dual tests on MicroPython only, with words of 64 and 3
 	$(BIN)/python host_tests/run_mpy.py
 
 soak: $(READY) ## the tests that repeat themselves or take long, with full counts (hours); SOAK=short: some of it
-	LATCHKEY_SOAK=$(or $(SOAK),1) $(BIN)/python -m pytest $(TWO_AT_A_TIME) --timeout=7200 $(or $(TESTS),$(LONG))
+	LATCHKEY_SOAK=$(or $(SOAK),1) $(BIN)/python -m pytest $(AT_ONCE) --timeout=7200 $(or $(TESTS),$(LONG))
 
 pictures: $(READY) ## draw the pictures of the page in docs/pictures anew, in Chromium
 	LATCHKEY_PICTURES=1 $(BIN)/python -m pytest -q host_tests/host/test_page.py -k drawn

@@ -27,6 +27,15 @@ import needs  # noqa: E402
 signal.signal(signal.SIGINT, signal.default_int_handler)
 deaths.watch()
 
+# Files of a minute and more: a file runs in one process, and these begin first, so that none of them ends last.
+LONG = {
+    f"test_{name}.py"
+    for name in (
+        "cli_board", "cli_pair", "cli_pair_day", "commissioning", "deploy", "dual_on_micropython", "hostile_broker",
+        "line", "little_memory", "page", "page_update", "practice", "server_strangers", "sleep", "update_ends",
+    )
+}  # fmt: skip
+
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs(program): runs only where this program is installed; see needs.py")
@@ -36,6 +45,7 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     items[:] = [item for item in items if counts.SOAK or not item.get_closest_marker("soak")]
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 @pytest.hookimpl(wrapper=True)
