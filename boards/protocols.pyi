@@ -4,7 +4,7 @@ A device does not read this: the firmware takes any object that has these names.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import board_config
 
@@ -50,8 +50,9 @@ class Store(Protocol):
 class Radio(Protocol):
     ap_open: bool
     scanning: bool
-    networks: Iterable[tuple[str, int, bool]]
     scanned_ms: int | None
+    @property
+    def networks(self) -> Iterable[tuple[str, int, bool]]: ...
     def name(self, hostname: str) -> None: ...
     def use(self, ssid: str | None, passphrase: str | None) -> None: ...
     def turn(self) -> None: ...
@@ -68,7 +69,10 @@ class Button(Protocol):
     def look(self, now_ms: int) -> str | None: ...
 
 class Note(Protocol):
-    def __call__(self, data: bytes = ..., /) -> Any: ...
+    @overload
+    def __call__(self) -> bytes: ...
+    @overload
+    def __call__(self, data: Bytes, /) -> Any: ...
 
 class Watchdog(Protocol):
     def look(self, link_turns: int | None) -> None: ...

@@ -28,7 +28,10 @@ class Response:
         self.body = body
         self.lines = lines
         self.media = media
-        self.code = self.stream = self.file = self.after = None
+        self.code: str | None = None
+        self.stream: object = None
+        self.file: object = None
+        self.after: object = None
 
     def head(self, length, close):
         """Bytes of the head. ``length`` None: the body ends with the connection."""

@@ -68,7 +68,7 @@ class Client(simple.MQTTClient):
             raise LinkError("bad_packet")
         self._pinged_ms = self._clock.now_ms()
 
-    def subscribe(self, topic):
+    def subscribe(self, topic):  # pyright: ignore[reportIncompatibleMethodOverride]  QoS is always 1
         """True if the broker granted it. PUBLISH packets that come before the answer are served."""
         self.pid += 1
         body = bytes((self.pid >> 8, self.pid & 255, len(topic) >> 8, len(topic) & 255)) + topic + b"\x01"

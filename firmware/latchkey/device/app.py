@@ -206,10 +206,8 @@ class Device:
 
     def forget(self, network_alone=False):
         """Factory reset (A7): Wi-Fi, name and hosts go. ``network_alone``: leave the network for good."""
-        config = dict(self.config, wifi={"ssid": ""})
-        if not network_alone:
-            config.update(name="", hosts=[])
-        self._change(True, config=config, wifi_passphrase=None, attempt=settings_.idle())
+        gone = {"wifi": {"ssid": ""}} if network_alone else {"wifi": {"ssid": ""}, "name": "", "hosts": []}
+        self._change(True, config=dict(self.config, **gone), wifi_passphrase=None, attempt=settings_.idle())
 
     def _change(self, alone, **parts):
         changed = dict(self.settings, **parts)
