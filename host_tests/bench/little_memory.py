@@ -4,10 +4,10 @@ What is answered as failed has not happened, in RAM and in flash; what is answer
 for each change: the least K that succeeds, and what broke the rule.
 """
 
-import gc
 import json
 import sys
 
+import heaps
 import setting_up
 
 from latchkey.device import credentials, settings
@@ -51,54 +51,6 @@ class Device(setting_up.Device):
         self.blinks += 1
 
 
-KEPT = [None] * 40000
-
-
-def fill(free_bytes):
-    """Keep blocks until ``free_bytes`` are left, in one piece. A frame of its own would leave more on the heap."""
-    gc.collect()
-    KEPT[0] = bytearray(free_bytes)
-    n = _fill_up(1)
-    gc.collect()
-    while gc.mem_free():
-        KEPT[n] = n + 0.5  # a float takes the least that there is: one block of the heap
-        n += 1
-    KEPT[0] = None
-    gc.collect()
-
-
-def break_up(size):
-    """Half of the heap is kept, in blocks with as many free ones of ``size`` bytes between them."""
-    gc.collect()
-    n = _fill_up(0, (size, 256, 64, 24))
-    for i in range(0, n, 2):
-        if len(KEPT[i]) == size:
-            KEPT[i] = None
-    gc.collect()
-    try:
-        bytearray(size + 64)
-    except MemoryError:
-        return
-    raise ValueError("a larger piece is free")
-
-
-def _fill_up(n, sizes=(4096, 1024, 256, 64, 24)):
-    for size in sizes:
-        try:
-            while True:
-                KEPT[n] = bytearray(size)
-                n += 1
-        except MemoryError:
-            pass
-    return n
-
-
-def give_back():
-    for n in range(len(KEPT)):
-        KEPT[n] = None
-    gc.collect()
-
-
 def facts(device):
     """The content of RAM, the content of flash, and the actions."""
     # An attempt's record may be in RAM alone; the part of it in flash counts only there.
@@ -128,7 +80,7 @@ def tried(method, path, body, free_bytes):
     request = device.api.admit(request)
     before = facts(device)
     status = None
-    fill(free_bytes)
+    heaps.fill(free_bytes)
     try:
         response = device.api.answer(request, data)
         status = response.status
@@ -138,7 +90,7 @@ def tried(method, path, body, free_bytes):
         status = status or 500
     except LatchkeyError:
         status = 500
-    give_back()
+    heaps.give_back()
     return status, before, facts(device)
 
 

@@ -12,6 +12,7 @@ import socket
 import sys
 
 import cut_flash
+import heaps
 import little_memory
 import vfs
 from deskclock import DeskClock
@@ -75,7 +76,7 @@ async def tried(control, server, device, shorten, size):
     while count is None:
         await asyncio.sleep_ms(1)
         count = control.readinto(one)
-    little_memory.give_back()
+    heaps.give_back()
     now = server.now_ms()
     overdue = [place for place in server._open if not place.deadline or now - place.deadline > SWEPT_MS]
     while control.readinto(one) is None:
@@ -102,7 +103,7 @@ async def main(port, control_port, tls_port, cert, key):
     while True:
         words = await line_of(control)
         device = flash.renew()
-        shorten = little_memory.break_up if words[0] == "break" else little_memory.fill
+        shorten = heaps.break_up if words[0] == "break" else heaps.fill
         answer = changes if words[0] == "changes" else await tried(control, server, device, shorten, int(words[1]))
         control.write(json.dumps(answer).encode() + b"\n")
 

@@ -4,7 +4,7 @@ STEP`; `micropython little_upload.py SIZE break` with all that is free in pieces
 import json
 import sys
 
-import little_memory
+import heaps
 from fake_carrier import FakeCarrier
 from fake_radio import FakeRadio
 from keys import key
@@ -71,7 +71,7 @@ def facts(device):
     return [ram, flash, device.carrier.next, kept["sent"] is not None, record.key_counter(held)]
 
 
-def tried(path, data, turn, size, shorten=little_memory.fill):
+def tried(path, data, turn, size, shorten=heaps.fill):
     device = made()
     request = put_request(len(data))
     request.path = path
@@ -93,7 +93,7 @@ def tried(path, data, turn, size, shorten=little_memory.fill):
         pass
     except LatchkeyError:
         pass
-    little_memory.give_back()
+    heaps.give_back()
     running = bool(device.upload and device.upload.running)
     return status, before, facts(device), running
 
@@ -119,7 +119,7 @@ def sweep(name, path, data, turn, step):
 
 
 def in_small_pieces(name, path, data, turn, size):
-    status, *rest = tried(path, data, turn, size, little_memory.break_up)
+    status, *rest = tried(path, data, turn, size, heaps.break_up)
     return {"route": name, "status": status, "wrong": broken(status, *rest) or []}
 
 

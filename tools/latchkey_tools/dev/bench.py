@@ -108,7 +108,7 @@ def least_free_bytes(case, how, start=24576, step=512):
         free = start
         while free > 0:
             try:
-                run_port("memory.py", path, free - step, how, heapsize="256K")
+                run_port("memory.py", path, free - step, how, heapsize="1M")
             except BenchError:
                 break
             free -= step
