@@ -193,6 +193,19 @@ class TestFolders(unittest.TestCase):
             self.refused(end)
         self.refused(listed(RELEASE + [(b"boot.mpy", b"another")]))
 
+    def test_what_fails_leaves_no_file_open(self):
+        payload = listed(RELEASE)
+        for end in (payload[:-1], payload + b"x", payload[:-1] + b"x"):
+            self.carrier.begin(WANTED)
+            self.carrier.write(payload[:8000])
+            files = self.carrier._file, self.carrier._lines
+            with self.assertRaises(LatchkeyError):
+                self.carrier.write(end[8000:])
+                list(self.carrier.pieces())
+            for file in files:
+                with self.assertRaises((OSError, ValueError)):
+                    file.read(1)
+
     def test_what_rots_on_flash_is_seen(self):
         payload = listed(RELEASE)
         self.carrier.begin(WANTED)

@@ -50,6 +50,9 @@ class Shelved(Device):
         self.answer = json.loads(response.body)
         return response.status, self.answer.get("code")
 
+    def kept_counter(self):
+        return record.load(self.store)["set_counter"]
+
     def kids(self):
         return [one.kid for one in self.keystore.keys]
 
@@ -85,6 +88,14 @@ class TestKeyFiles(unittest.TestCase):
     def test_a_set_that_is_not_newer_than_the_last_one_heard_is_refused(self):
         self.assertEqual(Shelved().send(file("as old as heard")), (409, "key_set_old"))
         self.assertEqual(Shelved().send(file("a second later than heard")), (200, None))
+
+    def test_a_set_that_is_not_newer_than_the_last_one_by_cable_is_refused(self):
+        device = Shelved()
+        made = TABLE["heard_unix_s"] + 300 * DAY  # "good" was
+        for heard, told in ((made, (409, "key_set_old")), (made - 1, (200, None))):
+            device.keystore.replace([key(1, "by cable")], None, heard)
+            self.assertEqual(device.send(file("good")), told)
+            self.assertEqual((device.kids(), device.kept_counter()), (["by cable"], 0) if told[1] else (["new"], 3))
 
     def test_a_newer_set_of_the_broker_stays_and_a_file_does_not_hide_it(self):
         device = Shelved()

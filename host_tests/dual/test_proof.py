@@ -7,7 +7,7 @@ import unittest
 import old_layout
 from fake_carrier import FakeCarrier
 from fake_radio import FakeRadio
-from ram_store import RamStore
+from ram_store import PowerCut, RamStore
 from setting_up import DOCUMENT, NOW, Board, FakeClock
 from updating import KEYS, PAYLOAD, SIGNED, Updated
 
@@ -146,6 +146,24 @@ class TestBack(unittest.TestCase):
             old = device.starts()
             self.assertEqual(old.kept()["last"]["reason"], told)
             self.assertEqual(old.kept()["sent"], None)
+
+    def test_a_power_cut_before_the_switch_is_not_told_as_a_reset_of_the_new_release(self):
+        for kind in ("files", "image"):
+            device = Updated()
+            device.carrier.kind = kind
+
+            def goes(store=device.store):
+                store.cut_after = 0
+                raise PowerCut
+
+            device.carrier.switch = goes
+            with self.assertRaises(PowerCut):
+                device.put(LINE if kind == "files" else SIGNED["good"]["image"], PAYLOAD)
+            device.store.cut_after = None
+            again = device.starts()
+            facts = again.firmware()
+            self.assertEqual(facts["last"], {"result": "went_back", "version": "1.2.3", "reason": "not_started"})
+            self.assertEqual((facts["state"], again.kept()["sent"]), ("good", None))
 
     def test_hurry_divides_the_windows(self):
         device = switched(hurry=100)

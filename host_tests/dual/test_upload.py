@@ -20,6 +20,17 @@ LINE = GOOD["release"]
 WHOLE = (LINE + "\n").encode() + PAYLOAD
 
 
+class Restarted(BaseException):
+    """The board began anew."""
+
+
+class HeldButton:
+    """Held for a factory reset."""
+
+    def look(self, _now_ms):
+        return "reset"
+
+
 class Late(Exception):
     """In place of asyncio's CancelledError."""
 
@@ -233,6 +244,21 @@ class TestFailures(unittest.TestCase):
                 device.put(LINE, body=Body(WHOLE[:sent], len(WHOLE), MemoryError))
         unchanged(self, device, kept)
 
+    def test_short_memory_while_it_is_read_back_leaves_no_file_open(self):
+        device = Updated()
+        kept = device.kept()
+        reads = []
+
+        def shorten(turn):
+            if turn == 15:
+                reads.append(device.carrier.reads)
+                raise MemoryError
+
+        with self.assertRaises(MemoryError):
+            device.put(LINE, body=Body(WHOLE, between=shorten))
+        self.assertEqual((reads, device.carrier.reads), ([True], False))
+        unchanged(self, device, kept)
+
     def test_a_power_cut_at_any_write_of_the_record_leaves_the_old_or_the_new_release(self):
         device = Updated()
         code(device)
@@ -295,6 +321,34 @@ class TestTogether(unittest.TestCase):
         broken_off(device, 5000)
         self.assertEqual(device.call("POST", "/v1/pairing", {"wifi": {"ssid": "Home"}})[0], 202)
         self.assertEqual(code(device), "attempt_running")
+
+    def test_a_restart_and_a_factory_reset_do_not_wait_for_it_and_it_begins_anew(self):
+        def restart(device):
+            self.assertEqual(device.call("POST", "/v1/restart")[0], 202)
+            device.restart()
+
+        def reset(device):
+            device.board.button = HeldButton()
+            device.turn()
+
+        for act in (restart, reset):
+            device = Updated()
+
+            def ends():
+                raise Restarted
+
+            device.board.restart = ends
+            with self.assertRaises(Restarted):
+                device.put(LINE, body=Body(WHOLE, between=lambda turn, on=device, act=act: turn == 8 and act(on)))
+            again = device.starts()
+            facts = again.firmware()
+            self.assertEqual(
+                (facts["running"], facts["state"], facts["upload"], facts["last"]), ("a7", "good", None, None)
+            )
+            self.assertEqual(again.config["name"], "" if act is reset else "Cellar")
+            self.assertEqual(code(again, payload=PAYLOAD[4096:], query="from=4096"), "wrong_offset")
+            self.assertEqual(code(again), None)
+            self.assertEqual(bytes(again.carrier.content), PAYLOAD)
 
     def test_an_attempt_that_runs_keeps_it_away(self):
         device = Updated()

@@ -7,7 +7,8 @@ class FakeCarrier:
     """``content``: of the other place; ``next``: the place that the next start runs.
 
     ``full_after``: flash refuses from so many bytes on; ``flip``: index of a byte that flash changes; ``fails``: the
-    name of a method that flash refuses; ``short``: of one for which memory is too short.
+    name of a method that flash refuses; ``short``: of one for which memory is too short. ``reads``: a file is open to
+    be read back.
     """
 
     kind = "files"
@@ -21,7 +22,7 @@ class FakeCarrier:
         self.size = 1 << 20
         self.full_after = self.flip = self.fails = self.short = None
         self.reason = None
-        self.returns = False
+        self.returns = self.reads = False
 
     def unproven(self, sent):
         return sent if self.kind == "image" else self.new
@@ -46,11 +47,15 @@ class FakeCarrier:
 
     def pieces(self):
         self._call("pieces")
-        for at in range(0, len(self.content), 4096):
-            piece = bytearray(self.content[at : at + 4096])
-            if self.flip is not None and at <= self.flip < at + 4096:
-                piece[self.flip - at] ^= 1
-            yield piece
+        self.reads = True
+        try:
+            for at in range(0, len(self.content), 4096):
+                piece = bytearray(self.content[at : at + 4096])
+                if self.flip is not None and at <= self.flip < at + 4096:
+                    piece[self.flip - at] ^= 1
+                yield piece
+        finally:
+            self.reads = False
 
     def switch(self):
         self._call("switch")

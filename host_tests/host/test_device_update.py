@@ -135,9 +135,10 @@ def test_a_device_that_was_switched_off_before_its_release_was_good_gets_it_once
     with Bulb(["gone", "reset", "gone", "good"]) as bulb:
         results, said = send(tech, bulb.url, path)
         assert results[bulb.url]["state"] == "good" and bulb.puts == [0, 0] and "sending again" in said
-    with Bulb(["reset"]) as bulb:
-        results, _ = send(tech, bulb.url, path, status=1)
-        assert results[bulb.url]["reason"] == "reset" and bulb.puts == [0, 0]
+    for reason in ("reset", "not_started"):
+        with Bulb([reason]) as bulb:
+            results, _ = send(tech, bulb.url, path, status=1)
+            assert results[bulb.url]["reason"] == reason and bulb.puts == [0, 0]
 
 
 def test_a_release_that_refuses_the_token_is_waited_for(tech, tmp_path):

@@ -1,5 +1,6 @@
 """Uploads to a desk with the real firmware and flash: what is wrong is refused, and others are answered meanwhile."""
 
+import socket
 import threading
 import time
 
@@ -84,6 +85,22 @@ def test_an_upload_that_breaks_off_in_a_large_file_goes_on(desk, maker):
     until(desk, lambda: firmware(desk)["upload"]["running"] is False)
     received = firmware(desk)["upload"]["received"]
     assert put(desk, line + b"x" * (len(rest) - received), query=f"?from={received}") == (400, "payload_refused")
+
+
+def test_a_restart_in_the_middle_of_an_upload_forgets_it_and_the_next_one_begins_anew(desk, maker, payload):
+    line, _ = release(maker, payload)
+    with socket.create_connection(("127.0.0.1", desk.port), 20) as sock:
+        head = f"PUT /v1/firmware HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(line) + len(payload)}\r\n"
+        head += f"Content-Type: application/octet-stream\r\nAuthorization: Bearer {updated_desk.token()}\r\n\r\n"
+        sock.sendall(head.encode() + line + payload[: len(payload) // 2])
+        until(desk, lambda: ((firmware(desk) or {}).get("upload") or {}).get("received", 0) >= PIECE)
+        assert firmware(desk)["upload"]["running"]
+        before = firmware(desk)["running"]
+        assert call(desk, "POST", "/v1/restart")[0] == 202
+        until(desk, lambda: firmware(desk).get("upload", "restarts") is None)
+    assert (firmware(desk)["running"], good(desk)) == (before, True)
+    assert put(desk, line + payload[PIECE:], query=f"?from={PIECE}") == (409, "wrong_offset")
+    assert put(desk, line + b"x" * len(payload)) == (400, "payload_refused")
 
 
 def broken_off(data):

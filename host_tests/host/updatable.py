@@ -79,7 +79,7 @@ class Bulb:
         return self._after(phase)
 
     def _after(self, phase):
-        if phase in ("crashed", "not_good", "reset"):
+        if phase in ("crashed", "not_good", "not_started", "reset"):
             last = {"result": "went_back", "version": self.sent["version"], "reason": phase}
             self.firmware |= {"running": self.places[0], "state": "good", "last": last} | self._before
             self.sent = None

@@ -17,9 +17,13 @@ async def finished(device, upload, body, grant):
     StoreError."""
     upload.whole = False
     hasher = hashlib.sha256()
-    for piece in upload.carrier.pieces():
-        hasher.update(piece)
-        await body.fill(_TURN)
+    pieces = upload.carrier.pieces()
+    try:
+        for piece in pieces:
+            hasher.update(piece)
+            await body.fill(_TURN)
+    finally:
+        pieces.close()  # with the file that it reads
     if binascii.hexlify(hasher.digest()).decode() != upload.release["sha256"]:
         raise LatchkeyError("payload_refused")
     upload.whole = True

@@ -20,7 +20,7 @@ from latchkey.limits import const
 _PIECE_BYTES = const(1024)
 _BLOCK_BYTES = const(4096)
 _NAME_BYTES = const(64)
-_LINE_BYTES = const(138)  # 64 of the hash, 8 digits, the name, two spaces
+_LINE_BYTES = const(139)  # 64 of the hash, 8 digits, the name, two spaces, the end
 _FILES = const(200)
 _DEEP = const(4)  # names in a path: each folder on the way takes memory when a release is removed
 _SPARE_BLOCKS = const(24)  # settings and token list can be stored beside a release; the list of files takes up to 7
@@ -42,8 +42,6 @@ class Folders:
         self._own = path
         self._other = path[:-1] + ("b" if path[-1] == "a" else "a")
         self._lines = self._file = None
-        self._line = bytearray()
-        self._left = self._count = self._number = self._blocks = 0
 
     @property
     def running(self):
@@ -96,11 +94,15 @@ class Folders:
             raise store_error(exc)
 
     def write(self, piece):
-        """The next bytes of the payload; LatchkeyError "payload_refused" for wrong ones."""
-        tried(self._write, memoryview(piece))
+        """The next bytes of the payload; LatchkeyError "payload_refused" for wrong ones. An error closes the files."""
+        try:
+            tried(self._write, memoryview(piece))
+        except Exception:
+            self._close()
+            raise
 
     def _write(self, piece):
-        at = 0 if self._lines else self._take_list(piece)
+        at = 0 if self._line is None else self._take_list(piece)
         while at < len(piece):
             if not self._left:
                 self._next()
@@ -111,32 +113,29 @@ class Folders:
 
     def _take_list(self, piece):
         """Keep the lines of the list that ``piece`` has; returns how many bytes of it they are."""
-        ended = False
         with open(self._other + _LIST, "ab") as file:
             for at in range(len(piece)):
                 self._line.append(piece[at])
+                if len(self._line) > _LINE_BYTES:
+                    raise _refused()
                 if piece[at] == 10:
                     file.write(self._line)
-                    ended = len(self._line) == 1
-                    if ended:
-                        break
+                    if len(self._line) == 1:
+                        self._line = None
+                        return at + 1
                     self._count += 1
                     _judge(bytes(self._line), self._count)
                     self._line = bytearray()
-                elif len(self._line) > _LINE_BYTES:
-                    raise _refused()
-        if not ended:
-            return len(piece)
-        self._lines = open(self._other + _LIST, "rb")
-        return at + 1  # pyright: ignore[reportPossiblyUnboundVariable]
+        return len(piece)
 
     def _next(self):
         """Begin the next file of the list."""
+        if self._file:
+            self._file.close()
+        self._lines = self._lines or open(self._other + _LIST, "rb")
         line = self._lines.readline()
         if line == b"\n":
             raise _refused()
-        if self._file:
-            self._file.close()
         _, size, name = _parts(line)
         folder = self._other
         for part in name.split("/")[:-1]:
@@ -152,9 +151,10 @@ class Folders:
         """Generator: the payload as flash has it, in pieces that are valid until the next. LatchkeyError
         "payload_refused" if it does not hold what its list says."""
         try:
-            if self._left or not self._lines or self._lines.readline() != b"\n":
-                raise _refused()
+            whole = self._lines and not self._left and self._lines.readline() == b"\n"
             self._close()
+            if not whole:
+                raise _refused()
             buffer = memoryview(bytearray(_PIECE_BYTES))
             yield from _read(self._other + _LIST, buffer)
             with open(self._other + _LIST, "rb") as lines:
@@ -187,10 +187,11 @@ class Folders:
 
     def _close(self):
         """Let the files go."""
-        for file in (self._file, self._lines):
+        files = self._lines, self._file
+        self._lines = self._file = None
+        for file in files:
             if file:
                 tried(file.close)
-        self._file = self._lines = None
 
 
 def _mark(path):

@@ -36,7 +36,7 @@ def begin(device):
             if carrier.kind == "image":
                 # The bootloader would take the next reset for another failure.
                 device.try_to_store(carrier.good)
-            reason = sent["reason"] or carrier.why() or "reset"
+            reason = sent["reason"] or carrier.why() or ("reset" if sent.get("started") else "not_started")
             device.log.add("update: went back from %s, %s" % (sent["version"], reason))
             last = {"result": "went_back", "version": sent["version"], "reason": reason}
             device.try_to_store(record.save, store, dict(kept, sent=None, last=last))

@@ -367,6 +367,10 @@ UPDATE_REASONS = {
         "within 15 minutes it was not online and answered no request with a valid token",
         "send it again from a place where the device is reached; if it stays, mend the release",
     ),
+    "not_started": (
+        "it did not start: the device was switched off just before, or it crashed at once",
+        "leave the device switched on, and send it again; if it stays, run it on a board at your desk",
+    ),
     "reset": (
         "it crashed, was restarted or was switched off before it was good",
         "leave the device switched on, and send it again",

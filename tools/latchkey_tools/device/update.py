@@ -78,7 +78,7 @@ class Update:
         if self._has(before) and not self._again:
             return Result(self.host, HAD, f"it runs {before.get('version')} already")
         result = self._send_and_wait(before)
-        if result.reason == "reset":
+        if result.reason in ("reset", "not_started"):
             self._tell("it was switched off before it was good; sending again", 0)
             result = self._send_and_wait(self._look())
         return result
