@@ -30,7 +30,6 @@ from latchkey.errors import NOT_STORED
 from latchkey.limits import YEAR_2020_S, const
 from latchkey.stores import tokenlist
 from latchkey.stores.slots import Slots
-from latchkey.stores.timefloor import FLOOR_AHEAD_S, HEARD_MARGIN_S
 from latchkey.stores.tokenlist import ADMITS, GONE, NEVER, RECORD_BYTES, narrower, role_hash
 
 LEDGER_TOKENS = const(128)  # admitting records; a setting of the board
@@ -94,7 +93,7 @@ class Ledger:
         self._list = None
         self._retained = False
         self._ever = self._missed = False
-        self._facts = {"received": 0, "unchanged": 0, "broken_off": 0}
+        self._facts = {}  # of the newest list
         self.generation = 0
         self._load()
 
@@ -176,17 +175,13 @@ class Ledger:
 
     # One list, by the loop: L5 to L8
 
-    def begin(self, retained, heard_unix_s=None, latest_unix_s=None):
-        """A list begins. ``heard_unix_s``: the mark ``heard`` for this moment (TimeFloor.heard_unix_s()), None if no
-        time is known; ``latest_unix_s``: T2's bound (TimeFloor.latest_unix_s()), else 400 days after ``heard``."""
-        self.abort()
-        heard = heard_unix_s or 0
-        if latest_unix_s is None:
-            latest_unix_s = heard + HEARD_MARGIN_S + FLOOR_AHEAD_S if heard else NEVER
+    def begin(self, retained, heard_unix_s, latest_unix_s):
+        """A list begins, in the place of one that broke off. ``heard_unix_s``: the mark ``heard`` for this moment
+        (TimeFloor.heard_unix_s()); ``latest_unix_s``: T2's bound (TimeFloor.latest_unix_s())."""
         held = self._records, self._marks, self._gap, self._flags & _FULL
         self._retained = retained
         # After a loss nothing is held that an old list could override: commit() judges it as a whole.
-        self._list = _List(held, retained and self._ever and not self._lost, heard, latest_unix_s, self._bound)
+        self._list = _List(held, retained and self._ever and not self._lost, heard_unix_s, latest_unix_s, self._bound)
 
     def add(self, records):
         """Take some members of the list, as ``tokenlist.parse_records`` gives them. After ``give_up`` nothing is taken
@@ -203,17 +198,16 @@ class Ledger:
             return
         new.settle()
         self._list = None
-        self._facts.update(new.facts)
-        self._facts["received"] += 1
+        self._facts = new.facts
         if self._lost and self._retained and new.sum != self._sum:
             return  # It may be older than the list that was lost.
         marks = tuple(map(max, self._marks, new.marks))
-        same = self._is_stored(new)
-        if new.exact or not same:
-            self._sum = new.sum if new.exact else _NO_SUM
+        # Whether flash already has what the list says, but perhaps not its moment.
+        same = self._ever and self._before is None and not self._lost
+        same = same and (new.records, new.gap, new.flags) == (self._records, self._gap, self._flags)
+        self._sum = new.sum if new.exact else self._sum if same else _NO_SUM
         same = same and marks[1:] == self._marks[1:]
         if same and marks == self._marks and not self._missed:
-            self._facts["unchanged"] += 1
             return
         self.generation += 1
         self._missed = False
@@ -226,17 +220,9 @@ class Ledger:
         self._records, self._gap, self._flags = new.records, new.gap, new.flags
         self._write()
 
-    def _is_stored(self, new):
-        """Whether flash already has what a list says, marks apart."""
-        if not self._ever or self._before is not None or self._lost:
-            return False
-        return (new.records, new.gap, new.flags) == (self._records, self._gap, self._flags)
-
     def abort(self):
         """The list broke off: it changes nothing and moves no mark. Allowed at any time."""
-        if self._list:
-            self._facts["broken_off"] += 1
-            self._list = None
+        self._list = None
 
     def give_up(self):
         """Memory was too short for the list: until another is taken, no token of it may pass for a new one (L6)."""
@@ -254,7 +240,7 @@ class Ledger:
 
     def set_over_cable(self, unix_s):
         """Set marks that lie after ``unix_s`` back to it. A ledger that was lost is forgotten: the device is as new."""
-        self.abort()
+        self._list = None
         if self._lost:
             unix_s, self._records, self._flags, self._sum = 0, bytearray(), 0, _NO_SUM
         self._marks = tuple([min(mark, unix_s) for mark in self._marks])
@@ -356,13 +342,12 @@ class _List:
         self._room = (_LEDGER_REFUSALS, bound)
         self._counts = [0, 0]  # refusing, admitting
         self._out = set()  # 30 bits of the jti of each refusing record that was left out
-        self._left_out = 0
         self._undated = self._full = False
         self._hasher = hashlib.sha256()
         self.sum, self.marks, self.flags = _NO_SUM, marks, 0
         self.exact = True  # its records are what counts from now on, none is narrowed or dropped by L5
         self._spoken = self._changed = 0
-        self.facts = {"others": 0, "unreadable": 0, "dropped": 0}
+        self.facts = {"others": 0, "unreadable": 0}
         self.gap = _NO_GAP
         # Room for some more than are held: MicroPython copies a bytearray that grows.
         self.records = bytearray(len(self._held) + _MORE * RECORD_BYTES)
@@ -381,8 +366,6 @@ class _List:
             self._undated = self._undated or not parsed[_FLAGS] & ADMITS and not _moment(parsed)
             if record:
                 self._take(record)
-            else:
-                self.facts["dropped"] += 1
 
     def settle(self):
         """The list is whole; after this, no ``add``."""
@@ -392,14 +375,13 @@ class _List:
             record = _record_at(self._held, at)
             # Gone, and L3 would not refuse it: held as a refusal until the marks have passed it.
             if _moment(record) > mark and not _find(self.records, record[:16]):
-                self._take(_gone(record))
+                self._take(_refusal(record, GONE))
         if self._old_gap[1] > mark:
             self._widen_gap(self._old_gap)
         # Nothing is known of when its token was issued, so L3 cannot be relied on.
         self._full = self._full or self._undated and bool(self._out)
         self.marks = (self._heard, self._spoken, self._changed)
         self.flags = (_UNCLEAN if self.facts["unreadable"] else 0) | (_FULL if self._full else 0)
-        self.facts["left_out"] = self._left_out
 
     def _move_marks(self, changed, iat):
         # T2: what lies outside moves nothing.
@@ -434,7 +416,7 @@ class _List:
         self.exact = False
         # Perhaps it was left out of the list before.
         self._full = self._full or self._was_full
-        return _gone(record) if _moment(record) > max(self._mark, self._spoken) else None
+        return _refusal(record, GONE) if _moment(record) > max(self._mark, self._spoken) else None
 
     # The bound (L7)
 
@@ -457,24 +439,21 @@ class _List:
         least, where = NEVER + 1, 0
         for at in range(0, len(self.records), RECORD_BYTES):
             if self.records[at + _FLAGS] & ADMITS == kind:
-                rank = self._rank(self.records, at)
+                rank = _moment(self.records, at)
+                if kind:
+                    expired = _field(self.records, _END, at) <= self._heard
+                    rank = 0 if expired else max(1, _field(self.records, _CHANGED, at))
                 if rank < least:
                     least, where = rank, at
         record = _record_at(self.records, where)
         self.records[where : where + RECORD_BYTES] = b""
         return least, record
 
-    def _rank(self, records, at):
-        if not records[at + _FLAGS] & ADMITS:
-            return _moment(records, at)
-        return 0 if _field(records, _END, at) <= self._heard else max(1, _field(records, _CHANGED, at))
-
     def _leave_out(self, rank, record):
         admits = record[_FLAGS] & ADMITS
         if admits and not rank:
             # Expired: refused all the same.
-            return self._take(tokenlist.refusal(record[:16], _field(record, _CHANGED), _field(record, _IAT)))
-        self._left_out += 1
+            return self._take(_refusal(record, 0))
         moment = _moment(record)
         needed = moment > max(self._mark, self._heard, self._spoken)
         if needed:
@@ -501,9 +480,9 @@ def _moment(records, at=0):
     return _field(records, _IAT, at) or _field(records, _CHANGED, at)
 
 
-def _gone(record):
-    """In place of a record that the list no longer has, until the marks have passed it or a live list has it."""
-    return tokenlist.pack(record[:16], GONE, 0, NEVER, _field(record, _CHANGED), _field(record, _IAT), ())
+def _refusal(record, flags):
+    """In place of a record. GONE: the list no longer has it; until the marks have passed it or a live list has it."""
+    return tokenlist.pack(record[:16], flags, 0, NEVER, _field(record, _CHANGED), _field(record, _IAT), ())
 
 
 def _changed_at(record, unix_s):

@@ -272,9 +272,9 @@ class TestTokens(unittest.TestCase):
         device = paired()
         self.assertEqual(device.call("GET", "/v1/tokens"), (200, {"tokens": [], "more": False}))
         jtis = [bytes((i, 9)) * 8 for i in range(40)]
-        device.ledger.begin(False)
+        device.ledger.begin(False, 0, 2000000000)
         device.ledger.add([tokenlist.pack(jti, 1, 0, 1900000000, 1700000000, 5, ()) for jti in jtis[1:]])
-        device.ledger.add([tokenlist.refusal(jtis[0], 1700000001, 5)])
+        device.ledger.add([tokenlist.pack(jtis[0], 0, 0, 0, 1700000001, 5, ())])
         device.ledger.commit()
         found, after = [], ""
         for rest in (24, 8, 0):

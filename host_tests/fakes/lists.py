@@ -3,7 +3,8 @@
 import binascii
 import json
 
-from latchkey.stores.tokenlist import parse_records
+from latchkey.stores.timefloor import FLOOR_AHEAD_S, HEARD_MARGIN_S
+from latchkey.stores.tokenlist import NEVER, parse_records
 
 SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
 OTHER = "f3a20f70-3021-42f5-b9b9-9ea62e2eac2a"
@@ -14,8 +15,10 @@ BASE = 1747061946  # 2025-05-12T14:59:06Z, the sample's moment
 
 def ingest(ledger, stream, retained, heard_unix_s=None, latest_unix_s=None, system16=SYSTEM16):
     """Bring ``ledger`` a whole list from ``stream``; the other arguments as of ``Ledger.begin``. FormatError,
-    StoreError, OSError."""
-    ledger.begin(retained, heard_unix_s, latest_unix_s)
+    StoreError, OSError. Without ``heard_unix_s`` no time is known; ``latest_unix_s`` is 400 days after it."""
+    if latest_unix_s is None:
+        latest_unix_s = heard_unix_s + HEARD_MARGIN_S + FLOOR_AHEAD_S if heard_unix_s else NEVER
+    ledger.begin(retained, heard_unix_s or 0, latest_unix_s)
     try:
         for record in parse_records(stream, system16):
             ledger.add((record,))

@@ -108,7 +108,7 @@ def _ingest(ledger, path, retained, step, endless, free_bytes):
     gc.collect()
     free = gc.mem_free()
     try:
-        ledger.begin(retained, 1747061946)
+        ledger.begin(retained, 1747061946, 1747061946 + 400 * 86400)
         for record in parse_records(stream, uuids.to_bytes(SYSTEM)):
             ledger.add((record,))
         ledger.commit()

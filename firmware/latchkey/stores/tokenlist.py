@@ -38,7 +38,10 @@ def parse_records(stream, system_uuid16):
     """
     system_text = uuids.to_text(system_uuid16).encode()
     for item in jsonstream.items(stream, empty=True):
-        members = _members(item)
+        try:
+            members = strictjson.parse(item or b"", as_bytes=True)
+        except FormatError:
+            members = None
         item = None  # free the text before the token in it is decoded
         record = _record(members, system_text) if isinstance(members, dict) else UNREADABLE
         members = None  # and the token before the next item is read
@@ -65,11 +68,6 @@ def pack(jti16, flags, start, end, changed, iat, roles):
     return struct.pack(_FORM, jti16, flags | len(roles) << 4, start, end, changed, iat, b"".join(roles))
 
 
-def refusal(jti16, changed, iat):
-    """A record that does not admit."""
-    return pack(jti16, 0, 0, NEVER, changed, iat, ())
-
-
 def narrower(a, b):
     """Of two records of one token what both allow, field by field; the later ``changed``."""
     jti16, a_flags, a_start, a_end, a_changed, a_iat, a_roles = unpack(a)
@@ -88,39 +86,28 @@ def _record(members, system_text):
     jti16 = uuids.or_none(members.get(b"uuid"))
     if jti16 is None:
         return UNREADABLE
-    changed = _changed(members)
-    usable = system is not None and changed is not None and members.get(b"status") == b"ACTIVATED"
-    facts = _admitting(members) if usable else None
-    if changed is None:
-        changed = _changed(members, True)
-    iat = _iat(members.get(b"token"))
-    return pack(jti16, ADMITS, facts[0], facts[1], changed, iat, facts[2]) if facts else refusal(jti16, changed, iat)
+    changed, readable = _changed(members)
+    usable = system is not None and readable and members.get(b"status") == b"ACTIVATED"
+    flags, start, end, roles = usable and _admitting(members) or (0, 0, NEVER, ())
+    return pack(jti16, flags, start, end, changed, _iat(members.get(b"token")), roles)
 
 
-def _members(item):
-    try:
-        return strictjson.parse(item or b"", as_bytes=True)
-    except FormatError:
-        return None
-
-
-def _changed(members, lax=False):
-    """The later of createdAt and updatedAt, 0 without either; None if one cannot be read, or with ``lax`` the other."""
-    changed = 0
+def _changed(members):
+    """The later of createdAt and updatedAt, 0 without either; and whether both can be read."""
+    changed, readable = 0, True
     for name in (b"createdAt", b"updatedAt"):
         try:
             changed = max(changed, _moment(members.get(name), 0, True))
         except ValueError:
-            if not lax:
-                return None
-    return changed
+            readable = False
+    return changed, readable
 
 
 def _admitting(members):
-    """(start, end, roles), or None if one of them cannot be read."""
+    """(ADMITS, start, end, roles), or None if one of them cannot be read."""
     try:
         end = _moment(members.get(b"expiresAt"), NEVER)
-        return _moment(members.get(b"notBefore"), 0), end, _roles(members.get(b"roles"))
+        return ADMITS, _moment(members.get(b"notBefore"), 0), end, _roles(members.get(b"roles"))
     except ValueError:
         return None
 
