@@ -305,7 +305,7 @@ def _believe_old_lists(self, retained, *times):
 
 
 def _never_hear(self, retained, _heard, latest):
-    return BEGIN(self, retained, None, latest)
+    return BEGIN(self, retained, 0, latest)
 
 
 def _forget_the_far(self):
