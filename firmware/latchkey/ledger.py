@@ -93,6 +93,7 @@ class Ledger:
         self._list = None
         self._retained = False
         self._ever = self._missed = False
+        self._received = self._broken_off = 0
         self._facts = {}  # of the newest list
         self.generation = 0
         self._load()
@@ -140,6 +141,8 @@ class Ledger:
         """For diagnostics."""
         return dict(
             self._facts,
+            received=self._received,
+            broken_off=self._broken_off,
             tokens=len(self._records) // RECORD_BYTES,
             bound=self._bound,
             full=bool(self._flags & _FULL) or self._gap != _NO_GAP,
@@ -176,8 +179,9 @@ class Ledger:
     # One list, by the loop: L5 to L8
 
     def begin(self, retained, heard_unix_s, latest_unix_s):
-        """A list begins, in the place of one that broke off. ``heard_unix_s``: the mark ``heard`` for this moment
+        """A list begins. ``heard_unix_s``: the mark ``heard`` for this moment
         (TimeFloor.heard_unix_s()); ``latest_unix_s``: T2's bound (TimeFloor.latest_unix_s())."""
+        self.abort()
         held = self._records, self._marks, self._gap, self._flags & _FULL
         self._retained = retained
         # After a loss nothing is held that an old list could override: commit() judges it as a whole.
@@ -198,6 +202,7 @@ class Ledger:
             return
         new.settle()
         self._list = None
+        self._received += 1
         self._facts = new.facts
         if self._lost and self._retained and new.sum != self._sum:
             return  # It may be older than the list that was lost.
@@ -215,14 +220,15 @@ class Ledger:
         if same:
             self._store(self._heard_slots)
             return
-        if self._before is None:
-            self._before = self._records
+        self._before = self._records if self._before is None else self._before
         self._records, self._gap, self._flags = new.records, new.gap, new.flags
         self._write()
 
     def abort(self):
         """The list broke off: it changes nothing and moves no mark. Allowed at any time."""
-        self._list = None
+        if self._list:
+            self._broken_off += 1
+            self._list = None
 
     def give_up(self):
         """Memory was too short for the list: until another is taken, no token of it may pass for a new one (L6)."""
@@ -240,7 +246,7 @@ class Ledger:
 
     def set_over_cable(self, unix_s):
         """Set marks that lie after ``unix_s`` back to it. A ledger that was lost is forgotten: the device is as new."""
-        self._list = None
+        self.abort()
         if self._lost:
             unix_s, self._records, self._flags, self._sum = 0, bytearray(), 0, _NO_SUM
         self._marks = tuple([min(mark, unix_s) for mark in self._marks])
