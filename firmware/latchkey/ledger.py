@@ -179,8 +179,8 @@ class Ledger:
     # One list, by the loop: L5 to L8
 
     def begin(self, retained, heard_unix_s, latest_unix_s):
-        """A list begins. ``heard_unix_s``: the mark ``heard`` for this moment
-        (TimeFloor.heard_unix_s()); ``latest_unix_s``: T2's bound (TimeFloor.latest_unix_s())."""
+        """A list begins. ``heard_unix_s``: the mark ``heard`` for this moment (TimeFloor.heard_unix_s());
+        ``latest_unix_s``: T2's bound (TimeFloor.latest_unix_s())."""
         self.abort()
         held = self._records, self._marks, self._gap, self._flags & _FULL
         self._retained = retained
