@@ -93,8 +93,7 @@ class Ledger:
         self._list = None
         self._retained = False
         self._ever = self._missed = False
-        self._received = self._broken_off = 0
-        self._facts = {}  # of the newest list
+        self._facts = {"received": 0, "broken_off": 0, "others": 0, "unreadable": 0}
         self.generation = 0
         self._load()
 
@@ -141,8 +140,6 @@ class Ledger:
         """For diagnostics."""
         return dict(
             self._facts,
-            received=self._received,
-            broken_off=self._broken_off,
             tokens=len(self._records) // RECORD_BYTES,
             bound=self._bound,
             full=bool(self._flags & _FULL) or self._gap != _NO_GAP,
@@ -202,8 +199,8 @@ class Ledger:
             return
         new.settle()
         self._list = None
-        self._received += 1
-        self._facts = new.facts
+        self._facts["received"] += 1
+        self._facts.update(new.facts)  # a dict that was made while the list arrived would divide the free heap
         if self._lost and self._retained and new.sum != self._sum:
             return  # It may be older than the list that was lost.
         marks = tuple(map(max, self._marks, new.marks))
@@ -227,7 +224,7 @@ class Ledger:
     def abort(self):
         """The list broke off: it changes nothing and moves no mark. Allowed at any time."""
         if self._list:
-            self._broken_off += 1
+            self._facts["broken_off"] += 1
             self._list = None
 
     def give_up(self):
