@@ -42,11 +42,10 @@ def put_firmware(_api, request):
     return request.body
 
 
-async def take_keys(api, request, body):
-    """A signed key set (K4)."""
+def take_keys(api, request, body):
+    """The coroutine that takes a signed key set (K4)."""
     with lazy.Rare("latchkey.api.keys") as module:
-        take = module.take
-    return await take(api.device, request, body)
+        return module.take(api.device, request, body)
 
 
 def put_keys(api, request):

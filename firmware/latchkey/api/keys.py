@@ -58,7 +58,13 @@ def keep(device, taken):
     found, pieces = taken
     with lazy.Rare("latchkey.update.record") as record:
         kept = record.load(device.board.store)
-        _check_newer(device, found, kept)
+        # The broker may have sent a set while this one arrived.
+        if found["slug"] != device.config["slug"] or found["issuer"] != device.config["issuer"]:
+            raise LatchkeyError("wrong_cloud")
+        if found["counter"] <= kept["set_counter"]:
+            raise LatchkeyError("counter_low")
+        if found["iat"] <= device.keystore.heard_unix_s:
+            raise LatchkeyError("key_set_old")
         keys = _keys(device, found, pieces)
         answer = as_json(200, {"keys": len(keys)})
         try:
@@ -82,16 +88,6 @@ def _judged(device, line, peer):
             if exc.code == "manifest_signature":
                 device.verifier.budget.failed(peer, None)
             raise
-
-
-def _check_newer(device, found, kept):
-    """Asked once all is here: the broker may have sent a set meanwhile."""
-    if found["slug"] != device.config["slug"] or found["issuer"] != device.config["issuer"]:
-        raise LatchkeyError("wrong_cloud")
-    if found["counter"] <= kept["set_counter"]:
-        raise LatchkeyError("counter_low")
-    if found["iat"] <= device.keystore.heard_unix_s:
-        raise LatchkeyError("key_set_old")
 
 
 def _keys(device, found, pieces):

@@ -26,7 +26,7 @@ def status(device):
         "kind": carrier.kind,
         "running": carrier.running,
         "state": "unproven" if device.proof else "good",
-        "goes_back_s": device.proof.left_s() if device.proof else None,
+        "goes_back_s": max(0, device.proof.limit_s - device.uptime_s()) if device.proof else None,
         "counter": kept["counter"],
         "key_counter": key_counter,
         "set_counter": kept["set_counter"],
@@ -94,27 +94,23 @@ def _check_may_begin(device):
 
 
 def _members(device, carrier, line):
+    """Those of a manifest that this device takes now."""
     store = device.board.store
     with _record as record, lazy.Rare("latchkey.update.manifest") as manifest:
         keys, kept = record.keys(store), record.load(store)
         found = manifest.read(line, (manifest.RELEASE, manifest.RELEASE_KEY), keys)
+        then, same = kept["counter"], found.get("sha256") == kept["sha256"]
         if "key" in found:
             then, same = record.key_counter(keys), found["key"].public_key.n_be == keys[0].public_key.n_be
-        else:
-            _check_fits(device, carrier, found)
-            then, same = kept["counter"], found["sha256"] == kept["sha256"]
+        elif found["product"] != device.board.product_name:
+            raise LatchkeyError("wrong_product")
+        elif device.board.board_name not in found["boards"] or found["kind"] != carrier.kind:
+            raise LatchkeyError("wrong_board")
+        elif max(found["room"], found["size"]) > carrier.room():
+            raise LatchkeyError("no_room")
     if found["counter"] < then or found["counter"] == then and not same:
         raise LatchkeyError("counter_low")
     return found
-
-
-def _check_fits(device, carrier, found):
-    if found["product"] != device.board.product_name:
-        raise LatchkeyError("wrong_product")
-    if device.board.board_name not in found["boards"] or found["kind"] != carrier.kind:
-        raise LatchkeyError("wrong_board")
-    if max(found["room"], found["size"]) > carrier.room():
-        raise LatchkeyError("no_room")
 
 
 def _offset(query):
@@ -122,6 +118,6 @@ def _offset(query):
     if not query:
         return 0
     raw = digits.encode()
-    if name != "from" or not raw or len(raw) > _OFFSET_DIGITS or raw.strip(b"0123456789"):
+    if name != "from" or len(raw) > _OFFSET_DIGITS or not raw.isdigit():
         raise ConfigError("invalid_field", "from")
     return int(raw)

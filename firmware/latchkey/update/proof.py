@@ -44,7 +44,8 @@ def begin(device):
 
 
 class Proof:
-    """Of ``device``, whose release ``carrier`` holds. ``turn`` is due at every turn of the loop."""
+    """Of ``device``, whose release ``carrier`` holds. ``turn`` is due at every turn of the loop. ``limit_s``:
+    the uptime at which it goes back."""
 
     def __init__(self, device, carrier):
         self._device, self._carrier = device, carrier
@@ -53,11 +54,7 @@ class Proof:
         self._answered = 0
         self._due_s = 0
         hurry = device.board.hurry
-        self._serves_s, self._limit_s = -(-_SERVES_S // hurry), -(-_LIMIT_S // hurry)
-
-    def left_s(self):
-        """Seconds until it goes back."""
-        return max(0, self._limit_s - self._device.uptime_s())
+        self._serves_s, self.limit_s = -(-_SERVES_S // hurry), -(-_LIMIT_S // hurry)
 
     def turn(self):
         """Decide what is due; what flash refuses is tried again a minute later."""
@@ -65,7 +62,7 @@ class Proof:
         now = device.uptime_s()
         if now < self._due_s:
             return
-        if device.safe or now >= self._limit_s:
+        if device.safe or now >= self.limit_s:
             self._due_s = now + _AGAIN_S
             self._go_back("crashed" if device.safe else "not_good")
         elif self._is_good(device, now):
