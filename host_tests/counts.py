@@ -32,6 +32,8 @@ COUNTS = {
     "image_flips": (2, 20),
     "memory_step_bytes": (384, 32),
     "served_step_bytes": (3104, 32),
+    "uploads_in_turn": (4, 60),
+    "latency_rounds": (3, 20),
     "besieged_http": (100, 1000),
     "besieged_https": (30, 500),
 }

@@ -11,10 +11,11 @@ import time
 import pytest
 from cloud_rig import KEYS_TOPIC, LIST_TOPIC, SYSTEM_UUID, device, free_port, hostile, key_set, publish, token_list
 
+import counts
 from latchkey_tools.sim import pki
 
 REQUESTS = 200
-ROUNDS = 3
+ROUNDS = counts.get("latency_rounds")
 
 
 @pytest.fixture(scope="module")

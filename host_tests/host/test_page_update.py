@@ -100,12 +100,12 @@ def test_a_release_is_sent_as_it_is_goes_on_after_a_break_and_proves_itself(phon
     device = phone.answer
     enter(phone)
     assert phone.text("#runs") == "This device runs version 1.0."
-    device.answers = [None, (202, {"state": "restarting", "version": "2.0"})]
+    device.answers = [None, (503, {"code": "no_memory"}), (202, {"state": "restarting", "version": "2.0"})]
     device.now["upload"] = {"sha256": MANIFEST["sha256"], "size": 50000, "received": 8192, "running": False}
     choose(phone, tmp_path)
-    phone.until(lambda: len(phone.sent), 2)
+    phone.until(lambda: len(phone.sent), 3)
     assert phone.sent[0] == ("PUT", "/v1/firmware", FILE)
-    assert phone.sent[1] == ("PUT", "/v1/firmware?from=8192", LINE + PAYLOAD[8192:])
+    assert phone.sent[1:] == [("PUT", "/v1/firmware?from=8192", LINE + PAYLOAD[8192:])] * 2
     device.now = None
     phone.reads("#update-note", "This page then goes on by itself.")
     device.now = UNPROVEN

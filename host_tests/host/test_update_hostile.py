@@ -10,6 +10,8 @@ import releases
 import updated_desk
 from updated_desk import call, firmware, good, send, until
 
+import counts
+
 PIECE = 4096
 
 
@@ -112,6 +114,16 @@ def test_a_client_that_sends_all_before_it_reads_gets_the_refusal(desk, maker, p
     line, _ = release(maker, payload)
     data = line + bytes(400000)
     assert send(desk, data) == (400, {"code": "payload_refused"})
+
+
+def test_uploads_and_changes_in_turn_find_their_memory(desk, maker, payload):
+    line, rest = release(maker, payload)
+    for n in range(counts.get("uploads_in_turn")):
+        assert send(desk, line + b"x" + rest[1:]) == (400, {"code": "payload_refused"}), n
+        assert send(desk, line + bytes(400000)) == (400, {"code": "payload_refused"}), n
+        assert stores(desk), n
+        for path in ("/v1/state", "/v1/diagnostics", "/v1/log", "/v1/firmware", "/v1/config", "/v1/uses"):
+            assert call(desk, "GET", path)[0] == 200, (n, path)
 
 
 def test_others_are_answered_while_a_release_arrives(desk, maker):
