@@ -8,6 +8,8 @@ A payload is a list and then what it names, in that order::
 to ``N 2`` unproven, ``0`` or ``0 WORD`` not to be started. The highest N starts.
 """
 
+# `_line` is a bytearray while the list arrives, None after that.
+# pyright: reportArgumentType=false
 import hashlib
 import os
 import sys
