@@ -201,9 +201,9 @@ def test_the_white_bulb_mixes_warm_and_cold_and_never_more_than_one_at_full():
 
     def duties(**fields):
         bulb.patch(dict(fields, on=True))
-        return tuple(string._duty for string in light._strings)
+        return tuple(string._duty for string in light.strings)
 
-    assert tuple(string._duty for string in light._strings) == (0, 0)
+    assert tuple(string._duty for string in light.strings) == (0, 0)
     assert duties(color_temp_k=2200) == (65535, 0)
     assert duties(color_temp_k=6500) == (0, 65535)
     for kelvin in range(2200, 6501, 50):
@@ -211,8 +211,8 @@ def test_the_white_bulb_mixes_warm_and_cold_and_never_more_than_one_at_full():
     assert sum(duties(brightness_pct=50)) == 65535 // 4
     assert 0 < sum(duties(brightness_pct=1)) < 10
     bulb.patch({"on": False})
-    assert tuple(string._duty for string in light._strings) == (0, 0)
-    assert [string._pin._id for string in light._strings] == [25, 26]
+    assert tuple(string._duty for string in light.strings) == (0, 0)
+    assert [string._pin._id for string in light.strings] == [25, 26]
 
 
 def test_a_bulb_fades_to_where_it_was_sent_last():
@@ -234,7 +234,7 @@ def test_a_bulb_fades_to_where_it_was_sent_last():
 def test_a_bulb_that_blinks_ends_as_it_was_and_obeys_meanwhile():
     async def story():
         bulb = on_board.board("esp32c3-bulb-rgb").product()
-        pixels = bulb._light._pixels
+        pixels = bulb._light.pixels
         bulb.patch({"on": True, "rgb": [255, 10, 0]})
         assert pixels._shown == [(255, 10, 0)]
         bulb.identify()
@@ -253,15 +253,15 @@ def test_a_bulb_that_blinks_ends_as_it_was_and_obeys_meanwhile():
 
 def watch(light):
     """Every pair of duties that ``light`` shows from now on."""
-    seen, put = [], light._fade._put
-    light._fade._put = lambda levels: (seen.append(levels), put(levels))
+    seen, put = [], light.put
+    light.put = lambda levels: (seen.append(levels), put(levels))
     return seen
 
 
 def test_the_dimmest_colour_that_is_on_still_shows():
     bulb = on_board.board("esp32c3-bulb-rgb").product()
     bulb.patch({"on": True, "rgb": [1, 0, 255], "brightness_pct": 1})
-    assert bulb._light._pixels._shown == [(1, 0, 1)]
+    assert bulb._light.pixels._shown == [(1, 0, 1)]
 
 
 def test_the_sensors_measure_and_no_or_a_broken_answer_changes_nothing():

@@ -193,15 +193,13 @@ class Device:
         self.verifier.policy = made
         self.updates.pinned = _pinned(config)
 
-    def note(self, attempt):
-        """The record of an attempt."""
-        self._change(False, attempt=attempt)
-
-    def note_at_least(self, attempt):
-        """The same, and in RAM alone where flash or memory refuses."""
+    def note(self, attempt, at_least=False):
+        """The record of an attempt. ``at_least``: in RAM alone where flash or memory refuses."""
         try:
-            self.note(attempt)
+            self._change(False, attempt=attempt)
         except NOT_STORED:
+            if not at_least:
+                raise
             self.settings = dict(self.settings, attempt=attempt)
 
     def forget(self, network_alone=False):

@@ -189,7 +189,7 @@ class Pairing:
             self._open_for(_AP_OPEN_S if self._owner.unpaired else _AP_AFTER_S)
         if attempt.cloud:
             self._owner.stale = True
-        self._owner.note_at_least(_record("failed", attempt, None, reason))
+        self._owner.note(_record("failed", attempt, None, reason), True)
 
     # The access point
 
