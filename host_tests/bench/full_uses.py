@@ -3,7 +3,7 @@ and for sending it: `micropython full_uses.py STEP`."""
 
 import sys
 
-from little_memory import fill, give_back
+from heaps import fill, give_back
 from setting_up import OWNER, Device, _request
 
 PIECE = bytearray(256)
