@@ -571,3 +571,42 @@ def test_where_it_is_narrow_each_row_gets_a_block_that_loses_no_ends(tech, monke
             lines = [line.strip() for line in tech.ok(*words).splitlines()]
             assert SYSTEM in "".join(line.removeprefix("System").strip() for line in lines)
             assert max(map(len, lines)) <= 40 and min(map(len, filter(None, lines))) > 2
+
+
+def test_a_field_that_the_device_refuses_is_answered_with_its_bounds_or_the_names_there_are(tech):
+    keep(tech)
+    described = {"on": {}, "brightness_pct": {"min": 1, "max": 100}, "rgb": {}}
+    for word, answered, said in (
+        ("brightness_pct=400", described, "brightness_pct is a number from 1 to 100"),
+        ("brightness=40", described, "the state has no field brightness; its fields are on, brightness_pct"),
+        ("brightness=40", refusal(404, "not_found"), "`latchkey device state` and `latchkey device config` show"),
+    ):
+        refused = 422, {"code": "invalid_field", "field": word.split("=")[0]}, {}
+        fields = (200, answered, {}) if isinstance(answered, dict) else answered
+        routes = {("PATCH", "/v1/state"): refused, ("GET", "/v1/state/fields"): fields}
+        with Stub(device() | routes) as stub:
+            done = tech.run("device", "set", stub.url, word)
+        assert done.status == 1 and said in done.err and "422 invalid_field" in done.err
+        assert "openapi" not in done.err
+
+
+class Narrow:
+    def __init__(self, terminal=True):
+        self.isatty = lambda: terminal
+
+
+def test_remarks_on_a_terminal_are_folded_at_blanks_and_never_inside_a_command(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    command = "latchkey pair --status 127.4.0.1:8080"
+    text = f"the device cannot be reached from here now; ask later: {command}; then look again, or `latchkey doctor X`"
+    lines = show.folded(text, Narrow()).split("\n")
+    assert " ".join(lines) == text and max(map(len, lines)) <= 60
+    assert any(command in line for line in lines) and any("`latchkey doctor X`" in line for line in lines)
+    assert show.folded(text, Narrow(terminal=False)) == text
+    assert show.folded(f"see {'x' * 70}", Narrow()) == f"see\n{'x' * 70}"
+
+
+def test_wrong_usage_is_folded_at_blanks_too(tech):
+    with tech.terminal("device", "set", "127.0.0.1", "on", "--token-fil", "a" * 30, size=(24, 40)) as screen:
+        screen.expect_exact("No such option: --token-fil")
+    assert max(map(len, tech.seen[-1].splitlines())) <= 40

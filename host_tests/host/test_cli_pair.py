@@ -377,6 +377,39 @@ def test_at_a_terminal_network_and_passphrase_are_asked_for(tech):
         assert screen.exitstatus == 0 and sent(stub)[0]["wifi"] == {"ssid": "Home", "passphrase": PASSPHRASE}
 
 
+def test_what_is_typed_before_its_question_is_neither_shown_nor_an_answer(tech):
+    del tech.env["LATCHKEY_WIFI_PASSPHRASE"]
+    looked, typed = threading.Event(), threading.Event()
+
+    def networks(request):
+        looked.set()
+        assert typed.wait(20)
+        return 200, {"networks": NETWORKS}, {}
+
+    answers = boxed(JOINED) | {("GET", "/v1/pairing/networks"): networks}
+    with Stub(answers) as stub, tech.terminal("pair", stub.url, "--ssid", "Home", "--wait", 20) as screen:
+        assert looked.wait(20)
+        screen.sendline("typed too early")
+        time.sleep(0.1)
+        typed.set()
+        screen.expect("Passphrase of Home .not shown.")
+        screen.sendline(PASSPHRASE)
+        screen.expect("the device is joining Home: up to 2 minutes")
+        screen.expect("Yes.*the device is in the network Home")
+    assert "typed too early" not in tech.seen[-1] and sent(stub)[0]["wifi"]["passphrase"] == PASSPHRASE
+
+
+def test_a_key_such_as_home_is_not_the_name_of_a_network(tech):
+    tech.env["LATCHKEY_WIFI_PASSPHRASE"] = PASSPHRASE
+    with Stub(boxed(JOINED)) as stub, tech.terminal("pair", stub.url, "--wait", 20) as screen:
+        screen.expect("Number or name of the network")
+        screen.sendline("\x1b[1~")
+        screen.expect("is not in the list")
+        screen.expect("Number or name of the network")
+        screen.sendline("Home")
+        screen.expect("Yes.*the device is in the network Home")
+
+
 def test_a_network_whose_name_is_a_number_is_not_another_s_row(tech):
     networks = [NETWORKS[0], NETWORKS[0] | {"ssid": "1"}, NETWORKS[0] | {"ssid": "3"}, NETWORKS[1]]
     rows = {number: network["ssid"] for number, network in pair_commands._numbered(networks).items()}

@@ -116,6 +116,22 @@ def test_the_practice_is_done_by_its_lines_and_looks_for_itself_whether_they_wor
     assert [path.name for path in tmp_path.rglob("*")] == ["scratch"]
 
 
+def test_a_line_too_long_for_the_terminal_is_shown_as_it_can_be_typed_and_enter_shows_it_again(tmp_path):
+    with Terminal(tmp_path, size=(24, 80)) as at:
+        seen = at.asks("1 of 8")
+        shown = "  latchkey board provision --port lamp/serial --config lamp.json --ca ca.pem \\\n"
+        shown += "    --cert lamp.pem --key lamp.key --key-set keys.json\n"
+        assert f"\n{shown}" in seen
+        first, second = shown.rstrip().split("\n")
+        at.type(first.strip())
+        at.screen.expect_exact("> ")
+        at.type(second.strip())
+        at.asks("Done. ", "2 of 8")
+        at.type()
+        seen = at.asks("Done. ", "3 of 8")
+        assert seen.index(f"  latchkey token create {SYSTEM} --sim\n") < seen.index("is in the wallet")
+
+
 # Lines that do not do a step, and the answers to them.
 WRONG = {
     1: [

@@ -156,7 +156,11 @@ CODES = {
         "this device takes keys over the serial cable alone (K4, policy `keys`)",
         "load keys over the serial cable",
     ),
-    "not_found": (404, "there is no such path on this device", "see `openapi.yaml`; a product may lack a feature"),
+    "not_found": (
+        404,
+        "there is no such path on this device",
+        "correct the path (`docs/openapi.yaml` lists them); a product may lack a feature",
+    ),
     "method_not_allowed": (
         405,
         "the path exists, but not with this method; `Allow` names its methods",
@@ -223,7 +227,7 @@ CODES = {
     "invalid_field": (
         422,
         "a field is unknown, has a wrong type or is out of range",
-        "correct the field; `openapi.yaml` has its bounds",
+        "correct the name or the value of the field; `docs/openapi.yaml` lists both",
     ),
     "tls_required": (426, "this device serves only HTTPS (A2)", "use `https://`"),
     "headers_too_large": (431, "the header fields are over the limit", "send fewer"),

@@ -3,6 +3,7 @@
 import contextlib
 import getpass
 import sys
+import termios
 
 import typer
 
@@ -36,6 +37,22 @@ def secret(question, without):
     if not typed:
         raise ValueError(without)
     return typed
+
+
+@contextlib.contextmanager
+def nothing_typed():
+    """While it works, a terminal does not show what is typed, and the next question does not get it: somebody may type
+    a passphrase before its question."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    quiet = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
+    try:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, quiet)
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, before)
 
 
 @contextlib.contextmanager

@@ -148,7 +148,28 @@ def set_(
     """
     with show.usage():
         body = dict(map(_change, changes))
-    _print_state(_call(host, "PATCH", "/v1/state", body, token_file, token, ca), as_json)
+    with Device(host, ca) as device:
+        try:
+            answer, _here = access.call(device, "PATCH", "/v1/state", body, token_file, token)
+        except Refusal as refusal:
+            if refusal.code == "invalid_field" and refusal.field:
+                _say_bounds(device, refusal.field, token_file, token)
+            raise
+    _print_state(answer, as_json)
+
+
+def _say_bounds(device, field, token_file, token):
+    """Print the bounds of ``field``, or the fields that there are, if the device describes them."""
+    try:
+        described, here = access.call(device, "GET", "/v1/state/fields", None, token_file, token)
+        names = [name for name in device.call("GET", "/v1/state", here.token) if name in described]
+    except (Refusal, Unreachable):
+        return
+    bounds = described.get(field) or {}
+    if field not in names:
+        show.say(f"the state has no field {field}; its fields are {', '.join(names)}")
+    elif "min" in bounds and "max" in bounds:
+        show.say(f"{field} is a number from {bounds['min']} to {bounds['max']}")
 
 
 @app.command()

@@ -5,10 +5,12 @@ says what to do), 2 wrong usage, 3 refused for safety, 130 interrupted. With --j
 error.
 """
 
+import io
 import sys
 from typing import Annotated, Literal
 
 import typer
+from typer.exceptions import TyperException
 
 from latchkey_tools import __version__
 from latchkey_tools.cli import (
@@ -22,6 +24,7 @@ from latchkey_tools.cli import (
     practice_commands,
     release_commands,
     renew_commands,
+    show,
     sim_commands,
     streams,
     token_commands,
@@ -78,8 +81,8 @@ def demo(
 
 
 @app.callback(invoke_without_command=True)
-def version(show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False):
-    if show:
+def version(wanted: Annotated[bool, typer.Option("--version", help="Print the version.")] = False):
+    if wanted:
         print(__version__)
         raise typer.Exit
 
@@ -94,9 +97,15 @@ def _status():
     """Exit status of the command."""
     try:
         refuse_tokens(sys.argv[1:])
-        app()
+        status = app(standalone_mode=False)
+        return status if type(status) is int else 0
     except SystemExit as end:
         return end.code
+    except TyperException as problem:
+        return _say_usage(problem)
+    except typer.Abort:
+        show.say("latchkey: there was no answer, so nothing was changed")
+        return 1
     except REFUSALS as problem:
         _say(problem)
         return 3
@@ -115,8 +124,18 @@ def refuse_tokens(arguments):
         raise Unsafe("other users can see a token on the command line; give a file, or - for standard input")
 
 
+def _say_usage(problem):
+    """Its exit status, after what is wrong in the command line is printed."""
+    text = io.StringIO()
+    problem.show(text)
+    for line in text.getvalue().splitlines():
+        show.say(line)
+    return problem.exit_code
+
+
 def _say(problem):
-    print(f"latchkey: {words(problem)}", file=sys.stderr)
+    for line in f"latchkey: {words(problem)}".split("\n"):
+        show.say(line)
 
 
 if __name__ == "__main__":

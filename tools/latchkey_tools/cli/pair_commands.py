@@ -75,8 +75,9 @@ def pair(
     with show.usage():
         wanted = _Wanted(ssid, passphrase_file, open_, name, broker)
     with Device(host, ca) as device:
-        info, here, before = _enter(device, token_file, token)
-        networks = _networks(device, here.token)
+        with ask.nothing_typed():
+            info, here, before = _enter(device, token_file, token)
+            networks = _networks(device, here.token)
         with show.usage():
             wanted.choose(networks)
     outcome = _try(host, ca, info, here, wanted, wait, before)
@@ -89,10 +90,11 @@ def pair(
 
 def _try(host, ca, info, here, wanted, wait, before=None):
     """The Outcome of one attempt; ``before``: the Pairing of an earlier one, if it is known."""
-    with Device(host, ca) as device:
-        before = before or device.call("GET", "/v1/pairing", here.token)
-        answered = _post(device, here.token, wanted.body())
-    return _follow(host, ca, info, here, wanted.ssid, wait, None if answered else before)
+    with ask.nothing_typed():
+        with Device(host, ca) as device:
+            before = before or device.call("GET", "/v1/pairing", here.token)
+            answered = _post(device, here.token, wanted.body())
+        return _follow(host, ca, info, here, wanted.ssid, wait, None if answered else before)
 
 
 class _Wanted:
@@ -232,7 +234,7 @@ def _choose(networks):
         word = ask.word("Number or name of the network")
         if word in rows:
             return rows[word]["ssid"]
-        if word in [n["ssid"] for n in networks] or (word and not word.isdecimal()):
+        if word in [n["ssid"] for n in networks] or (word and word.isprintable() and not word.isdecimal()):
             return word
         show.say(f"{word} is not in the list; write a number or a name from it, or start again with --ssid")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from latchkey_tools.cli import show
 from latchkey_tools.desk import children, practice
@@ -91,24 +92,37 @@ def _take(world, step, title):
 def _show(world, step, title):
     out = show.console()
     out.print(f"\n[bold]{title}[/bold]")
-    print(_wrapped(step.text))
-    out.print(f"\n  [cyan]{show.clean(step.line_for(world))}[/cyan]\n", soft_wrap=True)
+    print(_wrapped(step.text), end="\n\n")
+    _show_line(step, world)
+    print()
 
 
 def _ask(world, step):
     """What to do next: "again", a list of words to run, or None after a word of help."""
-    typed = input(PROMPT).strip()
+    typed = _typed(PROMPT)
     if typed in ("quit", "exit", "q"):
         raise EOFError
     if typed in ("again", "help", "?"):
         return "again"
     if not typed:
         typed = step.line_for(world)
+        _show_line(step, world)
     try:
         return _checked(typed)
     except ValueError as problem:
         print(problem)
     return None
+
+
+def _typed(prompt):
+    """A line without blanks around it; one that ends in a backslash goes on in the next."""
+    typed = input(prompt).strip()
+    return f"{typed[:-1].strip()} {_typed('> ')}" if typed.endswith("\\") else typed
+
+
+def _show_line(step, world):
+    line = show.shell_line(step.line_for(world), _width())
+    show.console().print(f"[cyan]{escape(line)}[/cyan]", soft_wrap=True)
 
 
 def _checked(typed):
@@ -137,8 +151,9 @@ def _run_and_look(world, step, words):
     step.prepare(world)
     missing = step.missing if meant else "This step needs another line."
     ended = "" if status in (0, step.status) else _ENDED.get(status, "The command failed. ")
-    out.print(f"[yellow]Not done.[/yellow] {ended}{missing}")
-    out.print(f"\n  [cyan]{show.clean(step.line_for(world))}[/cyan]\n", soft_wrap=True)
+    out.print(f"[yellow]Not done.[/yellow] {ended}{missing}\n")
+    _show_line(step, world)
+    print()
     return False
 
 
@@ -175,5 +190,8 @@ What next:
 
 
 def _wrapped(text):
-    width = min(shutil.get_terminal_size().columns, 80)
-    return textwrap.fill(text, width)
+    return textwrap.fill(text, min(_width(), 80))
+
+
+def _width():
+    return shutil.get_terminal_size().columns

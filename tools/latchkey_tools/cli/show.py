@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from rich.text import Text
 _PIPE_WIDTH = 10_000
 # A column whose cells fold into less is not read any more.
 _LEAST_WIDTH = 12
+# A command in a sentence, up to punctuation or a bracket. It is copied, so no line ends inside it.
+_COMMAND = re.compile(r"`[^`]+`|\blatchkey (?:(?!\()\S*[^\s;,.:)] )*(?!\()\S+")
 _UNITS = ((86400 * 365, "year"), (86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -53,8 +56,29 @@ class _Trimmed:
 
 
 def say(text):
-    """One line beside the data."""
-    print(plain(text), file=sys.stderr, flush=True)
+    """One line beside the data; on a terminal it is folded at blanks."""
+    print(folded(plain(text), sys.stderr), file=sys.stderr, flush=True)
+
+
+def folded(text, stream):
+    """``text`` in lines that fit the terminal ``stream``, or as it is. Words and commands stay whole."""
+    width = shutil.get_terminal_size().columns
+    if not stream.isatty() or cell_len(text) <= width:
+        return text
+    kept = _COMMAND.sub(lambda match: _unbroken(match.group(), width), text)
+    return textwrap.fill(kept, width, break_long_words=False, break_on_hyphens=False).replace("\xa0", " ")
+
+
+def _unbroken(command, width):
+    return command.replace(" ", "\xa0") if len(command) < width else command
+
+
+def shell_line(text, width):
+    """A command to copy: one that is too long goes on after a backslash, as in a shell."""
+    if len(text) + 2 <= width:
+        return f"  {text}"
+    lines = textwrap.wrap(text, width - 6, break_long_words=False, break_on_hyphens=False)
+    return "  " + " \\\n    ".join(lines)
 
 
 def line(text):

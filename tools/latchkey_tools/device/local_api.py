@@ -30,6 +30,7 @@ SOURCE_VARIABLE = "LATCHKEY_SOURCE"
 _TODO = {
     "token_missing": "make a token: latchkey token create; without internet take one in: latchkey token import FILE",
     "attempt_running": "wait for its end, and ask for it: latchkey pair --status",
+    "invalid_field": "correct its name or value; `latchkey device state` and `latchkey device config` show the names",
     "plain_http": "join its access point with this machine; for HTTPS give it a certificate over the serial cable",
 }
 _ASLEEP = "a sensor on battery may be asleep: press its button"

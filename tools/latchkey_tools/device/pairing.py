@@ -221,7 +221,10 @@ class Following:
             self._tell(f"{words}; it is sent no token")
 
     def _trying(self):
-        return "the device is trying it" if self._ssid is None else f"the device is joining {show.plain(self._ssid)}"
+        """What is waited for, and until when; the time so far is shown beside it."""
+        if self._ssid is None:
+            return "the device is trying it; it ends within 2 minutes"
+        return f"the device is joining {show.plain(self._ssid)}: up to 2 minutes, under 1 if its passphrase is wrong"
 
     def _silent(self):
         network = f", or in {show.plain(self._ssid)}" if self._ssid else ""
