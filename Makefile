@@ -25,7 +25,7 @@ INSTALL := install --disable-pip-version-check --retries 2 -c constraints.txt -e
 
 $(READY): pyproject.toml constraints.txt $(wildcard tools/node/*.json)
 	@$(PYTHON) -c '$(NEED_PYTHON)'
-	@echo "Installing pinned packages into $(VENV), once; it takes about a minute."
+	@echo "Installing pinned packages into $(VENV), once; it takes one to three minutes."
 	@$(PYTHON) -m venv $(VENV) || { echo "This needs Python's venv module (Debian: python3-venv)."; exit 2; }
 	@$(BIN)/pip $(INSTALL) > $(VENV)/pip.log 2>&1 || { echo "Packages were not installed. $(NEED_NETWORK)"; exit 2; }
 	@$(BIN)/python -m latchkey_tools.boards.umqtt > /dev/null
