@@ -221,7 +221,7 @@ class Following:
             self._tell(f"{words}; it is sent no token")
 
     def _trying(self):
-        """What is waited for, and until when; the time so far is shown beside it."""
+        """The wait and its longest time; the time so far is shown beside it."""
         if self._ssid is None:
             return "the device is trying it; it ends within 2 minutes"
         return f"the device is joining {show.plain(self._ssid)}: up to 2 minutes, under 1 if its passphrase is wrong"
