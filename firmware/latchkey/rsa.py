@@ -72,12 +72,10 @@ def digest_info(hash_name: str, message) -> bytes:
 
 def fits(key: PublicKey, signature: bytes, info: bytes) -> bool:
     """Whether ``signature`` (bytes or bytearray) is ``key``'s over the message of ``info``: RFC 8017 8.2.2, 1 to 4."""
-    block = key.power(signature)
-    return block is not None and _is_expected(block, info)
-
-
-def _is_expected(block, info):
-    """Whether ``block`` is 00 01 FF ... FF 00 and ``info``. To build that would take pieces of heap as long as n."""
-    block = memoryview(block)
+    power = key.power(signature)
+    if power is None:
+        return False
+    # 00 01 FF ... FF 00 and ``info``. To build that would take pieces of heap as long as n.
+    block = memoryview(power)
     end = len(block) - len(info) - 1
     return block[:2] == b"\x00\x01" and min(block[2:end]) == 0xFF and block[end] == 0 and block[end + 1 :] == info

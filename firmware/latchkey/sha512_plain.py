@@ -19,7 +19,7 @@ def block(state, constants, _work, data, at):
         s0 = _rotate(x, 1) ^ _rotate(x, 8) ^ x >> 7
         s1 = _rotate(y, 19) ^ _rotate(y, 61) ^ y >> 6
         w.append(s1 + w[t - 7] + s0 + w[t - 16] & _WORD64)
-    a, b, c, d, e, f, g, h = before = [_pair(state, i) for i in range(8)]
+    a, b, c, d, e, f, g, h = before = [state[i] << 32 | state[i + 1] for i in range(0, 16, 2)]
     for t in range(80):
         s1 = _rotate(e, 14) ^ _rotate(e, 18) ^ _rotate(e, 41)
         t1 = h + s1 + (e & f ^ ~e & g) + int.from_bytes(constants[8 * t : 8 * t + 8], "big") + w[t]
@@ -34,7 +34,3 @@ def block(state, constants, _work, data, at):
 
 def _rotate(x, n):
     return (x >> n | x << 64 - n) & _WORD64
-
-
-def _pair(words, i):
-    return words[2 * i] << 32 | words[2 * i + 1]

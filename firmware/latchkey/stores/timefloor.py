@@ -23,7 +23,8 @@ class TimeFloor:
     def __init__(self, store, clock, least_unix_s=YEAR_2020_S):
         self._clock = clock
         self._slots = Slots(store, "floor", b"t", True)
-        self._saved = self._load()
+        saved = self._slots.read(8) or b""
+        self._saved = struct.unpack("<Q", saved)[0] if len(saved) == 8 else 0
         self._floor = max(least_unix_s, YEAR_2020_S, self._saved)
         self._uptime_s = clock.uptime_s()  # up to which the floor has risen
         self._saved_at_s = None
@@ -120,7 +121,3 @@ class TimeFloor:
             "floor_saved_unix_s": self._saved,
             "damaged_slots": list(self._slots.damaged),
         }
-
-    def _load(self):
-        payload = self._slots.read(8)
-        return struct.unpack("<Q", payload)[0] if payload and len(payload) == 8 else 0
