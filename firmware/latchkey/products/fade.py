@@ -1,5 +1,8 @@
 """A light whose levels move together to their targets, in small steps on the loop. At most one task."""
 
+# A light that extends it brings levels and put.
+# pyright: reportAttributeAccessIssue=false
+
 import asyncio
 
 _STEP_MS = 20
