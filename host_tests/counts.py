@@ -11,7 +11,7 @@ import os
 COUNTS = {
     "line_boards": (3, 8),
     "deploy_cuts": (1, 20),
-    "bignum_cpython": (10000, 200000),
+    "bignum_cpython": (20000, 200000),
     "bignum_micropython": (2000, 20000),
     "kernel_products": (150, 20000),
     "mutated_tokens": (2000, 20000),

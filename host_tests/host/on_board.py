@@ -1,6 +1,6 @@
 """Make a chip's Board over the shims; the working folder is its file system."""
 
-import importlib.util
+import types
 
 import esp32
 import machine
@@ -10,11 +10,11 @@ from latchkey_tools.boards import catalog
 
 
 def load(name):
-    """A fresh module of boards/NAME/board_config.py."""
+    """A fresh module of boards/NAME/board_config.py. An import would leave bytecode in that folder, which is copied for
+    a new board."""
     path = catalog.folder(name) / "board_config.py"
-    spec = importlib.util.spec_from_file_location("board_config_" + name.replace("-", "_"), path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = types.ModuleType("board_config_" + name.replace("-", "_"))
+    exec(compile(path.read_text(), path, "exec"), vars(module))
     return module
 
 
