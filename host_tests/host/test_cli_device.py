@@ -531,7 +531,7 @@ def test_of_a_token_for_several_systems_the_name_is_that_of_the_one_that_answers
 
 def test_a_file_of_a_ca_that_cannot_be_used_is_named(tech, tmp_path):
     (tmp_path / "empty.pem").write_text("")
-    for name, words in (("none.pem", "No such file"), ("empty.pem", "")):
+    for name, words in (("none.pem", "No such file"), ("empty.pem", "it has no certificate in PEM; check")):
         done = tech.run("device", "info", "https://127.0.0.1:1", "--ca", tmp_path / name)
         assert done.status == 1 and f"the CA file {tmp_path / name} cannot be used: {words}" in done.err
 

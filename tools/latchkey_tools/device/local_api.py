@@ -234,7 +234,9 @@ class Device:
         try:
             context = ssl.create_default_context(cafile=self._ca and str(self._ca))
         except OSError as error:
-            raise ValueError(f"the CA file {self._ca} cannot be used: {error.strerror or error}") from None
+            # OpenSSL's own words name its source file.
+            why = "it has no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+            raise ValueError(f"the CA file {self._ca} cannot be used: {why}; check which file it is") from None
         context.check_hostname = name is not None
         if self._ca:
             self.ca_end_unix_s = min(map(_end_of, context.get_ca_certs()), default=None)
