@@ -3,19 +3,6 @@ modules are loaded for each request."""
 
 from latchkey.device import lazy
 
-# Rows as of latchkey.device.lazy.
-RARE = (
-    ("latchkey.api.keys", "latchkey.api", "keys"),
-    ("latchkey.update.finish", "latchkey.update", "finish"),
-    ("latchkey.update.folders", "latchkey.update", "folders"),
-    ("latchkey.update.judge", "latchkey.update", "judge"),
-    ("latchkey.update.manifest", "latchkey.update", "manifest"),
-    ("latchkey.update.programs", "latchkey.update", "programs"),
-    ("latchkey.update.proof", "latchkey.update", "proof"),
-    ("latchkey.update.record", "latchkey.update", "record"),
-    ("latchkey.update.upload", "latchkey.update", "upload"),
-)
-
 
 def proof(device):
     """The latchkey.update.proof.Proof of a release that is not proven, None of a good one."""
@@ -54,7 +41,19 @@ def put_keys(api, request):
         return module.keep(api.device, request.body)
 
 
-lazy.rare.extend(RARE)
+lazy.rare.extend(
+    (
+        ("latchkey.api.keys", "latchkey.api", "keys"),
+        ("latchkey.update.finish", "latchkey.update", "finish"),
+        ("latchkey.update.folders", "latchkey.update", "folders"),
+        ("latchkey.update.judge", "latchkey.update", "judge"),
+        ("latchkey.update.manifest", "latchkey.update", "manifest"),
+        ("latchkey.update.programs", "latchkey.update", "programs"),
+        ("latchkey.update.proof", "latchkey.update", "proof"),
+        ("latchkey.update.record", "latchkey.update", "record"),
+        ("latchkey.update.upload", "latchkey.update", "upload"),
+    )
+)
 ROUTES = (
     ("/v1/firmware", "GET", "read", get_firmware, 0, False),
     ("/v1/firmware", "PUT", "configure", put_firmware, take_release, True),

@@ -44,8 +44,7 @@ def begin(device):
 
 
 class Proof:
-    """Of ``device``, whose release ``carrier`` holds. ``turn`` is due at every turn of the loop. ``limit_s``:
-    the uptime at which it goes back."""
+    """Whose release ``carrier`` holds. ``turn`` is due at every turn of the loop; at ``limit_s`` it goes back."""
 
     def __init__(self, device, carrier):
         self._device, self._carrier = device, carrier
