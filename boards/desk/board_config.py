@@ -1,6 +1,6 @@
 """The desk: the unix port as a board. Its flash is a LittleFS image; network, button and pins are files and stand-ins.
 
-What a board gives is written once, here: every other board has the same names.
+The parts of a board are listed once, here: every other board has the same names.
 """
 
 import sys

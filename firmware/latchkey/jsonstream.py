@@ -86,7 +86,7 @@ class _Window:
         self.buf[: self.end] = old
 
     def more(self):
-        """Let go of what lies before ``start`` and read on; False at the end of the stream."""
+        """Drop the bytes before ``start`` and read on; False at the end of the stream."""
         size = self.end - self.start
         self.view[:size] = self.view[self.start : self.end]
         self.at -= self.start

@@ -51,7 +51,7 @@ class Verifier:
         """``token``: bytes with their ``CLOUD-`` prefix. Returns a Grant or raises TokenError.
 
         ``caller``: whatever tells one peer from another; only its own bad signatures slow it. ``policy``: judge by this
-        one instead of ``.policy``: what would become of the token under it?
+        one instead of ``.policy``: what would the result be under it?
         """
         policy = policy or self.policy
         view = jws.of_token(token)  # V1

@@ -1,4 +1,4 @@
-"""Runs on the unix port: connections are closed and put out while the heap is locked and any allocation fails."""
+"""Runs on the unix port: connections are closed while the heap is locked and any allocation fails."""
 
 import asyncio
 import socket

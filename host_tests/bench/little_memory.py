@@ -1,7 +1,7 @@
 """Every change over the API with K bytes of heap left, K in steps: `micropython little_memory.py STEP`.
 
-What is answered as failed has not happened, in RAM and in flash; what is answered as done has. Prints a line of JSON
-for each change: the least K that succeeds, and what broke the rule.
+A change that is answered as failed has not happened, in RAM and in flash; one that is answered as done has. Prints a
+line of JSON for each change: the least K that succeeds, and what broke the rule.
 """
 
 import json

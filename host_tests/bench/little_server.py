@@ -1,6 +1,6 @@
 """The server with K bytes of heap left: `micropython little_server.py PORT CONTROL_PORT TLS_PORT CERT KEY`.
 
-Whoever connects to CONTROL_PORT commands it, a line each: `changes` answers all of little_memory's as JSON; `try K`
+A client of CONTROL_PORT commands it, a line each: `changes` answers all of little_memory's as JSON; `try K`
 builds a device anew on a LittleFS, keeps all of the heap but K bytes and answers `full`; a byte then gives the memory
 back, and another, once the caller has its answer, requests the memory held before and after as JSON. Nothing
 is allocated for the first byte. `break K` keeps every other K bytes instead.

@@ -1,4 +1,4 @@
-"""Runs on the unix port: what becomes of each token. argv: file of lines: the keys, then [token, code].
+"""Runs on the unix port: the result of each token. argv: file of lines: the keys, then [token, code].
 
 A token is text of which each character is one byte; the code is "" for accepted.
 """

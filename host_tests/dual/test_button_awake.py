@@ -23,7 +23,7 @@ def look(button, down, clock):
 
 class TestButton(unittest.TestCase):
     def press(self, seconds, step_s=0.02):
-        """The results while the button is held for so long and let go."""
+        """The results while the button is held for so long and released."""
         clock = FakeClock()
         button = Button(Pin())
         said = [look(button, False, clock)]

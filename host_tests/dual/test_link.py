@@ -1,4 +1,4 @@
-"""Reasons of the cloud link, and what becomes of a payload."""
+"""Reasons of the cloud link, and the results of payloads."""
 
 import errno
 import json

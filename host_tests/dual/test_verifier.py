@@ -278,7 +278,7 @@ class Once(Case):
 
 
 class AnotherPolicy(Case):
-    """The question what would become of a token under another policy."""
+    """The question what the result of a token would be under another policy."""
 
     def test_judges_once_and_changes_nothing(self):
         self.code(GOOD)

@@ -124,7 +124,7 @@ def context_of(options):
 
 
 async def obey(device, verifier, api, served):
-    """Commands, one a line, until `stop` or the end of input."""
+    """Commands, one on each line, until `stop` or the end of input."""
     poll = select.poll()
     poll.register(sys.stdin, select.POLLIN)
     while True:

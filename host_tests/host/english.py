@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # What to avoid: (regular expression, what to write instead). Case counts only where the expression says so.
 PATTERNS = [
-    (r"(?:^|[.!?] |\n)(?:Who|Whom|Whoever|Whatever|Whichever|What) (?!to\b)(?![^.!?:]*\?)", "the subject first"),
+    (r"(?:^|[.!?] |\n) ?(?:Who|Whom|Whoever|Whatever|Whichever|What) (?!to\b)(?![^.!?:]*\?)", "the subject first"),
     (r"(?<!here )\b(?:is|are|was|were) no (?!longer\b|more\b|less\b|fewer\b|larger\b|better\b)", '"is not a"'),
     (r"(?<!here )\b(?:is|are|was|were) none\b", '"is not one", "does not exist"'),
     (r"(?i)\b(?:stands?|stood)\b(?! for\b| in for\b|-)", '"is", "is written"'),
@@ -29,6 +29,13 @@ PATTERNS = [
     (r"(?i)\blets? (?:\w+ )?in\b", '"accepts"'),
     (r"(?i)\bin (?:its|their|our) way\b", "what is there already"),
     (r"(?i)\bknows? nothing of\b|\bshall\b", '"does not have"; "must", "will"'),
+    (r"(?i)\b(?:comes?|came|becomes?|became) of\b", '"the result"'),
+    (r"(?i)\bputs? out\b|\bg(?:ives?|ave) way\b", '"is closed", "is used instead"'),
+    (r"(?i)\b(?:for|from|to|by|with) who\b", '"a client that"'),
+    (r"(?i)\bthat (?:are|is) ours\b|\bfor want of\b|\bof (?:these|those) the\b", "a plain order of words"),
+    (r"(?i)\b(?:is|are|be|and|once|lets?) let go\b|\bletting go\b|\blets? go of\b", '"is released", "is unloaded"'),
+    (r"(?i)\b(?:one|row) an? (?:line|core|device|row)\b(?! is\b)", '"one for each device"'),
+    (r"(?i)\bholds? up (?:nobody|neither|the (?:loop|others))\b", '"delays"'),
 ]
 _PATTERNS = [(re.compile(pattern), better) for pattern, better in PATTERNS]
 _FENCE = re.compile(r"^ *(```|~~~).*?^ *\1", re.M | re.S)

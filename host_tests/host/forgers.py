@@ -1,4 +1,4 @@
-"""Forge and send tokens as fast as one process can: `python forgers.py PORT CLIENTS SECONDS < tokens, one a line`.
+"""Forge and send tokens as fast as one process can: `python forgers.py PORT CLIENTS SECONDS < tokens`, a line each.
 
 Each client has a connection and an address of its own (127.0.1.N), keeps its connection while it may, and comes back
 when it is turned away. Prints how many answers came, by status, as JSON.

@@ -100,7 +100,7 @@ class Phone:
         self.run("arguments[0].value = arguments[1]", self.find(css), text)
 
     def choose(self, css, value):
-        """As a finger moves a control to ``value`` and lets go."""
+        """As a finger moves a control to ``value`` and releases it."""
         script = "const one = arguments[0]; one.value = arguments[1]; one.dispatchEvent(new Event('change'))"
         self.run(script, self.find(css), value)
 

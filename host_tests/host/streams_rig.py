@@ -1,6 +1,6 @@
 """Runs many commands, each with its standard streams in another state, in forks: a start costs half a second.
 
-What commands import when they run is imported before the first fork, by two commands that fail or list nothing.
+Modules that commands import late are imported before the first fork, by two commands that fail or list nothing.
 
     python streams_rig.py CASES.json FOLDER
 

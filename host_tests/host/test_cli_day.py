@@ -121,7 +121,7 @@ def refused(day):
 
 
 def back_online(day):
-    """Back online a revoked token gives way to the permanent one."""
+    """Back online the permanent token is used instead of a revoked one."""
     day.story.broker.start()
     day.story.desk.restore_uplink()
     newest = day.make("evening")

@@ -1,7 +1,7 @@
 """Mutated tokens against ``cryptography`` and ``joserfc``: we never accept what either refuses.
 
-What we refuse though one of them accepts has a reason on the list REFUSED_BEYOND; a refusal without a reason fails, and
-so does a reason that no token of a run needed.
+A token that we refuse though one of them accepts it has a reason on the list REFUSED_BEYOND; a refusal without a reason
+fails, and so does a reason that no token of a run needed.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Code that few requests need is let go after each of them: what it took is free again."""
+"""Code that few requests need is unloaded after each of them: its memory is free again."""
 
 import on_desk
 import pytest

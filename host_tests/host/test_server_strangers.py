@@ -89,7 +89,7 @@ def test_who_has_a_token_gets_through(devices, trust, record_property, kind, add
     before = turned_away(device)
     with strangers(kind, port, addresses, PER_SECOND[tls], int(tls)):
         waits = [request_s(port, trust if tls else None) for _ in range(REQUESTS[tls])]
-        # Events are refused before they take every place; all others have to be put out.
+        # Events are refused before they take every place; all others have to be closed.
         assert kind == "events" or turned_away(device) > before
     judge(waits, record_property)
 

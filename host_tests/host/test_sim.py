@@ -78,7 +78,7 @@ def client(mqtt):
 
 
 def read(mqtt, topic, within_s=5):
-    """The message on a topic for who subscribes now: (payload, retained). amqtt sends other topics' too."""
+    """The message on a topic for a client that subscribes now: (payload, retained). amqtt sends other topics' too."""
 
     async def once():
         async with client(mqtt) as subscriber, asyncio.timeout(within_s):

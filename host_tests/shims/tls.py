@@ -1,6 +1,6 @@
 """MicroPython's ``tls`` on CPython's ``ssl``: DER in, streams that give None where they would block.
 
-What the transport uses and nothing else; the socket below stays the caller's to poll, as on MicroPython.
+It has what the transport uses and nothing else; the socket below stays the caller's to poll, as on MicroPython.
 """
 
 import os

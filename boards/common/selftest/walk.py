@@ -18,7 +18,7 @@ _TABLE_BYTES = 1000000
 _PART_BYTES = 40
 # Above this address flash is code, which an ESP32 reads by words only.
 _CODE_FROM = 0x40000000
-# The flash MMU's tables, one a core, and how many entries; a page's entry is the number of its 64 KB of flash (ESP-IDF
+# The flash MMU's tables (one for each core), their entries; a page's entry is the number of its 64 KB of flash (ESP-IDF
 # 5.4: soc/esp32/include/soc/dport_reg.h, soc/esp32*/include/soc/ext_mem_defs.h and reg_base.h).
 _MMU = {
     "ESP32": ((0x3FF10000, 0x3FF12000), 64),

@@ -1,6 +1,6 @@
 """`network` as an ESP32 has it, without radio waves: one station and one access point, on one channel.
 
-What is on air is a dict: {"networks": [{"ssid", "passphrase", "channel", "rssi", "fault"}]}. A network without
+The networks on air are a dict: {"networks": [{"ssid", "passphrase", "channel", "rssi", "fault"}]}. A network without
 passphrase is open. `fault`: "no_address" (associates, no DHCP), "no_route" (DHCP names no gateway), or the code
 of every join, a number. It comes from `_air.put`, or from the JSON file that `_air.follow` names, read at most 10 times
 a second.

@@ -18,7 +18,7 @@ def get_firmware(api, _request):
 
 def take_release(api, request, body):
     """The coroutine of latchkey.update.upload, which keeps that module alone: it takes minutes, in which others must
-    be let go."""
+    be unloaded."""
     request.token = None  # its RAM is needed
     with lazy.Rare("latchkey.update.upload") as module:
         return module.receive(api.device, request, body)

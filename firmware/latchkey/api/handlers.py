@@ -63,7 +63,7 @@ class Api:
 
     device    facts and deeds of the composition:
               .info() -> dict for GET /v1/info; .state() -> "unprovisioned", "pairing" or "ready";
-              .hosts() -> names and addresses (text, lower case, no port) that are ours (A4);
+              .hosts() -> names and addresses (text, lower case, no port) of the device (A4);
               .plain_http(path) -> "read", "control" or "configure": A2's cap, asked at every plain LAN request;
               .diagnostics() -> dict; .log (device.log.LogRing); .pairing (device.pairing.Pairing);
               .wireless: whether it joins networks itself; .restart(): called after its answer is out.
@@ -119,7 +119,7 @@ class Api:
             if not isinstance(parsed, dict):
                 raise ConfigError("invalid_field", "")
             request.body = parsed
-        # A change that is made has to be answered: what the answer takes is free once this is let go.
+        # A change that is made has to be answered: this reserve is free memory for its answer.
         room = request.route[1] != "GET" and list(map(bytearray, ROOM))
         if callable(handler):
             result = handler(self, request)

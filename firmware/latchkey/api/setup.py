@@ -1,6 +1,6 @@
 """Requests that set a device up: pairing and configuration. Judges them; the device carries them out.
 
-Loaded for one such request and let go again (latchkey.device.lazy). Each handler takes ``device``
+Loaded for one such request and unloaded again (latchkey.device.lazy). Each handler takes ``device``
 (latchkey.device.app.Device) and the admitted request, whose token may configure. A3's line between settings and
 trust settings is drawn here.
 """

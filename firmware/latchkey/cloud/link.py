@@ -36,7 +36,7 @@ class Link:
         self._timing = timing or Timing()
         self.credentials = credentials  # in force; another pair may be being tried
         self._again = False
-        self._waits_ms = None  # since when there is no thread for want of memory
+        self._waits_ms = None  # since when memory is short for a thread
         self._inbox = thread.Inbox(_INBOX)
         self.offer = self._inbox.offer  # whether there was room for a message
         keeper = Keeper(config, credentials, attempt, floor_unix_s, radio, clock, self._timing, self)

@@ -257,7 +257,7 @@ class Keeper:
         self._state = (state, reason, detail)
 
     def _send_state(self):
-        # Without waiting: a full queue holds up neither a reconnect nor a stop, and only the newest counts.
+        # Without waiting: a full queue delays neither a reconnect nor a stop, and only the newest counts.
         state = self._state
         if state and state != self._sent and self._link.offer(("state",) + state):
             self._sent = state

@@ -296,7 +296,7 @@ class Device:
                 self.try_to_store(part.save)
 
     def stop(self):
-        """Before the end: the link lets go, and what waits in RAM is written."""
+        """Before the end: the link stops, and stores write what waits in RAM."""
         if self.link:
             self.link.stop()
         self.save()

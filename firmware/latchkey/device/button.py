@@ -22,7 +22,7 @@ class Button:
         return self._pin.value() == 0
 
     def look(self, now_ms):
-        """Gives "press" once let go, "long" and "reset" as soon as it was held for so long, else None."""
+        """Gives "press" once released, "long" and "reset" as soon as it was held for so long, else None."""
         if not self.down():
             self._was_up = True
             return self._released(now_ms)

@@ -77,7 +77,7 @@ def settle(store, kept):
 
 
 def drop(store):
-    """Forget the pair being tried, whatever became of it. StoreError."""
+    """Forget the pair being tried, whether it worked or not. StoreError."""
     slots = _slots(store, _PAIR)
     if slots.ever_written:
         slots.write(b"", both=True)

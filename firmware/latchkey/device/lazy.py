@@ -1,11 +1,11 @@
-"""Modules that are needed rarely: loaded by ``with lazy.setup as setup:`` and let go again, since code takes RAM.
+"""Modules that are needed rarely: loaded by ``with lazy.setup as setup:`` and unloaded again, since code takes RAM.
 
-One ``with`` may lie inside another; all of them are let go when the outermost ends.
+One ``with`` may lie inside another; all of them are unloaded when the outermost ends.
 """
 
 import sys
 
-# Module, its package, its name there. Whole, since letting go must not take memory. A feature adds its own.
+# Module, its package, its name there. Whole, since unloading must not take memory. A feature adds its own.
 rare = [
     ("latchkey.api.setup", "latchkey.api", "setup"),
     ("latchkey.device.config", "latchkey.device", "config"),

@@ -1,7 +1,7 @@
 """The newest lines of the device's log, in RAM: fixed number, fixed length, no secret.
 
-Whatever looks like a token is cut off when a line is added, so that neither an answer nor a
-crash dump can give one away; a line with control characters keeps its ASCII alone. Nothing here reaches flash.
+A text that looks like a token is cut off when a line is added, so that neither an answer nor a
+crash dump can show one; a line with control characters keeps its ASCII alone. Nothing here reaches flash.
 """
 
 from latchkey.limits import const

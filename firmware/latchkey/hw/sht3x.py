@@ -1,7 +1,7 @@
 """Sensirion SHT30, SHT31, SHT35 on I2C: temperature and humidity, one measurement at a time.
 
 Datasheet SHT3x-DIS: 4.3 (single shot, high repeatability, no clock stretching), 4.12 (CRC-8, 0x31, from 0xFF),
-4.13 (conversion), 2.2 (a measurement takes 15.5 ms at most). Holds up the loop that long.
+4.13 (conversion), 2.2 (a measurement takes 15.5 ms at most). The loop waits that long.
 """
 
 _MEASURE = b"\x24\x00"

@@ -164,7 +164,7 @@ class Connection:
         self._owed -= at
 
     async def line(self, most):
-        """For who takes a body in pieces: its first line with its end; empty if that is not among the first ``most``
+        """Of a body that is taken in pieces, the first line with its end; empty if that is not among the first ``most``
         bytes. It must come within ``PIECE_MS``. It arrives in the buffer of the head, and takes only its own length."""
         reader, most = self.reader, min(most, self._owed)
         self._expect(READING, PIECE_MS)
@@ -176,9 +176,9 @@ class Connection:
         return line
 
     async def fill(self, view):
-        """For who takes a body in pieces: the next bytes of it are in ``view``, as many as fit and are left; their
-        number. They must come within ``PIECE_MS``; between two calls nothing is late. The loop gets a turn, and the
-        buffer of the head goes back."""
+        """Read the next bytes of a body that is taken in pieces into ``view``, as many as fit and are left; returns
+        their number. They must come within ``PIECE_MS``; between two calls nothing is late. The loop gets a turn,
+        and the buffer of the head goes back."""
         view = view[: self._owed]
         self._expect(READING, PIECE_MS)
         await self._fill(view)

@@ -1,6 +1,6 @@
 """The local API's ports, and the places and buffers of its connections (net/connection.py).
 
-A place belongs to a connection that shows a valid token (A11). When all are taken, one that has shown none gives way.
+A place belongs to a connection that shows a valid token (A11). When all are taken, one without is closed.
 One place is always left for the next connection. A buffer is lent only while a request arrives. One task ends all
 connections that are late, since a task per timeout would cost more than the request.
 """
@@ -85,7 +85,7 @@ class Server:
                 await ready(listener)  # pyright: ignore[reportGeneralTypeIssues]  MicroPython awaits generators
                 await self._welcome(listener, tls)
             except _NO_CALLER:
-                await sleep_ms(_WAIT_MS)  # The port stays open, whatever came of one caller.
+                await sleep_ms(_WAIT_MS)  # One caller's fault must not close the port.
 
     async def _welcome(self, listener, tls):
         bytearray(512)  # accept() would lose a connection for which memory is too short
@@ -111,12 +111,12 @@ class Server:
             raise
 
     async def _give_way(self, places, peer):
-        """Put out one of ``places`` that shows no token. Nobody gives way before there was time to show one.
+        """Close one of ``places`` that shows no token, but none before it had time to show one.
 
         ``peer``: who comes for a place; None if it is a buffer that is wanted."""
         strangers = [place for place in places if not place.granted]
         peers = [place.peer for place in strangers] + [peer]
-        # One that sends nothing; of these the peer's that has most of them, who comes included; of these the oldest.
+        # Those that send nothing; among them those of the peer with most, the new one counted; among them the oldest.
         place = max(strangers, key=lambda place: (not place.reader, peers.count(place.peer)), default=None)
         if place:
             # A client sends at once, but a handshake takes a while.
@@ -136,7 +136,7 @@ class Server:
         """Whether ``place`` may be kept after this answer.
 
         Without a token: for a few requests. With one: if that leaves a place to the next connection; another one that
-        only waits gives way to it."""
+        only waits is closed for it."""
         if not place.granted:
             place.strange += 1
             return place.strange < _STRANGER_REQUESTS

@@ -1,6 +1,6 @@
 """GET /v1/firmware, and which release a device takes: policy, moment, manifest, product, board, counter, room, length.
 
-Loaded for one request and let go before the first piece is written.
+Loaded for one request and unloaded before the first piece is written.
 """
 
 from latchkey import __version__

@@ -2,7 +2,7 @@
 
 The record: ``counter sha256 version`` of the newest release that was good; ``set_counter`` of the newest key set with
 a manifest (latchkey.api.keys); ``sent``: the release that was switched to and is not good yet
-(``place counter sha256 version reason``) or None; ``last``: what became of the last one (``result version reason``) or
+(``place counter sha256 version reason``) or None; ``last``: the result of the last one (``result version reason``) or
 None. Both counters are noted outside the folder too, so that an older folder that comes back does not lower them.
 """
 

@@ -2,7 +2,7 @@
 
 Pieces go to the carrier (latchkey.update.folders or programs), which keeps them in the place that does not run. An
 upload that breaks off can be resumed under the same manifest, until another one comes or the device restarts. Only this
-module stays in RAM until then: what judges before (latchkey.update.judge) and ends it (finish) is let go.
+module stays in RAM until then: what judges before (latchkey.update.judge) and ends it (finish) is unloaded.
 
 ``body``: a net.connection.Connection, of which ``line(most)`` and ``fill(view)`` are used.
 """

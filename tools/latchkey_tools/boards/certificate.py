@@ -1,6 +1,6 @@
 """Certificates and keys as a device takes them, read from PEM or DER files. No content is in any message.
 
-What was checked is what is sent: the DER is made from the very objects that were looked at. ValueError where a file is
+The checked parts are sent: the DER is made from the very objects that were looked at. ValueError where a file is
 not what it should be, two do not fit each other, or a device would not take them.
 """
 
@@ -91,7 +91,7 @@ def _load(path, what, from_pem, from_der):
 
 
 def _only_certificate(content):
-    """Of a bundle nobody knows which one a device is to trust."""
+    """A bundle does not say which certificate a device is to trust."""
     (cert,) = x509.load_pem_x509_certificates(content)
     return cert
 

@@ -157,7 +157,7 @@ def _pieces(plan, folder):
 
 
 def _failed(port, said=""):
-    todo = "hold BOOT, press and let go RESET, let go BOOT, and run the same again"
+    todo = "hold BOOT, press and release RESET, release BOOT, and run the same again"
     return FlashError(f"esptool failed on {port}{said}: {todo}")
 
 

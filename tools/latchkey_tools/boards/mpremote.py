@@ -2,7 +2,7 @@
 
     cable = SerialCable("/dev/ttyUSB0")
     cable.run("exec", "print(6 * 7)")         what it printed
-    cable.json_lines(script)                  the JSON objects that a script prints, one a line
+    cable.json_lines(script)                  the JSON objects that a script prints, one on each line
 
 Every run interrupts the board's program and, as mpremote does, begins with a soft reset that does not start it again.
 """
@@ -89,7 +89,7 @@ def check_port(port):
 def sole_use(port):
     """A context in which no other `latchkey` has ``port``, else CableError.
 
-    mpremote locks a port too, but lets go of it between two runs.
+    mpremote locks a port too, but unlocks it between two runs.
     """
     folder = build.BUILD / "ports"
     folder.mkdir(parents=True, exist_ok=True)

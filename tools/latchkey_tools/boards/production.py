@@ -389,7 +389,7 @@ class Line:
     """Many devices over a few ports. ``report`` and ``labels``: paths; what the report calls done is left out.
 
     LineError if either cannot be used, before any board is touched. A System that has a label already keeps its
-    passphrase, whatever became of the run that made it.
+    passphrase, even if the run that made it failed.
     """
 
     def __init__(self, devices, ports, report, labels, replace=False, quiet_s=None):

@@ -123,7 +123,7 @@ def provision(
     recovery_key: Annotated[Path | None, _file("The maker's public recovery key, PEM or JWK.")] = None,
     wifi_ssid: Annotated[str | None, typer.Option(metavar="NAME", help="Wi-Fi network to join.")] = None,
     wifi_passphrase_file: Annotated[Path | None, _file("File with the passphrase of --wifi-ssid.")] = None,
-    line_file: Annotated[Path | None, _file("A production line: CSV or JSON, a row a device.", "--line")] = None,
+    line_file: Annotated[Path | None, _file("A production line: CSV or JSON, a row for each device.", "--line")] = None,
     common: Annotated[Path | None, _file("With --line: JSON with the fields that all devices share.")] = None,
     report: Annotated[Path, _file("With --line: the results, which the next run continues.")] = Path("report.json"),
     labels: Annotated[Path, _file("With --line: the labels, with passphrases.")] = Path("labels.csv"),

@@ -1,4 +1,4 @@
-"""How commands speak: tables and colour for people on a terminal, JSON for programs, times in words.
+"""The output of commands: tables and colour for people on a terminal, JSON for programs, times in words.
 
 Data goes to standard output, everything else to standard error. Text from a network is never printed raw: a terminal
 obeys control characters. ``say``, ``line`` and ``facts`` remove them; texts for a table or a console go through

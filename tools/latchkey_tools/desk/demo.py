@@ -164,7 +164,7 @@ class Technician:
 
 
 class Story:
-    """The steps in order, over parts that live in ``folder``; ``rows`` is what came of them."""
+    """The steps in order, over parts that live in ``folder``; ``rows`` are their results."""
 
     def __init__(self, folder, broker_kind=None, clock="host", say=print):
         self.folder = Path(folder)

@@ -311,7 +311,7 @@ class Bridge:
         self._pass_unread()
 
     def _pass_unread(self):
-        """As much as there is room for goes to who has the port open; if nobody has, it is lost."""
+        """Send as much as there is room for. It is lost if nobody has the port open."""
         passed = _written(self._port, self._unread) if self._somebody_listens() else len(self._unread)
         self._unread = self._unread[passed:]
 

@@ -26,7 +26,7 @@ def fetch():
 def run(*steps, folders=(), heapsize=2 * 1024 * 1024, romfs=None, timeout_s=300):
     """Run texts of Python; returns the finished process with text output, its status that of ``sys.exit``.
 
-    What is garbage is collected after a step that asked for it. ``folders`` are copied to the same paths on the
+    Garbage is collected after a step that asked for it. ``folders`` are copied to the same paths on the
     interpreter's own file system. ``romfs``: path of an image, which is mounted at /rom.
     """
     settings = {"interpreter": str(fetch()), "steps": steps, "heapsize": heapsize, "romfs": romfs and str(romfs)}

@@ -33,7 +33,7 @@ ENDS_SOON_S = 60 * 86400
 _PROVES = "let it reach the broker, or run this again after a minute: an answer to a valid token proves the release too"
 _RENEW = "latchkey certificate renew: with --host over HTTPS or the access point, with --port by serial cable"
 _RENEW_HTTPS = "latchkey certificate renew --https --port PORT, by serial cable"
-_RENEW_CA = "get the CA's new certificate from who runs the broker, and: latchkey board provision --ca, by serial cable"
+_RENEW_CA = "get the CA's new certificate from the broker's owner, and: latchkey board provision --ca, by serial cable"
 # Of diagnostics and their cloud: (link, whose certificate, what to do)
 _DATES = {
     "cert_not_after": ("cloud link", "this device's certificate", _RENEW),
@@ -376,7 +376,7 @@ def examine(host, ca=None, token_file=None, token=None):
 
 
 def works(links):
-    """Whether local calls get through and something carries them out, whatever became of the cloud."""
+    """Whether local calls get through and something carries them out, with or without the cloud."""
     verdicts = {link.name: link.verdict for link in links}
     return verdicts.get("roles") == OK and verdicts.get("application") != BROKEN
 

@@ -4,7 +4,7 @@
     with Search(host, here) as search:
         outcome = Following(search, ...).follow(wait_s)
 
-Whoever answers is asked for its System first: a token goes only to the one that the search began with.
+A device that answers is asked for its System first: a token goes only to the one that the search began with.
 """
 
 import ipaddress
@@ -77,7 +77,7 @@ def checked_here(token, now_unix_s=None):
 class Search:
     """Requests one System's Pairing at several places at once, until the block is left.
 
-    Each place has a thread of its own: a name look-up that hangs cannot be interrupted, and holds up nobody else.
+    Each place has a thread of its own: a name look-up that hangs cannot be interrupted, and must not delay the others.
     ``host``: as the person gave it; scheme and port are taken over to the other places. ``here``: the Pass to ask
     with.
     """

@@ -274,7 +274,7 @@ def _find_sites(references, tables):
 def _before(references, sites, others):
     """Those of ``sites`` that code uses shortly before one of ``others``, so in the same function.
 
-    What only looks like a use does not count: on Xtensa chance gives one literal in four such a use.
+    A word that only looks like a use does not count: on Xtensa chance gives one literal in four such a use.
     """
     ends = references.users(others)
     near = lambda user: any(0 < end - user < _SAME_FUNCTION for end in ends)  # noqa: E731
