@@ -2,7 +2,7 @@
 
     .venv/bin/python host_tests/vectors/make_selftest.py
 
-One row on each line, under 4 KB, so that a board reads it as a stream. Keys come from test_keys.json, made for the tests
+A line for each row, under 4 KB, so that a board reads it as a stream. Keys come from test_keys.json, made for the tests
 alone; PKCS1-v1_5 signatures are deterministic, so a new run changes only what was meant.
 """
 

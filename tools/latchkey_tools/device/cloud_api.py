@@ -257,7 +257,7 @@ def _out_of_keyring(host):
 
         keyring.delete_password("latchkey", host)
     except Exception as error:
-        show.say(f"the keyring does not delete the key of {host} ({type(error).__name__}); take it out by hand")
+        show.say(f"the keyring does not delete the key of {host} ({type(error).__name__}); remove it by hand")
 
 
 def _jwt(answer, mutation):
