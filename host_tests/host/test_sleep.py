@@ -8,7 +8,8 @@ from test_commissioning import CABLE, GONE, LAPTOP, Cellar
 
 @pytest.fixture
 def cellar(tmp_path, request):
-    made = Cellar(tmp_path, hurry=request.param, battery=True)
+    made = Cellar(tmp_path, hurry=1, battery=True)
+    made.desk.hurry = request.param  # from its next start on: hurried, it may sleep before mpremote gets to run
     yield made
     made.close()
 
