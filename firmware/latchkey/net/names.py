@@ -5,11 +5,14 @@ RFC 1035, a small part. Our own names and those that phones probe have our addre
 owner's network never sees it.
 """
 
-_MOST_BYTES = 512  # RFC 1035 4.2.1
-_MOST_A_TURN = 4
-_HEADER_BYTES = 12
-_CLASS_IN, _TYPE_A, _TYPE_ANY = 1, 1, 255
-_NO_ERROR, _NO_SUCH_NAME = 0, 3
+from latchkey.limits import const
+
+_MOST_BYTES = const(512)  # RFC 1035 4.2.1
+_MOST_A_TURN = const(4)
+_HEADER_BYTES = const(12)
+_TYPE_A = const(1)
+_TYPE_ANY = const(255)
+_NO_SUCH_NAME = const(3)
 # The names that phones, tablets and laptops look up to see whether a network leads to the internet.
 _PROBES = (
     b" connectivitycheck.gstatic.com connectivitycheck.android.com clients3.google.com play.googleapis.com"
@@ -34,7 +37,7 @@ def answer(query, own, address):
     kind = query[end] << 8 | query[end + 1]
     tells = known and kind in (_TYPE_A, _TYPE_ANY)
     # Authoritative; whether recursion was desired is repeated.
-    head = query[:2] + bytes((0x84 | query[2] & 1, _NO_ERROR if known else _NO_SUCH_NAME))
+    head = query[:2] + bytes((0x84 | query[2] & 1, 0 if known else _NO_SUCH_NAME))
     head += b"\0\1\0\1\0\0\0\0" if tells else b"\0\1\0\0\0\0\0\0"
     record = b"\xc0\x0c\0\1\0\1\0\0\0\0\0\4" + address if tells else b""
     return head + query[_HEADER_BYTES : end + 4] + record

@@ -8,7 +8,6 @@ A payload is a list and then what it names, in that order::
 to ``N 2`` unproven, ``0`` or ``0 WORD`` not to be started. The highest N starts.
 """
 
-# `_line` is a bytearray while the list arrives, None after that.
 # pyright: reportArgumentType=false
 import hashlib
 import os
@@ -43,7 +42,8 @@ class Folders:
     def __init__(self, path):
         self._own = path
         self._other = path[:-1] + ("b" if path[-1] == "a" else "a")
-        self._lines = self._file = None
+        self._lines = self._file = self._line = None  # _line: a bytearray while the list arrives
+        self._left = self._count = self._blocks = self._number = 0
 
     @property
     def running(self):
