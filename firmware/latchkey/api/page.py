@@ -16,7 +16,6 @@ _HEADERS = (
     "X-Content-Type-Options: nosniff",
     "Referrer-Policy: no-referrer",
 )
-_HTML = "text/html; charset=utf-8"
 # The answers by which a phone, a tablet or a laptop decides that it has internet, by path. ``None``: status 204.
 _ONLINE = (
     ("/generate_204", None),  # Android, ChromeOS
@@ -60,7 +59,7 @@ def _get_page(api, request):
     """The page; where HTTPS serves, plain HTTP from the owner's network is led there (A2)."""
     if request.tls_serves and request.channel in ("lan", "loopback"):
         return _moved("https", host_name(request.host), api.device.board.listen[2], 443)
-    response = Response(200, b"", _HEADERS, _HTML)
+    response = Response(200, b"", _HEADERS, "text/html; charset=utf-8")
     response.file = opened()
     return response
 
