@@ -40,7 +40,7 @@ class Streams(unittest.TestCase):
 
     def opened(self):
         head = b"GET /v1/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer CLOUD-\r\n"
-        return events.get_events(self.api, parse_head(memoryview(head), len(head), head))
+        return events.ROUTES[0][3](self.api, parse_head(memoryview(head), len(head), head))
 
     def due(self, now_ms):
         return self.stream.due(now_ms).decode()

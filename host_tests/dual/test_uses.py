@@ -19,7 +19,7 @@ ROUTES = (("/v1/state", "GET", "read"), ("/v1/state", "PATCH", "control"))
 
 def said(ring, now):
     """The answer of the ring (dict)."""
-    return json.loads(whole(ring.answer(now, ROUTES, {})))
+    return json.loads(whole(*ring.answer(now, ROUTES, {})))
 
 
 class TestRing(unittest.TestCase):
@@ -66,11 +66,10 @@ class TestRing(unittest.TestCase):
     def test_a_use_that_comes_while_an_answer_is_sent_does_not_change_it(self):
         ring = Uses()
         ring.used(1, Grant("before"), "Owner", 1, False, 200)
-        file = ring.answer(2, ROUTES, {"bad_signature": 1})
-        length = file.seek(0, 2)
+        pieces, length = ring.answer(2, ROUTES, {"bad_signature": 1})
         ring.used(3, Grant("a longer name"), "Owner", 1, False, 200)
         ring.refused(3, "192.0.2.1")
-        text = whole(file)
+        text = whole(pieces, length)
         found = json.loads(text)
         self.assertEqual((len(text), [use["name"] for use in found["changes"]]), (length, ["before"]))
         self.assertEqual((found["peers"], found["refusals"]), ([], {"bad_signature": 1}))

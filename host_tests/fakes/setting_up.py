@@ -176,7 +176,7 @@ class Device(app.Device):
             response = self.api.refusal(exc)
         if self.api.uses:
             self.api.uses.note(self.api, request, request.peer, response)
-        return response.status, json.loads(whole(response.file) if response.file else body_of(response))
+        return response.status, json.loads(body_of(response))
 
     def code(self, *call, **more):
         status, answer = self.call(*call, **more)
@@ -187,20 +187,14 @@ class Device(app.Device):
 
 
 def body_of(response):
+    if response.pieces:
+        return whole(response.pieces, response.length)
     return b"".join(response.body) if isinstance(response.body, list) else response.body
 
 
-def whole(file):
-    """Bytes of a file of an answer, read in pieces as a connection reads them."""
-    length = file.seek(0, 2)
-    file.seek(0)
-    piece = bytearray(100)
-    data = b""
-    count = 1
-    while count:
-        count = file.readinto(memoryview(piece))
-        data += piece[:count]
-    file.close()
+def whole(pieces, length):
+    """Bytes of an answer that is made in pieces."""
+    data = b"".join(map(bytes, pieces))
     assert len(data) == length, (len(data), length)
     return data
 

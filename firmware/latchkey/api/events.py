@@ -52,7 +52,7 @@ class Stream:
         self._api.streams -= 1
 
 
-def get_events(api, request):
+def _get_events(api, request):
     """The answer that begins a stream."""
     api.product.state()  # A product without one says so before the stream begins.
     response = Response(200, None, media="text/event-stream")
@@ -63,4 +63,4 @@ def get_events(api, request):
     return response
 
 
-ROUTES = (("/v1/events", "GET", "read", get_events, 0, False),)
+ROUTES = (("/v1/events", "GET", "read", _get_events, 0, False),)

@@ -5,8 +5,10 @@ latchkey_tools.boards.page: bytes of a frozen module, which stay in flash, or a 
 pieces and never held whole.
 """
 
+# pyright: reportAttributeAccessIssue=false
+
 from latchkey.api.request import host_name
-from latchkey.api.response import Refused, Response
+from latchkey.api.response import Refused, Response, send_file
 
 _HEADERS = (
     "Content-Encoding: gzip",
@@ -31,7 +33,7 @@ def opened():
     import io
 
     try:
-        from latchkey.api import page_gz  # pyright: ignore[reportAttributeAccessIssue]  made by the build
+        from latchkey.api import page_gz  # made by the build
 
         return io.BytesIO(page_gz.DATA)
     except ImportError:
@@ -51,8 +53,7 @@ def _lead(api, request):
             if path == request.path:
                 media = "text/html" if path[-1] == "l" else "text/plain"
                 return Response(204, None) if text is None else Response(200, text.encode(), (), media)
-    board = api.device.board
-    return _moved("http", board.radio.ap_address, board.listen[1], 80)
+    return _moved("http", api.device.board.radio.ap_address, api.device.board.listen[1], 80)
 
 
 def _get_page(api, request):
@@ -60,7 +61,7 @@ def _get_page(api, request):
     if request.tls_serves and request.channel in ("lan", "loopback"):
         return _moved("https", host_name(request.host), api.device.board.listen[2], 443)
     response = Response(200, b"", _HEADERS, "text/html; charset=utf-8")
-    response.file = opened()
+    send_file(response, opened)
     return response
 
 

@@ -6,7 +6,7 @@ from latchkey.limits import const
 _BODY_BYTES = const(6144)
 
 
-def put_certificate(api, request):
+def _put_certificate(api, request):
     """Accepted once it is stored; the log says whether the broker took it. It carries a key, so only with presence."""
     with lazy.setup as setup:
         setup.check_may_try(api.device)
@@ -23,4 +23,4 @@ def keep(device, pair):
     device.stale = True
 
 
-ROUTES = (("/v1/config/certificate", "PUT", "configure", put_certificate, _BODY_BYTES, True),)
+ROUTES = (("/v1/config/certificate", "PUT", "configure", _put_certificate, _BODY_BYTES, True),)

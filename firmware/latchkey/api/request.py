@@ -42,7 +42,9 @@ class Request:
         self.path, _, self.query = target.partition("?")
         field = fields.get(b"host")
         _need(field is not None or not minor)
-        self.host = _host(authority, field)
+        _need(None in (authority, field) or field.lower() == authority.lower())
+        self.host = field if authority is None else authority
+        _need(not self.host or max(self.host) < 127)
         self.origin = fields.get(b"origin")
         # RFC 6750 2.1: b"" after a bare "Bearer".
         scheme, _, token = fields.get(b"authorization", b"").partition(b" ")
@@ -214,15 +216,6 @@ def _fields(view, head, at, stop):
 
 def _check_name(name):
     _need(name and not name.strip(_TOKEN_CHARS))
-
-
-def _host(authority, field):
-    if authority is None:
-        authority = field
-    else:
-        _need(field is None or field.lower() == authority.lower())
-    _need(not authority or max(authority) < 127)
-    return authority
 
 
 def _length(fields):

@@ -5,7 +5,7 @@ import json
 from latchkey.errors import LatchkeyError
 from latchkey.limits import const
 
-_PIECE_CHARS = const(256)
+_PIECE_BYTES = const(256)
 
 _REASONS = {202: "Accepted", 302: "Found"}
 
@@ -20,8 +20,8 @@ class Refused(LatchkeyError):
 
 class Response:
     """``status``, ``body`` bytes, a list of them for a long one, or None for one that ends with the connection, which
-    ``stream`` (events.Stream) gives; ``file``: sent in place of the body, then closed; ``lines`` of further header,
-    ``after``: callable to run once the answer is out, ``code``: what an error answers, else None."""
+    ``stream`` (events.Stream) gives; ``pieces``: a generator of ``length`` bytes, sent in place of the body; ``lines``
+    of further header, ``after``: callable to run once the answer is out, ``code``: what an error answers, else None."""
 
     def __init__(self, status, body: bytes | list | None = b"", lines=(), media="application/json"):
         self.status = status
@@ -30,7 +30,8 @@ class Response:
         self.media = media
         self.code: str | None = None
         self.stream: object = None
-        self.file: object = None
+        self.pieces: object = None
+        self.length: int | None = None
         self.after: object = None
 
     def head(self, length, close):
@@ -47,6 +48,23 @@ class Response:
         return "\r\n".join(out).encode()
 
 
+def send_file(response, opened):
+    """The body is the file that ``opened()`` gives."""
+    file = opened()
+    response.length = file.seek(0, 2)
+    file.close()
+    response.pieces = _read(opened)
+
+
+def _read(opened):
+    piece = memoryview(bytearray(_PIECE_BYTES))
+    with opened() as file:
+        count = file.readinto(piece)
+        while count:
+            yield piece[:count]
+            count = file.readinto(piece)
+
+
 def as_json(status, value):
     made = pieces(value)
     return Response(status, made if made[2:] else b"".join(made))
@@ -57,7 +75,7 @@ def pieces(value):
     made, text = [], ""
     for part in _texts(value):
         text += part
-        if len(text) >= _PIECE_CHARS:
+        if len(text) >= _PIECE_BYTES:
             made.append(text.encode())
             text = ""
     return made + [text.encode()] if text else made

@@ -48,12 +48,12 @@ def get_networks(device, _request):
     radio = device.board.radio
     found = [{"ssid": ssid, "rssi_dbm": rssi, "secured": secured} for ssid, rssi, secured in radio.networks]
     age_s = None if radio.scanned_ms is None else device.uptime_s() - radio.scanned_ms // 1000
-    return 200, {"networks": found, "scanned_s": age_s}
+    return {"networks": found, "scanned_s": age_s}
 
 
 def get_config(device, _request):
     """The configuration and the record of trust; no secret is in either."""
-    return 200, {"config": device.config, "trust": device.settings["trust"]}
+    return {"config": device.config, "trust": device.settings["trust"]}
 
 
 def patch_config(device, request):

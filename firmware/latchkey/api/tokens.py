@@ -7,7 +7,7 @@ from latchkey.limits import const
 _TOKENS = const(16)  # in one answer, of less than 2 KB
 
 
-def get_tokens(api, request):
+def _get_tokens(api, request):
     """The tokens of the ledger in short, some at a time: those behind the one that ``?after=`` names."""
     after16 = None
     for pair in request.query.split("&"):
@@ -30,4 +30,4 @@ def get_tokens(api, request):
     return {"tokens": found, "more": len(rows) > _TOKENS}
 
 
-ROUTES = (("/v1/tokens", "GET", "configure", get_tokens, 0, False),)
+ROUTES = (("/v1/tokens", "GET", "configure", _get_tokens, 0, False),)

@@ -64,59 +64,41 @@ class Uses:
         self._peers = others[1 - _PEERS :] + [(peer, count, now)]
 
     def answer(self, now, routes, refusals):
-        """The Answer with all that is held. ``refusals``: how often each code was answered."""
+        """(pieces, length) of all that is held as JSON, which has 6 to 9 KB. ``refusals``: how often each code was
+        answered."""
         peers = [{"peer": peer, "count": count, "ago_s": now - then} for peer, count, then in reversed(self._peers)]
         # Copied: requests that come while the answer is sent must not change its length.
-        return Answer(list(map(_copied, self._rings)), now, routes, json.dumps({"peers": peers, "refusals": refusals}))
+        made = list(map(_copied, self._rings)), now, routes, json.dumps({"peers": peers, "refusals": refusals})
+        return _made(*made), sum(map(len, _made(*made)))
 
 
-class Answer:
-    """The uses in ``held`` (places of changes, and of reads) as JSON, newest first: a file of which one use at a time
-    is made, when it is read. The whole text has 6 to 9 KB. ``rest``: text of the other members."""
+def _made(held, now, routes, rest):
+    """The uses in ``held`` (places of changes, and of reads), newest first: each is made when it is sent. ``rest``:
+    text of the other members."""
+    for start, places in zip((b'{"changes": [', b'], "reads": ['), held):
+        yield start
+        comma = ""
+        for place in sorted(places, key=_when, reverse=True):
+            yield (comma + json.dumps(_use(place, now, routes))).encode()
+            comma = ", "
+    yield ("], " + rest[1:]).encode()
 
-    def __init__(self, held, now, routes, rest):
-        self._held, self._now, self._routes, self._rest = held, now, routes, rest
-        self._pieces, self._piece = iter(()), b""
 
-    def seek(self, _offset, whence=0):
-        """To the start; or to the end, and its offset is the result."""
-        self._pieces, self._piece = self._made(), b""
-        return sum(map(len, self._made())) if whence else 0
-
-    def readinto(self, buf):
-        self._piece = self._piece or next(self._pieces, b"")
-        count = min(len(buf), len(self._piece))
-        buf[:count] = self._piece[:count]
-        self._piece = self._piece[count:]
-        return count
-
-    def close(self):
-        """There is nothing to close."""
-
-    def _made(self):
-        for start, places in zip((b'{"changes": [', b'], "reads": ['), self._held):
-            yield start
-            comma = ""
-            for place in sorted(places, key=_when, reverse=True):
-                yield (comma + json.dumps(self._use(place))).encode()
-                comma = ", "
-        yield ("], " + self._rest[1:]).encode()
-
-    def _use(self, place):
-        name, role, jti, route, status = struct.unpack_from(_WHAT, place)
-        count, then = struct.unpack_from(_WHEN, place, _WHAT_BYTES)
-        path, method, permission = self._routes[route][:3]
-        return {
-            "name": name.rstrip(b"\0").decode(),
-            "jti": jti.decode(),
-            "role": role.rstrip(b"\0").decode(),
-            "permission": permission,
-            "method": method,
-            "path": path,
-            "status": status,
-            "count": count,
-            "ago_s": self._now - then,
-        }
+def _use(place, now, routes):
+    name, role, jti, route, status = struct.unpack_from(_WHAT, place)
+    count, then = struct.unpack_from(_WHEN, place, _WHAT_BYTES)
+    path, method, permission = routes[route][:3]
+    return {
+        "name": name.rstrip(b"\0").decode(),
+        "jti": jti.decode(),
+        "role": role.rstrip(b"\0").decode(),
+        "permission": permission,
+        "method": method,
+        "path": path,
+        "status": status,
+        "count": count,
+        "ago_s": now - then,
+    }
 
 
 def _when(ring, at=0):
@@ -147,11 +129,11 @@ def _role(policy, grant, permission):
     return ""
 
 
-def get_uses(api, _request):
+def _get_uses(api, _request):
     """The newest uses, and how often each code was answered."""
     response = Response(200)
-    response.file = api.uses.answer(api.device.log.uptime_s(), api.routes, api.refusals)
+    response.pieces, response.length = api.uses.answer(api.device.log.uptime_s(), api.routes, api.refusals)
     return response
 
 
-ROUTES = (("/v1/uses", "GET", "configure", get_uses, 0, False),)
+ROUTES = (("/v1/uses", "GET", "configure", _get_uses, 0, False),)

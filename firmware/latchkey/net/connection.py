@@ -22,7 +22,6 @@ LINGER_MS = 2000
 _QUIET_MS = const(200)
 _POLL_BYTES = const(512)  # what asyncio's poller may take for one wait
 _JOINED_BYTES = const(512)
-_PIECE_BYTES = const(256)  # of a file that is sent
 _EVENT_POLL_MS = const(100)
 _DROPPED = bytearray(64)
 # Phases: a request may begin; half a request is here; no answer is possible any more.
@@ -223,12 +222,10 @@ class Connection:
     async def _give(self, response, close, head_only):
         try:
             await self._send(response, close, head_only)
-            if response.file and not head_only:
-                await self._copy(response.file)
             if response.stream:
                 await self._stream(response.stream)
         finally:
-            for part in (response.stream, response.file):
+            for part in (response.stream, response.pieces):
                 if part:
                     part.close()
         if response.after:
@@ -236,27 +233,21 @@ class Connection:
 
     async def _send(self, response, close, head_only=False):
         self.phase = ANSWERING
-        body, file = response.body, response.file
+        body, length = response.body, response.length
         parts = body if isinstance(body, list) else [body] if body else []
-        length = file.seek(0, 2) if file else None if body is None else sum(map(len, parts))
+        if length is None and body is not None:
+            length = sum(map(len, parts))
         head = response.head(length, close)
         if head_only:
             parts = []
-        elif length and length <= _JOINED_BYTES and parts:
+        elif response.pieces:
+            parts = response.pieces
+        elif length and length <= _JOINED_BYTES:
             # Two copies of a long body would cost more than a packet of its own.
             head, parts = head + parts[0], []
         await self._write(head)
         for part in parts:
             await self._write(part)
-
-    async def _copy(self, file):
-        file.seek(0)
-        piece = memoryview(bytearray(_PIECE_BYTES))
-        while True:
-            count = file.readinto(piece)
-            if not count:
-                return
-            await self._write(piece[:count])
 
     async def _stream(self, stream):
         now_ms = self._server.now_ms

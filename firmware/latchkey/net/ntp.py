@@ -8,8 +8,10 @@ import os
 import select
 import socket
 
+from latchkey.limits import const
+
 _NTP_OF_1970 = 2208988800
-_PACKET = 48
+_PACKET = const(48)
 
 
 def ask(hosts, clock, timing, alive, believable):
@@ -32,22 +34,18 @@ def _ask_one(host, clock, timing, alive):
         sock.setblocking(False)
         stamp = os.urandom(8)
         sock.sendto(b"\x23" + bytes(39) + stamp, info[-1])
-        return _answer(sock, stamp, clock, timing, alive)
+        poller = select.poll()
+        poller.register(sock, select.POLLIN)
+        since_ms = clock.now_ms()
+        while clock.now_ms() - since_ms < timing.ntp_ms:
+            alive()
+            if poller.poll(timing.slice_ms):
+                unix_s = parse(sock.recv(_PACKET), stamp)
+                if unix_s is not None:
+                    return unix_s
+        return None
     finally:
         sock.close()
-
-
-def _answer(sock, stamp, clock, timing, alive):
-    poller = select.poll()
-    poller.register(sock, select.POLLIN)
-    since_ms = clock.now_ms()
-    while clock.now_ms() - since_ms < timing.ntp_ms:
-        alive()
-        if poller.poll(timing.slice_ms):
-            unix_s = parse(sock.recv(_PACKET), stamp)
-            if unix_s is not None:
-                return unix_s
-    return None
 
 
 def parse(packet, stamp):

@@ -18,7 +18,7 @@ from latchkey.net.connection import ANSWERING, IDLE, Connection, ready, sleep_ms
 CONNECTIONS = 4
 _HEAD_BYTES = const(3072)  # a buffer holds a whole head
 
-TLS_SESSIONS = 2
+_TLS_SESSIONS = const(2)
 _READERS = const(2)
 _GRACE_MS = const(20)  # a connection, or a buffer, is not taken away sooner
 _TLS_GRACE_MS = const(150)  # nor, on HTTPS, once something has arrived
@@ -45,7 +45,7 @@ class Server:
         self.tls = tls
         self._listen_at = board.listen
         self._channel = board.radio.channel
-        self._places = CONNECTIONS - TLS_SESSIONS if tls else CONNECTIONS
+        self._places = CONNECTIONS - _TLS_SESSIONS if tls else CONNECTIONS
         self._readers = [Reader(bytearray(_HEAD_BYTES)) for _ in range(_READERS)]
         self._open = []  # Connection, the oldest first
         self.turned_away = self.too_short = 0
@@ -130,7 +130,7 @@ class Server:
         return [place for place in self._open if (place.channel == "tls") == (channel == "tls")]
 
     def _limit(self, channel):
-        return TLS_SESSIONS if channel == "tls" else self._places
+        return _TLS_SESSIONS if channel == "tls" else self._places
 
     def may_stay(self, place):
         """Whether ``place`` may be kept after this answer.

@@ -15,8 +15,9 @@ import tls
 
 from latchkey.cloud.reasons import LinkError, connect_reason, tls_reason
 from latchkey.hw import memory
+from latchkey.limits import const
 
-_ADDRESSES = 3
+_ADDRESSES = const(3)
 
 
 def context(ca_der, cert_der, key_der):

@@ -5,9 +5,11 @@
 
 import asyncio
 
-_STEP_MS = 20
+from latchkey.limits import const
+
+_STEP_MS = const(20)
 _BLINK_MS = 250
-_BLINKS = 3
+_BLINKS = const(3)
 
 
 class Fade:
