@@ -222,6 +222,8 @@ class Connection:
     async def _give(self, response, close, head_only):
         try:
             await self._send(response, close, head_only)
+            if response.pieces and not head_only:
+                await self._write_all(response.pieces)
             if response.stream:
                 await self._stream(response.stream)
         finally:
@@ -240,12 +242,13 @@ class Connection:
         head = response.head(length, close)
         if head_only:
             parts = []
-        elif response.pieces:
-            parts = response.pieces
-        elif length and length <= _JOINED_BYTES:
+        elif parts and length <= _JOINED_BYTES:
             # Two copies of a long body would cost more than a packet of its own.
             head, parts = head + parts[0], []
         await self._write(head)
+        await self._write_all(parts)
+
+    async def _write_all(self, parts):
         for part in parts:
             await self._write(part)
 
