@@ -20,6 +20,7 @@ import time
 from urllib.parse import urlsplit
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -91,7 +92,11 @@ class Phone:
 
     def text(self, css):
         """The visible text there; "" where nothing is shown."""
-        return " ".join(element.text for element in self.find_all(css))
+        while True:
+            try:
+                return " ".join(element.text for element in self.find_all(css))
+            except StaleElementReferenceException:
+                pass  # The page drew itself anew between finding and reading.
 
     def press(self, css):
         self.run("arguments[0].click()", self.find(css))

@@ -81,12 +81,18 @@ def test_nobody_there_breaks_the_first_link_and_hides_the_others(tech):
         ({"info": (200, INFO, {"Upgrade": "TLS/1.2, HTTP/1.1"})}, "TLS", "tls_required"),
         ({"whoami": refusal(421, "wrong_host")}, "reachable", "wrong_host"),
         ({"whoami": refusal(401, "unlisted")}, "cloud link", "unlisted"),
-        ({"diagnostics": healthy(keys={"keys": [], "source": "none"})}, "keys", "no_keys"),
     ],
 )
 def test_a_broken_link_is_named_with_what_to_do(tech, answers, link, advice):
     found = broken(examined(tech, device(**({"diagnostics": healthy()} | answers)), 1))
     assert list(found) == [link] and found[link]["todo"] == local_api.todo_of(advice)
+
+
+def test_a_device_without_keys_is_named_with_what_to_do(tech):
+    """Its facts have the time of now: made with the other tests they would be old."""
+    facts = healthy(keys={"keys": [], "source": "none"})
+    found = broken(examined(tech, device(diagnostics=facts), 1))
+    assert list(found) == ["keys"] and found["keys"]["todo"] == local_api.todo_of("no_keys")
 
 
 def test_settings_that_are_lost_are_told_from_a_new_device(tech):
