@@ -122,7 +122,7 @@ def test_power_lost_in_the_middle_leaves_the_old_release_and_a_second_deploy_put
     monkeypatch.setattr(deploy, "release", with_one_more_file(deploy.release, deployed.folder))
     monkeypatch.setattr(deploy.Plan, "_sort_files", everything_travels)
     with pytest.raises(CableError) as caught:
-        deploy.deploy("desk", deployed.serial, quiet_s=2, on_step=cut_at(deployed, at))
+        deploy.deploy("desk", deployed.serial, quiet_s=6, on_step=cut_at(deployed, at))
     assert caught.value.kind in ("silent", "gone", "failed")
     deployed.power_on()
     assert running(deployed) == "/flash/a"
