@@ -244,7 +244,7 @@ class Connection:
             parts = []
         elif parts and length <= _JOINED_BYTES:
             # Two copies of a long body would cost more than a packet of its own.
-            head, parts = head + parts[0], []
+            head, parts = head + b"".join(parts), []
         await self._write(head)
         await self._write_all(parts)
 
