@@ -31,8 +31,8 @@ class PageCase(unittest.TestCase):
         self.product = FakeProduct()
         self.api = Api(self.device, FakeVerifier(), self.product)
 
-    def ask(self, line, host="127.0.0.1", channel="ap", peer=PHONE, tls_serves=False, token=None):
-        lines = "Authorization: Bearer %s\r\n" % token if token else ""
+    def ask(self, line, host="127.0.0.1", channel="ap", peer=PHONE, tls_serves=False, token=None, lines=""):
+        lines += "Authorization: Bearer %s\r\n" % token if token else ""
         raw = ("%s HTTP/1.1\r\nHost: %s\r\n%s" % (line, host, lines)).encode()
         asked = request.parse_head(memoryview(raw), len(raw), raw)
         asked.channel, asked.peer, asked.tls_serves = channel, peer, tls_serves
@@ -97,6 +97,11 @@ class TestPortal(PageCase):
     def test_a_phones_probe_is_led_to_the_page(self):
         for path in self.PROBES + ("/", "/anything/else", "/v1x"):
             self.assertEqual(self.place("GET " + path, host="captive.apple.com"), "Location: http://192.168.4.1/")
+
+    def test_a_body_that_comes_with_it_is_refused_before_memory_is_taken_for_it(self):
+        for length in (1, 99999999):
+            lines = "Content-Length: %d\r\n" % length
+            self.assertEqual(self.code("GET /generate_204", host="captive.apple.com", lines=lines), "too_large")
 
     def test_a_phone_in_which_the_page_runs_takes_this_for_the_internet(self):
         self.ask("GET /v1/info")

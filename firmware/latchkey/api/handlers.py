@@ -94,15 +94,15 @@ class Api:
 
     def admit(self, request):
         """``request``, a parsed head of which everything but the body is judged now; raises Refused or TokenError."""
-        if host_name(request.host) not in self.device.hosts():
-            if not page or not page.leads(request):
-                raise Refused("wrong_host")
+        if host_name(request.host) in self.device.hosts():
+            _check_source(request)
+            if self.verifier is None and request.path not in _BEFORE_PROVISIONING:
+                raise Refused("unprovisioned")
+            request.route = self._route(request)
+        elif page and page.leads(request):
             request.route = page.LEAD
-            return request
-        _check_source(request)
-        if self.verifier is None and request.path not in _BEFORE_PROVISIONING:
-            raise Refused("unprovisioned")
-        request.route = self._route(request)
+        else:
+            raise Refused("wrong_host")
         permission, _handler, body_bytes, body_needed = request.route[2:]
         grant = None if permission is OPEN else self._grant(request, permission)
         _check_framing(request, body_bytes, body_needed)
