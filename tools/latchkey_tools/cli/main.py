@@ -5,8 +5,12 @@ says what to do), 2 wrong usage, 3 refused for safety, 130 interrupted. With --j
 error.
 """
 
+import _thread
 import io
+import signal
 import sys
+import threading
+import time
 from typing import Annotated, Literal
 
 import typer
@@ -90,6 +94,7 @@ def version(wanted: Annotated[bool, typer.Option("--version", help="Print the ve
 def main():
     """Entry point: every expected failure is one line on standard error."""
     streams.make_ready()
+    sys.unraisablehook = _dropped
     sys.exit(streams.finish(_status(), _say))
 
 
@@ -116,6 +121,20 @@ def _status():
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _dropped(exception):
+    """An exception from a finalizer, which Python would drop: a Ctrl-C is raised once more, outside of it."""
+    if exception.exc_type is KeyboardInterrupt:
+        _thread.start_new_thread(_interrupt_again, ())
+    else:
+        sys.__unraisablehook__(exception)
+
+
+def _interrupt_again():
+    # The main thread has left the finalizer by then; if it is in another one, the hook is called again.
+    time.sleep(0.05)
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
 
 def refuse_tokens(arguments):
