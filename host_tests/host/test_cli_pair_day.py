@@ -72,7 +72,7 @@ def test_a_laptop_on_the_network_is_told_what_plain_http_may_tell(cellar, tech):
 def test_leaving_opens_the_access_point_again(cellar, tech):
     cellar.pair()
     assert "opens its access point" in tech.run("pair", cellar.desk.url, "--leave", "--yes", LATCHKEY_SOURCE=CABLE).err
-    cellar.until("pairing", lambda: cellar.desk.info()["state"])
+    cellar.until("pairing", cellar.state)
     cellar.until(200, lambda: cellar.call(PHONE, "GET", "/v1/info")[0])
     assert tech.run("pair", cellar.desk.url, "--ssid", "Home").status == 0
 

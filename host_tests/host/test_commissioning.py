@@ -109,6 +109,11 @@ class Cellar:
     def diagnostics(self):
         return self.call(CABLE, "GET", "/v1/diagnostics")[1]
 
+    def state(self):
+        """None while it is not there."""
+        answer = self.call(CABLE, "GET", "/v1/info")
+        return None if answer == GONE else answer[1]["state"]
+
     def cloud_state(self):
         """None while it has not begun to connect."""
         return self.diagnostics().get("cloud", {}).get("state")
@@ -218,7 +223,7 @@ def test_a_reset_by_the_button_leaves_owner_in_and_revoked_tokens_out(cellar):
     assert secrets_in_flash(cellar) == "['Home', passphrase]"
     cellar.desk.restart()
     cellar.desk.press(11)
-    cellar.until("pairing", lambda: cellar.desk.info()["state"] if cellar.desk.running else None)
+    cellar.until("pairing", cellar.state)
     assert secrets_in_flash(cellar) == "[]"
 
 
