@@ -32,15 +32,11 @@ def decode_into(out, data):
     """Fill ``out``, which ``room`` made for it, from bytes-like ``data``; ValueError as ``decode``."""
     done = 0
     for at in range(0, len(data), _STEP):
-        piece = _decode_step(bytes(data[at : at + _STEP]))
+        text = bytes(data[at : at + _STEP])
+        standard = text.replace(b"-", b"+").replace(b"_", b"/")
+        piece = binascii.a2b_base64(standard + b"=="[: -len(text) & 3])
+        # There and back: binascii skips stray characters and drops unused bits.
+        if b"+" in text or b"/" in text or binascii.b2a_base64(piece).rstrip(b"=\n") != standard:
+            raise ValueError("base64url")
         out[done : done + len(piece)] = piece
         done += len(piece)
-
-
-def _decode_step(text):
-    standard = text.replace(b"-", b"+").replace(b"_", b"/")
-    piece = binascii.a2b_base64(standard + b"=="[: -len(text) & 3])
-    # There and back: binascii skips stray characters and drops unused bits.
-    if b"+" in text or b"/" in text or binascii.b2a_base64(piece).rstrip(b"=\n") != standard:
-        raise ValueError("base64url")
-    return piece

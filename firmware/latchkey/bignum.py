@@ -36,24 +36,26 @@ _ONE = const(0x31)  # "1"
 
 class Modulus:
     def __init__(self, n_be, e):
+        global _buffer
         self.n_be = n_be
         self.e = e
-        if kernel == "kernel":
-            self._set_up(int.from_bytes(n_be, "big"))
-
-    def _set_up(self, n):
-        """The values of n that a power needs: computed once, with Python's integers."""
-        self._k = k = (len(self.n_be) + 31) // 32 * 8
+        if kernel == "pow":
+            return
+        # The values of n that a power needs: computed once, with Python's integers.
+        n = int.from_bytes(n_be, "big")
+        self._k = k = (len(n_be) + 31) // 32 * 8
         inverse = 1
         for _ in range(5):  # Newton's step doubles the correct bits: 1, 2, 4 ... 32
             inverse = inverse * (2 - n * inverse) & 0xFFFFFFFF
         self._head = ((1 << 32) - inverse).to_bytes(4, "little") + k.to_bytes(4, "little")
         self._r2 = ((1 << 64 * k) % n).to_bytes(4 * k, "little")
-        self._bits = bin(self.e)[3:-1].encode()  # but the highest and the lowest, which are 1
-        self._buffer = buffer = _room(24 + 16 * k)
-        self._p = addressof(buffer) >> 2
+        self._bits = bin(e)[3:-1].encode()  # but the highest and the lowest, which are 1
         end = 20 + 16 * k
-        self._result = memoryview(buffer)[end - len(self.n_be) : end]
+        if len(_buffer) < end + 4:
+            _buffer = bytearray(end + 4)
+        self._buffer = _buffer
+        self._p = addressof(_buffer) >> 2
+        self._result = memoryview(_buffer)[end - len(n_be) : end]
 
     def power(self, s_be):
         if len(s_be) != len(self.n_be) or s_be >= self.n_be:
@@ -95,15 +97,8 @@ class Modulus:
         turn(to, by, self._k)
 
 
+# Of all keys, as large as the largest has needed. A Modulus keeps the one that it was made with.
 _buffer = bytearray()
-
-
-def _room(size):
-    """The buffer of all keys, as large as the largest has needed. A Modulus keeps the one that it was made with."""
-    global _buffer
-    if len(_buffer) < size:
-        _buffer = bytearray(size)
-    return _buffer
 
 
 def _agrees():

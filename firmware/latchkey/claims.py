@@ -105,10 +105,9 @@ def _roles(value):
         return ()
     if not isinstance(value, list) or len(value) > _ROLES_PER_TOKEN:
         raise ValueError("roles")
-    return tuple([_role(role) for role in value])
-
-
-def _role(role):
-    if not isinstance(role, dict):
-        raise ValueError("role")
-    return (uuids.to_bytes(role.get("uuid")), _text(role.get("name")))
+    roles = []
+    for role in value:
+        if not isinstance(role, dict):
+            raise ValueError("roles")
+        roles.append((uuids.to_bytes(role.get("uuid")), _text(role.get("name"))))
+    return tuple(roles)

@@ -34,7 +34,15 @@ class Policy:
         self.skew_s = skew_s
         self.unlisted = _one_of(unlisted, ("accept", "refuse"))
         self.clock_unset = _one_of(clock_unset, ("floor", "refuse"))
-        self._by_uuid, self._by_name = _levels(DEFAULT_ROLES if roles is None else roles)
+        # Two tables, since MicroPython warns where one mixes text and bytes.
+        self._by_uuid, self._by_name = {}, {}
+        for role, permission in (DEFAULT_ROLES if roles is None else roles).items():
+            level = 1 + PERMISSIONS.index(_one_of(permission, PERMISSIONS))
+            uuid16 = uuids.or_none(role)
+            if uuid16:
+                self._by_uuid[uuid16] = level
+            else:
+                self._by_name[role] = level
 
     def permissions(self, roles) -> tuple:
         """Names of what ``roles`` ((uuid16, name), ...) permit, lowest first; an empty tuple for nothing."""
@@ -61,16 +69,3 @@ def _one_of(value, allowed):
     if value not in allowed:
         raise ValueError(value)
     return value
-
-
-def _levels(roles):
-    """Two tables, since MicroPython warns where one mixes text and bytes."""
-    by_uuid, by_name = {}, {}
-    for role, permission in roles.items():
-        level = 1 + PERMISSIONS.index(_one_of(permission, PERMISSIONS))
-        uuid16 = uuids.or_none(role)
-        if uuid16:
-            by_uuid[uuid16] = level
-        else:
-            by_name[role] = level
-    return by_uuid, by_name

@@ -14,12 +14,12 @@ from latchkey.limits import RSA_MAX_BITS, const
 
 _RSA_MIN_BITS = const(2048)
 # RFC 8017 section 9.2, note 1: DER of DigestInfo up to the digest; hashes differ in a length, the OID's
-# last byte, and the digest's length.
+# last byte (1, 2, 3), and the digest's length.
 _DIGEST_INFO = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
 _HASHES = {
-    "sha256": (hashlib.sha256, 1, 32),
-    "sha384": (sha512.sha384, 2, 48),
-    "sha512": (sha512.sha512, 3, 64),
+    "sha256": hashlib.sha256,
+    "sha384": sha512.sha384,
+    "sha512": sha512.sha512,
 }
 
 
@@ -59,15 +59,15 @@ def verify_pkcs1v15(key: PublicKey, hash_name: str, message, signature: bytes) -
 
 def digest_info(hash_name: str, message) -> bytes:
     """DER of DigestInfo for ``message``, as a signature holds it: hash once, then ask ``fits`` of many keys."""
-    new, oid_end, size = _HASHES[hash_name]
-    hasher = new()
+    hasher = _HASHES[hash_name]()
     for chunk in (message,) if isinstance(message, (bytes, bytearray, memoryview)) else message:
         hasher.update(chunk)
+    digest = hasher.digest()
     info = bytearray(_DIGEST_INFO)
-    info[1] = 17 + size
-    info[14] = oid_end
-    info[18] = size
-    return bytes(info) + hasher.digest()
+    info[1] = 17 + len(digest)
+    info[14] = len(digest) // 16 - 1
+    info[18] = len(digest)
+    return bytes(info) + digest
 
 
 def fits(key: PublicKey, signature: bytes, info: bytes) -> bool:

@@ -41,16 +41,13 @@ class Hash:
         if held and held + size >= _BLOCK:
             at = _BLOCK - held
             self._tail[held:] = memoryview(data)[:at]
-            self._run(self._tail, 0)
+            self._block(self._state, _CONSTANTS, self._work, self._tail, 0)
             held = 0
         while not held and size - at >= _BLOCK:
-            self._run(data, at)
+            self._block(self._state, _CONSTANTS, self._work, data, at)
             at += _BLOCK
         if at < size:
             self._tail[held : held + size - at] = memoryview(data)[at:]
-
-    def _run(self, data, at):
-        self._block(self._state, _CONSTANTS, self._work, data, at)
 
     def copy(self):
         """Another computation that goes on from here."""

@@ -104,9 +104,13 @@ class Verifier:
 
     def _check_signature(self, header, signing_input, signature, jti16, caller):
         """``jti16`` as claimed: it decides whether the token is tried now, never the answer."""
-        keys = self._keys_for(header, len(signature))
+        keys = [key for key in jws.choose_keys(header, self._keystore.keys) if key.public_key.size == len(signature)]
         if not keys:
             raise TokenError("bad_signature" if self._keystore.keys else "no_keys")
+        if self._last_key in keys:
+            # The one that fitted last is the likeliest.
+            keys.remove(self._last_key)
+            keys.insert(0, self._last_key)
         kept_half = self.budget.reserve(len(keys), jti16, caller)
         try:
             key = jws.verify_signature(header["alg"], signing_input, signature, keys, self.budget.pay)
@@ -115,14 +119,6 @@ class Verifier:
             raise
         self.budget.passed(caller)
         self._last_key = key
-
-    def _keys_for(self, header, size):
-        """Keys that may have made a signature of ``size`` bytes; the one that fitted last is the likeliest."""
-        keys = [key for key in jws.choose_keys(header, self._keystore.keys) if key.public_key.size == size]
-        if self._last_key in keys:
-            keys.remove(self._last_key)
-            keys.insert(0, self._last_key)
-        return keys
 
     # V7: L1 to L4
 
