@@ -30,11 +30,10 @@ from latchkey.errors import NOT_STORED
 from latchkey.limits import YEAR_2020_S, const
 from latchkey.stores import tokenlist
 from latchkey.stores.slots import Slots
-from latchkey.stores.tokenlist import ADMITS, GONE, NEVER, RECORD_BYTES, narrower, role_hash
+from latchkey.stores.tokenlist import ADMITS, GONE, NEVER, RECORD_BYTES, narrower
 
 LEDGER_TOKENS = const(128)  # admitting records; a setting of the board
 _LEDGER_REFUSALS = const(32)
-_WHOLE = "65s"
 # Offsets in a record
 _FLAGS = const(16)
 _END = const(21)
@@ -54,24 +53,6 @@ _NOTE = "<II8s"
 _NOTE_BYTES = const(16)
 _NO_SUM = bytes(8)
 _MORE = const(8)
-
-
-class Standing:
-    """The ledger's answer about one token. ``state``: "listed", "revoked", "unlisted", "unknown" or "full"; for
-    "listed" also ``start_unix_s`` and ``end_unix_s`` (None for no bound) and ``role_hashes`` (tuple of bytes)."""
-
-    def __init__(self, state, record=None):
-        self.state = state
-        self.start_unix_s = self.end_unix_s = None
-        self.role_hashes = ()
-        if record:
-            _, _, start, end, _, _, self.role_hashes = tokenlist.unpack(record)
-            self.start_unix_s = start or None
-            self.end_unix_s = None if end == NEVER else end
-
-    def counts_role(self, role_uuid16):
-        """Whether the record has this role (V7)."""
-        return role_hash(role_uuid16) in self.role_hashes
 
 
 class Ledger:
@@ -99,25 +80,32 @@ class Ledger:
 
     # Asking: L1 to L4, L6
 
-    def standing(self, jti, iat_unix_s):
-        """The Standing of the token ``jti`` (16 bytes, or text) with this ``iat`` (or None)."""
-        record = self._record(jti if isinstance(jti, bytes) else uuids.to_bytes(jti))
+    def standing(self, jti16, iat_unix_s):
+        """(state, start_unix_s, end_unix_s, role_hashes) of the token with this ``jti`` and ``iat`` (or None).
+
+        ``state``: "listed", "revoked", "unlisted", "unknown" or "full". The others are a listed token's: None for no
+        bound, and a tuple of ``tokenlist.role_hash`` of its roles."""
+        record = self._record(jti16)
         if not record:
-            return Standing(self._unlisted(iat_unix_s))
-        if not record[_FLAGS] & ADMITS:
-            return Standing("revoked")
-        return Standing("unknown") if self._lost else Standing("listed", record)
+            state = self._unlisted(iat_unix_s)
+        elif not record[_FLAGS] & ADMITS:
+            state = "revoked"
+        elif self._lost:
+            state = "unknown"
+        else:
+            _, _, start, end, _, _, role_hashes = tokenlist.unpack(record)
+            return "listed", start or None, None if end == NEVER else end, role_hashes
+        return state, None, None, ()
 
     def admits(self, jti16):
         """Whether the newest list has this token and admits it, times and roles apart (V9). Allocates nothing."""
         at = _place(self._records, jti16)
-        return _is_at(self._records, at, jti16) and bool(self._records[at + _FLAGS] & ADMITS)
+        return at >= 0 and bool(self._records[at + _FLAGS] & ADMITS)
 
     def after(self, jti16, most):
         """[(jti16, changed)] of the first ``most`` records behind ``jti16``, sorted; None: from the beginning."""
-        at = _place(self._records, jti16) if jti16 else 0
-        if jti16 and _is_at(self._records, at, jti16):
-            at += RECORD_BYTES
+        at = _place(self._records, jti16) if jti16 else ~0
+        at = at + RECORD_BYTES if at >= 0 else ~at
         ends = min(len(self._records), at + most * RECORD_BYTES)
         places = range(at, ends, RECORD_BYTES)
         return [(bytes(self._records[i : i + 16]), _field(self._records, _CHANGED, i)) for i in places]
@@ -324,7 +312,7 @@ class Ledger:
             self._gap = (first, last)
         for at in range(0, end, RECORD_BYTES):
             # Version 0.1.0 kept the order of the list, and tokens that it had twice.
-            _put(self._records, bytes(payload[at : at + RECORD_BYTES]))
+            _put(self._records, payload[at : at + RECORD_BYTES])
         # Without records and marks it was forgotten: see set_over_cable.
         self._ever = bool(end or any(self._marks))
 
@@ -342,8 +330,7 @@ class _List:
         self._latest = latest
         self._mark = max(marks[:2])
         self._bar = max(marks[0], marks[2])
-        self._room = (_LEDGER_REFUSALS, bound)
-        self._counts = [0, 0]  # refusing, admitting
+        self._room = [_LEDGER_REFUSALS, bound]  # for so many more that refuse, and that admit
         self._out = set()  # 30 bits of the jti of each refusing record that was left out
         self._undated = self._full = False
         self._hasher = hashlib.sha256()
@@ -364,7 +351,13 @@ class _List:
         elif parsed == tokenlist.OTHER_SYSTEM:
             self.facts["others"] += 1
         else:
-            self._move_marks(_field(parsed, _CHANGED), _field(parsed, _IAT))
+            changed, iat = _field(parsed, _CHANGED), _field(parsed, _IAT)
+            # T2: what lies outside moves no mark.
+            if YEAR_2020_S <= changed <= self._latest:
+                self._changed = max(self._changed, changed)
+            if YEAR_2020_S <= iat <= self._latest:
+                self._spoken = max(self._spoken, iat)
+            self._spoken = max(self._spoken, self._changed)
             record = self._counting(parsed) if self.retained else self._as_late(parsed)
             self._undated = self._undated or not parsed[_FLAGS] & ADMITS and not _moment(parsed)
             if record:
@@ -375,7 +368,7 @@ class _List:
         self.sum = self._hasher.digest()[:8]
         mark = max(self._mark, self._heard, self._spoken)
         for at in range(0, len(self._held), RECORD_BYTES):
-            record = _record_at(self._held, at)
+            record = self._held[at : at + RECORD_BYTES]
             # Gone, and L3 would not refuse it: held as a refusal until the marks have passed it.
             if _moment(record) > mark and not _find(self.records, record[:16]):
                 self._take(_refusal(record, GONE))
@@ -385,14 +378,6 @@ class _List:
         self._full = self._full or self._undated and bool(self._out)
         self.marks = (self._heard, self._spoken, self._changed)
         self.flags = (_UNCLEAN if self.facts["unreadable"] else 0) | (_FULL if self._full else 0)
-
-    def _move_marks(self, changed, iat):
-        # T2: what lies outside moves nothing.
-        if YEAR_2020_S <= changed <= self._latest:
-            self._changed = max(self._changed, changed)
-        if YEAR_2020_S <= iat <= self._latest:
-            self._spoken = max(self._spoken, iat)
-        self._spoken = max(self._spoken, self._changed)
 
     def _as_late(self, record):
         """A live list counts in full. But a record counts as at least as new as the one that it replaces, and a refusal
@@ -425,15 +410,15 @@ class _List:
 
     def _take(self, record):
         """Hold a record; where there is no room, leave one out."""
-        if _short(record) in self._out:
+        if _field(record) >> 2 in self._out:
             return
         before, record = _put(self.records, record)
         if before:
-            self._counts[before[_FLAGS] & ADMITS] -= 1
+            self._room[before[_FLAGS] & ADMITS] += 1
         kind = record[_FLAGS] & ADMITS
-        self._counts[kind] += 1
-        if self._counts[kind] > self._room[kind]:
-            self._counts[kind] -= 1
+        self._room[kind] -= 1
+        if self._room[kind] < 0:
+            self._room[kind] = 0
             self._leave_out(*self._least(kind))
 
     def _least(self, kind):
@@ -448,7 +433,7 @@ class _List:
                     rank = 0 if expired else max(1, _field(self.records, _CHANGED, at))
                 if rank < least:
                     least, where = rank, at
-        record = _record_at(self.records, where)
+        record = self.records[where : where + RECORD_BYTES]
         self.records[where : where + RECORD_BYTES] = b""
         return least, record
 
@@ -464,18 +449,14 @@ class _List:
             self._widen_gap((_field(record, _IAT), moment))
         self._full = self._full or needed or bool(admits)
         if not admits:
-            self._out.add(_short(record))
+            self._out.add(_field(record) >> 2)
 
     def _widen_gap(self, gap):
         self.gap = (min(self.gap[0], gap[0]), max(self.gap[1], gap[1]))
 
 
-def _field(records, offset, at=0):
+def _field(records, offset=0, at=0):
     return struct.unpack_from("<I", records, at + offset)[0]
-
-
-def _record_at(records, at):
-    return struct.unpack_from(_WHOLE, records, at)[0]
 
 
 def _moment(records, at=0):
@@ -492,42 +473,37 @@ def _changed_at(record, unix_s):
     return record[:_CHANGED] + struct.pack("<I", unix_s) + record[_IAT:]
 
 
-def _short(record):
-    return _field(record, 0) & 0x3FFFFFFF
-
-
 def _place(records, jti16):
-    """Offset of the first record whose jti is not below ``jti16``. Allocates nothing: comparing slices would."""
+    """Offset of the record of ``jti16``; where there is none, ``~`` of where it belongs. Allocates nothing: comparing
+    slices would."""
     low, high = 0, len(records) // RECORD_BYTES
     while low < high:
         middle = (low + high) // 2
         at = middle * RECORD_BYTES
         i = 0
-        while i < 15 and records[at + i] == jti16[i]:
+        while i < 16 and records[at + i] == jti16[i]:
             i += 1
+        if i == 16:
+            return at
         if records[at + i] < jti16[i]:
             low = middle + 1
         else:
             high = middle
-    return low * RECORD_BYTES
-
-
-def _is_at(records, at, jti16):
-    return records.find(jti16, at, at + 16) == at
+    return ~(low * RECORD_BYTES)
 
 
 def _find(records, jti16):
     at = _place(records, jti16)
-    return _record_at(records, at) if _is_at(records, at, jti16) else None
+    return records[at : at + RECORD_BYTES] if at >= 0 else None
 
 
 def _put(records, record):
     """Hold a record; with one of the same jti it becomes the narrower of both. (what was there or None, what is)."""
     at = _place(records, record)
-    if not _is_at(records, at, record[:16]):
-        records[at:at] = record
+    if at < 0:
+        records[~at:~at] = record
         return None, record
-    before = _record_at(records, at)
+    before = records[at : at + RECORD_BYTES]
     record = narrower(before, record)
     records[at : at + RECORD_BYTES] = record
     return before, record

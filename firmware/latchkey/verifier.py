@@ -13,6 +13,7 @@ from latchkey.budget import Budget
 from latchkey.claims import Claims, check_times, parse
 from latchkey.errors import TokenError
 from latchkey.limits import const
+from latchkey.stores.tokenlist import role_hash
 
 _REMEMBERED = const(4)
 _REMEMBERED_PER_SUB = const(2)
@@ -88,12 +89,12 @@ class Verifier:
         now = self._clock.now_unix_s(claims.iat)
         check_times(claims.nbf, claims.exp, now, policy.skew_s)
         roles, exp = claims.roles, claims.exp
-        standing = self._standing(entry, policy)
-        if standing.state == "listed":
-            check_times(standing.start_unix_s, standing.end_unix_s, now, policy.skew_s)
-            roles = [role for role in roles if standing.counts_role(role[0])]
-            ends = [end for end in (exp, standing.end_unix_s) if end is not None]
-            exp = min(ends) if ends else None
+        state, start, end, role_hashes = self._standing(entry, policy)
+        if state == "listed":
+            check_times(start, end, now, policy.skew_s)
+            roles = [role for role in roles if role_hash(role[0]) in role_hashes]
+            if exp is None or end is not None and end < exp:
+                exp = end
         permissions = policy.permissions(roles)
         if not permissions:
             raise TokenError("no_permission")
@@ -127,7 +128,7 @@ class Verifier:
         if entry.ledger_generation != self._ledger.generation:
             entry.ledger_generation = self._ledger.generation
             entry.standing = self._ledger.standing(entry.claims.jti16, entry.claims.iat)
-        state = entry.standing.state
+        state = entry.standing[0]
         if state in ("unknown", "full"):
             raise TokenError("ledger_" + state)
         if state == "revoked" or state == "unlisted" and policy.unlisted == "refuse":

@@ -46,7 +46,7 @@ class _Case(unittest.TestCase):
         self.updates.apply(("list_commit",), None)
 
     def state(self, n, iat):
-        return self.ledger.standing(jti16(n), iat).state
+        return self.ledger.standing(jti16(n), iat)[0]
 
 
 class ThePower(_Case):
@@ -112,11 +112,11 @@ class Flash(_Case):
         self.store.readonly = True
         self.hear([record(0), record(1, created=BASE + 5)])
         self.assertEqual(self.state(1, BASE + 5), "revoked")
-        self.assertEqual(self.ledger.standing(jti16(0), BASE).role_hashes, ())
+        self.assertEqual(self.ledger.standing(jti16(0), BASE)[3], ())
         self.store.readonly = False
         self.ledger.save()
         self.assertEqual(self.state(1, BASE + 5), "listed")
-        self.assertEqual(len(self.ledger.standing(jti16(0), BASE).role_hashes), 1)
+        self.assertEqual(len(self.ledger.standing(jti16(0), BASE)[3]), 1)
 
     def test_that_takes_nothing_keeps_when_a_list_was_heard(self):
         self.hear([record(0)])

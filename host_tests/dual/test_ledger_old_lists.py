@@ -16,7 +16,7 @@ IAT = BASE
 
 
 def state(ledger, n=1):
-    return ledger.standing(jti16(n), IAT).state
+    return ledger.standing(jti16(n), IAT)[0]
 
 
 def send(ledger, records, retained=False, heard=HEARD):
@@ -62,7 +62,7 @@ class AnOldList(unittest.TestCase):
     def test_does_not_widen_roles_that_a_live_list_narrowed_without_times(self):
         send(self.ledger, [record(1, createdAt=None, updatedAt=None, roles=[]), GOOD])
         send(self.ledger, [OLD, GOOD], retained=True)
-        self.assertEqual(self.ledger.standing(jti16(1), IAT).role_hashes, ())
+        self.assertEqual(self.ledger.standing(jti16(1), IAT)[3], ())
 
     def test_is_no_first_list_where_only_the_mark_beside_the_ledger_is_left(self):
         send(self.ledger, [GOOD])
@@ -88,7 +88,7 @@ class ALostLedger(unittest.TestCase):
             del self.store.files[name]
         self.ledger = Ledger(self.store, SYSTEM16)
         self.assertEqual(self.ledger.unknown, "damaged")
-        self.assertEqual(self.ledger.standing(jti16(1), BASE + 86400).state, "unknown")
+        self.assertEqual(self.ledger.standing(jti16(1), BASE + 86400)[0], "unknown")
         self.assertEqual(state(self.ledger), "revoked")
 
     def test_takes_the_list_that_was_lost(self):
@@ -166,7 +166,7 @@ class FarTokens(unittest.TestCase):
         send(ledger, far)
         for _ in range(3):
             send(ledger, [])
-            seen = {ledger.standing(jti16(n), issued).state for n in range(40)}
+            seen = {ledger.standing(jti16(n), issued)[0] for n in range(40)}
             self.assertEqual(seen, {"full", "revoked"})
 
     def test_however_many_do_not_return_by_an_old_list(self):
@@ -175,7 +175,7 @@ class FarTokens(unittest.TestCase):
         send(ledger, far)
         send(ledger, [])
         send(ledger, far, retained=True)
-        listed = [n for n in range(40) if ledger.standing(jti16(n), BASE + 500 * 86400).state == "listed"]
+        listed = [n for n in range(40) if ledger.standing(jti16(n), BASE + 500 * 86400)[0] == "listed"]
         self.assertEqual(listed, [])
 
 

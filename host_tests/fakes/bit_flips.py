@@ -45,7 +45,7 @@ class Device:
             pass
 
     def states(self):
-        return [self.ledger.standing(lists.jti16(n), BASE).state for n in GOOD + REVOKED]
+        return [self.ledger.standing(lists.jti16(n), BASE)[0] for n in GOOD + REVOKED]
 
     def admits_revoked(self):
         return self.provisioned and [s for s in self.states()[len(GOOD) :] if s in ADMITTED] != []

@@ -83,7 +83,7 @@ def main():
     facts = {"programs": flash.programs - before[0], "erases": flash.erases - before[1], "changes": changes}
     # Whether what is held is what was said.
     facts["right"] = all(
-        device.ledger.standing(lists.uuid(n), BASE).state == wanted for n, wanted in _wanted(records).items()
+        device.ledger.standing(lists.jti16(n), BASE)[0] == wanted for n, wanted in _wanted(records).items()
     )
     print(json.dumps(facts))
 

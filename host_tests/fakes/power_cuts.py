@@ -53,8 +53,8 @@ class Tokens:
         found = [self.kept.unknown]
         for n in range(12):
             for iat in range(BASE + 1, BASE + 16001, 1000):
-                s = self.kept.standing(lists.jti16(n), iat)
-                found.append((s.state, s.start_unix_s, s.end_unix_s, len(s.role_hashes)))
+                state, start, end, role_hashes = self.kept.standing(lists.jti16(n), iat)
+                found.append((state, start, end, len(role_hashes)))
         return found
 
     def step(self, n):

@@ -18,13 +18,8 @@ class _Keys:
         self.generation = 1
 
 
-class _Standing:
-    start_unix_s = end_unix_s = None
-
-    def __init__(self, state):
-        self.state = state
-
-    def counts_role(self, _uuid16):
+class _EveryRole:
+    def __contains__(self, _role_hash):
         return True
 
 
@@ -38,7 +33,7 @@ class _Ledger:
         return jti16 in self._listed
 
     def standing(self, jti16, _iat_unix_s):
-        return _Standing("listed" if self.admits(jti16) else "unlisted")
+        return "listed" if self.admits(jti16) else "unlisted", None, None, _EveryRole()
 
 
 class _Clock:

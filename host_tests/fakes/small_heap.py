@@ -140,7 +140,7 @@ def main(image, free_bytes, feed, asked=(), blocks=128):
         result, free = _ingest(ledger, path, retained, step, endless, free_bytes)
         facts = {"result": result, "free": free, "erases": flash.erases - erases, "tokens": ledger.status()["tokens"]}
         facts["unknown"] = ledger.unknown
-        facts["states"] = [ledger.standing(jti, 0).state for jti in asked]
+        facts["states"] = [ledger.standing(jti, 0)[0] for jti in asked]
         print(json.dumps(facts))
         gc.collect()
     if asked:

@@ -105,7 +105,7 @@ def board(kept, carrier):
 def survivors(device):
     """The data that every update keeps."""
     held = device.credentials
-    standing = [device.ledger.standing(jti16(n), BASE + n).state for n in range(9)]
+    standing = [device.ledger.standing(jti16(n), BASE + n)[0] for n in range(9)]
     return [device.config, device.settings["trust"], [k.kid for k in device.keystore.keys], standing, repr(held)]
 
 

@@ -158,7 +158,7 @@ class Device:
 
     def admits(self, token):
         standing = self.ledger.standing(lists.jti16(token.n), token.iat)
-        return standing.state, standing
+        return standing[0], standing
 
 
 def why(cloud, device, token, state):
@@ -191,7 +191,7 @@ def check(cloud, device):
         if not seen and token.iat > first.true_unix_s - 120 - first.lag_s:
             TALLY["revoked admitted, known limit"] += 1
             continue
-        raise AssertionError((token.n, state, standing.role_hashes, token.iat - BASE, first.number, first.lag_s, seen))
+        raise AssertionError((token.n, state, standing[3], token.iat - BASE, first.number, first.lag_s, seen))
 
 
 CHANGES = ("status", "gone", "gone", "again", "extend", "shrink")

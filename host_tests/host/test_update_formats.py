@@ -63,7 +63,7 @@ def test_once_it_is_good_the_next_change_is_written_in_the_newer_format():
 
 
 def states(ledger):
-    return [ledger.standing(jti16(n), BASE).state for n in (0, 1)]
+    return [ledger.standing(jti16(n), BASE)[0] for n in (0, 1)]
 
 
 def versions(store):

@@ -18,12 +18,12 @@ def _get_tokens(api, request):
     ledger = api.device.ledger
     rows, found = ledger.after(after16, _TOKENS + 1), []
     for jti16, changed_unix_s in rows[:_TOKENS]:
-        standing = ledger.standing(jti16, None)
+        state, _, end_unix_s, _ = ledger.standing(jti16, None)
         found.append(
             {
                 "jti": uuids.to_text(jti16),
-                "admits": standing.state == "listed",
-                "end_unix_s": standing.end_unix_s,
+                "admits": state == "listed",
+                "end_unix_s": end_unix_s,
                 "changed_unix_s": changed_unix_s,
             }
         )
