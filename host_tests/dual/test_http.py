@@ -113,6 +113,14 @@ class TheReader(unittest.TestCase):
         feed(reader, b"GET /" + b"a" * 1100)
         self.assertEqual(outcome(reader.request), "uri_too_long")
 
+    def test_a_request_line_of_1024_bytes_is_taken_however_it_arrives(self):
+        reader = request.Reader(bytearray(HEAD_BYTES))
+        for byte in b"GET /" + b"a" * 1010 + b" HTTP/1.1\r\nHost: a\r\n\r":
+            feed(reader, bytes((byte,)))
+            self.assertIsNone(outcome(reader.request))
+        feed(reader, b"\n")
+        self.assertEqual(len(reader.request().path), 1011)
+
     def test_what_another_connection_left_is_not_seen(self):
         feed(self.reader, b"GET /secret HTTP/1.1\r\nHost: a\r\n")
         self.reader.request()

@@ -8,6 +8,7 @@ from setting_up import ISSUER, OWNER, Device
 
 from latchkey import uuids
 from latchkey.api import renewal
+from latchkey.api.request import host_name
 from latchkey.device import credentials
 from latchkey.stores import tokenlist
 
@@ -45,6 +46,12 @@ class TestConfiguration(unittest.TestCase):
         self.assertEqual((status, answer["config"]["name"], answer["trust"]["changes"]), (200, "Attic", 0))
         self.assertEqual(device.again().config["name"], "Attic")
 
+    def test_a_name_of_dots_alone_lets_no_request_without_a_name_in(self):
+        device = paired()
+        self.assertEqual(device.code("PATCH", "/v1/config", {"hosts": ["."]}), (200, None))
+        for host in (None, b"", b"evil.example:x", b":80", b"."):
+            self.assertFalse(host_name(host) in device.hosts(), host)
+
     def test_without_presence_no_trust_setting_changes(self):
         device = paired()
         for name, value in TRUST:
@@ -61,9 +68,9 @@ class TestConfiguration(unittest.TestCase):
         device = paired()
         same = {name: device.config[name] for name, _ in TRUST}
         same["wifi"] = device.config["wifi"]
-        self.assertEqual(
-            device.code("PATCH", "/v1/config", dict(same, system_uuid=device.config["system_uuid"])), (200, None)
-        )
+        for system_uuid in (device.config["system_uuid"], device.config["system_uuid"].upper()):
+            body = dict(same, system_uuid=system_uuid)
+            self.assertEqual(device.code("PATCH", "/v1/config", body), (200, None))
         self.assertEqual(device.settings["trust"]["changes"], 0)
 
     def test_presence_ends_after_ten_minutes(self):

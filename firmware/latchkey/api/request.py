@@ -125,12 +125,11 @@ def parse_head(view, end, head):
 
 
 def host_name(host):
-    """Text of a Host value without its port, lower case; "" if it is not one. A fully qualified name may end with a
+    """Text of a Host value without its port, lower case; None if it is not one. A fully qualified name may end with a
     dot (RFC 1034 3.1)."""
     name, _, port = (host or b"").lower().partition(b":")
-    if port.strip(b"0123456789"):
-        return ""
-    return (name[:-1] if name[-1:] == b"." else name).decode()
+    if not port.strip(b"0123456789"):
+        return (name[:-1] if name[-1:] == b"." else name).decode() or None
 
 
 def unescaped(data):
@@ -153,7 +152,7 @@ def _need(good):
 
 def _check_line(head, line_end, held):
     """Refuse a request line that is too long; ``line_end`` is below 0 if it has not ended yet."""
-    if (held if line_end < 0 else line_end) > _REQUEST_LINE_BYTES:
+    if (held - 1 if line_end < 0 else line_end) > _REQUEST_LINE_BYTES:  # its CR may be the last byte yet
         # The commonest cause has a code of its own: a token pasted into the address.
         line = unescaped(bytes(memoryview(head)[:_REQUEST_LINE_BYTES]))
         raise FormatError("token_in_url" if b"cloud-" in line else "uri_too_long")

@@ -71,13 +71,11 @@ def patched(config, fields):
 
     LatchkeyError "serial_only"; ConfigError.
     """
-    for name, value in fields.items():
-        if name in _CABLE_ONLY and value != config[name]:
-            raise LatchkeyError("serial_only")
-        if name == "wifi" and value != config[name]:
-            raise ConfigError("invalid_field", "wifi")
     found = merged(config, fields)
-    if found["policy"]["updates"] != config["policy"]["updates"]:
+    if found["wifi"] != config["wifi"]:
+        _wrong("wifi", "only POST /v1/pairing changes it")
+    cable_only = [name for name in _CABLE_ONLY if found[name] != config[name]]
+    if cable_only or found["policy"]["updates"] != config["policy"]["updates"]:
         raise LatchkeyError("serial_only")
     return found, [name for name in _TRUST if found[name] != config[name]]
 
