@@ -363,6 +363,28 @@ def test_somebody_else_publishing_keys_later_ends_the_simulator(certs, tmp_path)
         assert cloud.wait_ended() == 3
 
 
+def test_a_message_is_pending_until_the_broker_has_it(tmp_path):
+    async def counts():
+        made = publisher.Publisher(Cloud(tmp_path / "cloud.json", SLUG), publisher.Target("::1", 1, None, None, None))
+        taken = asyncio.Event()
+        connection = type("Connection", (), {"publish": lambda *_, **__: taken.wait()})()
+        sending = asyncio.create_task(made._send_queue(connection, asyncio.create_task(asyncio.sleep(60))))
+        await asyncio.sleep(0)
+        made.publish_keys()
+        for turn in range(20):
+            yield made.pending
+            if turn == 10:
+                taken.set()
+            await asyncio.sleep(0)
+        sending.cancel()
+
+    async def seen():
+        return [count async for count in counts()]
+
+    found = asyncio.run(seen())
+    assert found[:11] == [1] * 11 and found[-1] == 0, found
+
+
 @pytest.mark.parametrize("host", ["mqtt.drivr.cloud", "DRIVR.cloud", "x.y.drivr.cloud.", "Mqtt.Drivr.Cloud.."])
 def test_drivr_s_own_hosts_are_refused(host):
     with pytest.raises(Refused, match="DRIVR's own"):

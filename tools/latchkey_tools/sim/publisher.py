@@ -75,7 +75,8 @@ class Publisher:
     """Keeps what ``cloud`` publishes on one broker; its methods queue messages and never wait for the network.
 
     ``targets``: one Target, or the nodes of one cluster: when one does not answer, the next is tried. ``say`` gets
-    a text when the broker is reached, and when it is not or no more; once for each change.
+    a text when the broker is reached, and when it is not or no more; once for each change. ``.pending``: how many
+    messages the broker has not acknowledged.
     """
 
     def __init__(self, cloud, targets, say=lambda text: None):
@@ -89,12 +90,8 @@ class Publisher:
         self._say = say
         self._told = None
         self._queue = asyncio.Queue()
-        self._busy = 0
+        self.pending = 0
         self._history = {}
-
-    @property
-    def pending(self):
-        return self._queue.qsize() + self._busy
 
     @property
     def key_set_topic(self):
@@ -158,6 +155,7 @@ class Publisher:
         # Queued changes are in the state already, which is published as a whole.
         while not self._queue.empty():
             self._queue.get_nowait()
+        self.pending = 0
         self.publish_all()
         self.connected, self.error = True, None
         self._tell(True, "is reached; it has the key set and the lists")
@@ -166,7 +164,6 @@ class Publisher:
             await self._send_queue(client, listening)
         finally:
             listening.cancel()
-            self._busy = 0
 
     async def _send_queue(self, client, listening):
         while True:
@@ -175,11 +172,10 @@ class Publisher:
             if not getting.done():
                 getting.cancel()
                 return listening.result()
-            self._busy = 1
             topic, payload, retain = getting.result()
             # QoS 1 to the broker, so that we know when it has the message; subscribers ask for QoS 0 and get that.
             await client.publish(topic, payload, qos=1, retain=retain, timeout=30)
-            self._busy = 0
+            self.pending -= 1
 
     async def _listen(self, client):
         """Watches the key set topic: somebody else publishing there ends this simulator."""
@@ -217,6 +213,7 @@ class Publisher:
 
     def _put(self, topic, payload, retain):
         self._queue.put_nowait((topic, payload, retain))
+        self.pending += 1
 
     def _client(self):
         import aiomqtt
