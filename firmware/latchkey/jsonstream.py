@@ -75,23 +75,16 @@ class _Window:
         self.left = total_limit
         self.start = self.at = self.end = self.depth = 0
         self.quoted = False
-        self.buf = b""
-        self.resize(min(item_limit, _FIRST_BYTES))
-
-    def resize(self, size):
-        """A buffer of ``size`` bytes that begins with what was read."""
-        old = self.buf
-        self.buf = bytearray(size)
-        self.view = memoryview(self.buf)
-        self.buf[: self.end] = old
+        self.buf = bytearray(min(item_limit, _FIRST_BYTES))
 
     def more(self):
         """Drop the bytes before ``start`` and read on; False at the end of the stream."""
         size = self.end - self.start
-        self.view[:size] = self.view[self.start : self.end]
+        view = memoryview(self.buf)
+        view[:size] = view[self.start : self.end]
         self.at -= self.start
         self.start = 0
-        count = self.stream.readinto(self.view[size:]) or 0
+        count = self.stream.readinto(view[size:]) or 0
         self.left -= count
         if self.left < 0:
             raise FormatError("too_large")
@@ -140,14 +133,16 @@ class _Window:
         fits = True
         while not (self.scalar() if kind < 0 else self.nested(_OPENING[kind : kind + 1], _CLOSING[kind : kind + 1])):
             if self.end - self.start == len(self.buf) < self.limit:
-                self.resize(self.limit)
+                buf = bytearray(self.limit)
+                buf[: self.end] = self.buf
+                self.buf = buf
             elif self.end - self.start == len(self.buf):
                 # Only its end matters. After an escape ``at`` may lie one byte further on than what was read.
                 fits = False
                 self.start = self.end
             if not self.more():
                 raise FormatError("truncated")
-        return bytes(self.view[self.start : self.at]) if fits else None
+        return bytes(memoryview(self.buf)[self.start : self.at]) if fits else None
 
     def scalar(self):
         """Go on to the end of the number or word; False when that lies beyond what was read."""
@@ -167,8 +162,10 @@ class _Window:
         close = -1
         while self.at < end:
             if close < self.at:
-                close = _find(buf, closing, self.at, end)
-            stop = _find(buf, opening, self.at, close)
+                close = buf.find(closing, self.at, end)
+                close = end if close < 0 else close
+            stop = buf.find(opening, self.at, close)
+            stop = close if stop < 0 else stop
             self.inside(stop)
             if self.at == stop < end:
                 self.at += 1
@@ -187,9 +184,3 @@ class _Window:
             if self.buf.count(b'"', self.at, text_end) & 1:
                 self.quoted = not self.quoted
             self.at = text_end if escape < 0 else escape + 2
-
-
-def _find(buf, what, at, end):
-    """Index of ``what``, or ``end``."""
-    found = buf.find(what, at, end)
-    return end if found < 0 else found

@@ -245,16 +245,10 @@ def text(raw):
         decoded = str(raw, "utf-8")
     except ValueError:
         refuse()
-    if len(decoded) != len(raw):  # not ASCII alone # pyright: ignore[reportPossiblyUnboundVariable]
-        _check_utf8(raw)
-    return decoded  # pyright: ignore[reportPossiblyUnboundVariable]
-
-
-def _check_utf8(raw):
     # RFC 3629, table 3-7 of Unicode: of what str() decoded, MicroPython's lets through overlong forms, surrogates and
     # what lies above U+10FFFF. Bytes, because MicroPython keeps for ever what taking a text apart makes.
     lead = 0
-    for byte in raw:
+    for byte in raw if len(decoded) != len(raw) else ():  # pyright: ignore[reportPossiblyUnboundVariable]
         pair = lead << 8 | byte
         if (
             0xC000 <= pair < 0xC200
@@ -265,3 +259,4 @@ def _check_utf8(raw):
         ):
             refuse()
         lead = byte
+    return decoded  # pyright: ignore[reportPossiblyUnboundVariable]

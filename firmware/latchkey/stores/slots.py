@@ -54,12 +54,6 @@ class Slots:
         self.others = others
         self.behind = False
         self.unnoted = 0
-        self.load()
-        if self._outside:
-            self._compare()
-
-    def load(self):
-        """Look at both slots anew and choose."""
         self.slot = None
         self.counter = self._length = 0
         self._version = _VERSION
@@ -72,6 +66,8 @@ class Slots:
                 self.slot = slot
                 self.counter, self._length, self._version = found  # pyright: ignore[reportGeneralTypeIssues]
         self.damaged = tuple(damaged)
+        if self._outside:
+            self._compare()
 
     def _compare(self):
         """Read the note. After an older folder came back, the next update counts above both."""

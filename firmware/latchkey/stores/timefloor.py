@@ -22,6 +22,7 @@ class TimeFloor:
 
     def __init__(self, store, clock, least_unix_s=YEAR_2020_S):
         self._clock = clock
+        self.now_ms = clock.now_ms
         self._slots = Slots(store, "floor", b"t", True)
         saved = self._slots.read(8) or b""
         self._saved = struct.unpack("<Q", saved)[0] if len(saved) == 8 else 0
@@ -107,9 +108,6 @@ class TimeFloor:
         # Into both slots: a damaged one would bring back the later floor that this replaces.
         self._slots.write(struct.pack("<Q", unix_s), both=True)
         self._saved = unix_s
-
-    def now_ms(self):
-        return self._clock.now_ms()
 
     def status(self):
         """For diagnostics."""

@@ -87,8 +87,14 @@ def _record(members, system_text):
     if jti16 is None:
         return UNREADABLE
     changed, readable = _changed(members)
-    usable = system is not None and readable and members.get(b"status") == b"ACTIVATED"
-    flags, start, end, roles = usable and _admitting(members) or (0, 0, NEVER, ())
+    flags, start, end, roles = 0, 0, NEVER, ()
+    if system is not None and readable and members.get(b"status") == b"ACTIVATED":
+        try:
+            start, end = _moment(members.get(b"notBefore"), 0), _moment(members.get(b"expiresAt"), NEVER)
+            roles = _roles(members.get(b"roles"))
+            flags = ADMITS
+        except ValueError:
+            pass  # It does not admit: what it would admit cannot be read.
     return pack(jti16, flags, start, end, changed, _iat(members.get(b"token")), roles)
 
 
@@ -101,15 +107,6 @@ def _changed(members):
         except ValueError:
             readable = False
     return changed, readable
-
-
-def _admitting(members):
-    """(ADMITS, start, end, roles), or None if one of them cannot be read."""
-    try:
-        end = _moment(members.get(b"expiresAt"), NEVER)
-        return ADMITS, _moment(members.get(b"notBefore"), 0), end, _roles(members.get(b"roles"))
-    except ValueError:
-        return None
 
 
 def _moment(text, default, round_up=False):
