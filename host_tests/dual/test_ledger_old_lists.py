@@ -59,6 +59,13 @@ class AnOldList(unittest.TestCase):
     def test_does_not_outdo_a_token_that_left_the_list(self):
         self.refuses([GOOD])
 
+    def test_does_not_outdo_a_refusal_though_its_own_times_are_beyond_32_bits(self):
+        late = record(1, BASE, updatedAt="9999-12-31T23:59:59")
+        send(self.ledger, [late, GOOD])
+        send(self.ledger, [record(1, status="DEACTIVATED"), GOOD])
+        send(self.ledger, [late, GOOD], retained=True)
+        self.assertEqual(state(self.ledger), "revoked")
+
     def test_does_not_widen_roles_that_a_live_list_narrowed_without_times(self):
         send(self.ledger, [record(1, createdAt=None, updatedAt=None, roles=[]), GOOD])
         send(self.ledger, [OLD, GOOD], retained=True)

@@ -106,7 +106,7 @@ def _changed(members):
             changed = max(changed, _moment(members.get(name), 0, True))
         except ValueError:
             readable = False
-    return changed, readable
+    return min(changed, NEVER - 1), readable
 
 
 def _moment(text, default, round_up=False):
