@@ -47,7 +47,10 @@ def needs(texts, roots):
     while todo:
         module, optional = todo.pop()
         parent = module.rpartition(".")[0]
-        if module not in files:
+        if any(name.startswith(module + ".") for name in files) and module not in files:
+            # A folder without __init__.py.
+            todo += [(parent, False)] if parent else []
+        elif module not in files:
             # ``from package.module import name``
             lacks |= set() if optional or _is_name_in(module, files, texts) else {module}
         elif module not in found:

@@ -61,6 +61,20 @@ def test_every_source_keeps_its_lines_and_its_public_names():
         assert public_names(short) == public_names(source), name
 
 
+def test_no_board_imports_const_for_the_compiler_folds_each_use():
+    source = "from latchkey.limits import KIDS, const\n_MOST = const(3)\n"
+    assert shorten.shorten(source, set()) == "from latchkey.limits import KIDS\n_a = const(3)\n"
+    assert shorten.shorten("from latchkey.limits import const\nA = const(3)\n", set()) == "\nA = const(3)\n"
+    for path, name in build.sources():
+        tree = ast.parse(path.read_text())
+        values = [node.value for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+        folded = [value.func for value in values if isinstance(value, ast.Call)]
+        assert all(node in folded for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "const"), name
+        short = shorten.shorten(path.read_text(), set())
+        imported = [node for node in ast.walk(ast.parse(short)) if isinstance(node, ast.alias) and node.name == "const"]
+        assert len(imported) == (name.as_posix() == "latchkey/limits.py"), name
+
+
 def test_an_image_is_made_of_the_sources_as_they_are(tmp_path):
     name = "latchkey/policy.py"
     source = build.FIRMWARE / name

@@ -5,7 +5,6 @@ package(
     files=(
         "api/firmware.py",
         "api/keys.py",
-        "update/__init__.py",
         "update/finish.py",
         "update/folders.py",
         "update/judge.py",

@@ -176,8 +176,9 @@ def _names(modules):
 
     for module in modules:
         wanted.update(module.qstrs.values())
-        # An import makes this of the path: without it each dotted name would be made in RAM.
-        wanted.add(module.name.removesuffix(".py").removesuffix("/__init__").replace("/", ".").encode())
+        # An import makes these of the path, also of its folders: without them each dotted name would be made in RAM.
+        names = module.name.removesuffix(".py").removesuffix("/__init__").split("/")
+        wanted.update(".".join(names[:count]).encode() for count in range(1, len(names) + 1))
         for value in module.objects.values():
             constant(value)
     return wanted
