@@ -31,6 +31,7 @@ _TODO = {
     errno.EISDIR: "name a file",
     errno.ENOTDIR: "check how it is written",
     errno.ENOSPC: "make room",
+    errno.EFBIG: "check which file it is",
     errno.EACCES: "check whose it is, and who may use it",
     errno.EPERM: "check whose it is, and who may use it",
     errno.EROFS: "name a place that can be written to",

@@ -74,14 +74,18 @@ def compile_file(source, target, arch, embedded_name, lines=True):
 
 def write(path, content, *read):
     """Write the bytes ``content``, atomically, so that runs may overlap. ``read``: paths of the files that it is made
-    of, or None; ValueError for one of them, which may be a key that exists once."""
+    of, or None; ValueError for one of them, which may be a key that exists once, and for what is not a file: root would
+    replace /dev/full."""
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is not a file, and is not overwritten; name a file")
     if path.exists() and any(one and Path(one).exists() and path.samefile(one) for one in read):
         raise ValueError(f"{path} is read by this command, and is not overwritten: give --out another name")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
+    target = path.resolve()
+    part = target.with_suffix(f".{os.getpid()}.part")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(content)
-        part.replace(path)
+        part.replace(target)
     except OSError as problem:
         with contextlib.suppress(OSError):
             part.unlink()

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
 
+from latchkey_tools import reading
 from latchkey_tools.cli import show
 
 # The limit of a device (firmware/latchkey/device/credentials.py, DER_BYTES).
@@ -81,7 +82,7 @@ def _read_pair(cert_path, key_path):
 
 
 def _load(path, what, from_pem, from_der):
-    content = Path(path).read_bytes()
+    content = reading.content(path)
     try:
         return from_pem(content) if b"-----BEGIN" in content else from_der(content)
     except (ValueError, UnsupportedAlgorithm):

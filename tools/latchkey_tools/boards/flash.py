@@ -17,6 +17,7 @@ from pathlib import Path
 import serial
 from serial.tools import list_ports
 
+from latchkey_tools import reading
 from latchkey_tools.boards import catalog
 from latchkey_tools.boards.mpremote import CableError, busy, check_port, sole_use
 from latchkey_tools.image import Refused, partitions
@@ -54,7 +55,7 @@ class Device:
         return not self.table.strip(b"\xff")
 
     def has_layout_of(self, plan):
-        data = plan.image.read_bytes()
+        data = reading.content(plan.image)
         return self.table.rstrip(b"\xff") == data[TABLE_AT - int(plan.offset, 16) :][:TABLE_BYTES].rstrip(b"\xff")
 
 
@@ -89,7 +90,7 @@ def image_chip(image):
 def _check_program(image, offset):
     """FlashError unless ``image``, to be written at ``offset``, has behind its bootloader a partition table and a whole
     program where that says."""
-    data = Path(image).read_bytes()
+    data = reading.content(image)
     if not data[TABLE_AT - offset :].startswith(_ROW):
         raise FlashError(
             f"{image} is a program without bootloader and partition table: download the chip's .bin, not its .app-bin"
@@ -147,7 +148,7 @@ def write(plan, keep=False):
 
 def _pieces(plan, folder):
     """Bootloader and table, an empty otadata, so that the first program starts, and that program."""
-    data, offset = plan.image.read_bytes(), int(plan.offset, 16)
+    data, offset = reading.content(plan.image), int(plan.offset, 16)
     before, table, start = partitions.split(data)
     parts = {offset: before[: _TABLE_END - offset], start + offset: data[start:]}
     parts |= {row.offset: b"\xff" * row.size for row in table.rows if row.is_otadata}

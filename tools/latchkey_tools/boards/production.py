@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from types import SimpleNamespace
 
-from latchkey_tools import uuids
+from latchkey_tools import reading, uuids
 from latchkey_tools.boards import provision
 from latchkey_tools.boards.mpremote import LONG_WATCHDOG, CableError, SerialCable
 from latchkey_tools.cli import show
@@ -124,7 +124,7 @@ def _refuse_same_name(system, other, where):
 def text_of(path):
     """The text of the file ``path``; LineError if it is not UTF-8. Excel and Notepad begin theirs with a mark."""
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
+        return reading.content(path).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise LineError(f"{path} is not UTF-8; save it as UTF-8, which Excel calls CSV UTF-8") from None
 
@@ -208,9 +208,7 @@ def document(device, ap_passphrase=None):
 
     ``ap_passphrase``: of its access point, where the device names none; by default one is made.
     """
-    absent = [device[name] for name in PATHS if name in device and not Path(device[name]).is_file()]
-    if absent:
-        raise LineError(f"there is no file {absent[0]}")
+    need_files(device)
     config = _config(device)
     _check_complete(device, config)
     key_set = _key_sets(device, config.get("dev") is True)
@@ -230,6 +228,14 @@ def document(device, ap_passphrase=None):
     host = local_name(config["system_uuid"])
     label = (config["system_uuid"], config.get("name", ""), host, host.removesuffix(".local"), passphrase)
     return made, dict(zip(_LABEL, label, strict=True))
+
+
+def need_files(device, called=str):
+    """LineError, which names every field of ``device`` whose file is not there, as ``called(name)`` does."""
+    absent = [name for name in PATHS if name in device and not Path(device[name]).is_file()]
+    if absent:
+        named = ", ".join(f"{device[name]} ({called(name)})" for name in absent)
+        raise LineError(f"there is no file {named}; make it, or correct the name")
 
 
 def _config(device):

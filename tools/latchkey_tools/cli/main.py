@@ -149,6 +149,9 @@ def _say_usage(problem):
     problem.show(text)
     for line in text.getvalue().splitlines():
         show.say(line)
+    # Its own words name what is missing, and not what to write there. The class is private in typer.
+    if type(problem).__name__ == "MissingParameter" and problem.param and problem.param.help:
+        show.say(f"{problem.param.metavar}: {problem.param.help}")
     return problem.exit_code
 
 

@@ -201,7 +201,7 @@ def inspect(
       latchkey token inspect token.txt --keys jwks.json
     """
     text = access.read_token(token) if token else pasted.token(_ask_for_token())
-    key_sets = {str(keys): _key_set(pasted.read(keys))} if keys else Wallet().key_sets()
+    key_sets = {str(keys): _key_set(pasted.read(keys), keys)} if keys else Wallet().key_sets()
     if not _explain(text, key_sets, as_json):
         raise typer.Exit(1)
 
@@ -252,7 +252,7 @@ def import_(
         if as_json:
             return show.data(summary(entry))
         return show.say(f"{entry.name} is in the wallet: {_ends(entry)}")
-    name, key_set = name or "default", _key_set(text)
+    name, key_set = name or "default", _key_set(text, file)
     usable = offline_check.usable_keys(json.dumps(key_set).encode())
     Wallet().keep_keys(name, key_set)
     if as_json:
@@ -293,13 +293,14 @@ def _ask_for_token():
     return ask.secret("Token", "there is no token; type one, or name a file")
 
 
-def _key_set(text):
+def _key_set(text, file):
     try:
         key_set = json.loads(pasted.bare(text))
     except (ValueError, RecursionError):
         key_set = None
     if not isinstance(key_set, dict) or "keys" not in key_set:
-        raise ValueError("this is neither a CLOUD- token nor a key set (JWKS)")
+        what = "standard input" if file == "-" else file or "what was given"
+        raise ValueError(f"{what} is neither a CLOUD- token nor a key set (JWKS); check which file it is")
     return key_set
 
 

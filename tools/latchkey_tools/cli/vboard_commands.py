@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from latchkey_tools import filelock, problems
+from latchkey_tools import filelock, problems, reading
 from latchkey_tools.boards.mpremote import LINK, LOCK
 from latchkey_tools.cli import options
 from latchkey_tools.desk import children
@@ -28,7 +28,7 @@ HELP = "commands: cut, on, reset, press [SECONDS], air, pins, offline, online, l
 def _check_air(air):
     """ValueError unless the file says what is on air."""
     try:
-        [one["ssid"] for one in json.loads(air.read_text())["networks"]]
+        [one["ssid"] for one in json.loads(reading.content(air))["networks"]]
     except OSError as e:
         raise ValueError(f"{air}: {e.strerror}") from None
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -38,7 +38,7 @@ def _check_air(air):
 def _check_product_file(path):
     """ValueError unless it is a Python file that makes a product; its mistakes are on the device's console."""
     try:
-        tree = ast.parse(path.read_text(), str(path))
+        tree = ast.parse(reading.content(path), str(path))
     except OSError as e:
         raise ValueError(f"{path}: {e.strerror}") from None
     except (SyntaxError, ValueError) as e:

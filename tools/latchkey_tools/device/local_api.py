@@ -16,7 +16,7 @@ import time
 
 import httpx
 
-from latchkey_tools import uuids
+from latchkey_tools import reading, uuids
 from latchkey_tools.cli import show
 from latchkey_tools.cli.advice import advice, meaning
 from latchkey_tools.device import answer_shapes
@@ -232,7 +232,7 @@ class Device:
 
     def _context(self, name):
         try:
-            context = ssl.create_default_context(cafile=self._ca and str(self._ca))
+            context = ssl.create_default_context(cadata=self._ca and _pem_in(self._ca))
         except OSError as error:
             # OpenSSL's own words name its source file.
             why = "it has no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror
@@ -318,6 +318,11 @@ def _is_address(host):
         return True
     except ValueError:
         return host == "localhost"
+
+
+def _pem_in(path):
+    """The text of a CA file as ssl takes it: in ASCII, and not empty, which would mean this machine's own CAs."""
+    return reading.content(path).decode("ascii", "ignore") or " "
 
 
 def _end_of(certificate):

@@ -10,9 +10,10 @@ import re
 import stat
 import sys
 
+from latchkey_tools import reading
 from latchkey_tools.cli import show, streams
 
-MOST_READ = 256 * 1024
+_MOST_BYTES = 256 * 1024
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 # Soft hyphen, zero-width space and joiners, byte order mark.
 _UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
@@ -37,12 +38,12 @@ def read(file, private=False):
         # A pipe is nobody else's, whatever its mode says.
         if private and stat.S_ISREG(mode) and mode & 0o077:
             show.say(f"others can read {file}: chmod 600 {file}")
-        return decoded(opened.read(MOST_READ), file)
+        return decoded(reading.bounded(opened, file, _MOST_BYTES), file)
 
 
 def _standard_input():
     try:
-        return sys.stdin.buffer.read(MOST_READ)
+        return reading.bounded(sys.stdin.buffer, "standard input", _MOST_BYTES)
     except OSError as error:
         raise streams.named(error, "standard input") from None
 

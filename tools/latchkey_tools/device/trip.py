@@ -16,7 +16,7 @@ import tomllib
 from collections import namedtuple
 from pathlib import Path
 
-from latchkey_tools import uuids
+from latchkey_tools import reading, uuids
 from latchkey_tools.cli import show
 from latchkey_tools.device import offline_check
 from latchkey_tools.device.wallet import WalletError, claims_of, end_words, lives, roles_of
@@ -56,7 +56,7 @@ def end_of(date):
 def read_site(path):
     """The Site in a TOML file; ValueError names what is wrong in it."""
     try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+        content = tomllib.loads(reading.content(path).decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise ValueError(f"{path} is not TOML ({problem}); {_FORM}") from None
     _check_names(path, content, _SITE_NAMES)

@@ -6,7 +6,7 @@ import struct
 import tempfile
 from pathlib import Path
 
-from latchkey_tools import __version__
+from latchkey_tools import __version__, reading
 from latchkey_tools.boards import build, catalog
 from latchkey_tools.image import need
 from latchkey_tools.image.container import MADE_BY, Download
@@ -36,10 +36,10 @@ def make(board_name, image, own=None, heap_kb=None, unlisted=False):
     never tried.
     """
     board = catalog.board(board_name)
-    raw = Path(image).read_bytes()
+    raw = reading.content(image)
     digest = hashlib.sha256(raw).hexdigest()
     tried = ", ".join(sorted(TRIED.values()))
-    need(digest in TRIED or unlisted, f"this image was never tried (SHA-256 {digest}). Tried were {tried}. Compare the "
+    need(digest in TRIED or unlisted, f"{image} was never tried (SHA-256 {digest}). Tried were {tried}. Compare the "
          "SHA-256 with the official download, and give --unlisted")  # fmt: skip
     app = Download(raw).app
     need(app.chip.name == board.mcu, f"the image is for {app.chip.name}, but {board.name} is {board.mcu}")
@@ -78,7 +78,7 @@ def _packed(parts):
 
 def has_firmware(image):
     """Whether Latchkey is frozen into the image at the path ``image``, by this tool or by a build of its own."""
-    return _FROZEN in Path(image).read_bytes()
+    return _FROZEN in reading.content(image)
 
 
 def _sources(board, app):

@@ -5,17 +5,20 @@ import json
 import re
 from pathlib import Path
 
+from latchkey_tools import reading
 from latchkey_tools.boards import build, catalog
 from latchkey_tools.release import manifest, payload
 
-_VERSION = re.compile(r"[0-9A-Za-z.+_-]{1,32}")
+# A device takes 32 characters (firmware/latchkey/update/manifest.py).
+_VERSION = re.compile(r"(?=.{1,32}$)\d+(\.\d+)*([.+_-][0-9A-Za-z.+_-]*)?", re.A)
+_VERSION_FORM = "write a number, such as 1.2.0; letters and . + _ - may follow, 32 characters in all"
 
 
 def make(board_name, version, out, image=None, product=None, **how):
     """Write the payload to ``out``, and beside it a JSON file; returns (its path, the members of a manifest that are
     known). ``image``: MicroPython's download for a release that is an image; ``how``: as payload.of_image takes it."""
     if not _VERSION.fullmatch(version):
-        raise ValueError(f"--version {version[:40]}: write 1 to 32 letters, digits, dots or dashes, such as 1.2.0")
+        raise ValueError(f"--version {version[:40]} is not a version; {_VERSION_FORM}")
     facts = facts_path(out)
     if facts == Path(out):
         raise ValueError(
@@ -40,13 +43,13 @@ def facts_path(payload_path):
 
 def built(path):
     """(members, payload) of what ``make`` wrote to ``path``; ValueError if both do not belong together."""
-    data, facts = Path(path).read_bytes(), facts_path(path)
+    data, facts = reading.content(path), facts_path(path)
     try:
-        members = json.loads(facts.read_text())
-    except ValueError:
+        members = json.loads(reading.content(facts))
+    except (ValueError, FileNotFoundError):
         members = None
     if not isinstance(members, dict) or not manifest.described(data).items() <= members.items():
-        raise ValueError(f"{facts} does not describe {path}; build both again: latchkey release build")
+        raise ValueError(f"{facts} does not describe {path}: give a payload; `latchkey release build` makes both files")
     return members, data
 
 

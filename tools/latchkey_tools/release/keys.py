@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from latchkey_tools import reading
 from latchkey_tools.cli import ask, show
 from latchkey_tools.sim.signing import b64url, b64url_int, unb64url
 
@@ -26,7 +27,7 @@ _CALL = "it reads what is to be signed on standard input, and writes the bare si
 
 def public(path):
     """The RSA public key in ``path``: PEM, a certificate in PEM, or a JWK."""
-    content = Path(path).read_bytes()
+    content = reading.content(path)
     if b"PRIVATE KEY" in content:
         raise ValueError(f"{path} is a private key; make its public one: openssl pkey -in {path} -pubout -out FILE")
     key = _of_jwk(path, content) if content.lstrip()[:1] == b"{" else _of_pem(path, content)
@@ -48,7 +49,7 @@ def thumbprint(members):
 
 def by_key(path, alg):
     """A signer with the private key in the PEM file ``path``; an encrypted one is asked for its passphrase."""
-    content = Path(path).read_bytes()
+    content = reading.content(path)
     if Path(path).stat().st_mode & 0o077:
         show.say(f"others can read {path}: chmod 600 {path}")
     key = _private(path, content)

@@ -12,6 +12,7 @@ import re
 from collections import namedtuple
 from pathlib import Path
 
+from latchkey_tools import reading
 from latchkey_tools.release import payload
 from latchkey_tools.release.keys import HASHES, fits
 from latchkey_tools.sim.signing import b64url
@@ -20,8 +21,6 @@ RELEASE, KEYS, RELEASE_KEY = TYPES = "latchkey-release", "latchkey-keys", "latch
 # The bounds of a device (firmware/latchkey/update/manifest.py).
 MOST_BYTES = 2048
 MOST_COUNTER = 2**31 - 1
-# Larger than any flash that a device has.
-_MOST_FILE_BYTES = 32 * 1024 * 1024
 
 _OF_PAYLOAD = {"counter": int, "size": int, "sha256": str}
 _MEMBERS = {
@@ -63,8 +62,7 @@ def signed(typ, members, sign, alg, data=b"", public=None, other=None):
 
 def read(path):
     """The File at ``path``, of which neither signature nor payload is checked; ValueError, OSError."""
-    with open(path, "rb") as file:
-        content = file.read(_MOST_FILE_BYTES + 1)
+    content = reading.content(path)
     line, end, data = content.partition(b"\n")
     try:
         header, members = (json.loads(_bytes(part)) for part in line.split(b".")[:2])
@@ -72,7 +70,7 @@ def read(path):
         good = end and len(line) <= MOST_BYTES and line.count(b".") == 2 and alg in HASHES and _whole(typ, members)
     except (ValueError, KeyError, TypeError):
         good = False
-    if not good or len(content) > _MOST_FILE_BYTES:
+    if not good:
         raise ValueError(f"{path} is not a file that `latchkey release` made; check which file it is")
     return File(Path(path), typ, members, line, data, alg)
 

@@ -9,6 +9,7 @@ import re
 import tempfile
 from pathlib import Path
 
+from latchkey_tools import reading
 from latchkey_tools.boards import build
 from latchkey_tools.boards.release import release
 from latchkey_tools.image import need, partitions, recipe
@@ -48,7 +49,7 @@ def of_image(board, version, image, own=None, **how):
     """The program in MicroPython's download ``image`` with the board's firmware frozen in, which calls itself
     ``version``; of an image that has the firmware already the program as it is. ``own`` and ``how``: of recipe.make."""
     if recipe.has_firmware(image):
-        data = Path(image).read_bytes()
+        data = reading.content(image)
     else:
         with tempfile.TemporaryDirectory() as folder:
             data, _report = recipe.make(board.name, image, {_INIT: _named(version, folder)} | (own or {}), **how)
