@@ -439,6 +439,7 @@ def test_of_a_passphrase_file_only_the_end_of_its_line_is_left_out(tmp_path, mon
     given = []
     monkeypatch.setattr(production, "check", lambda device: given.append(device) or {})
     monkeypatch.setattr(production, "provision_one", lambda *_, **__: {})
+    monkeypatch.setattr(production, "need_files", lambda *_: None)
     (tmp_path / "wifi.txt").write_text(" open sesame \r\n")
     options = ["--port", "a", *NEEDED, "--wifi-passphrase-file", str(tmp_path / "wifi.txt")]
     assert CliRunner().invoke(board_commands.app, ["provision", *options]).exit_code == 0

@@ -1,7 +1,6 @@
 """`latchkey board`: commands for a board on a serial port."""
 
 import dataclasses
-import functools
 import itertools
 import json
 import sys
@@ -165,7 +164,7 @@ def provision(
     """
     _refuse_ignored(context, port)
     if not line_file:
-        made = _one(_typed(context), port[0], replace, new_ap_passphrase)
+        made = _one(_typed(context.params), port[0], replace, new_ap_passphrase)
         return _show_made(made, label, as_json)
     fill = _nothing
     if certificates:
@@ -177,11 +176,9 @@ def provision(
     _drawn(production.labels_in(labels), labels.with_suffix(""))
 
 
-def _typed(context):
+def _typed(params):
     """The fields of a device (production.FIELDS) that the options of `provision` name."""
-    params = context.params
     device = {name: str(params[name]) for name in production.PATHS if params[name]}
-    production.need_files(device, functools.partial(options.as_typed, context))
     device |= {"wifi_ssid": params["wifi_ssid"]} if params["wifi_ssid"] else {}
     file = params["wifi_passphrase_file"]
     return device | ({"wifi_passphrase": _passphrase(file)} if file else {})
@@ -202,6 +199,7 @@ def _show_made(made, label, as_json):
 
 def _one(device, port, replace, new_passphrase):
     """The label of the board at ``port``, which is ``device`` now."""
+    production.need_files(device, lambda name: f"--{name.replace('_', '-')}")
     if production.check(device).get("issuer") is None:
         show.say(f"{device['config']} has no issuer: the device accepts tokens of every issuer whose key it has")
     try:
