@@ -331,7 +331,7 @@ class _List:
         self._mark = max(marks[:2])
         self._bar = max(marks[0], marks[2])
         self._room = [_LEDGER_REFUSALS, bound]  # for so many more that refuse, and that admit
-        self._out = set()  # 30 bits of the jti of each refusing record that was left out
+        self._out = bytearray()  # 4 bytes of the jti of each refusing record that was left out
         self._undated = self._full = False
         self._hasher = hashlib.sha256()
         self.sum, self.marks, self.flags = _NO_SUM, marks, 0
@@ -410,7 +410,7 @@ class _List:
 
     def _take(self, record):
         """Hold a record; where there is no room, leave one out."""
-        if _field(record) >> 2 in self._out:
+        if record[_FLAGS] & ADMITS and record[:4] in self._out:
             return
         before, record = _put(self.records, record)
         if before:
@@ -449,7 +449,7 @@ class _List:
             self._widen_gap((_field(record, _IAT), moment))
         self._full = self._full or needed or bool(admits)
         if not admits:
-            self._out.add(_field(record) >> 2)
+            self._out += record[:4]
 
     def _widen_gap(self, gap):
         self.gap = (min(self.gap[0], gap[0]), max(self.gap[1], gap[1]))

@@ -71,6 +71,15 @@ def test_a_list_of_a_thousand_passes_through_a_64_kb_heap_with_28_kb_free_and_th
     print("lookup allocates", last["lookup_bytes"])
 
 
+def test_hundreds_of_revoked_tokens_pass_through_it_and_none_is_admitted_by_a_second_record(tmp_path):
+    records = [_changed(n) if n < 20 else {**_changed(n), "status": "DEACTIVATED"} for n in range(1000)]
+    random.Random(2).shuffle(records)
+    whole = _write(tmp_path / "whole.json", [*records, _changed(20)])
+    found, _ = _run(tmp_path, [(whole, True, 1460, False)], asked=(0, 19, 20, 999), free_kb=27)
+    assert found["result"] == "stored" and found["tokens"] == 52, found
+    assert found["states"] == ["listed"] * 2 + ["revoked"] * 2, found
+
+
 def test_a_list_as_long_as_the_bound_is_held_whole(tmp_path):
     whole = _write(tmp_path / "whole.json", [_changed(n) for n in range(128)])
     less = _write(tmp_path / "less.json", [_changed(n) for n in range(1, 128)])
