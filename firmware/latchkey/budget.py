@@ -67,14 +67,15 @@ class Budget:
         self._keep(self._burnt, jti16, 1, 0)
 
     def passed(self, caller):
-        """``caller`` sent a good one: forgotten is what was before."""
-        self._callers[:] = [row for row in self._callers if row[0] != caller]
+        """``caller`` sent a good one: what was before is forgotten."""
+        self._keep(self._callers, caller, 0, 0)
 
     def _keep(self, rows, name, failures, pause_ms):
+        rows[:] = [row for row in rows if row[0] != name]
         # A caller without a name is a program of this device's own.
-        if name is not None:
-            rows[:] = [row for row in rows if row[0] != name][1 - _BUDGET_CALLERS :]
+        if name is not None and (failures or pause_ms):
             rows.append((name, self._clock.now_ms(), failures, pause_ms))
+            del rows[:-_BUDGET_CALLERS]
 
     def _row(self, rows, name):
         now = self._clock.now_ms()

@@ -94,10 +94,12 @@ def _systems(aud):
     audiences = [aud] if isinstance(aud, str) else aud
     if not isinstance(audiences, list) or not audiences:
         raise ValueError("aud")
+    systems = []
     for one in audiences:
         if not isinstance(one, str):
             raise ValueError("aud")
-    return [uuids.or_none(one) for one in audiences]
+        systems.append(uuids.or_none(one))
+    return systems
 
 
 def _roles(value):

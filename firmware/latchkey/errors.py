@@ -6,20 +6,18 @@ One class is one decision of a caller; what exactly was wrong is ``.code``, whic
 
 
 class LatchkeyError(Exception):
-    """Base of all. ``code``: stable ASCII word; ``message``: a detail or empty."""
+    """Base of all. ``code``: stable ASCII word; ``message``: a detail or empty; ``retry_after_s``: whole seconds to wait,
+    or None."""
 
-    def __init__(self, code, message=""):
+    def __init__(self, code, message="", retry_after_s=None):
         super().__init__(code + ": " + message if message else code)
         self.code = code
         self.message = message
+        self.retry_after_s = retry_after_s
 
 
 class TokenError(LatchkeyError):
-    """The token is refused. ``retry_after_s``: whole seconds to wait, or None."""
-
-    def __init__(self, code, message="", retry_after_s=None):
-        super().__init__(code, message)
-        self.retry_after_s = retry_after_s
+    """The token is refused."""
 
 
 class KeySetError(LatchkeyError):

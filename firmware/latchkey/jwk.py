@@ -118,16 +118,11 @@ def _admit(keys, twice, item, dev):
         return
     if not dev and _simulated(key):
         return
-    if key.kid is not None and _burnt(keys, twice, key.kid) or len(keys) >= KEYS_HELD:
-        return
-    keys.append(key)
-    keys.refused -= 1
-
-
-def _burnt(keys, twice, kid):
-    for key in keys:
-        if key.kid == kid:
-            keys.remove(key)
+    for held in keys:
+        if key.kid is not None and held.kid == key.kid:
+            keys.remove(held)
             keys.refused += 1
-            twice.add(kid)
-    return kid in twice
+            twice.add(key.kid)
+    if key.kid not in twice and len(keys) < KEYS_HELD:
+        keys.append(key)
+        keys.refused -= 1

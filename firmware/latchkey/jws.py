@@ -83,8 +83,13 @@ def parse_header(header_b: bytes, typs: tuple = ("JWT",)) -> dict:
 
 def choose_keys(header: dict, keys: list) -> list:
     """Rule V4: the key that ``kid`` names if it is held, otherwise all that fit ``alg``, in order and at most 8."""
-    named = [key for key in keys if "kid" in header and key.kid == header["kid"]]
-    return named[:1] or [key for key in keys if key.alg in (None, header["alg"])][:KEYS_HELD]
+    fitting = []
+    for key in keys:
+        if "kid" in header and key.kid == header["kid"]:
+            return [key]
+        if key.alg in (None, header["alg"]):
+            fitting.append(key)
+    return fitting[:KEYS_HELD]
 
 
 def verify_signature(alg: str, signing_input: bytes, signature: bytes, keys: list, charge=None):

@@ -90,10 +90,12 @@ class KeyStore:
 
     def status(self):
         """For diagnostics; no key material but ``kid``s."""
-        keys = [(key, key.public_key) for key in self.keys]
         return {
             "source": self.source,
-            "keys": [{"kid": key.kid, "alg": key.alg, "bits": public.bits, "e": public.e} for key, public in keys],
+            "keys": [
+                {"kid": key.kid, "alg": key.alg, "bits": key.public_key.bits, "e": key.public_key.e}
+                for key in self.keys
+            ],
             "saved": self.source != "cloud",
             "generation": self.generation,
             "sets_refused": self._refused,

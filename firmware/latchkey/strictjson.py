@@ -189,7 +189,7 @@ def _number(word):
     mantissa, e, exponent = word.replace(b"E", b"e").partition(b"e")
     whole, dot, fraction = mantissa.partition(b".")
     digits = whole[1:] if whole[:1] == b"-" else whole
-    if exponent[:1] in (b"+", b"-"):
+    if exponent and exponent[0] in b"+-":
         exponent = exponent[1:]
     if not digits.isdigit() or dot and not fraction.isdigit() or e and not exponent.isdigit():
         refuse()

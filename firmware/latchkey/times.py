@@ -24,7 +24,7 @@ def parse_unix_s(text, round_up=False):
     days = _days(_number(raw[:4], 9999), _number(raw[5:7], 12), _number(raw[8:10], 31))
     seconds = (days * 24 + _number(raw[11:13], 23)) * 3600 + _number(raw[14:16], 59) * 60 + _number(raw[17:19], 60)
     rest = raw[19:]
-    if rest[:1] in (b".", b","):
+    if rest and rest[0] in b".,":
         zone = rest[1:].lstrip(b"0123456789")
         fraction = rest[1 : len(rest) - len(zone)]
         if not fraction:
@@ -55,11 +55,11 @@ def _days(year, month, day):
 
 def _offset_s(zone):
     """Seconds east of UTC of ``b"Z"``, ``b"+01:00"``, ``b"+0100"`` or ``b"+01"``."""
-    if zone in (b"Z", b"z"):
+    if zone.lower() == b"z":
         return 0
     if len(zone) == 3:
         zone += b"00"
-    if zone[:1] not in (b"+", b"-") or len(zone) not in (5, 6) or (len(zone) == 6 and zone[3:4] != b":"):
+    if zone[0] not in b"+-" or len(zone) not in (5, 6) or (len(zone) == 6 and zone[3:4] != b":"):
         raise ValueError("time")
     offset_s = _number(zone[1:3], 23) * 3600 + _number(zone[-2:], 59) * 60
     return -offset_s if zone[:1] == b"-" else offset_s

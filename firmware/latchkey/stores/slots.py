@@ -154,14 +154,15 @@ class Slots:
         """Use the slot if it reads back whole and is what was written."""
         if self._examine(slot) != written:
             raise StoreError("store_failed", "read back")
-        if self.slot is None and (1 - slot) in self.damaged:
+        other = 1 - slot
+        if self.slot is None and other in self.damaged:
             # It may become readable again one day and must not outrank what counts from now on.
-            self._store.remove(self._paths[1 - slot])
+            self._store.remove(self._paths[other])
             self.damaged = ()
         self.slot = slot
         self.counter, self._length, self._version = written
         self.behind = False
-        self.damaged = tuple([s for s in self.damaged if s != slot])
+        self.damaged = (other,) if other in self.damaged else ()
 
     def _undo(self, slot):
         """Leave nothing of an update that failed: it must neither count at the next start nor look damaged."""

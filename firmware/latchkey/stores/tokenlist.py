@@ -72,9 +72,8 @@ def narrower(a, b):
     """Of two records of one token what both allow, field by field; the later ``changed``."""
     jti16, a_flags, a_start, a_end, a_changed, a_iat, a_roles = unpack(a)
     _, b_flags, b_start, b_end, b_changed, b_iat, b_roles = unpack(b)
-    roles = [role for role in a_roles if role in b_roles]
     start, end, changed, iat = max(a_start, b_start), min(a_end, b_end), max(a_changed, b_changed), max(a_iat, b_iat)
-    return pack(jti16, a_flags & b_flags, start, end, changed, iat, roles)
+    return pack(jti16, a_flags & b_flags, start, end, changed, iat, set(a_roles) & set(b_roles))
 
 
 def _record(members, system_text):
