@@ -6,8 +6,8 @@ One class is one decision of a caller; what exactly was wrong is ``.code``, whic
 
 
 class LatchkeyError(Exception):
-    """Base of all. ``code``: stable ASCII word; ``message``: a detail or empty; ``retry_after_s``: whole seconds to wait,
-    or None."""
+    """Base of all. ``code``: stable ASCII word; ``message``: a detail or empty; ``retry_after_s``: whole seconds, or
+    None."""
 
     def __init__(self, code, message="", retry_after_s=None):
         super().__init__(code + ": " + message if message else code)
