@@ -1,8 +1,8 @@
 """Strict JSON (RFC 8259), alike on CPython and MicroPython, whose own parsers are both lenient.
 
-Refused beyond the grammar: duplicate member names, a byte order mark, lone surrogates,
-deep nesting, numbers over 19 digits before the point, over 32 characters, or not within
-1e38 (a chip's float is single precision). Reads only; does not write JSON.
+Refused beyond the grammar: duplicate member names, a byte order mark, lone surrogates, deep nesting, more than 64
+arrays and objects (in RAM one may take ten times its text), numbers over 19 digits before the point, over 32
+characters, or not within 1e38 (a chip's float is single precision). Reads only; does not write JSON.
 """
 
 import binascii
@@ -11,6 +11,7 @@ from latchkey.errors import FormatError
 from latchkey.limits import const
 
 _JSON_DEPTH = const(6)
+_NESTED = const(64)
 
 # Characters of the grammar.
 _BLANK = const(0x20)
@@ -60,7 +61,7 @@ class _Reader:
 
     def __init__(self, data, as_bytes):
         self.data = data
-        self.end = 0
+        self.end = self.count = 0
         self.as_bytes = as_bytes
         # The strings of such a text need no check of their own.
         self.plain = b"\\" not in data and _is_printable(data)
@@ -81,7 +82,8 @@ class _Reader:
             return self.string(at)
         if first != _OBJECT and first != _ARRAY:
             return self.scalar(at)
-        if depth < 1:
+        self.count += 1
+        if depth < 1 or self.count > _NESTED:
             refuse()
         return self.nested(at, depth - 1)
 

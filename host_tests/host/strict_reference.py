@@ -29,3 +29,13 @@ def number(text):
 def depth(value):
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
     return 0 if inner is None else 1 + max(map(depth, inner), default=0)
+
+
+def fits(value):
+    """Whether it is nested as deep and as often as the firmware takes it."""
+    return depth(value) <= 6 and nested(value) <= 64
+
+
+def nested(value):
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + sum(map(nested, inner))

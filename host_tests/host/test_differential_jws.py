@@ -21,7 +21,7 @@ from joserfc import jws as joserfc_jws
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 from joserfc.registry import HeaderParameter
-from strict_reference import Loose, depth, integer, loose, number, pairs
+from strict_reference import Loose, fits, integer, loose, number, pairs
 
 import counts
 from latchkey import jwk, jws
@@ -109,7 +109,7 @@ def strict_json(data):
         json.dumps(value, ensure_ascii=False).encode()
     except (Loose, ValueError, RecursionError):
         return False
-    return depth(value) <= 6
+    return fits(value)
 
 
 def header_of(token):
