@@ -51,8 +51,8 @@ class ApiCase(unittest.TestCase):
     def code(self, *args, **kwargs):
         """The code of an error; None for a success. The status is the table's."""
         response = self.response(*args, **kwargs)
-        if response.stream:
-            response.stream.close()
+        if response.pieces:
+            response.pieces.close()
         if response.code:
             self.assertEqual(response.status, codes.status(response.code))
             body = json.loads(response.body)

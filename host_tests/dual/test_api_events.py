@@ -30,7 +30,7 @@ class Streams(unittest.TestCase):
         self.api = Api(FakeDevice(), self, self.product)
         self.refuse = None
         self.asked = 0
-        self.stream = self.opened().stream
+        self.stream = self.opened().pieces
 
     def verify(self, _token, caller=None):
         self.asked += 1
@@ -43,7 +43,8 @@ class Streams(unittest.TestCase):
         return events.ROUTES[0][3](self.api, parse_head(memoryview(head), len(head), head))
 
     def due(self, now_ms):
-        return self.stream.due(now_ms).decode()
+        self.api.device.uptime_s = now_ms // 1000
+        return next(self.stream).decode()
 
     def test_the_state_comes_first_and_again_at_every_change(self):
         self.assertEqual(self.due(0), 'id: 0\nevent: state\ndata: {"value": 0}\n\n')
@@ -74,7 +75,7 @@ class Streams(unittest.TestCase):
         self.refuse = "revoked"
         self.product.set(9)
         self.assertEqual(self.due(100), 'event: end\ndata: {"code": "revoked"}\n\n')
-        self.assertTrue(self.stream.ended)
+        self.assertRaises(StopIteration, next, self.stream)
 
     def test_a_quiet_stream_ends_within_ten_seconds_of_the_refusal(self):
         self.due(0)
@@ -99,10 +100,10 @@ class Streams(unittest.TestCase):
         self.assertTrue('{"value": 9}' in self.due(200))
 
     def test_two_streams_and_no_third_until_one_is_closed(self):
-        self.opened()
+        open_now = [self.opened()]
         self.assertRaises(LatchkeyError, self.opened)
         self.stream.close()
-        self.opened()
+        open_now.append(self.opened())
         self.assertRaises(LatchkeyError, self.opened)
 
 

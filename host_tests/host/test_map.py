@@ -11,7 +11,7 @@ FIRMWARE = ROOT / "firmware"
 TEXT = (ROOT / "docs/map.md").read_text()
 WAYS = re.findall(r"^## (.+?)\n.*?```mermaid\n(.*?)```", TEXT, re.DOTALL | re.MULTILINE)
 # Callbacks: what the module at the tail knows its callee by.
-CALLED_AS = {"_patch_state": "handler", "Intake.serve": "on_publish", "Api.changed": "on_change"}
+CALLED_AS = {"_patch_state": "handler", "_stream": "pieces", "Intake.serve": "on_publish", "Api.changed": "on_change"}
 NAME = re.compile(r"\w+(?:\.\w+)?")
 
 

@@ -12,7 +12,7 @@ then the body. A server calls, for each request:
 from latchkey import strictjson
 from latchkey.api import codes
 from latchkey.api.request import host_name, unescaped
-from latchkey.api.response import Refused, Response, as_json
+from latchkey.api.response import Response, as_json
 from latchkey.device import lazy
 from latchkey.errors import ConfigError, LatchkeyError, TokenError
 from latchkey.limits import const
@@ -93,16 +93,16 @@ class Api:
         self.changes += 1
 
     def admit(self, request):
-        """``request``, a parsed head of which everything but the body is judged now; raises Refused or TokenError."""
+        """``request``, a parsed head of which everything but the body is judged now; raises LatchkeyError."""
         if host_name(request.host) in self.device.hosts():
             _check_source(request)
             if self.verifier is None and request.path not in _BEFORE_PROVISIONING:
-                raise Refused("unprovisioned")
+                raise LatchkeyError("unprovisioned")
             request.route = self._route(request)
         elif page and page.leads(request):
             request.route = page.LEAD
         else:
-            raise Refused("wrong_host")
+            raise LatchkeyError("wrong_host")
         permission, _handler, body_bytes, body_needed = request.route[2:]
         grant = None if permission is OPEN else self._grant(request, permission)
         _check_framing(request, body_bytes, body_needed)
@@ -132,7 +132,7 @@ class Api:
         return result if isinstance(result, Response) else as_json(200, result)
 
     def ask(self, request, permission):
-        """The Grant for the request's token if it opens ``permission`` (or ANY) now; raises TokenError or Refused."""
+        """The Grant for the request's token if it opens ``permission`` (or ANY) now; raises TokenError."""
         if request.token is None:
             raise TokenError("token_missing")
         grant = self.verifier.verify(request.token, caller=request.peer)
@@ -172,16 +172,16 @@ class Api:
                     return route
                 allowed.append(route[1])
         if not allowed:
-            raise Refused("not_found")
+            raise LatchkeyError("not_found")
         allowed = sorted(allowed) + (["HEAD"] if "GET" in allowed else [])
-        raise Refused("method_not_allowed", ("Allow: " + ", ".join(allowed),))
+        raise LatchkeyError("method_not_allowed", ", ".join(allowed))
 
     def _grant(self, request, permission):
         if request.tls_serves and request.channel not in ("tls", "ap"):
-            raise Refused("tls_required", _UPGRADE)
+            raise LatchkeyError("tls_required")
         if permission and request.channel == "lan":
             if PERMISSIONS.index(permission) > PERMISSIONS.index(self.device.plain_http(request.path)):
-                raise Refused("plain_http")
+                raise LatchkeyError("plain_http")
         return self.ask(request, permission)
 
 
@@ -197,7 +197,9 @@ def _lines(code, status, exc):
         return ('WWW-Authenticate: Bearer error="insufficient_scope"',)
     if status == 429 or code in ("full_house", "no_memory"):
         return ("Retry-After: %d" % (getattr(exc, "retry_after_s", None) or 1),)
-    return getattr(exc, "lines", ())
+    if code == "method_not_allowed":
+        return ("Allow: " + exc.message,)
+    return _UPGRADE if code == "tls_required" else ()
 
 
 def _check_source(request):
@@ -205,25 +207,25 @@ def _check_source(request):
     in the URL (A2)."""
     scheme = b"https://" if request.channel == "tls" else b"http://"
     if request.origin is not None and request.origin.lower() != scheme + request.host.lower():
-        raise Refused("origin_refused")
+        raise LatchkeyError("origin_refused")
     for part in [request.path] + request.query.split("&"):
         text = unescaped(part.encode())
         if b"cloud-" in text or text.partition(b"=")[0] in (b"token", b"access_token"):
-            raise Refused("token_in_url")
+            raise LatchkeyError("token_in_url")
 
 
 def _check_framing(request, body_bytes, body_needed):
     length = request.length
     if length is None and body_needed:
-        raise Refused("length_required")
+        raise LatchkeyError("length_required")
     if not length:
         return
     streamed = callable(body_bytes)
     if not streamed and length > body_bytes:
-        raise Refused("too_large")
+        raise LatchkeyError("too_large")
     media = request.media.split(b";")[0].strip(b" \t").lower()
     if media != (_STREAMED if streamed else b"application/json") or request.encoded:
-        raise Refused("media_type")
+        raise LatchkeyError("media_type")
 
 
 def _check_empty(body):

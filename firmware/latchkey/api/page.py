@@ -8,7 +8,11 @@ pieces and never held whole.
 # pyright: reportAttributeAccessIssue=false
 
 from latchkey.api.request import host_name
-from latchkey.api.response import Refused, Response, send_file
+from latchkey.api.response import Response
+from latchkey.errors import LatchkeyError
+from latchkey.limits import const
+
+_PIECE_BYTES = const(256)
 
 _HEADERS = (
     "Content-Encoding: gzip",
@@ -61,15 +65,26 @@ def _get_page(api, request):
     if request.tls_serves and request.channel in ("lan", "loopback"):
         return _moved("https", host_name(request.host), api.device.board.listen[2], 443)
     response = Response(200, b"", _HEADERS, "text/html; charset=utf-8")
-    send_file(response, opened)
+    with opened() as file:
+        response.length = file.seek(0, 2)
+    response.pieces = _pieces()
     return response
+
+
+def _pieces():
+    piece = memoryview(bytearray(_PIECE_BYTES))
+    with opened() as file:
+        count = file.readinto(piece)
+        while count:
+            yield piece[:count]
+            count = file.readinto(piece)
 
 
 def _get_fields(api, _request):
     """The product's description of the fields of its state, for a program that draws them."""
     fields = getattr(api.product, "fields", None)
     if fields is None:
-        raise Refused("not_found")
+        raise LatchkeyError("not_found")
     return Response(200, fields.encode())
 
 

@@ -1,8 +1,7 @@
-"""Answers of the local API, and the refusal of a request."""
+"""Answers of the local API."""
 
 import json
 
-from latchkey.errors import LatchkeyError
 from latchkey.limits import const
 
 _PIECE_BYTES = const(256)
@@ -10,18 +9,11 @@ _PIECE_BYTES = const(256)
 _REASONS = {202: "Accepted", 302: "Found"}
 
 
-class Refused(LatchkeyError):
-    """A request refused for itself. ``lines``: further header lines of the answer."""
-
-    def __init__(self, code, lines=()):
-        super().__init__(code)
-        self.lines = lines
-
-
 class Response:
-    """``status``, ``body`` bytes, a list of them for a long one, or None for one that ends with the connection, which
-    ``stream`` (events.Stream) gives; ``pieces``: a generator of ``length`` bytes, sent in place of the body; ``lines``
-    of further header, ``after``: callable to run once the answer is out, ``code``: what an error answers, else None."""
+    """``status``, ``body`` bytes, a list of them for a long one, or None for one that ends with the connection;
+    ``pieces``: a generator of the ``length`` bytes that are sent in place of the body, of what is due (b"": nothing)
+    where that is None; ``lines`` of further header, ``after``: callable to run once the answer is out, ``code``: what
+    an error answers, else None."""
 
     def __init__(self, status, body: bytes | list | None = b"", lines=(), media="application/json"):
         self.status = status
@@ -29,7 +21,6 @@ class Response:
         self.lines = lines
         self.media = media
         self.code: str | None = None
-        self.stream: object = None
         self.pieces: object = None
         self.length: int | None = None
         self.after: object = None
@@ -46,23 +37,6 @@ class Response:
             out.append("Connection: close")
         out.append("\r\n")
         return "\r\n".join(out).encode()
-
-
-def send_file(response, opened):
-    """The body is the file that ``opened()`` gives."""
-    file = opened()
-    response.length = file.seek(0, 2)
-    file.close()
-    response.pieces = _read(opened)
-
-
-def _read(opened):
-    piece = memoryview(bytearray(_PIECE_BYTES))
-    with opened() as file:
-        count = file.readinto(piece)
-        while count:
-            yield piece[:count]
-            count = file.readinto(piece)
 
 
 def as_json(status, value):

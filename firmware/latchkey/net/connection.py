@@ -87,7 +87,7 @@ class Connection:
         if self.phase == READING:
             try:
                 self._expect(ANSWERING, LINGER_MS)
-                await self._send(self._server.api.refusal(LatchkeyError("timeout")), True)
+                await self._give(self._server.api.refusal(LatchkeyError("timeout")), True, False)
                 await self._linger()
             except _ENDED:
                 pass
@@ -104,11 +104,9 @@ class Connection:
             response = server.api.refusal(exc)
         if server.api.uses:
             server.api.uses.note(server.api, asked, self.peer, response)
-        if self.deadline is None:
-            self._expect(ANSWERING, REQUEST_MS)
         stays = server.may_stay(self)
-        if response.stream and not stays:
-            response.stream.close()
+        if response.pieces and response.length is None and not stays:
+            response.pieces.close()
             response = server.api.refusal(LatchkeyError("full_house"))
         lost = asked is None or self._owed > 0  # where the next request would begin
         close = lost or asked.close or response.body is None or not stays
@@ -220,58 +218,42 @@ class Connection:
     # Writing
 
     async def _give(self, response, close, head_only):
+        self.phase = ANSWERING
+        body, length, pieces = response.body, response.length, response.pieces
         try:
-            await self._send(response, close, head_only)
-            if response.pieces and not head_only:
-                await self._write_all(response.pieces)
-            if response.stream:
-                await self._stream(response.stream)
+            parts = body if isinstance(body, list) else [body] if body else []
+            if length is None and body is not None:
+                length = sum(map(len, parts))
+            data = response.head(length, close)
+            if head_only:
+                parts = ()
+            elif pieces:
+                parts = pieces
+            elif parts and length <= _JOINED_BYTES:
+                # Two copies of a long body would cost more than a packet of its own.
+                data, parts = data + b"".join(parts), ()
+            await self._write(data)
+            for part in parts:
+                await self._write(part)
+                if length is None:  # A stream: something is due again in a while.
+                    self.deadline = None
+                    await sleep_ms(_EVENT_POLL_MS)
+                    self._read_now(_DROPPED)  # Gone, if the listener has left.
         finally:
-            for part in (response.stream, response.pieces):
-                if part:
-                    part.close()
+            if pieces:
+                pieces.close()
         if response.after:
             response.after()
 
-    async def _send(self, response, close, head_only=False):
-        self.phase = ANSWERING
-        body, length = response.body, response.length
-        parts = body if isinstance(body, list) else [body] if body else []
-        if length is None and body is not None:
-            length = sum(map(len, parts))
-        head = response.head(length, close)
-        if head_only:
-            parts = []
-        elif parts and length <= _JOINED_BYTES:
-            # Two copies of a long body would cost more than a packet of its own.
-            head, parts = head + b"".join(parts), []
-        await self._write(head)
-        await self._write_all(parts)
-
-    async def _write_all(self, parts):
-        for part in parts:
-            await self._write(part)
-
-    async def _stream(self, stream):
-        now_ms = self._server.now_ms
-        since_ms = now_ms()
-        while not stream.ended:
-            data = stream.due(now_ms() - since_ms)
-            if data:
-                self._expect(ANSWERING, REQUEST_MS)
-                await self._write(data)
-            self.deadline = None
-            await sleep_ms(_EVENT_POLL_MS)
-            self._read_now(_DROPPED)  # Gone, if the listener has left.
-
     async def _write(self, data):
+        if self.deadline is None:
+            self._expect(ANSWERING, REQUEST_MS)
         view = memoryview(data)
         try:
-            while True:
+            while len(view):
                 view = view[self.socket.write(view) or 0 :]
-                if not len(view):
-                    break
-                await ready(self.socket, True)
+                if len(view):
+                    await ready(self.socket, True)
         except OSError:
             raise Gone()
         await sleep_ms(0)  # One who sends request after request must not keep the loop.

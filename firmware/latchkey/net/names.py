@@ -81,24 +81,21 @@ class Names:
             return self._close()
         try:
             if not self._socket:
-                self._open()
+                import select
+                import socket
+
+                self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                self._socket.setblocking(False)
+                # Bound to the access point's address: nothing that is sent to another of ours arrives here.
+                self._socket.bind(socket.getaddrinfo(self._radio.ap_address, self._port)[0][-1])
+                self._poll = select.poll()
+                self._poll.register(self._socket, select.POLLIN)
             for _ in range(_MOST_A_TURN):
                 if not self._poll.poll(0):
                     return
                 self._answer()
         except _LATER:
             self._close()  # The access point is going, or memory is short: again at the next turn.
-
-    def _open(self):
-        import select
-        import socket
-
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
-        # Bound to the access point's address: nothing that is sent to another of ours arrives here.
-        self._socket.bind(socket.getaddrinfo(self._radio.ap_address, self._port)[0][-1])
-        self._poll = select.poll()
-        self._poll.register(self._socket, select.POLLIN)
 
     def _answer(self):
         query, peer = self._socket.recvfrom(_MOST_BYTES)
