@@ -8,11 +8,8 @@ pieces and never held whole.
 # pyright: reportAttributeAccessIssue=false
 
 from latchkey.api.request import host_name
-from latchkey.api.response import Response
+from latchkey.api.response import Response, file_pieces
 from latchkey.errors import LatchkeyError
-from latchkey.limits import const
-
-_PIECE_BYTES = const(256)
 
 _HEADERS = (
     "Content-Encoding: gzip",
@@ -23,13 +20,13 @@ _HEADERS = (
     "Referrer-Policy: no-referrer",
 )
 # The answers by which a phone, a tablet or a laptop decides that it has internet, by path. ``None``: status 204.
-_ONLINE = (
-    ("/generate_204", None),  # Android, ChromeOS
-    ("/gen_204", None),
-    ("/hotspot-detect.html", "<HTML><HEAD><TITLE>Success</TITLE></HEAD><BODY>Success</BODY></HTML>"),  # iOS, macOS
-    ("/connecttest.txt", "Microsoft Connect Test"),  # Windows
-    ("/success.txt", "success\n"),  # Firefox
-)
+_ONLINE = {
+    "/generate_204": None,  # Android, ChromeOS
+    "/gen_204": None,
+    "/hotspot-detect.html": b"<HTML><HEAD><TITLE>Success</TITLE></HEAD><BODY>Success</BODY></HTML>",  # iOS, macOS
+    "/connecttest.txt": b"Microsoft Connect Test",  # Windows
+    "/success.txt": b"success\n",  # Firefox
+}
 
 
 def opened():
@@ -52,11 +49,10 @@ def leads(request):
 def _lead(api, request):
     """Answer such a request: an address to go to, or what the phone takes for the internet. Once a page runs in it, a
     phone that finds no internet here would leave."""
-    if request.peer == api.visitor:
-        for path, text in _ONLINE:
-            if path == request.path:
-                media = "text/html" if path[-1] == "l" else "text/plain"
-                return Response(204, None) if text is None else Response(200, text.encode(), (), media)
+    if request.peer == api.visitor and request.path in _ONLINE:
+        body = _ONLINE[request.path]
+        media = "text/html" if request.path[-1] == "l" else "text/plain"
+        return Response(204 if body is None else 200, body, (), media)
     return _moved("http", api.device.board.radio.ap_address, api.device.board.listen[1], 80)
 
 
@@ -65,19 +61,9 @@ def _get_page(api, request):
     if request.tls_serves and request.channel in ("lan", "loopback"):
         return _moved("https", host_name(request.host), api.device.board.listen[2], 443)
     response = Response(200, b"", _HEADERS, "text/html; charset=utf-8")
-    with opened() as file:
-        response.length = file.seek(0, 2)
-    response.pieces = _pieces()
+    response.pieces = file_pieces(opened())
+    response.length = next(response.pieces)
     return response
-
-
-def _pieces():
-    piece = memoryview(bytearray(_PIECE_BYTES))
-    with opened() as file:
-        count = file.readinto(piece)
-        while count:
-            yield piece[:count]
-            count = file.readinto(piece)
 
 
 def _get_fields(api, _request):

@@ -39,6 +39,18 @@ class Response:
         return "\r\n".join(out).encode()
 
 
+def file_pieces(file):
+    """Generator: how many bytes ``file`` has, then these in pieces."""
+    piece = memoryview(bytearray(_PIECE_BYTES))
+    with file:
+        yield file.seek(0, 2)
+        file.seek(0)
+        count = file.readinto(piece)
+        while count:
+            yield piece[:count]
+            count = file.readinto(piece)
+
+
 def as_json(status, value):
     made = pieces(value)
     return Response(status, made if made[2:] else b"".join(made))

@@ -36,9 +36,8 @@ def answer(query, own, address):
     known = known in own or known in _PROBES
     kind = query[end] << 8 | query[end + 1]
     tells = known and kind in (_TYPE_A, _TYPE_ANY)
-    # Authoritative; whether recursion was desired is repeated.
-    head = query[:2] + bytes((0x84 | query[2] & 1, 0 if known else _NO_SUCH_NAME))
-    head += b"\0\1\0\1\0\0\0\0" if tells else b"\0\1\0\0\0\0\0\0"
+    # Authoritative; whether recursion was desired is repeated. One question, and an answer or none.
+    head = query[:2] + bytes((0x84 | query[2] & 1, 0 if known else _NO_SUCH_NAME, 0, 1, 0, tells, 0, 0, 0, 0))
     record = b"\xc0\x0c\0\1\0\1\0\0\0\0\0\4" + address if tells else b""
     return head + query[_HEADER_BYTES : end + 4] + record
 
