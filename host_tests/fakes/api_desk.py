@@ -168,6 +168,7 @@ async def main(port, options):
     else:
         device = FakeDevice(options.get("state", "ready"))
         device.board = board
+        device.log.uptime_s = lambda: time.ticks_ms() // 1000
         device.cap = options.get("cap", "control")
         api = Api(device, None if device.state() == "unprovisioned" else verifier, product)
     if "page" in options:
