@@ -1,8 +1,8 @@
 """Strict JSON (RFC 8259), alike on CPython and MicroPython, whose own parsers are both lenient.
 
-Refused beyond the grammar: duplicate member names, a byte order mark, lone surrogates, deep nesting, more than 64
-arrays and objects (in RAM one may take ten times its text), numbers over 19 digits before the point, over 32
-characters, or not within 1e38 (a chip's float is single precision). Reads only; does not write JSON.
+Refused beyond the grammar: duplicate member names, a byte order mark, lone surrogates, deep nesting, more than 192
+values (each takes time and memory, however short it is), numbers over 19 digits before the point, over 32 characters,
+or not within 1e38 (a chip's float is single precision). Reads only; does not write JSON.
 """
 
 import binascii
@@ -11,7 +11,7 @@ from latchkey.errors import FormatError
 from latchkey.limits import const
 
 _JSON_DEPTH = const(6)
-_NESTED = const(64)
+_VALUES = const(192)
 
 # Characters of the grammar.
 _BLANK = const(0x20)
@@ -75,6 +75,9 @@ class _Reader:
 
     def value(self, at, depth):
         data = self.data
+        self.count += 1
+        if self.count > _VALUES:
+            refuse()
         while data[at] <= _BLANK and data[at] in _SPACE:
             at += 1
         first = data[at]
@@ -82,8 +85,7 @@ class _Reader:
             return self.string(at)
         if first != _OBJECT and first != _ARRAY:
             return self.scalar(at)
-        self.count += 1
-        if depth < 1 or self.count > _NESTED:
+        if depth < 1:
             refuse()
         return self.nested(at, depth - 1)
 
@@ -177,11 +179,11 @@ class _Reader:
         return int.from_bytes(binascii.unhexlify(self.data[at : at + 4]), "big")
 
     def scalar(self, at):
-        for word, value in _WORDS:
-            if self.data[at : at + len(word)] == word:
-                self.end = at + len(word)
-                return value
         word = bytes(self.data[at : at + _NUMBER_CHARS + 1])
+        for name, value in _WORDS:
+            if word.startswith(name):
+                self.end = at + len(name)
+                return value
         size = len(word) - len(word.lstrip(_IN_NUMBERS))
         self.end = at + size
         return _number(word[:size])

@@ -172,11 +172,11 @@ class TestStrictJson(unittest.TestCase):
         self.assertEqual(strictjson.parse(b"[[1],[2]]", max_depth=2), [[1], [2]])
         self.assertTrue(refused(b"[[[1]]]", max_depth=2))
 
-    def test_64_arrays_and_objects_are_taken_and_no_more(self):
-        for kind in (b"[]", b"{}"):
-            self.assertEqual(len(strictjson.parse(b"[" + b",".join([kind] * 63) + b"]")), 63)
-            self.assertTrue(refused(b"[" + b",".join([kind] * 64) + b"]"))
-        self.assertTrue(refused(b'{"a":[' + b",".join([b"[[]]"] * 32) + b"]}"))
+    def test_192_values_are_taken_and_no_more(self):
+        for one in (b"[]", b"{}", b"1", b'"a"', b"true"):
+            self.assertEqual(len(strictjson.parse(b"[" + b",".join([one] * 191) + b"]")), 191)
+            self.assertTrue(refused(b"[" + b",".join([one] * 192) + b"]"))
+        self.assertTrue(refused(b'{"a":[' + b",".join([b"[[1]]"] * 64) + b"]}"))
 
     def test_takes_any_bytes(self):
         for kind in (bytes, bytearray, memoryview):

@@ -32,10 +32,10 @@ def depth(value):
 
 
 def fits(value):
-    """Whether it is nested as deep and as often as the firmware takes it."""
-    return depth(value) <= 6 and nested(value) <= 64
+    """Whether it is nested as deep, and has as many values, as the firmware takes."""
+    return depth(value) <= 6 and values(value) <= 192
 
 
-def nested(value):
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
-    return 0 if inner is None else 1 + sum(map(nested, inner))
+def values(value):
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(map(values, inner))
