@@ -9,7 +9,7 @@ from latchkey.limits import const
 
 _NAME_CHARS = const(128)
 _ROLES_PER_TOKEN = const(32)
-_TIME_END_S = 253402300800  # year 10000: later than any time that means something
+_TIME_END_S = const(253402300800)  # year 10000: later than any time that means something
 
 
 def parse(payload):

@@ -12,7 +12,7 @@ from latchkey.limits import const
 
 _LIST_ITEM_BYTES = const(4096)
 _LIST_BYTES = const(2097152)
-_SPACE = b" \t\r\n"
+_SPACE = const(b" \t\r\n")
 _END = const(-1)
 _QUOTE = const(0x22)
 _COMMA = const(0x2C)
@@ -23,9 +23,9 @@ _OBJECT = const(0x7B)
 _OBJECT_END = const(0x7D)
 # Of the buffer at first: records of DRIVR with 2,048-bit signatures take 1.3 to 1.6 KB.
 _FIRST_BYTES = const(1792)
-_SCALAR_ENDS = b",]}: \t\r\n"
-_OPENING = b'{["'
-_CLOSING = b'}]"'
+_SCALAR_ENDS = const(b",]}: \t\r\n")
+_OPENING = const(b'{["')
+_CLOSING = const(b'}]"')
 
 
 def items(stream, member=None, item_limit=_LIST_ITEM_BYTES, total_limit=_LIST_BYTES, empty=False):

@@ -11,7 +11,7 @@ from latchkey.errors import FormatError, KeySetError
 from latchkey.limits import KEY_SET_BYTES, KEYS_HELD, KID_CHARS, RSA_MAX_BITS, const
 from latchkey.rsa import PublicKey
 
-_PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
+_PRIVATE = const(("d", "p", "q", "dp", "dq", "qi", "oth", "k"))
 _JWK_BYTES = const(4096)
 _LEAST_E = const(65537)
 # Characters of the largest modulus, and of the zero byte that some libraries put before it.

@@ -9,11 +9,11 @@ from latchkey import b64url, rsa, strictjson
 from latchkey.errors import FormatError, TokenError
 from latchkey.limits import KEYS_HELD, RSA_MAX_BITS, TOKEN_BYTES, const
 
-_TOKEN_PREFIX = b"CLOUD-"
+_TOKEN_PREFIX = const(b"CLOUD-")
 _JOSE_HEADER_BYTES = const(512)
 _HASH_OF = {"RS256": "sha256", "RS512": "sha512"}
 # The longest segments in base64url.
-_HEADER_CHARS = (_JOSE_HEADER_BYTES * 4 + 2) // 3
+_HEADER_CHARS = const((_JOSE_HEADER_BYTES * 4 + 2) // 3)
 _SIGNATURE_CHARS = (RSA_MAX_BITS // 8 * 4 + 2) // 3
 
 

@@ -13,8 +13,8 @@ from latchkey.rsa import PublicKey
 from latchkey.stores.slots import Slots
 
 _KEYS_PAUSE_MS = const(2000)
-_ALGS = (None, "RS256", "RS512")
-_HEAD = "<HBIH"  # bytes of kid (0xFFFF: none), alg, e, bytes of n
+_ALGS = const((None, "RS256", "RS512"))
+_HEAD = const("<HBIH")  # bytes of kid (0xFFFF: none), alg, e, bytes of n
 _HEAD_BYTES = const(9)
 _NO_KID = const(0xFFFF)
 _MAX_BYTES = 5 + KEYS_HELD * (_HEAD_BYTES + 4 * KID_CHARS + RSA_MAX_BITS // 8)

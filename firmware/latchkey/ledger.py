@@ -40,16 +40,16 @@ _END = const(21)
 _CHANGED = const(25)
 _IAT = const(29)
 # After the records: System; ``heard``, ``spoken``, ``changed``; first and last of the gap, flags
-_MARKS = "<16sIII"
+_MARKS = const("<16sIII")
 _MARKS_BYTES = const(28)
-_REST = "<IIB"
+_REST = const("<IIB")
 _TAIL_BYTES = const(37)
 _UNCLEAN = const(1)  # a record that cannot be read (L6)
 _FULL = const(2)  # a record was left out (L7)
 _HAS_GAP = const(4)  # version 0.1.0 had two other numbers in its place
 _NO_GAP = (NEVER, 0)
 # Noted outside: the later mark, the latest moment in any record, checksum of the list that counts
-_NOTE = "<II8s"
+_NOTE = const("<II8s")
 _NOTE_BYTES = const(16)
 _NO_SUM = bytes(8)
 _MORE = const(8)
@@ -455,7 +455,7 @@ class _List:
         self.gap = (min(self.gap[0], gap[0]), max(self.gap[1], gap[1]))
 
 
-def _field(records, offset=0, at=0):
+def _field(records, offset, at=0):
     return struct.unpack_from("<I", records, at + offset)[0]
 
 

@@ -15,7 +15,7 @@ from latchkey.limits import RSA_MAX_BITS, const
 _RSA_MIN_BITS = const(2048)
 # RFC 8017 section 9.2, note 1: DER of DigestInfo up to the digest; hashes differ in a length, the OID's
 # last byte (1, 2, 3), and the digest's length.
-_DIGEST_INFO = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
+_DIGEST_INFO = const(b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20")
 _HASHES = {
     "sha256": hashlib.sha256,
     "sha384": sha512.sha384,

@@ -22,13 +22,13 @@ _ARRAY = const(0x5B)
 _ARRAY_END = const(0x5D)
 _OBJECT = const(0x7B)
 _OBJECT_END = const(0x7D)
-_SPACE = b" \t\r\n"
-_WORDS = ((b"true", True), (b"false", False), (b"null", None))
-_IN_NUMBERS = b"0123456789.-+eE"
+_SPACE = const(b" \t\r\n")
+_WORDS = const(((b"true", True), (b"false", False), (b"null", None)))
+_IN_NUMBERS = const(b"0123456789.-+eE")
 _NUMBER_CHARS = const(32)
 _WHOLE_DIGITS = const(19)
-_ESCAPES = b'"\\/bfnrt'
-_MEANINGS = b'"\\/\b\f\n\r\t'
+_ESCAPES = const(b'"\\/bfnrt')
+_MEANINGS = const(b'"\\/\b\f\n\r\t')
 _PIECE = const(128)
 
 
@@ -190,7 +190,7 @@ class _Reader:
 
 
 def _number(word):
-    mantissa, e, exponent = word.replace(b"E", b"e").partition(b"e")
+    mantissa, e, exponent = word.lower().partition(b"e")
     whole, dot, fraction = mantissa.partition(b".")
     digits = whole[1:] if whole[:1] == b"-" else whole
     if exponent and exponent[0] in b"+-":

@@ -6,8 +6,10 @@ ordinal dates are refused. Leap second 60 counts as the next second. Years 1 to 
 and may pass 32 bits.
 """
 
+from latchkey.limits import const
+
 # Days of a year before each month, without leap days.
-_BEFORE = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365)
+_BEFORE = const((0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365))
 
 
 def parse_unix_s(text, round_up=False):

@@ -22,7 +22,7 @@ from latchkey.limits import const
 
 _VERSION = const(2)
 _SUM_BYTES = const(8)  # times the version
-_HEADER = "<2s1sBI"
+_HEADER = const("<2s1sBI")
 # Held before a change is stored, free for all that must not fail after it. A heap that has been in use for a while has
 # that much, but not in one piece; nothing that comes after a change takes more than one of these.
 ROOM = (512, 512, 512)

@@ -21,7 +21,7 @@ RECORD_BYTES = const(65)
 NEVER = const(0xFFFFFFFF)
 ADMITS = const(1)
 GONE = const(2)
-_FORM = "<16sBIIII32s"
+_FORM = const("<16sBIIII32s")
 _ROLE_BYTES = const(4)
 _ROLES = const(8)
 
