@@ -5,6 +5,7 @@ import json
 import re
 import socket
 import ssl
+import sys
 import threading
 import time
 
@@ -604,6 +605,24 @@ def test_remarks_on_a_terminal_are_folded_at_blanks_and_never_inside_a_command(m
     assert any(command in line for line in lines) and any("`latchkey doctor X`" in line for line in lines)
     assert show.folded(text, Narrow(terminal=False)) == text
     assert show.folded(f"see {'x' * 70}", Narrow()) == f"see\n{'x' * 70}"
+
+
+def test_lines_of_data_are_folded_at_blanks_on_a_terminal_alone(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    text = "sensor-1.2.0.latchkey: sensor 1.2.0 for esp32s3-sensor, files, counter 12"
+    show.line(text)
+    assert capsys.readouterr().out == f"{text}\n"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    show.line(text)
+    lines = capsys.readouterr().out.splitlines()
+    assert " ".join(lines) == text and 1 < len(lines) and max(map(len, lines)) <= 40
+
+
+def test_a_wrong_port_of_a_device_with_https_leads_to_the_other(tech):
+    upgrade = {"Upgrade": "TLS/1.2, HTTP/1.1", "Connection": "Upgrade"}
+    with Stub(device(info=(200, INFO, upgrade))) as stub:
+        keep(tech)
+        assert "call its HTTPS port: https://127.0.0.1:PORT" in tech.run("device", "state", stub.url).err
 
 
 def test_wrong_usage_is_folded_at_blanks_too(tech):

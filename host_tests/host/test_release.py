@@ -184,7 +184,7 @@ def test_an_encrypted_key_is_asked_for_its_passphrase_at_the_terminal_only(maker
     key, _ = pems(tmp_path, "locked", rsa_keys[0], lock)
     maker.secrets.append("planted-passphrase")
     words = ("release", "sign", small(tmp_path), "--counter", 1, "--key", key, "-o", tmp_path / "x.latchkey")
-    assert "there is no terminal to ask at" in maker.run(*words).err
+    assert "there is no terminal to ask at; call this at one" in maker.run(*words).err
     for typed, expected in (("wrong", "does not open"), ("planted-passphrase", "bulb 1.2.0 for desk")):
         with maker.terminal(*words) as screen:
             screen.expect("not shown")

@@ -383,7 +383,7 @@ def _print_state(state, as_json):
 
 def _print_event(state, as_json):
     if as_json:
-        return show.line(json.dumps(state))
+        return print(json.dumps(state), flush=True)
     words = "  ".join(f"{name} {_words(name, value)}" for name, value in state.items())
     show.line(f"{time.strftime('%H:%M:%S')}  {words}")
 

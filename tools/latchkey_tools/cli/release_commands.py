@@ -68,7 +68,9 @@ def build_(
     if as_json:
         return show.data(members)
     show.line(f"{out}: {_what(members)}, {members['size']:,} bytes")
-    show.line(f"{facts}: the facts to sign; next: latchkey release sign {out} --counter N --key FILE -o FILE")
+    show.line(f"{facts}: the facts to sign")
+    signed = out.with_name(f"{out.stem}-{version}.latchkey")
+    show.say(f"next: `latchkey release sign {out} --counter N --key release.pem -o {signed}`")
 
 
 @app.command()

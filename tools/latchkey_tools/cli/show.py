@@ -82,8 +82,8 @@ def shell_line(text, width):
 
 
 def line(text):
-    """One line of data."""
-    print(plain(text), flush=True)
+    """One line of data; on a terminal it is folded at blanks."""
+    print(folded(plain(text), sys.stdout), flush=True)
 
 
 @contextlib.contextmanager

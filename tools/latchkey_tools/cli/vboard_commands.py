@@ -128,6 +128,8 @@ def _say_where(board, serial):
     print(f"serial port: {serial}\nlocal API:   {board.url}\nconsole log: {board.log_path}", flush=True)
     if board.air:
         print(f"on Wi-Fi:    {board.ap_url} (access point), {board.lan_url} (joined)", flush=True)
+    else:
+        print(f"HTTPS:       {board.tls_url} (once it has a certificate for HTTPS)", flush=True)
 
 
 def _sole_user(folder):

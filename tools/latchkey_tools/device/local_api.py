@@ -148,7 +148,8 @@ class Device:
         _status, _answer, headers = self._exchange("GET", "/v1/info", None)
         if "tls" in headers.get("upgrade", "").lower():
             if self.port != 80:
-                raise Refusal(426, "tls_required", f"This device serves HTTPS, and {self.url} is not that.")
+                todo = f"call its HTTPS port: https://{self.host}:PORT (`latchkey vboard` prints it)"
+                raise Refusal(426, "tls_required", f"This device serves HTTPS, and {self.url} is not that.", todo=todo)
             self.secure, self.port = True, 443
         self._probed = True
 

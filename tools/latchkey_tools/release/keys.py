@@ -127,7 +127,8 @@ def _private(path, content):
     try:
         return serialization.load_pem_private_key(content, None)
     except TypeError:
-        passphrase = ask.secret(f"Passphrase of {path}", f"{path} is encrypted, and there is no terminal to ask at")
+        without = f"{path} is encrypted, and there is no terminal to ask at; call this at one, or give --sign-command"
+        passphrase = ask.secret(f"Passphrase of {path}", without)
     except (ValueError, UnsupportedAlgorithm):
         raise ValueError(f"{path} has no private key in PEM; check which file it is") from None
     try:
