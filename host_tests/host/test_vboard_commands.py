@@ -55,7 +55,7 @@ def test_a_sensor_has_a_button_to_press():
 def test_what_it_does_not_know_is_answered_in_its_own_words():
     done = vboard("cutt\n\nhelp\nair\npress x\npress 1 2\ncut now\npins x\nquit\n")
     assert done.returncode == 0 and done.stderr == ""
-    told = done.stdout.splitlines()[3:]
+    told = done.stdout.splitlines()[4:]
     assert told[:4] == [told[0]] * 4 and told[0].startswith("commands: cut, on, ")
     assert "this board has no Wi-Fi: start it with --air FILE" in told
     assert "a button is held for a number of seconds: write `press 3`" in told
