@@ -116,3 +116,28 @@ def test_a_missing_argument_is_explained(tech):
     assert "NAME=VALUE: on, off, brightness_pct=40" in tech.run("device", "set", "127.0.0.1").err
     assert "BOARD: Name of the board" in tech.run("release", "build").err
     assert "SYSTEM: " in tech.run("label", "show").err and SYSTEM
+
+
+def test_a_picture_in_place_of_a_text_is_refused_without_python_s_words(tech, tmp_path):
+    (tmp_path / "picture.py").write_bytes(b"\x89PNG\r\n\x1a\n\0\0")
+    for command in COMMANDS.values():
+        words = refused(tech, command, tmp_path / "picture.py")
+        assert "codec" not in words and "0x89" not in words, command
+
+
+def test_a_public_key_is_not_taken_for_a_private_one(tech, tmp_path):
+    public = tmp_path / "good.pub.pem"
+    assert public.exists() and "in PEM, only a public one; check" in refused(
+        tech, COMMANDS["release sign, key"], public
+    )
+
+
+def test_a_port_that_is_not_there_leads_to_the_list(tech):
+    words = refused(tech, "board deploy --board desk --port FILE", tech.folder / "ttyUSB7")
+    assert "`latchkey board list` shows the ports" in words
+
+
+def test_an_image_that_cannot_be_used_is_named(tech, tmp_path):
+    (tmp_path / "some.bin").write_bytes(bytes(5000))
+    words = refused(tech, "board image --board esp32-bulb --image FILE --out out --unlisted", tmp_path / "some.bin")
+    assert "some.bin: this is not a whole .bin" in words and "give MicroPython's official .bin" in words

@@ -356,8 +356,9 @@ def test_a_list_that_is_none_is_refused(data):
 
 @pytest.mark.needs("openssl")
 def test_the_lines_of_updates_md_make_the_files_that_it_names(maker, tmp_path, monkeypatch):
-    blocks = re.findall(r"```\n(.*?)```", (build.ROOT / "docs/updates.md").read_text(), re.S)
-    lines = textwrap.dedent("\n".join(blocks)).replace("\\\n", "").splitlines()
+    blocks = re.findall(r"```(\w*)\n(.*?)```", (build.ROOT / "docs/updates.md").read_text(), re.S)
+    typed = "\n".join(block for language, block in blocks if not language)
+    lines = textwrap.dedent(typed).replace("\\\n", "").splitlines()
     monkeypatch.chdir(tmp_path)
     (tmp_path / "jwks.json").write_text(json.dumps(key_set()))
     (tmp_path / "release-2.pub.pem").write_bytes(maker.other_public.read_bytes())

@@ -54,7 +54,7 @@ def https_pair(cert_path, key_path, host):
     chip for seconds (A2)."""
     cert, key = _read_pair(cert_path, key_path)
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise ValueError(f"{key_path}: HTTPS on a device takes an ECDSA key on P-256")
+        raise ValueError(f"{key_path}: HTTPS on a device takes an ECDSA key on P-256; have such a pair made")
     # OpenSSL, which clients use, does not count "any purpose" as a server's.
     _check_purpose(cert, cert_path, "server", Purpose.SERVER_AUTH)
     _check_host(cert, cert_path, host)
@@ -75,7 +75,8 @@ def _read_pair(cert_path, key_path):
     cert = _load(cert_path, "certificate", x509.load_pem_x509_certificate, x509.load_der_x509_certificate)
     key = _load(key_path, "private key", _pem_key, _der_key)
     if _public_key(cert, cert_path) != key.public_key():
-        raise ValueError(f"the key in {key_path} is not that of the certificate in {cert_path}")
+        words = f"the key in {key_path} is not that of the certificate in {cert_path}"
+        raise ValueError(f"{words}; give the two that belong together")
     _check_kind(key.public_key(), key_path)
     _check_dates(cert, cert_path)
     return cert, key
@@ -86,7 +87,7 @@ def _load(path, what, from_pem, from_der):
     try:
         return from_pem(content) if b"-----BEGIN" in content else from_der(content)
     except (ValueError, UnsupportedAlgorithm):
-        raise ValueError(f"{path} has no {what} in PEM or DER") from None
+        raise ValueError(f"{path} has no {what} in PEM or DER; check which file it is") from None
     except TypeError:
         raise ValueError(f"the key in {path} is encrypted, and a device cannot ask; write it out plain first") from None
 
@@ -109,7 +110,8 @@ def _public_key(cert, path):
     try:
         return cert.public_key()
     except (ValueError, UnsupportedAlgorithm):
-        raise ValueError(f"the certificate in {path} is for a kind of key that a device does not take") from None
+        words = f"the certificate in {path} is for a kind of key that a device does not take"
+        raise ValueError(f"{words}; it takes RSA and EC") from None
 
 
 def _check_kind(public_key, path):
@@ -136,7 +138,9 @@ def _check_may_sign(cert, path):
         )
     usage = _extension(cert, path, x509.KeyUsage)
     if usage and not usage.key_cert_sign:
-        raise ValueError(f"the certificate in {path} may not sign others (its keyUsage has no keyCertSign)")
+        raise ValueError(
+            f"the certificate in {path} may not sign others (its keyUsage has no keyCertSign): have one made with it"
+        )
 
 
 def _signed_itself(cert):

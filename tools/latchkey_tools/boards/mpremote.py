@@ -47,8 +47,9 @@ _PROMPT_S = 1.5
 _STARTED = ("started: ", "Traceback", ">>> ")
 
 _FULL = "the board's file system is full: remove what is not needed (`mpremote fs ls`) and run the same again"
+_GONE = "it was unplugged, or another program has it open; `latchkey board list` shows the ports there are"
 _SIGNS = (
-    ("failed to access", "gone", "{port} cannot be opened: it was unplugged, or another program has it open"),
+    ("failed to access", "gone", "{port} cannot be opened: " + _GONE),
     ("device disconnected", "gone", "{port} went away; plug the board in and run the same again"),
     ("could not enter raw repl", "silent", "nothing on {port} answers as MicroPython; is its image on the board?"),
     ("Errno 28", "full", _FULL),

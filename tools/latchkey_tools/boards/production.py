@@ -84,7 +84,7 @@ def read_devices(path, common=None, fill=lambda device: None):
             _take_name(names, device["system_uuid"], where)
             devices.append(device)
     if not devices:
-        raise LineError(f"{path} names no device")
+        raise LineError(f"{path} names no device; add a row for each, as docs/boards.md shows")
     if free:
         show.say(f"{path}: {free} without an issuer take tokens of any issuer whose key they have")
     return devices
@@ -100,8 +100,9 @@ def named(where):
 
 
 def _shared(path):
+    found = _object(path)
     with named(path):
-        return _resolved(_object(path), path)
+        return _resolved(found, path)
 
 
 def _take_name(names, system, where):
@@ -167,7 +168,7 @@ def _csv(path):
 def _object(path):
     found = _json(path)
     if not isinstance(found, dict):
-        raise LineError(f"{path} is not a JSON object")
+        raise LineError(f"{path} is not a JSON object; check which file it is")
     return found
 
 
@@ -175,7 +176,7 @@ def _json(path):
     try:
         return json.loads(text_of(path))
     except (ValueError, RecursionError) as e:
-        raise LineError(f"{path} is not JSON: {e}") from None
+        raise LineError(f"{path} is not JSON: {e}; correct it, or check which file it is") from None
 
 
 def _resolved(row, path):
@@ -507,7 +508,7 @@ def labels_in(path):
         return []
     names, rows, _ = _csv(path)
     if tuple(names) != _LABEL or any(None in row for row in rows):
-        raise LineError(f"{path} has not the columns of labels; move it away, or name another with --labels")
+        raise LineError(f"{path} has not the columns of labels; check which file it is")
     return rows
 
 

@@ -308,7 +308,7 @@ def selftest_(
     if report:
         with show.wait(f"measuring the board on {port}"):
             measured = selftest.measure(port, wifi_ssid or "", passphrase, server)
-        report.write_text(json.dumps(measured | {"selftest": found}, indent=1) + "\n")
+        build.write(report, (json.dumps(measured | {"selftest": found}, indent=1) + "\n").encode())
     faults = [*(f"{row['name']} {row['got']}" for row in found["differ"]), *selftest.image_faults(found)]
     if as_json:
         show.data(found)

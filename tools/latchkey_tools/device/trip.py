@@ -18,7 +18,7 @@ from pathlib import Path
 
 from latchkey_tools import reading, uuids
 from latchkey_tools.cli import show
-from latchkey_tools.device import offline_check
+from latchkey_tools.device import offline_check, pasted
 from latchkey_tools.device.wallet import WalletError, claims_of, end_words, lives, roles_of
 from latchkey_tools.release import manifest
 from latchkey_tools.sim import pki
@@ -56,8 +56,8 @@ def end_of(date):
 def read_site(path):
     """The Site in a TOML file; ValueError names what is wrong in it."""
     try:
-        content = tomllib.loads(reading.content(path).decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        content = tomllib.loads(pasted.decoded(reading.content(path), path))
+    except tomllib.TOMLDecodeError as problem:
         raise ValueError(f"{path} is not TOML ({problem}); {_FORM}") from None
     _check_names(path, content, _SITE_NAMES)
     devices = content.get("device")

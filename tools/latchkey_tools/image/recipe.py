@@ -8,7 +8,7 @@ from pathlib import Path
 
 from latchkey_tools import __version__, reading
 from latchkey_tools.boards import build, catalog
-from latchkey_tools.image import need
+from latchkey_tools.image import Refused, need
 from latchkey_tools.image.container import MADE_BY, Download
 from latchkey_tools.image.freezing import CODE, TABLES, Part, freeze
 from latchkey_tools.image.tables import Tables
@@ -41,7 +41,7 @@ def make(board_name, image, own=None, heap_kb=None, unlisted=False):
     tried = ", ".join(sorted(TRIED.values()))
     need(digest in TRIED or unlisted, f"{image} was never tried (SHA-256 {digest}). Tried were {tried}. Compare the "
          "SHA-256 with the official download, and give --unlisted")  # fmt: skip
-    app = Download(raw).app
+    app = _download(image, raw).app
     need(app.chip.name == board.mcu, f"the image is for {app.chip.name}, but {board.name} is {board.mcu}")
     version = _version(app)
     too_old = catalog.refusal(board, version)
@@ -74,6 +74,13 @@ def _source(values):
 def _packed(parts):
     packed = b"".join(struct.pack("<II", part.addr, part.size) + part.sha256 for part in parts)
     return {"NAMES": tuple(part.name for part in parts), "PARTS": packed}
+
+
+def _download(image, raw):
+    try:
+        return Download(raw)
+    except Refused as problem:
+        raise Refused(f"{image}: {problem}; give MicroPython's official .bin for the chip") from None
 
 
 def has_firmware(image):

@@ -49,10 +49,9 @@ def thumbprint(members):
 
 def by_key(path, alg):
     """A signer with the private key in the PEM file ``path``; an encrypted one is asked for its passphrase."""
-    content = reading.content(path)
+    key = _private(path, reading.content(path))
     if Path(path).stat().st_mode & 0o077:
         show.say(f"others can read {path}: chmod 600 {path}")
-    key = _private(path, content)
     _check(path, key)
     return signer(key, alg)
 
@@ -130,7 +129,8 @@ def _private(path, content):
         without = f"{path} is encrypted, and there is no terminal to ask at; call this at one, or give --sign-command"
         passphrase = ask.secret(f"Passphrase of {path}", without)
     except (ValueError, UnsupportedAlgorithm):
-        raise ValueError(f"{path} has no private key in PEM; check which file it is") from None
+        only = ", only a public one" if b"PUBLIC KEY" in content else ""
+        raise ValueError(f"{path} has no private key in PEM{only}; check which file it is") from None
     try:
         return serialization.load_pem_private_key(content, passphrase.encode())
     except (ValueError, UnsupportedAlgorithm):
