@@ -60,7 +60,12 @@ def _provision(data):
         document[name] = document[name] or kept[name]
     credentials.save(board.store, secrets, True)
     credentials.drop(board.store)
-    _keep_keys(KeyStore(board.store), keys, unix_s)
+    keystore = KeyStore(board.store)
+    # A clock that was ahead must not refuse every signed key set (K4).
+    if keys is None and keystore.source == "flash" and keystore.heard_unix_s > unix_s:
+        keys = keystore.keys
+    if keys is not None:
+        keystore.replace(keys, None, unix_s)
     if update_keys:
         record.set_over_cable(board.store, update_keys)
     TimeFloor(board.store, board.clock).set_over_cable(unix_s)
@@ -71,14 +76,6 @@ def _provision(data):
     # Marks that a wrong clock once pushed ahead would refuse every new token.
     Ledger(board.store, document["config"]["system_uuid"], board.ledger_tokens).set_over_cable(unix_s)
     return dict(status(), ok=True)
-
-
-def _keep_keys(keystore, keys, unix_s):
-    """``keys``, or those that are there: a clock that was ahead must not refuse every signed key set (K4)."""
-    if keys is not None:
-        keystore.replace(keys, None, unix_s)
-    elif keystore.source == "flash" and keystore.heard_unix_s > unix_s:
-        keystore.replace(keystore.keys, None, unix_s)
 
 
 def _renew(data):

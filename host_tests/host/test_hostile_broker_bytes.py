@@ -69,7 +69,7 @@ class BytesTransport:
         self.limit -= n
         return n
 
-    def try_byte(self):
+    def try_byte(self, _wait_ms):
         if self.at == len(self.data):
             raise LinkError("closed")
         self.at += 1

@@ -104,7 +104,14 @@ class Api:
         else:
             raise LatchkeyError("wrong_host")
         permission, _handler, body_bytes, body_needed = request.route[2:]
-        grant = None if permission is OPEN else self._grant(request, permission)
+        grant = None
+        if permission is not OPEN:
+            if request.tls_serves and request.channel not in ("tls", "ap"):
+                raise LatchkeyError("tls_required")
+            if permission and request.channel == "lan":
+                if PERMISSIONS.index(permission) > PERMISSIONS.index(self.device.plain_http(request.path)):
+                    raise LatchkeyError("plain_http")
+            grant = self.ask(request, permission)
         _check_framing(request, body_bytes, body_needed)
         request.grant = grant
         return request
@@ -118,6 +125,8 @@ class Api:
             parsed = strictjson.parse(body, _BODY_DEPTH)
             if not isinstance(parsed, dict):
                 raise ConfigError("invalid_field", "")
+            for field in () if body_needed else parsed:
+                raise ConfigError("invalid_field", field)
             request.body = parsed
         # A change that is made has to be answered: this reserve is free memory for its answer.
         room = request.route[1] != "GET" and list(map(bytearray, ROOM))
@@ -176,25 +185,15 @@ class Api:
         allowed = sorted(allowed) + (["HEAD"] if "GET" in allowed else [])
         raise LatchkeyError("method_not_allowed", ", ".join(allowed))
 
-    def _grant(self, request, permission):
-        if request.tls_serves and request.channel not in ("tls", "ap"):
-            raise LatchkeyError("tls_required")
-        if permission and request.channel == "lan":
-            if PERMISSIONS.index(permission) > PERMISSIONS.index(self.device.plain_http(request.path)):
-                raise LatchkeyError("plain_http")
-        return self.ask(request, permission)
-
 
 def _lines(code, status, exc):
     """Header lines that belong to an error: RFC 6750 3, RFC 9110 10.2.3."""
-    if code == "token_missing":
-        return ("WWW-Authenticate: Bearer",)
+    bearer = "WWW-Authenticate: Bearer"
     if status == 401:
-        return ('WWW-Authenticate: Bearer error="invalid_token"',)
-    if code == "insufficient_scope":
-        return ('WWW-Authenticate: Bearer error="insufficient_scope", scope="%s"' % exc.message,)
-    if code == "no_permission":
-        return ('WWW-Authenticate: Bearer error="insufficient_scope"',)
+        return (bearer if code == "token_missing" else bearer + ' error="invalid_token"',)
+    if code in ("insufficient_scope", "no_permission"):
+        scope = ', scope="%s"' % exc.message if exc.message else ""
+        return (bearer + ' error="insufficient_scope"' + scope,)
     if status == 429 or code in ("full_house", "no_memory"):
         return ("Retry-After: %d" % (getattr(exc, "retry_after_s", None) or 1),)
     if code == "method_not_allowed":
@@ -228,11 +227,6 @@ def _check_framing(request, body_bytes, body_needed):
         raise LatchkeyError("media_type")
 
 
-def _check_empty(body):
-    for field in body:
-        raise ConfigError("invalid_field", field)
-
-
 def _get_info(api, request):
     if request.channel == "ap":
         api.visitor = request.peer
@@ -263,8 +257,7 @@ def _patch_state(api, request):
     return api.product.patch(request.body)
 
 
-def _post_identify(api, request):
-    _check_empty(request.body)
+def _post_identify(api, _request):
     answer = as_json(202, {"accepted": True})
     api.product.identify()
     return answer
@@ -285,14 +278,14 @@ def _get_log(api, _request):
 
 
 def _post_restart(api, request):
-    _check_empty(request.body)
     api.device.log.add("restart asked by " + request.grant.jti)
     response = as_json(202, {"accepted": True})
     response.after = api.device.restart
     return response
 
 
-# Path, method, permission (OPEN, ANY or its name), handler, most bytes of a body (JSON object), whether one must come.
+# Path, method, permission (OPEN, ANY or its name), handler, most bytes of a body (JSON object), whether one must come;
+# one that need not has no members.
 # A handler is a function of the Api and the request, or the name of one in latchkey.api.setup, which is loaded for one
 # request: a tenth of a small heap. It answers a dict, (status, dict) or Response. In place of the most bytes there may
 # be a coroutine of Api, request and connection: it takes the body in pieces and returns ``request.body``.

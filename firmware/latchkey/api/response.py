@@ -70,7 +70,8 @@ def pieces(value):
 def _texts(value):
     """Of a list each item, of a dict with lists or dicts in it each member, of anything else the whole."""
     is_list = isinstance(value, list)
-    if not value or not is_list and not _has_more(value):
+    members = value.values() if isinstance(value, dict) else ()
+    if not value or not is_list and not any([isinstance(member, (dict, list)) for member in members]):
         yield json.dumps(value)
         return
     mark = "[" if is_list else "{"
@@ -79,8 +80,3 @@ def _texts(value):
         yield from _texts(item if is_list else value[item])
         mark = ", "
     yield "]" if is_list else "}"
-
-
-def _has_more(value):
-    """Whether it is a dict that has lists or dicts in it."""
-    return isinstance(value, dict) and any([isinstance(member, (dict, list)) for member in value.values()])

@@ -85,13 +85,10 @@ class Client(simple.MQTTClient):
         self.sock.operation(self._timing.packet_ms, 0)
         self.ping_if_due()
         self.sock.flush()
-        first = self.sock.try_byte()
-        if first is None and wait_ms:
-            since_ms = self._clock.now_ms()
-            self.sock.readable(wait_ms)
-            first = self.sock.try_byte()
-            if self._silent_ms is not None:
-                self._count_silence(self._clock.now_ms() - since_ms)
+        since_ms = self._clock.now_ms()
+        first = self.sock.try_byte(wait_ms)
+        if self._silent_ms is not None:
+            self._count_silence(self._clock.now_ms() - since_ms)
         if first is not None:
             self._packet(first)
 

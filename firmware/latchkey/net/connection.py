@@ -24,8 +24,6 @@ _POLL_BYTES = const(512)  # what asyncio's poller may take for one wait
 _JOINED_BYTES = const(512)
 _EVENT_POLL_MS = const(100)
 _DROPPED = bytearray(64)
-# Phases: a request may begin; half a request is here; no answer is possible any more.
-IDLE, READING, ANSWERING = range(3)
 
 
 class Gone(Exception):
@@ -38,7 +36,9 @@ _ENDED = (Gone, MemoryError, asyncio.CancelledError)
 
 class Connection:
     """``reader``: an api.request.Reader while a request arrives, else None. ``granted``: whether the last request
-    showed a valid token; ``strange``: how many showed none. ``since``, ``lent``: when it came, and got its reader."""
+    showed a valid token; ``strange``: how many showed none. ``since``, ``lent``: when it came, and got its reader.
+    ``phase``: "idle" (a request may begin), "reading" (half a request is here) or "answering" (no other answer is
+    possible any more)."""
 
     def __init__(self, server, sock, tls, peer, channel):
         # The handshake runs with the first read: nobody waits for it.
@@ -52,7 +52,7 @@ class Connection:
         self.strange = 0
         self._owed = 0  # bytes of a body that has not been read
         self.reader = self.task = None
-        self._expect(IDLE, REQUEST_MS)
+        self._expect("idle", REQUEST_MS)
 
     def _expect(self, phase, ms):
         """``phase`` has to end within ``ms``."""
@@ -63,9 +63,16 @@ class Connection:
         """Answer requests until the connection ends."""
         try:
             while await self._exchange():
-                self._expect(IDLE, IDLE_MS)
+                self._expect("idle", IDLE_MS)
         except asyncio.CancelledError:
-            await self._late()
+            # The deadline has passed: half a request is answered, everything else just ends.
+            if self.phase == "reading":
+                try:
+                    self._expect("answering", LINGER_MS)
+                    await self._give(self._server.api.refusal(LatchkeyError("timeout")), True, False)
+                    await self._linger()
+                except _ENDED:
+                    pass
         except Gone:
             pass
         except Exception as exc:
@@ -81,16 +88,6 @@ class Connection:
             except OSError:
                 pass
         self.deadline = None
-
-    async def _late(self):
-        """The deadline has passed: half a request is answered, everything else just ends."""
-        if self.phase == READING:
-            try:
-                self._expect(ANSWERING, LINGER_MS)
-                await self._give(self._server.api.refusal(LatchkeyError("timeout")), True, False)
-                await self._linger()
-            except _ENDED:
-                pass
 
     async def _exchange(self):
         """Read and answer one request; returns whether another may follow."""
@@ -127,8 +124,8 @@ class Connection:
             if self.reader is None:
                 await ready(self.socket)
                 await self._server.lend(self)
-            if self.phase == IDLE and self.reader.held:  # Pipelined bytes need no read.
-                self._expect(READING, REQUEST_MS)
+            if self.phase == "idle" and self.reader.held:  # Pipelined bytes need no read.
+                self._expect("reading", REQUEST_MS)
             asked = self.reader.request()
             if asked:
                 return asked
@@ -164,7 +161,7 @@ class Connection:
         """Of a body that is taken in pieces, the first line with its end; empty if that is not among the first ``most``
         bytes. It must come within ``PIECE_MS``. It arrives in the buffer of the head, and takes only its own length."""
         reader, most = self.reader, min(most, self._owed)
-        self._expect(READING, PIECE_MS)
+        self._expect("reading", PIECE_MS)
         while not reader.line_end(most) and reader.held < most:
             reader.held += await self._read(reader.room())
         line = bytearray(reader.line_end(most))
@@ -177,7 +174,7 @@ class Connection:
         their number. They must come within ``PIECE_MS``; between two calls nothing is late. The loop gets a turn,
         and the buffer of the head goes back."""
         view = view[: self._owed]
-        self._expect(READING, PIECE_MS)
+        self._expect("reading", PIECE_MS)
         await self._fill(view)
         self.deadline = None
         if self.reader and not self.reader.held:
@@ -212,13 +209,13 @@ class Connection:
             self.reader.held = 0
             view = self.reader.room()
         while now_ms() < end_ms:
-            self._expect(ANSWERING, _QUIET_MS)
+            self._expect("answering", _QUIET_MS)
             await self._read(view)
 
     # Writing
 
     async def _give(self, response, close, head_only):
-        self.phase = ANSWERING
+        self.phase = "answering"
         body, length, pieces = response.body, response.length, response.pieces
         try:
             parts = body if isinstance(body, list) else [body] if body else []
@@ -247,7 +244,7 @@ class Connection:
 
     async def _write(self, data):
         if self.deadline is None:
-            self._expect(ANSWERING, REQUEST_MS)
+            self._expect("answering", REQUEST_MS)
         view = memoryview(data)
         try:
             while len(view):

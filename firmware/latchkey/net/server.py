@@ -13,7 +13,7 @@ import socket
 from latchkey.api.request import Reader
 from latchkey.hw import memory
 from latchkey.limits import const
-from latchkey.net.connection import ANSWERING, IDLE, Connection, ready, sleep_ms
+from latchkey.net.connection import Connection, ready, sleep_ms
 
 CONNECTIONS = 4
 _HEAD_BYTES = const(3072)  # a buffer holds a whole head
@@ -45,7 +45,7 @@ class Server:
         self.tls = tls
         self._listen_at = board.listen
         self._channel = board.radio.channel
-        self._places = CONNECTIONS - _TLS_SESSIONS if tls else CONNECTIONS
+        self._places = (CONNECTIONS - _TLS_SESSIONS if tls else CONNECTIONS, _TLS_SESSIONS)  # plain, HTTPS
         self._readers = [Reader(bytearray(_HEAD_BYTES)) for _ in range(_READERS)]
         self._open = []  # Connection, the oldest first
         self.turned_away = self.too_short = 0
@@ -53,10 +53,14 @@ class Server:
 
     async def start(self):
         """Bind and begin to serve; OSError if an address is taken."""
-        host, port, tls_port = self._listen_at
-        self._listen(host, port, None)
-        if self.tls:
-            self._listen(host, tls_port, self.tls)
+        host, *ports = self._listen_at
+        for port, tls in zip(ports, (None, self.tls) if self.tls else (None,)):
+            listener = socket.socket()
+            listener.setblocking(False)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(socket.getaddrinfo(host, port)[0][-1])
+            listener.listen(_BACKLOG)
+            asyncio.create_task(self._accept(listener, tls))
         asyncio.create_task(self._sweep())
 
     def status(self):
@@ -70,14 +74,6 @@ class Server:
         }
 
     # Places
-
-    def _listen(self, host, port, tls):
-        listener = socket.socket()
-        listener.setblocking(False)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(socket.getaddrinfo(host, port)[0][-1])
-        listener.listen(_BACKLOG)
-        asyncio.create_task(self._accept(listener, tls))
 
     async def _accept(self, listener, tls):
         while True:
@@ -100,7 +96,7 @@ class Server:
                 return sock.close()
             if tls:
                 channel = "tls"
-            while len(self._on(channel)) >= self._limit(channel):
+            while len(self._on(channel)) >= self._places[channel == "tls"]:
                 await self._give_way(self._on(channel), peer)
             sock.setblocking(False)
             place = Connection(self, sock, tls, peer, channel)
@@ -129,9 +125,6 @@ class Server:
         """Connections on the same port as ``channel``."""
         return [place for place in self._open if (place.channel == "tls") == (channel == "tls")]
 
-    def _limit(self, channel):
-        return _TLS_SESSIONS if channel == "tls" else self._places
-
     def may_stay(self, place):
         """Whether ``place`` may be kept after this answer.
 
@@ -141,16 +134,16 @@ class Server:
             place.strange += 1
             return place.strange < _STRANGER_REQUESTS
         others = [other for other in self._on(place.channel) if other.granted and other is not place]
-        if len(others) + 1 < self._limit(place.channel):
+        if len(others) + 1 < self._places[place.channel == "tls"]:
             return True
         for other in others:
-            if other.phase == IDLE:
+            if other.phase == "idle":
                 self._turn_away(other)
                 return True
         return False
 
     def _turn_away(self, place):
-        place.phase = ANSWERING  # It gets no answer.
+        place.phase = "answering"  # It gets no answer.
         place.task.cancel()
         self.turned_away += 1
         self.let_go(place)

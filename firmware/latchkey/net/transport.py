@@ -127,14 +127,14 @@ class Transport:
         self._bytes -= n
         return n
 
-    def readable(self, wait_ms):
-        """Whether the socket has something within ``wait_ms``. Bytes that TLS already holds do not show: read first."""
-        return bool(self._poller.poll(wait_ms))
-
-    def try_byte(self):
-        """One byte as an int if it is there, else None. Costs no deadline."""
+    def try_byte(self, wait_ms):
+        """One byte as an int if it comes within ``wait_ms``, else None. Costs no deadline."""
         buf = bytearray(1)
-        return buf[0] if self._receive(buf) else None
+        n = self._receive(buf)  # First, since bytes that TLS already holds do not show.
+        if n is None and wait_ms:
+            self._poller.poll(wait_ms)
+            n = self._receive(buf)
+        return buf[0] if n else None
 
     def peer_certificate(self):
         """DER of the server's certificate, or None where the port does not give it."""
@@ -150,21 +150,19 @@ class Transport:
         # A name may have an IPv6 address first that leads nowhere.
         for info in found[:_ADDRESSES]:
             try:
-                return self._open_tcp(info)
+                self._raw = socket.socket(info[0], info[1])
+                self._raw.setblocking(False)
+                self._poller = select.poll()
+                self._poller.register(self._raw, select.POLLIN)
+                _start(self._raw.connect, info[-1], errno.EINPROGRESS)
+                self._wait(select.POLLOUT, "no_answer")
+                # MicroPython has no getsockopt(SO_ERROR); a read reports the failure. A TLS server has nothing to say
+                # yet.
+                return _start(self._raw.recv, 1, errno.EAGAIN)
             except OSError as e:
                 self.close()
                 failure = LinkError(connect_reason(e.args[0]), e.args[0])
         raise failure
-
-    def _open_tcp(self, info):
-        self._raw = socket.socket(info[0], info[1])
-        self._raw.setblocking(False)
-        self._poller = select.poll()
-        self._poller.register(self._raw, select.POLLIN)
-        _start(self._raw.connect, info[-1], errno.EINPROGRESS)
-        self._wait(select.POLLOUT, "no_answer")
-        # MicroPython has no getsockopt(SO_ERROR); a read reports the failure. A TLS server has nothing to say yet.
-        _start(self._raw.recv, 1, errno.EAGAIN)
 
     def _wait(self, event, late="stalled"):
         """Until the socket is ready; LinkError ``late`` at the deadline."""
