@@ -82,4 +82,4 @@ class Budget:
         for row in rows:
             if row[0] == name and now - row[1] < _BUDGET_FORGET_MS:
                 return row
-        return name, now, 0, 0
+        return name, 0, 0, 0

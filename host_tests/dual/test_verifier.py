@@ -305,6 +305,16 @@ class TheBudget(Case):
         self.clock.ms += 1000
         self.assertEqual(self.code(ROWS["RS256"][0], "10.0.0.9"), "")
 
+    def test_lets_a_first_token_in_though_the_clock_moves_on_meanwhile(self):
+        def now_ms():
+            self.clock.ms += 1
+            return self.clock.ms
+
+        self.clock.now_ms = now_ms
+        for caller in (None, "10.0.0.9"):
+            self.make()
+            self.assertEqual(self.code(GOOD, caller), "")
+
     def test_makes_each_further_bad_signature_dearer(self):
         waits = []
         for _ in range(6):
