@@ -138,23 +138,24 @@ class _Reader:
 
     def escaped(self, at, end):
         """Bytes of the string with escapes from ``at`` on; ``end``: its first quote, which may be escaped."""
-        parts = []
+        out = bytearray()
         more = True
         while more:
             escape = self.data.find(b"\\", at, end)
             more = escape >= 0
             stop = escape if more else end
-            parts.append(bytes(self.data[at:stop]))
-            text(parts[-1])
+            piece = bytes(self.data[at:stop])
+            text(piece)
+            out += piece
             if more:
-                parts.append(self.escape(escape + 1))
+                out += self.escape(escape + 1)
                 at = self.end
                 if at > end:
                     end = self.data.find(b'"', at)
         if end < 0:
             refuse()
         self.end = end + 1
-        return b"".join(parts)
+        return bytes(out)
 
     def escape(self, at):
         """Bytes of what the letter at ``at`` means after a backslash."""

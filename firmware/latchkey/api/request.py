@@ -46,8 +46,9 @@ class Request:
         expect = fields.get(b"expect") if minor else None
         _need(expect is None or expect.lower() == b"100-continue")
         self.wants_continue = expect is not None
-        words = [word.strip(b" \t") for word in fields.get(b"connection", b"").split(b",")]
-        self.close = b"close" in words or not minor
+        # No list is made of what a stranger sends: each item takes many times its text.
+        words = fields.get(b"connection", b"").replace(b" ", b"").replace(b"\t", b"") + b","
+        self.close = b",close," in words or not minor
         self.channel = "lan"
         self.peer = ""
         self.tls_serves = False
@@ -121,14 +122,13 @@ def host_name(host):
 
 def unescaped(data):
     """``data`` (bytes) in lower case, its percent-encoded bytes decoded (RFC 3986 2.1). Wrong ones stay as they are."""
-    parts = data.split(b"%")
-    out = bytearray(parts[0])
-    for part in parts[1:]:
-        try:
-            out.append(int(part[:2], 16))
-            out.extend(part[2:])
-        except ValueError:
-            out.extend(b"%" + part)
+    out = bytearray(data)
+    at = out.find(b"%")
+    while at >= 0:
+        digits = bytes(out[at + 1 : at + 3])
+        if len(digits) == 2 and not digits.strip(b"0123456789abcdefABCDEF"):
+            out[at : at + 3] = bytes((int(digits, 16),))
+        at = out.find(b"%", at + 1)
     return bytes(out).lower()
 
 
@@ -155,7 +155,7 @@ def _line_end(head, end):
 def _request_line(line):
     """(method, authority (bytes) or None, origin-form, whether it is HTTP/1.1 or later); RFC 9110 2.5: a higher minor
     version is answered as 1.1."""
-    parts = line.split(b" ")
+    parts = line.split(b" ", 3)
     _need(len(parts) == 3)
     method, target, version = parts
     _need(len(version) == 8 and version[:7] == b"HTTP/1." and version[7:].isdigit())
