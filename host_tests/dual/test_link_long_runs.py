@@ -65,7 +65,7 @@ class Connecting(Keeper):
         self.tries += 1
         self._client = Quiet(self._clock)
         self._since_ms = self._clock.now_ms()
-        self._set("online", "")
+        self._state = ("online", "", None)
 
 
 class ALink(unittest.TestCase):
@@ -97,7 +97,7 @@ class Handshaking(Keeper):
         return Quiet(self._clock)
 
     def _subscribe(self):
-        self._set("online", "")
+        self._state = ("online", "", None)
 
 
 class TimeServers(unittest.TestCase):

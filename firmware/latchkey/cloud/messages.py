@@ -61,8 +61,15 @@ class Intake:
 
     def _token_list(self, retained, payload):
         self._put(("list_begin", retained))
+        batch = []
         try:
-            self._records(payload)
+            for record in tokenlist.parse_records(payload, self._system_uuid16):
+                batch.append(record)
+                if len(batch) == _BATCH:
+                    self._put(("list_records", tuple(batch)))
+                    batch = []
+            if batch:
+                self._put(("list_records", tuple(batch)))
         except LinkError as exc:
             self._put(("list_abort", exc.code))
             raise
@@ -73,16 +80,6 @@ class Intake:
             self._put(("list_abort", _code(exc)))
             return
         self._put(("list_commit",))
-
-    def _records(self, payload):
-        batch = []
-        for record in tokenlist.parse_records(payload, self._system_uuid16):
-            batch.append(record)
-            if len(batch) == _BATCH:
-                self._put(("list_records", tuple(batch)))
-                batch = []
-        if batch:
-            self._put(("list_records", tuple(batch)))
 
 
 def _code(exc):

@@ -73,7 +73,8 @@ class Client(simple.MQTTClient):
         self.pid += 1
         body = bytes((self.pid >> 8, self.pid & 255, len(topic) >> 8, len(topic) & 255)) + topic + b"\x01"
         self.sock.operation(self._timing.packet_ms, 0)
-        self.sock.write(b"\x82" + _length(len(body)) + body)
+        size = len(body)
+        self.sock.write(b"\x82" + (bytes((size,)) if size < 128 else bytes((size & 127 | 128, size >> 7))) + body)
         while True:
             self.sock.operation(self._timing.packet_ms, 1)
             answer = self._packet(self.sock.read(1)[0])
@@ -88,7 +89,10 @@ class Client(simple.MQTTClient):
         since_ms = self._clock.now_ms()
         first = self.sock.try_byte(wait_ms)
         if self._silent_ms is not None:
-            self._count_silence(self._clock.now_ms() - since_ms)
+            # Only time in which the broker said nothing counts against it.
+            self._silent_ms += self._clock.now_ms() - since_ms
+            if self._silent_ms > self._timing.answer_ms:
+                raise LinkError("stalled")
         if first is not None:
             self._packet(first)
 
@@ -101,12 +105,6 @@ class Client(simple.MQTTClient):
         self._silent_ms = self._silent_ms or 0
         self.ping()
 
-    def _count_silence(self, ms):
-        # Only time in which the broker said nothing counts against it.
-        self._silent_ms += ms
-        if self._silent_ms > self._timing.answer_ms:
-            raise LinkError("stalled")
-
     def _packet(self, op):
         """Serve one packet; returns the return code of a SUBACK, else None."""
         self.sock.operation(self._timing.packet_ms, 4)
@@ -118,16 +116,12 @@ class Client(simple.MQTTClient):
             return self._publish(op, size)
         if op == _PINGRESP and size == 0:
             self._silent_ms = None
-        elif op == _SUBACK and size == 3:
-            return self._suback()
-        else:
-            raise LinkError("bad_packet")
-
-    def _suback(self):
-        body = self.sock.read(3)
-        if (body[0] << 8 | body[1]) != self.pid or body[2] not in (0, 1, 2, 0x80):
-            raise LinkError("bad_packet")
-        return body[2]
+            return None
+        if op == _SUBACK and size == 3 and self._number() == self.pid:
+            code = self.sock.read(1)[0]
+            if code in (0, 1, 2, 0x80):
+                return code
+        raise LinkError("bad_packet")
 
     def _publish(self, op, size):
         qos = op >> 1 & 3
@@ -157,7 +151,3 @@ class Client(simple.MQTTClient):
             return -1
         topic = self.sock.read(length)
         return self._topics.index(topic) if topic in self._topics else -1
-
-
-def _length(n):
-    return bytes((n,)) if n < 128 else bytes((n & 127 | 128, n >> 7))

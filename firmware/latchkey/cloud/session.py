@@ -117,26 +117,23 @@ class Keeper:
         passed_ms = self._clock.now_ms() - self._since_ms
         if not self._radio.up():
             self.close()
-            self._set("waiting", self._radio.station()[1])
+            self._state = ("waiting", self._radio.station()[1], None)
             # Back on air the broker is tried at once: the pause belongs to the broker.
             self._pause_ms = 0
             self._clock.sleep_ms(self._timing.slice_ms)
         elif self._client:
             self._client.turn(self._timing.slice_ms)
-            self._judge_session(passed_ms)
+            if passed_ms > self._timing.stable_ms:
+                self._backoff.reset()
+            if self._refused and passed_ms > self._timing.ceiling_ms:
+                raise LinkError("subscription_refused", self._refused)
         elif passed_ms >= self._pause_ms:
             self._connect()
         else:
             self._clock.sleep_ms(min(self._pause_ms - passed_ms, self._timing.slice_ms))
 
-    def _judge_session(self, passed_ms):
-        if passed_ms > self._timing.stable_ms:
-            self._backoff.reset()
-        if self._refused and passed_ms > self._timing.ceiling_ms:
-            raise LinkError("subscription_refused", self._refused)
-
     def _connect(self):
-        self._set("connecting", "")
+        self._state = ("connecting", "", None)
         self._send_state()
         self._ask_time()
         self._client = self._open()
@@ -178,9 +175,9 @@ class Keeper:
         if refused and (self._trying or len(refused) == len(_TOPIC_WORDS)):
             raise LinkError("subscription_refused", self._refused)
         if refused:
-            self._set("partial", "subscription_refused", self._refused)
+            self._state = ("partial", "subscription_refused", self._refused)
         else:
-            self._set("online", "")
+            self._state = ("online", "", None)
 
     def _alive_on_air(self):
         self._link.alive()
@@ -225,7 +222,7 @@ class Keeper:
             self._judge_attempt(code)
         self._since_ms = self._clock.now_ms()
         self._pause_ms = self._backoff.next_ms()
-        self._set("waiting", code, e.detail)
+        self._state = ("waiting", code, e.detail)
 
     def _doubt_time(self, code):
         """``code`` of a failure while no handshake has checked the clock: another time server is asked first next
@@ -252,9 +249,6 @@ class Keeper:
         if not kept:
             self._context = self._new_context()
         self._link.put(("attempt", kept, reason))
-
-    def _set(self, state, reason, detail=None):
-        self._state = (state, reason, detail)
 
     def _send_state(self):
         # Without waiting: a full queue delays neither a reconnect nor a stop, and only the newest counts.

@@ -70,7 +70,8 @@ class Device:
         self.ledger = Ledger(board.store, config["system_uuid"], board.ledger_tokens)
         parts = self.keystore, self.ledger, self.floor
         self.verifier = verifier(*parts, policy.from_config(config))
-        self.updates = Updates(*parts, self.settle_attempt, self.log.add, _pinned(config))
+        self.updates = Updates(*parts, self.settle_attempt, self.log.add)
+        self.updates.pinned = config["policy"]["keys"] == "pinned"
         self.pairing = Pairing(board.radio, self.uptime_s, self, self.log.add, board.hurry)
         if not self.safe:
             self.link = self._new_link(self, config)
@@ -191,7 +192,7 @@ class Device:
             self.log.add("trust: %s by %s" % (", ".join(by[1]), by[0]))
         self._change(False, config=config, **parts)
         self.verifier.policy = made
-        self.updates.pinned = _pinned(config)
+        self.updates.pinned = config["policy"]["keys"] == "pinned"
 
     def note(self, attempt, at_least=False):
         """The record of an attempt. ``at_least``: in RAM alone where flash or memory refuses."""
@@ -262,7 +263,10 @@ class Device:
             return
         self.log.add("button: " + said)
         if said == "reset":
-            return self.reset()
+            # Factory reset, and begin anew; nothing happens if flash refuses.
+            if self.try_to_store(self.forget):
+                self.restart()
+            return
         self.pairing.pressed()
         if said == "long":
             self.pairing.open()
@@ -308,16 +312,6 @@ class Device:
             self.boots.end(self.floor.floor_unix_s)
         finally:
             self.board.restart()
-
-    def reset(self):
-        """Factory reset, and begin anew; nothing happens if flash refuses."""
-        if self.try_to_store(self.forget):
-            self.restart()
-
-
-def _pinned(config):
-    """Whether keys come by the serial cable alone (K4)."""
-    return config["policy"]["keys"] == "pinned"
 
 
 def _product(board, boots):

@@ -25,7 +25,9 @@ class Button:
         """Gives "press" once released, "long" and "reset" as soon as it was held for so long, else None."""
         if not self.down():
             self._was_up = True
-            return self._released(now_ms)
+            since_ms, self._since_ms = self._since_ms, None
+            pressed = since_ms is not None and not self._said and now_ms - since_ms >= _LEAST_MS
+            return "press" if pressed else None
         if not self._was_up:
             return None
         if self._since_ms is None:
@@ -36,9 +38,3 @@ class Button:
             return None
         self._said = stage
         return "reset" if stage == 2 else "long"
-
-    def _released(self, now_ms):
-        since_ms, self._since_ms = self._since_ms, None
-        if since_ms is None or self._said or now_ms - since_ms < _LEAST_MS:
-            return None
-        return "press"

@@ -4,10 +4,11 @@ Checks no signature and trusts nothing: TLS does that. For diagnostics and for t
 """
 
 from latchkey import times
+from latchkey.limits import const
 
-_UTC_TIME = 0x17
-_GENERALIZED_TIME = 0x18
-_VERSION = 0xA0
+_UTC_TIME = const(0x17)
+_GENERALIZED_TIME = const(0x18)
+_VERSION = const(0xA0)
 
 
 def not_after(der):

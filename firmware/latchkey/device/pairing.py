@@ -54,7 +54,7 @@ class Pairing:
 
     def pressed(self):
         """Somebody is here: presence for ten minutes (A3)."""
-        self._present_until_s = self._uptime_s() + self._window(_PRESENCE_S)
+        self._present_until_s = self._uptime_s() + _PRESENCE_S // self._hurry
 
     @property
     def busy(self):
@@ -92,7 +92,8 @@ class Pairing:
 
     def begin(self, attempt):
         """Try other settings, once the answer to this request is out. StoreError: nothing has changed."""
-        self._owner.note(_record("joining", attempt))
+        what, ssid = "wifi" if attempt.wifi else "cloud", attempt.config["wifi"]["ssid"]
+        self._owner.note({"state": "joining", "what": what, "ssid": ssid, "address": None, "reason": ""})
         attempt.starts_s = self._uptime_s() + _PAUSE_S
         self._attempt = attempt
 
@@ -126,7 +127,7 @@ class Pairing:
     def _watch(self, attempt, now):
         if not attempt.started:
             return self._start(attempt)
-        reason = self._outcome(attempt, now - attempt.starts_s >= self._window(_ATTEMPT_S))
+        reason = self._outcome(attempt, now - attempt.starts_s >= _ATTEMPT_S // self._hurry)
         if reason == "":
             reason = self._keep(attempt)
         if reason:
@@ -165,7 +166,7 @@ class Pairing:
 
     def _keep(self, attempt):
         """Gives "" once flash has it, else why it does not."""
-        record = _record("joined", attempt, self._radio.station()[2])
+        record = dict(self._owner.settings["attempt"], state="joined", address=self._radio.station()[2])
         passphrase = attempt.passphrase if attempt.wifi else self._owner.settings["wifi_passphrase"]
         try:
             self._owner.keep(attempt.config, attempt.by, attempt=record, wifi_passphrase=passphrase)
@@ -189,7 +190,7 @@ class Pairing:
             self._open_for(_AP_OPEN_S if self._owner.unpaired else _AP_AFTER_S)
         if attempt.cloud:
             self._owner.stale = True
-        self._owner.note(_record("failed", attempt, None, reason), True)
+        self._owner.note(dict(self._owner.settings["attempt"], state="failed", reason=reason), True)
 
     # The access point
 
@@ -206,12 +207,4 @@ class Pairing:
         now = self._uptime_s()
         # An attempt must not shorten a window that the button opened.
         least_s = self._ap_until_s if now < self._present_until_s else 0
-        self._ap_until_s = max(now + self._window(seconds), least_s)
-
-    def _window(self, seconds):
-        return seconds // self._hurry
-
-
-def _record(state, attempt, address=None, reason=""):
-    what = "wifi" if attempt.wifi else "cloud"
-    return {"state": state, "what": what, "ssid": attempt.config["wifi"]["ssid"], "address": address, "reason": reason}
+        self._ap_until_s = max(now + seconds // self._hurry, least_s)

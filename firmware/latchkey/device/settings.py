@@ -19,13 +19,14 @@ from latchkey.stores.slots import Slots
 CONFIG_BYTES = const(4096)
 _MOST_BYTES = 2 * CONFIG_BYTES + 2048
 _TRUST_CHANGES = const(4)
+_KIND = const(b"d")  # in the header of its slots
 # Slots of earlier versions, see latchkey.device.migration.
 _EARLIER = ("journal", "config", "changes", "wifi_passphrase", "ap_passphrase")
 
 
 def load(store) -> tuple:
     """(document or None, whether there was one that cannot be read)."""
-    slots = _slots(store)
+    slots = Slots(store, "settings", _KIND, True)
     document = _usable(parsed(slots.read(_MOST_BYTES)))
     if document:
         if "unfinished" in document:
@@ -47,7 +48,7 @@ def load(store) -> tuple:
 def save(store, document, alone=False):
     """Store ``document``; StoreError: nothing has changed. ``alone``: afterwards flash holds nothing of what was there
     before, also if the power goes in between."""
-    slots = _slots(store)
+    slots = Slots(store, "settings", _KIND, True)
     if alone:
         document["unfinished"] = True
     slots.write(*pieces(document))
@@ -76,10 +77,6 @@ def with_trust(trust, by):
     jti, names, unix_s = by
     last = [{"unix_s": unix_s, "jti": jti, "fields": names}] + trust["last"]
     return {"changes": trust["changes"] + 1, "last": last[:_TRUST_CHANGES]}
-
-
-def _slots(store):
-    return Slots(store, "settings", b"d", True)
 
 
 def parsed(data):

@@ -24,7 +24,7 @@ _NOTE = "<2sBBHIQ"  # magic, running, crashes, wakes, ms of sleep, floor
 # A release that comes back must not inherit the crashes of the one that went: its folder, a or b, is in the magic.
 _MAGIC = b"L" + (sys.path[0][-1:] or "N").encode()
 # The oscillator that counts sleep is good to some percent: less is known to be past.
-_SLEPT_PERCENT = 90
+_SLEPT_PERCENT = const(90)
 
 
 class Boots:

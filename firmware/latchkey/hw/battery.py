@@ -15,16 +15,12 @@ class Battery:
         self._adc = adc
         self._divider = divider
 
-    def millivolts(self):
-        """Of the cell; the mean of a few samples, which differ by some percent on these chips."""
+    def percent(self):
+        """0 to 100, of the mean of a few samples, which differ by some percent on these chips."""
         total_uv = 0
         for _ in range(_SAMPLES):
             total_uv += self._adc.read_uv()
-        return total_uv * self._divider // (_SAMPLES * 1000)
-
-    def percent(self):
-        """0 to 100."""
-        return percent_of(self.millivolts())
+        return percent_of(total_uv * self._divider // (_SAMPLES * 1000))
 
 
 def percent_of(millivolts):

@@ -6,9 +6,11 @@ its host, is boards/desk/adapters/deskclock.py.
 
 import time
 
+from latchkey.limits import const
+
 try:
     from time import sleep_ms, ticks_diff, ticks_ms  # pyright: ignore[reportAssignmentType]
-except ImportError:  # CPython has neither; its integers do not wrap
+except ImportError:  # CPython lacks these; its integers do not wrap
 
     def ticks_ms():
         return time.monotonic_ns() // 1000000  # pyright: ignore[reportAttributeAccessIssue]
@@ -20,14 +22,15 @@ except ImportError:  # CPython has neither; its integers do not wrap
         time.sleep(ms / 1000)
 
 
-_UNIX_OF_2000 = 946684800
-_MARK_MS = 1 << 24  # 4.7 hours
+_UNIX_OF_2000 = const(946684800)
+_MARK_MS = const(1 << 24)  # 4.7 hours
 
 
 class BoardClock:
     """``rtc``: a ``machine.RTC``. ``.host_trusted``: whether somebody else keeps the time, as on a desk."""
 
     host_trusted = False
+    sleep_ms = staticmethod(sleep_ms)
 
     def __init__(self, rtc):
         self._rtc = rtc
@@ -50,9 +53,6 @@ class BoardClock:
     def uptime_s(self):
         """Whole seconds since the start of the device, which makes its clock first."""
         return self.now_ms() // 1000
-
-    def sleep_ms(self, ms):
-        sleep_ms(ms)
 
     def unix_s(self):
         return int(time.time()) + self._epoch_unix_s
