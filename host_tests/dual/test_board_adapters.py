@@ -4,9 +4,9 @@ import asyncio
 import unittest
 
 from latchkey.hw import battery, room, sht3x
+from latchkey.hw.clock import Watchdog
 from latchkey.hw.light_pwm import PwmLight
 from latchkey.hw.light_rgb import RgbLight
-from latchkey.hw.watchdog import Watchdog
 from latchkey.products import fade
 
 

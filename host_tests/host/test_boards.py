@@ -18,7 +18,7 @@ import radio_desk
 from fake_clock import FakeClock
 
 from latchkey.hw import battery, room, sht3x
-from latchkey.hw.watchdog import Watchdog
+from latchkey.hw.clock import Watchdog
 from latchkey.products import fade
 from latchkey_tools.boards import build, catalog
 

@@ -1,3 +1,3 @@
 # An ESP32 of any kind: its pins, NVS, watchdog and Wi-Fi.
 include("../wifi")
-package("latchkey", files=("hw/chip.py", "hw/nvs.py", "hw/watchdog.py"), base_path="../..")
+package("latchkey", files=("hw/chip.py", "hw/nvs.py"), base_path="../..")

@@ -46,7 +46,12 @@ def read(data):
     ap_passphrase = passphrase(document.get("ap_passphrase"), "ap_passphrase")
     found = settings.made_of(config, wifi_passphrase, ap_passphrase)
     update_keys = _update_keys(document.get("update_keys"))
-    return found, _credentials(document.get("credentials")), keys, _time(document.get("time_unix_s")), update_keys
+    credentials = _credentials(document.get("credentials"))
+    unix_s = document.get("time_unix_s")
+    # Milliseconds, the usual mistake, lie beyond what flash can hold.
+    if type(unix_s) is not int or not 0 < unix_s < 1 << 32:
+        raise _wrong("time_unix_s")
+    return found, credentials, keys, unix_s, update_keys
 
 
 def renewal_of(document):
@@ -124,13 +129,6 @@ def _update_keys(given):
             except KeySetError:
                 raise _wrong("update_keys." + name)
     return found
-
-
-def _time(value):
-    # Milliseconds, the usual mistake, lie beyond what flash can hold.
-    if type(value) is not int or not 0 < value < 1 << 32:
-        raise _wrong("time_unix_s")
-    return value
 
 
 def _wrong(field):

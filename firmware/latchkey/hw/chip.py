@@ -7,7 +7,7 @@ import esp32
 import machine
 
 from latchkey.hw import memory, nvs
-from latchkey.hw.clock import BoardClock
+from latchkey.hw.clock import BoardClock, Watchdog
 from latchkey.hw.flash import FileStore
 from latchkey.hw.wifi import Wifi
 from latchkey.ledger import LEDGER_TOKENS
@@ -86,8 +86,6 @@ class Chip:
 
     def watchdog(self):
         """Start the chip's watchdog, which cannot be stopped again, and return what feeds it."""
-        from latchkey.hw.watchdog import Watchdog
-
         return Watchdog(machine.WDT(timeout=_WATCHDOG_MS))
 
     def wake(self):

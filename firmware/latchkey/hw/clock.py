@@ -1,4 +1,6 @@
-"""Clocks: Unix seconds, and milliseconds that only count. No other module knows the epoch, or ticks that wrap.
+"""Clocks (Unix seconds, and milliseconds that only count), and the watchdog.
+
+No other module knows the epoch, or ticks that wrap.
 
 A chip's RTC counts from 1970 or 2000, by port: ``time.gmtime(0)`` says which. The desk's clock, which has the time of
 its host, is boards/desk/adapters/deskclock.py.
@@ -60,3 +62,19 @@ class BoardClock:
     def set_unix_s(self, unix_s):
         t = time.gmtime(unix_s - self._epoch_unix_s)
         self._rtc.datetime((t[0], t[1], t[2], t[6], t[3], t[4], t[5], 0))
+
+
+class Watchdog:
+    """Fed only when both the loop and the link have made progress since it was fed last. ``wdt``: a running
+    ``machine.WDT``."""
+
+    def __init__(self, wdt):
+        self._wdt = wdt
+        self._turns = None
+
+    def look(self, link_turns):
+        """To be called on the loop at least every few seconds. ``link_turns``: any number that changes whenever the
+        link makes progress, or None for a device without a link. An unchanged number feeds nothing."""
+        if link_turns is None or link_turns != self._turns:
+            self._turns = link_turns
+            self._wdt.feed()

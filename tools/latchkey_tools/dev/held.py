@@ -15,7 +15,7 @@ from latchkey_tools.release import keys, manifest
 from latchkey_tools.sim import pki, signing
 
 # The modules that a running bulb keeps, with all that these import.
-MODULES = ["main", "program", "latchkey.cloud.link", "latchkey.hw.watchdog"]
+MODULES = ["main", "program", "latchkey.cloud.link"]
 HOST_TESTS = build.ROOT / "host_tests"
 SYSTEM = "792b6149-1daa-488f-b07a-f684503b0586"
 # Beside these the script imports its stand-ins of esp32, machine and network from shims/ and from the desk.
