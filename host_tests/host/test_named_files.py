@@ -3,6 +3,7 @@ replaced that is not a file."""
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -10,6 +11,7 @@ from releases import pems, small
 from technician import SYSTEM, Keyboard
 
 from latchkey_tools import reading
+from latchkey_tools.boards import build
 
 # FILE is the one in question, GOOD a private key, PAYLOAD a payload with its facts.
 COMMANDS = {
@@ -141,3 +143,10 @@ def test_an_image_that_cannot_be_used_is_named(tech, tmp_path):
     (tmp_path / "some.bin").write_bytes(bytes(5000))
     words = refused(tech, "board image --board esp32-bulb --image FILE --out out --unlisted", tmp_path / "some.bin")
     assert "some.bin: this is not a whole .bin" in words and "give MicroPython's official .bin" in words
+
+
+def test_a_place_that_cannot_be_written_to_is_not_left_to_the_compiler_to_report(tmp_path):
+    (tmp_path / "a.py").touch()
+    with pytest.raises(OSError, match="No such file") as refusal:
+        build.compile_file(tmp_path / "a.py", Path("/proc/self/a.mpy"), "x64", "a")
+    assert refusal.value.filename == f"/proc/self/a.{os.getpid()}.part"

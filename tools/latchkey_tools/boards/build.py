@@ -63,6 +63,8 @@ def compile_file(source, target, arch, embedded_name, lines=True):
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(f".{os.getpid()}.part")
+    # The compiler would say "can't open", and not what to do: in a checkout of somebody else's, for example.
+    part.touch()
     command = [mpy_cross(), f"-march={arch}", "-s", str(embedded_name), "-o", part]
     command += [source] if lines else ["-X", "no-source-lines", source]
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True)

@@ -192,7 +192,7 @@ def _show_made(made, label, as_json):
     if as_json:
         show.data(made)
     else:
-        show.facts((name.replace("_", " "), value) for name, value in made.items())
+        show.facts((name.replace("_", " "), value or "-") for name, value in made.items())
     if label:
         _drawn([made], label)
 
