@@ -177,7 +177,7 @@ def test_a_vboard_shows_its_port_takes_commands_and_leaves_nothing_at_ctrl_c():
     process = subprocess.Popen(
         [*LATCHKEY, "vboard"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    lines = [process.stdout.readline() for _ in range(4)]
+    lines = [process.stdout.readline() for _ in range(5)]
     serial, url, log = (line.split(":", 1)[1].strip() for line in lines[:3])
     assert httpx.get(url + "/v1/info", trust_env=False).json()["state"] == "unprovisioned"
     assert os.path.exists(serial)
