@@ -103,6 +103,7 @@ def test_a_broker_with_a_flawed_certificate_is_refused_and_the_flaw_told(made, i
         with device(interpreter, made.folder, broker.port) as desk:
             desk.wait_for("waiting", reason)
             assert "tls" not in desk.told()["seen"]
+            desk.wait_logged(reason)
             assert len([line for line in desk.lines if reason in line]) == 1
 
 
