@@ -78,7 +78,6 @@ def test_nobody_there_breaks_the_first_link_and_hides_the_others(tech):
         ({"whoami": refusal(401, "wrong_issuer")}, "token", "wrong_issuer"),
         ({"whoami": refusal(403, "no_permission")}, "roles", "no_permission"),
         ({"whoami": refusal(403, "plain_http")}, "TLS", "plain_http"),
-        ({"info": (200, INFO, {"Upgrade": "TLS/1.2, HTTP/1.1"})}, "TLS", "tls_required"),
         ({"whoami": refusal(421, "wrong_host")}, "reachable", "wrong_host"),
         ({"whoami": refusal(401, "unlisted")}, "cloud link", "unlisted"),
     ],
@@ -86,6 +85,12 @@ def test_nobody_there_breaks_the_first_link_and_hides_the_others(tech):
 def test_a_broken_link_is_named_with_what_to_do(tech, answers, link, advice):
     found = broken(examined(tech, device(**({"diagnostics": healthy()} | answers)), 1))
     assert list(found) == [link] and found[link]["todo"] == local_api.todo_of(advice)
+
+
+def test_a_device_that_demands_tls_is_called_at_its_https_port(tech):
+    stub = device(diagnostics=healthy(), info=(200, INFO, {"Upgrade": "TLS/1.2, HTTP/1.1"}))
+    found = broken(examined(tech, stub, 1))
+    assert list(found) == ["TLS"] and "call its HTTPS port: https://127.0.0.1:PORT" in found["TLS"]["todo"]
 
 
 def test_a_device_without_keys_is_named_with_what_to_do(tech):
