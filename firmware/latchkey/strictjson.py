@@ -250,10 +250,12 @@ def text(raw):
         decoded = str(raw, "utf-8")
     except ValueError:
         refuse()
+    if len(decoded) == len(raw):  # pyright: ignore[reportPossiblyUnboundVariable]
+        return decoded  # ASCII alone
     # RFC 3629, table 3-7 of Unicode: of what str() decoded, MicroPython's lets through overlong forms, surrogates and
     # what lies above U+10FFFF. Bytes, because MicroPython keeps for ever what taking a text apart makes.
     lead = 0
-    for byte in raw if len(decoded) != len(raw) else ():  # pyright: ignore[reportPossiblyUnboundVariable]
+    for byte in raw:
         pair = lead << 8 | byte
         if (
             0xC000 <= pair < 0xC200

@@ -125,8 +125,8 @@ class Api:
             parsed = strictjson.parse(body, _BODY_DEPTH)
             if not isinstance(parsed, dict):
                 raise ConfigError("invalid_field", "")
-            for field in () if body_needed else parsed:
-                raise ConfigError("invalid_field", field)
+            if parsed and not body_needed:
+                raise ConfigError("invalid_field", next(iter(parsed)))
             request.body = parsed
         # A change that is made has to be answered: this reserve is free memory for its answer.
         room = request.route[1] != "GET" and list(map(bytearray, ROOM))
