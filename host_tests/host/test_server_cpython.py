@@ -66,6 +66,27 @@ def test_each_hostile_request_gets_its_answer(device, case):
     hostile.test_each_hostile_request_gets_its_answer(device, case)
 
 
+def test_a_stream_for_which_memory_ends_before_its_answer_gives_its_place_back(device, monkeypatch):
+    def short(_place):
+        raise MemoryError
+
+    def kept(request, body, answer=device.api.answer, responses=[]):  # noqa: B006
+        # CPython closes a generator that nobody holds; MicroPython does not.
+        responses.append(answer(request, body))
+        return responses[-1]
+
+    monkeypatch.setattr(device.api, "answer", kept)
+    with httpx.Client(base_url=device.url, headers=READ) as client:
+        monkeypatch.setattr(device.server, "may_stay", short)
+        for _ in range(3):
+            with pytest.raises(httpx.RemoteProtocolError):
+                client.get("/v1/events")
+        monkeypatch.undo()
+        assert device.api.streams == 0
+        with client.stream("GET", "/v1/events") as stream:
+            assert stream.status_code == 200
+
+
 def test_a_listener_hears_a_change(device):
     with httpx.Client(base_url=device.url, headers=READ) as client, client.stream("GET", "/v1/events") as stream:
         lines = stream.iter_lines()

@@ -17,9 +17,9 @@ _HEARTBEAT_S = const(15)
 
 def _stream(api, request):
     """Generator of the bytes that are due, b"" if none are. The first ``next`` takes the place, ``close`` frees it."""
-    api.streams += 1
     uptime_s, sent, data = api.device.log.uptime_s, -1, b""
     asked_s = wrote_s = uptime_s()
+    api.streams += 1
     try:
         while True:
             yield data

@@ -99,17 +99,21 @@ class Connection:
             raise
         except Exception as exc:
             response = server.api.refusal(exc)
-        if server.api.uses:
-            server.api.uses.note(server.api, asked, self.peer, response)
-        stays = server.may_stay(self)
-        if response.pieces and response.length is None and not stays:
-            response.pieces.close()
-            response = server.api.refusal(LatchkeyError("full_house"))
-        lost = asked is None or self._owed > 0  # where the next request would begin
-        close = lost or asked.close or response.body is None or not stays
-        if not lost and (close or not self.reader or not self.reader.held):
-            server.take_back(self)  # A stream would keep it for ever.
-        await self._give(response, close, asked is not None and asked.method == "HEAD")
+        pieces = response.pieces
+        try:
+            if server.api.uses:
+                server.api.uses.note(server.api, asked, self.peer, response)
+            stays = server.may_stay(self)
+            if pieces and response.length is None and not stays:
+                response = server.api.refusal(LatchkeyError("full_house"))
+            lost = asked is None or self._owed > 0  # where the next request would begin
+            close = lost or asked.close or response.body is None or not stays
+            if not lost and (close or not self.reader or not self.reader.held):
+                server.take_back(self)  # A stream would keep it for ever.
+            await self._give(response, close, asked is not None and asked.method == "HEAD")
+        finally:  # MicroPython closes no generator by itself, and a stream would keep its place.
+            if pieces:
+                pieces.close()
         if asked and self.granted and not response.code:
             server.answered += 1
         if lost:
@@ -216,29 +220,25 @@ class Connection:
 
     async def _give(self, response, close, head_only):
         self.phase = "answering"
-        body, length, pieces = response.body, response.length, response.pieces
-        try:
-            parts = body if isinstance(body, list) else [body] if body else []
-            if length is None and body is not None:
-                length = sum(map(len, parts))
-            data = response.head(length, close)
-            if head_only:
-                parts = ()
-            elif pieces:
-                parts = pieces
-            elif parts and length <= _JOINED_BYTES:
-                # Two copies of a long body would cost more than a packet of its own.
-                data, parts = data + b"".join(parts), ()
-            await self._write(data)
-            for part in parts:
-                await self._write(part)
-                if length is None:  # A stream: something is due again in a while.
-                    self.deadline = None
-                    await sleep_ms(_EVENT_POLL_MS)
-                    self._read_now(_DROPPED)  # Gone, if the listener has left.
-        finally:
-            if pieces:
-                pieces.close()
+        body, length = response.body, response.length
+        parts = body if isinstance(body, list) else [body] if body else []
+        if length is None and body is not None:
+            length = sum(map(len, parts))
+        data = response.head(length, close)
+        if head_only:
+            parts = ()
+        elif response.pieces:
+            parts = response.pieces
+        elif parts and length <= _JOINED_BYTES:
+            # Two copies of a long body would cost more than a packet of its own.
+            data, parts = data + b"".join(parts), ()
+        await self._write(data)
+        for part in parts:
+            await self._write(part)
+            if length is None:  # A stream: something is due again in a while.
+                self.deadline = None
+                await sleep_ms(_EVENT_POLL_MS)
+                self._read_now(_DROPPED)  # Gone, if the listener has left.
         if response.after:
             response.after()
 
