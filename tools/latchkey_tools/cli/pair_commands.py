@@ -80,12 +80,17 @@ def pair(
             networks = _networks(device, here.token)
         with show.usage():
             wanted.choose(networks)
+    _end(_try_all(host, ca, info, here, wanted, wait, before), here.system, as_json)
+
+
+def _try_all(host, ca, info, here, wanted, wait, before):
+    """The Outcome of the last attempt: after a wrong passphrase whoever sits at a terminal may type another."""
     outcome = _try(host, ca, info, here, wanted, wait, before)
     while outcome.reason in ("wifi_wrong_passphrase", "wifi_probably_passphrase") and sys.stdin.isatty():
         say_why(outcome)
         wanted.ask_again()
         outcome = _try(host, ca, info, here, wanted, wait)
-    _end(outcome, here.system, as_json)
+    return outcome
 
 
 def _try(host, ca, info, here, wanted, wait, before=None):

@@ -77,6 +77,12 @@ def renew(
         chosen = wallet.systems() if every else list(dict.fromkeys(systems))
         results = renewal.make_new(wallet, chosen, timespan.parse_s(before), make, duration_s, tell)
         renewal.settle(wallet, results, trying(renewal.pending(results), host, ca, tell), drop_old)
+    _report(wallet, results, as_json)
+    if any(result.state in renewal.BAD for result in results):
+        raise typer.Exit(1)
+
+
+def _report(wallet, results, as_json):
     if not as_json:
         _confirm(wallet, results)
         _print(results)
@@ -85,8 +91,6 @@ def renew(
             show.say(renewal.gone_words(old, time.time()))
     if as_json:
         show.data([renewal.as_data(result) for result in results])
-    if any(result.state in renewal.BAD for result in results):
-        raise typer.Exit(1)
 
 
 @contextlib.contextmanager
