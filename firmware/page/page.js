@@ -48,7 +48,7 @@ function make(tag, text = "", attributes = {}) {
   return made;
 }
 
-function tell(id, text, kind = "") {
+function tell(id, text = "", kind = "") {
   const note = at(id);
   note.textContent = text;
   note.className = "note " + kind;
@@ -92,6 +92,19 @@ async function call(method, path, body = null, once = callOnce) {
     if (response.ok) return answer;
     if (response.status !== 429 || tries === BUSY_TRIES) throw new Refusal(answer.code, answer.field);
     await pause(1000 * (Number(response.headers.get("Retry-After")) || 1));
+  }
+}
+
+// The answer for a part that loads by itself: the device may restart, and the phone may lose its network.
+async function get(mine, path, id) {
+  for (;;) {
+    try {
+      return await call("GET", path);
+    } catch (refusal) {
+      if (token !== mine || refusal.code !== "unreachable") throw refusal;
+      tell(id, word("waits"), "warn");
+    }
+    await pause(ATTEMPT_EVERY_MS);
   }
 }
 
@@ -263,7 +276,7 @@ function forget() {
   live = null;
   drawn = "";
   for (const id of ["attempt", "product", "wifi", "update", "care", "token-known"]) at(id).hidden = true;
-  for (const id of ["product-note", "wifi-note", "update-note", "care-note", "token-verdict"]) tell(id, "");
+  for (const id of ["product-note", "wifi-note", "update-note", "care-note", "token-verdict"]) tell(id);
   at("token-form").hidden = false;
 }
 
@@ -280,7 +293,8 @@ function open() {
 async function openProduct(mine) {
   at("product").hidden = false;
   at("identify").hidden = !may("control");
-  fields = await call("GET", "/v1/state/fields").catch(() => ({}));
+  fields = await get(mine, "/v1/state/fields", "product-note").catch(() => ({}));
+  tell("product-note");
   watch(mine);
 }
 
@@ -425,7 +439,7 @@ async function change(name, input) {
   input.dataset.held = "1";
   try {
     const state = await call("PATCH", "/v1/state", { [name]: value });
-    tell("product-note", "");
+    tell("product-note");
     delete input.dataset.held;
     draw(state);
   } catch (refusal) {
@@ -459,9 +473,10 @@ async function openSetup(mine) {
   at("care").hidden = false;
   at("new-name").value = info.name || "";
   try {
-    const pairing = await call("GET", "/v1/pairing");
-    await listNetworks();
+    const pairing = await get(mine, "/v1/pairing", "care-note");
+    choices(await get(mine, "/v1/pairing/networks", "care-note"));
     if (token !== mine) return;
+    tell("care-note");
     at("wifi").hidden = false;
     if (pairing.state === "joining") follow(pairing.what, pairing.ssid);
     else if (pairing.state === "failed") ended(pairing);
@@ -471,8 +486,7 @@ async function openSetup(mine) {
   }
 }
 
-async function listNetworks() {
-  const { networks } = await call("GET", "/v1/pairing/networks");
+function choices({ networks }) {
   const list = at("networks");
   list.textContent = "";
   networks.forEach((network, index) => list.append(choice(network, index)));
@@ -504,7 +518,7 @@ function chosen() {
 
 at("wifi-form").addEventListener("change", chosen);
 
-onPress("scan", "wifi-note", listNetworks);
+onPress("scan", "wifi-note", async () => choices(await call("GET", "/v1/pairing/networks")));
 
 onPress("reveal", "wifi-note", async () => {
   const hidden = at("passphrase").type === "password";
@@ -581,16 +595,10 @@ async function openUpdate(mine) {
 
 const wentBack = (last) => word("went_back", { version: last.version, why: word("why_" + last.reason) });
 
-// What the device runs, once it answers: it restarts, and the phone may lose its network.
 async function release(mine, settled = () => true) {
   for (;;) {
-    try {
-      const now = await call("GET", "/v1/firmware");
-      if (token !== mine || settled(now)) return now;
-    } catch (refusal) {
-      if (token !== mine || refusal.code !== "unreachable") throw refusal;
-      tell("update-note", word("update_waits"), "warn");
-    }
+    const now = await get(mine, "/v1/firmware", "update-note");
+    if (token !== mine || settled(now)) return now;
     await pause(ATTEMPT_EVERY_MS);
   }
 }
@@ -672,7 +680,7 @@ at("update-file").addEventListener("change", async () => {
 // An attempt
 
 async function begin(what, ssid, deed) {
-  tell("wifi-note", "");
+  tell("wifi-note");
   try {
     const answer = await deed();
     if (answer.state === "same") return tell("wifi-note", word("saved"), "good");

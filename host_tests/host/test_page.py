@@ -351,6 +351,23 @@ def test_a_reload_at_any_step_goes_on_where_the_device_is(cellar, phone):
     phone.until(lambda: phone.find("#token-form").is_displayed())
 
 
+def test_what_loads_by_itself_appears_though_a_request_for_it_was_lost(cellar, phone):
+    lost = ["/v1/pairing", "/v1/pairing/networks", "/v1/state/fields"]
+
+    def half(_network, method, _host, path):
+        if method == "GET" and path in lost:
+            lost.remove(path)
+            # Where no answer came at all, the browser sends the request again by itself.
+            return 200, {"Content-Length": "99"}, b"{"
+        return None
+
+    phone.answer = half
+    enter(phone, cellar.owner.jwt)
+    phone.until(lambda: phone.find("#wifi").is_displayed())
+    assert lost == [] and phone.text("#care-note") == ""
+    phone.complaints()
+
+
 @pytest.fixture
 def hostile_air(cellar):
     cellar.desk.set_air(AIR | {"networks": [*AIR["networks"], {"ssid": MARKUP, "channel": 3, "rssi": -80}]})
