@@ -251,7 +251,7 @@ def text(raw):
     except ValueError:
         refuse()
     if len(decoded) == len(raw):  # pyright: ignore[reportPossiblyUnboundVariable]
-        return decoded  # ASCII alone
+        return decoded  # ASCII alone # pyright: ignore[reportPossiblyUnboundVariable]
     # RFC 3629, table 3-7 of Unicode: of what str() decoded, MicroPython's lets through overlong forms, surrogates and
     # what lies above U+10FFFF. Bytes, because MicroPython keeps for ever what taking a text apart makes.
     lead = 0
