@@ -26,39 +26,36 @@ import fileblocks
 import vfs
 
 # <termios.h> of Linux and of macOS.
-_ISIG, _VEOL = (1, 11) if sys.platform == "linux" else (0x80, 1)
+_ISIG = 1 if sys.platform == "linux" else 0x80
 
 
 class Console:
-    """Ctrl-C while main runs, as a byte that main looks for between two turns of its loop, where a chip raises it too.
-    The unix port raises it out of its signal handler, and where that cuts off a garbage collection the heap stays
-    locked: nothing can be saved then. Before ``open`` and without a terminal it is the port's."""
+    """Ctrl-C before the prompt, as a byte that main looks for between two turns of its loop, where a chip raises it.
+    The unix port raises it out of its signal handler: where that cuts off a garbage collection the heap stays locked,
+    so that nothing can be saved, and between two programs nothing catches it. So the terminal of a new process sends
+    no signal. It is still line by line, which shows outside that a program runs, and Ctrl-C ends a line."""
 
     def __init__(self):
-        self._modes = None
         self._poll = select.poll()
         self._poll.register(sys.stdin, select.POLLIN)
 
     def open(self):
-        try:
-            modes = termios.tcgetattr(0)
-            self._modes = termios.tcgetattr(0)
-        except OSError:
-            return self
-        # Still line by line, which shows outside that a program runs; Ctrl-C ends a line.
-        modes[3] &= ~_ISIG
-        modes[6][_VEOL] = b"\x03"
-        termios.tcsetattr(0, termios.TCSANOW, modes)
+        self._signals(False)
         return self
 
     def close(self):
-        if self._modes:
-            termios.tcsetattr(0, termios.TCSANOW, self._modes)
+        """Code that is typed at the prompt does not look for Ctrl-C."""
+        self._signals(True)
+
+    def _signals(self, wanted):
+        modes = termios.tcgetattr(0)
+        modes[3] = modes[3] & ~_ISIG | (_ISIG if wanted else 0)
+        termios.tcsetattr(0, termios.TCSANOW, modes)
 
     def look(self, _turns=None):
         """KeyboardInterrupt if Ctrl-C was typed. Called as a chip's watchdog is, which it feeds."""
         WDT.feed()
-        while self._modes and self._poll.poll(0):
+        while self._poll.poll(0):
             typed = sys.stdin.buffer.read(1)
             if typed == b"\x03":
                 raise KeyboardInterrupt
@@ -187,8 +184,6 @@ def run_main():
             run()
     except KeyboardInterrupt:
         print("stopped")
-    finally:
-        desk_options.console.close()
 
 
 read_arguments(sys.argv[1:])
@@ -200,7 +195,10 @@ if desk_options.air:
 mount()
 sys.path[:] = [".frozen", "/flash/lib", "/flash"]
 sys.modules["desk_options"] = desk_options
-if is_file("boot.py"):
-    run_script("boot.py")
-if desk_options.run_main and is_file("main.py"):
-    run_main()
+try:
+    if is_file("boot.py"):
+        run_script("boot.py")
+    if desk_options.run_main and is_file("main.py"):
+        run_main()
+finally:
+    desk_options.console.close()

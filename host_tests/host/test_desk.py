@@ -34,7 +34,8 @@ async def serve():
     await asyncio.start_server(answer, desk_options.host, desk_options.port)
     print("serving, path", sys.path)
     while True:
-        await asyncio.sleep(1)
+        await asyncio.sleep_ms(20)
+        desk_options.console.look()
 
 def run():
     asyncio.run(serve())
@@ -135,6 +136,20 @@ def test_ctrl_c_gives_the_prompt_and_ctrl_d_a_soft_reset_that_runs_main(board):
         assert "MPY: soft reboot" in board.log_text()
     finally:
         os.close(port)
+
+
+def test_ctrl_c_while_it_starts_gives_the_prompt_and_ends_no_process(tree, tmp_path):
+    with unix_board.Desk(tmp_path / "d", tree=tree) as board:
+        for number, after_s in enumerate((0, 0.01, 0.02, 0.04, 0.06, 0.08), 1):
+            seen = board.log_path.stat().st_size
+            board.power_on(wait=False)
+            time.sleep(after_s)
+            port = os.open(board.serial, os.O_RDWR | os.O_NOCTTY)
+            os.write(port, b"\r\x03")
+            wait_until(lambda seen=seen: board.log_path.read_bytes()[seen:].endswith(b">>> "))
+            os.close(port)
+            assert board.starts == number, board.last_words()
+            board.power_cut()
 
 
 def test_who_reads_late_misses_nothing(board):

@@ -10,7 +10,7 @@ from latchkey_tools.desk import unix_board
 
 # A release of a few lines: it prints where it runs, and ends as the test wants.
 MAIN = """
-import machine, sys, time
+import desk_options, machine, sys, time
 print("runs in", sys.path[0], open(sys.path[0] + "/release").read().strip(), "-", machine.reset_cause())
 def run():
     {ends}
@@ -18,7 +18,7 @@ def run():
 HANGS = "while True: pass"
 # To say what it has to say takes a release less, also on a busy machine.
 BRIEF_MS = 1500
-WAITS = "time.sleep(1000)"
+WAITS = "while True: time.sleep_ms(20); desk_options.console.look()"
 ENDS = {
     "raises": "raise ValueError('at work')",
     "returns": "return",

@@ -62,6 +62,7 @@ async def serve():
     await asyncio.start_server(answer, *board.listen[:2])
     while True:
         board.radio.turn()
+        board.watchdog().look()
         await asyncio.sleep(0.02)
 
 def run():

@@ -143,7 +143,7 @@ class Bridge:
         command = self._command(cause, run_main)
         self._device, device_end = os.openpty()
         os.set_blocking(self._device, False)
-        _set_quiet(device_end)
+        _set_modes(device_end)
         try:
             self._process = children.spawn(
                 command,
@@ -324,9 +324,11 @@ def _written(fd, data):
         return 0
 
 
-def _set_quiet(fd):
-    """No echo: a board does not echo, and what is typed may be secret while this is logged."""
+def _set_modes(fd):
+    """No echo: a board does not echo, and what is typed may be secret while this is logged. Ctrl-C ends a
+    line and sends a signal only once boards/desk/start.py has reached the prompt."""
     modes = termios.tcgetattr(fd)
-    modes[3] &= ~(termios.ECHO | termios.ECHOE | termios.ECHOK | termios.ECHOCTL)
+    modes[3] &= ~(termios.ECHO | termios.ECHOE | termios.ECHOK | termios.ECHOCTL | termios.ISIG)
+    modes[6][termios.VEOL] = bytes((_CTRL_C,))
     termios.tcsetattr(fd, termios.TCSANOW, modes)
     fcntl.ioctl(fd, termios.TIOCSWINSZ, b"\x18\x00\x50\x00\x00\x00\x00\x00")
