@@ -150,10 +150,10 @@ def test_failures_are_one_line_that_says_what_to_do(tmp_path):
         (["sim", "run", "--broker", "mqtts://mqtt.drivr.cloud"], 3, "DRIVR's own"),
         (["sim", "run", "--broker", "localhost"], 2, "mqtts://host:port"),
         (["sim", "create"], 2, "Usage"),
-        (["demo", "--broker", "other"], 2, "is not one of 'mosquitto'"),
+        (["demo", "--broker", "other"], 2, "write mosquitto or amqtt"),
         (["pair", "192.0.2.1", "--open", "--broker", "host:\u00b2"], 2, "write the broker as HOST:PORT"),
         (["sim", "set", "colour"], 2, "NAME=VALUE"),
-        (["vboard", "--clock", "cuckoo"], 2, "is not one of 'host'"),
+        (["vboard", "--clock", "cuckoo"], 2, "write host or unset"),
     ):
         done = Keyboard(tmp_path, LATCHKEY_SIM=str(tmp_path / "none")).run(*arguments)
         assert (done.status, words in done.err) == (status, True), done.err

@@ -131,9 +131,9 @@ def test_what_it_cannot_be_is_refused_in_words(tmp_path):
     for options, words in (
         (("--air", tmp_path / "air.json"), "not of the form"),
         (("--air", tmp_path / "none"), "No such file"),
-        (("--product", "lock"), "is not one of 'bulb'"),
+        (("--product", "lock"), "write bulb or sensor"),
         (("--heapsize", "much"), "number of bytes"),
-        (("--port", "70000"), "less than or equal to 65535"),
+        (("--port", "70000"), "write a whole number from 0 to 65535"),
         (("--product", "bulb", "--battery"), "--battery is for a sensor"),
     ):
         done = Keyboard(tmp_path).run("vboard", *options)

@@ -29,7 +29,7 @@ _TODO = {
     errno.ENOENT: "check how it is written",
     errno.EEXIST: "name one that is not there yet",
     errno.EISDIR: "name a file",
-    errno.ENOTDIR: "check how it is written",
+    errno.ENOTDIR: "name another folder",
     errno.ENOSPC: "make room",
     errno.EFBIG: "check which file it is",
     errno.EACCES: "check whose it is, and who may use it",
@@ -37,6 +37,8 @@ _TODO = {
     errno.EROFS: "name a place that can be written to",
     errno.EBADF: "start the command with it open",
 }
+# Where the system's words do not say enough.
+_SAID = {errno.ENOTDIR: "a file is in the place of a folder"}
 
 
 def words(problem):
@@ -61,4 +63,4 @@ def _of_the_system(problem):
     """Of an OSError, which has only the system's words and perhaps a path."""
     what = f"{show.plain(problem.filename)}: " if problem.filename else ""
     todo = _TODO.get(problem.errno, "check what was given, and try again")
-    return f"{what}{problem.strerror}; {todo}"
+    return f"{what}{_SAID.get(problem.errno, problem.strerror)}; {todo}"

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from latchkey_tools import project
+from latchkey_tools import folders, project
 from latchkey_tools.boards import shorten
 
 ROOT = project.root()
@@ -85,7 +85,7 @@ def write(path, content, *read):
     target = path.resolve()
     part = target.with_suffix(f".{os.getpid()}.part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        folders.make(target.parent, 0o777)
         part.write_bytes(content)
         part.replace(target)
     except OSError as problem:

@@ -6,7 +6,6 @@ not what it should be, two do not fit each other, or a device would not take the
 
 import base64
 import datetime
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -27,8 +26,7 @@ _DER = serialization.Encoding.DER
 def body(cert_path, key_path):
     """The body of PUT /v1/config/certificate: ``pair``, and a word if others can read the key."""
     made = pair(cert_path, key_path)
-    if Path(key_path).stat().st_mode & 0o077:
-        show.say(f"others can read {key_path}: chmod 600 {key_path}")
+    show.say_if_open(key_path)
     return made
 
 

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import queue
+import shlex
 import subprocess
 import sys
 import threading
@@ -80,7 +81,7 @@ def check_port(port):
     folder = Path(port).parent
     if Path(port).name == LINK and (folder / LOCK).exists() and not filelock.used(folder / LOCK):
         # The link of one that was killed is still there, and another terminal may have got its number.
-        todo = f"start it again: `latchkey vboard --folder {folder}`"
+        todo = f"start it again: `latchkey vboard --folder {shlex.quote(str(folder))}`"
         raise CableError("gone", f"{port} is of a vboard that has ended; {todo}")
     if not port or (os.sep in port and "://" not in port and not os.path.exists(port)):
         words = f"there is no {port}" if port else "no port was named"

@@ -37,8 +37,8 @@ def import_(
     Example:
       latchkey label import labels.csv
     """
-    # A second reading: it warns if others can read the file, and knows the encodings of editors.
-    pasted.read(file, private=True)
+    # A second reading, which knows the encodings of editors.
+    pasted.read(file)
     labels = {}
     for number, row in enumerate(production.labels_in(file), 1):
         labels |= _label(row, f"{file}, label {number}")
@@ -46,6 +46,7 @@ def import_(
         raise ValueError(f"{file} has no label; give the file that `latchkey board provision --line` wrote")
     before = Wallet().labels()
     Wallet().keep_labels(labels)
+    show.say_if_open(file)
     changed = [system for system in labels if system in before and before[system] != labels[system]]
     if as_json:
         return show.data({"systems": list(labels), "changed": changed})

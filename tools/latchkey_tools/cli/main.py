@@ -6,7 +6,6 @@ error.
 """
 
 import _thread
-import io
 import signal
 import sys
 import threading
@@ -34,6 +33,7 @@ from latchkey_tools.cli import (
     token_commands,
     trip_commands,
     update_commands,
+    usage,
     vboard_commands,
 )
 from latchkey_tools.device.wallet import Unsafe, holds_token
@@ -145,13 +145,8 @@ def refuse_tokens(arguments):
 
 def _say_usage(problem):
     """Its exit status, after what is wrong in the command line is printed."""
-    text = io.StringIO()
-    problem.show(text)
-    for line in text.getvalue().splitlines():
+    for line in usage.lines(problem):
         show.say(line)
-    # Its own words name what is missing, and not what to write there. The class is private in typer.
-    if type(problem).__name__ == "MissingParameter" and problem.param and problem.param.help:
-        show.say(f"{problem.param.metavar}: {problem.param.help}")
     return problem.exit_code
 
 

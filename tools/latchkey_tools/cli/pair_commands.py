@@ -157,14 +157,16 @@ def _passphrase_at_hand(file, open_):
             raise ValueError("give --open or --passphrase-file, not both")
         return None
     if file:
-        return _checked(_read_passphrase(file))
+        passphrase = _checked(_read_passphrase(file))
+        show.say_if_open(file)
+        return passphrase
     given = os.environ.get(PASSPHRASE_VARIABLE)
     return _checked(given) if given else None
 
 
 def _read_passphrase(file):
     try:
-        return pasted.read(file, private=True).rstrip("\r\n")
+        return pasted.read(file).rstrip("\r\n")
     except OSError:  # whose words may repeat what was meant to be hidden
         words = "--passphrase-file names no file that can be read; it takes a file, never the passphrase itself"
         raise ValueError(words) from None

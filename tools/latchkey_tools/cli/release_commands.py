@@ -1,5 +1,6 @@
 """`latchkey release`: what a maker builds and signs for devices, and a look at such a file."""
 
+import shlex
 import time
 from pathlib import Path
 from typing import Annotated, Literal
@@ -70,7 +71,8 @@ def build_(
     show.line(f"{out}: {_what(members)}, {members['size']:,} bytes")
     show.line(f"{facts}: the facts to sign")
     signed = out.with_name(f"{out.stem}-{version}.latchkey")
-    show.say(f"next: `latchkey release sign {out} --counter N --key release.pem -o {signed}`")
+    files = [shlex.quote(str(one)) for one in (out, signed)]
+    show.say("next: `latchkey release sign {} --counter N --key release.pem -o {}`".format(*files))
 
 
 @app.command()

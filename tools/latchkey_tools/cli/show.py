@@ -9,7 +9,9 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
+import stat
 import sys
 import textwrap
 from datetime import UTC, datetime
@@ -58,6 +60,15 @@ class _Trimmed:
 def say(text):
     """One line beside the data; on a terminal it is folded at blanks."""
     print(folded(plain(text), sys.stderr), file=sys.stderr, flush=True)
+
+
+def say_if_open(path):
+    """Say that others can read the file ``path``, if they can; "-" is standard input. It comes after all checks of the
+    file: a refusal is enough."""
+    mode = os.stat(path).st_mode if str(path) != "-" and os.path.exists(path) else 0
+    # A pipe is nobody else's, whatever its mode says.
+    if stat.S_ISREG(mode) and mode & 0o077:
+        say(f"others can read {path}: chmod 600 {shlex.quote(str(path))}")
 
 
 def folded(text, stream):

@@ -22,7 +22,9 @@ _COLOURS = {update.GOOD: "green", update.HAD: "green", update.LEFT: "yellow"}
 _KEYS_WITHIN_S = 30
 
 Hosts = Annotated[list[str], typer.Argument(envvar=HOST_VARIABLE, **HOST)]
-ReleaseFile = Annotated[Path, typer.Argument(metavar="FILE", help="A file of `latchkey release sign` or `new-key`.")]
+RELEASE_HELP = "A file of `latchkey release sign` or `new-key`."
+# Eager: it is read before HOST, so that a word that is missing is known to be a host (latchkey_tools/cli/usage.py).
+ReleaseFile = Annotated[Path, typer.Argument(metavar="FILE", help=RELEASE_HELP, is_eager=True)]
 KeysFile = Annotated[Path, typer.Argument(metavar="FILE", help="A file of `latchkey release keys`.")]
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from latchkey_tools import filelock, problems, reading
+from latchkey_tools import filelock, folders, problems, reading
 from latchkey_tools.boards.mpremote import LINK, LOCK
 from latchkey_tools.cli import options
 from latchkey_tools.desk import children
@@ -134,7 +134,7 @@ def _say_where(board, serial):
 
 def _sole_user(folder):
     """Two boards on one flash image would destroy it, and other users must not read it."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folders.make(folder)
     if folder.stat().st_mode & 0o077:
         raise Unsafe(f"others can read {folder}, where keys and passphrases will be; `chmod 700` it, or name another")
     refusal = DeskError(f"a vboard runs in {folder} already; stop it, or give another --folder")

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import httpx
 
+from latchkey_tools import folders
 from latchkey_tools.boards import build, catalog, mpremote_call
 from latchkey_tools.boards.catalog import STARTER
 from latchkey_tools.boards.release import release
@@ -79,7 +80,7 @@ class Desk:
     ):  # fmt: skip
         # The device's process has another working directory.
         self.folder = Path(folder).resolve()
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folders.make(self.folder)
         self.port = port or free_port()
         self.tls_port = free_port()
         self.clock = clock

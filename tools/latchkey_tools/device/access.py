@@ -32,6 +32,8 @@ def passes(info, token_file=None, name=None):
     if named:
         label, token = named
         _check_system(label, token, system)
+        if token_file:
+            show.say_if_open(token_file)
         return [Pass(label, token, system)]
     fitting = [Pass(entry.name, entry.token, system) for entry in Wallet().fitting(system)]
     if not fitting:
@@ -96,7 +98,7 @@ def _named(token_file, name):
 def _in_file(file):
     label = "on standard input" if str(file) == "-" else f"in {file}"
     try:
-        return label, pasted.token(pasted.read(file, private=True))
+        return label, pasted.token(pasted.read(file))
     except OSError as error:
         raise ValueError(f"{file} cannot be read ({error.strerror}); give a file with a token") from None
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from latchkey_tools import folders
 from latchkey_tools.boards import certificate
 from latchkey_tools.device.cloud_api import CloudRefusal
 from latchkey_tools.device.local_api import local_name
@@ -53,7 +54,7 @@ class Request:
         """
         if self.is_fulfilled and self._is_usable(until_unix_s):
             return
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folders.make(self.folder)
         uuid = self._asked(cloud.url) or self._ask(cloud, duration, issuer_uuid())
         write_private(self.cert_path, self._await(cloud, uuid, wait_s, sleep).encode())
         try:

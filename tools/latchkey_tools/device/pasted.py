@@ -5,13 +5,11 @@ spaces; ``Bearer`` is written in any case (RFC 9110 section 11.1).
 """
 
 import codecs
-import os
 import re
-import stat
 import sys
 
 from latchkey_tools import reading
-from latchkey_tools.cli import show, streams
+from latchkey_tools.cli import streams
 
 _MOST_BYTES = 256 * 1024
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
@@ -26,18 +24,14 @@ _CONTINUED = re.compile(rf"([\w.-]+)[{_QUOTES}]?", re.A)
 _MOST_WRAPPED = 200
 
 
-def read(file, private=False):
-    """The text of a file, or of standard input for "-". ``private``: say so where others can read the file.
+def read(file):
+    """The text of a file, or of standard input for "-".
 
     OSError as of ``open``; ValueError for what is not a text.
     """
     if str(file) == "-":
         return decoded(_standard_input(), "standard input")
     with open(file, "rb") as opened:
-        mode = os.fstat(opened.fileno()).st_mode
-        # A pipe is nobody else's, whatever its mode says.
-        if private and stat.S_ISREG(mode) and mode & 0o077:
-            show.say(f"others can read {file}: chmod 600 {file}")
         return decoded(reading.bounded(opened, file, _MOST_BYTES), file)
 
 

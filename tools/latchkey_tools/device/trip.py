@@ -16,7 +16,7 @@ import tomllib
 from collections import namedtuple
 from pathlib import Path
 
-from latchkey_tools import reading, uuids
+from latchkey_tools import folders, reading, uuids
 from latchkey_tools.cli import show
 from latchkey_tools.device import offline_check, pasted
 from latchkey_tools.device.wallet import WalletError, claims_of, end_words, lives, roles_of
@@ -70,8 +70,7 @@ def read_site(path):
 
 def packed(wallet, site, until_unix_s):
     """The trip of a Site, kept in the wallet, with its files beside it. WalletError for a file that cannot be read."""
-    folder = wallet.folder / "trip"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = folders.make(wallet.folder / "trip")
     stops = [stop._replace(files=_copied(folder, stop.files))._asdict() for stop in site.stops]
     trip = {"until_unix_s": until_unix_s, "stops": stops}
     wallet.keep_trip(trip)

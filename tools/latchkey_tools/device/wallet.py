@@ -6,18 +6,21 @@ can read is not used. Every change is written beside the old file and renamed ov
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import math
 import os
 import re
+import shlex
+import stat
 import time
 from collections import namedtuple
 from pathlib import Path
 
 import platformdirs
 
-from latchkey_tools import uuids
+from latchkey_tools import folders, uuids
 from latchkey_tools.cli import show
 from latchkey_tools.device import answer_shapes
 from latchkey_tools.sim.pki import write_private
@@ -185,7 +188,7 @@ class Wallet:
     @contextlib.contextmanager
     def _changing(self):
         """The content, written back whole if the block ends well; one change at a time on this machine."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folders.make(self.folder)
         _refuse_if_open(self.folder, 0o700)
         with open(os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o600), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -335,5 +338,8 @@ def _free_name(name, others):
 
 
 def _refuse_if_open(path, mode):
-    if path.stat().st_mode & 0o077:
-        raise Unsafe(f"others can read {path}; if that did no harm, `chmod {mode:o} {path}`")
+    found = path.stat().st_mode
+    if stat.S_ISREG(found) and mode & 0o100:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+    if found & 0o077:
+        raise Unsafe(f"others can read {path}; if that did no harm, `chmod {mode:o} {shlex.quote(str(path))}`")

@@ -8,7 +8,6 @@ import hashlib
 import json
 import shlex
 import subprocess
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -29,7 +28,8 @@ def public(path):
     """The RSA public key in ``path``: PEM, a certificate in PEM, or a JWK."""
     content = reading.content(path)
     if b"PRIVATE KEY" in content:
-        raise ValueError(f"{path} is a private key; make its public one: openssl pkey -in {path} -pubout -out FILE")
+        todo = f"openssl pkey -in {shlex.quote(str(path))} -pubout -out FILE"
+        raise ValueError(f"{path} is a private key; make its public one: {todo}")
     key = _of_jwk(path, content) if content.lstrip()[:1] == b"{" else _of_pem(path, content)
     _check(path, key)
     return key
@@ -50,9 +50,8 @@ def thumbprint(members):
 def by_key(path, alg):
     """A signer with the private key in the PEM file ``path``; an encrypted one is asked for its passphrase."""
     key = _private(path, reading.content(path))
-    if Path(path).stat().st_mode & 0o077:
-        show.say(f"others can read {path}: chmod 600 {path}")
     _check(path, key)
+    show.say_if_open(path)
     return signer(key, alg)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from latchkey_tools import folders
 from latchkey_tools.desk import children
 from latchkey_tools.sim import server, signing
 from latchkey_tools.sim.cloud import Cloud
@@ -175,7 +176,7 @@ class Simulator(Client):
 
     def start(self):
         """Start and wait until the API answers; it may answer long before the broker is reached."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folders.make(self.folder)
         with open(self.log_path, "ab") as log:
             self._process = children.spawn(self._command(), stdin=children.PIPE, stdout=children.PIPE, stderr=log)
         line = self._process.stdout.readline()

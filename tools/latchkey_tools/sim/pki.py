@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from latchkey_tools import folders
+
 Identity = namedtuple("Identity", "name cert_pem key_pem cert_der key_der")
 Pki = namedtuple("Pki", "folder ca broker device simulator")
 
@@ -31,7 +33,7 @@ _HOUR = datetime.timedelta(hours=1)
 
 def make(folder, slug="company-example", system_uuid="00000000-0000-4000-8000-000000000000"):
     """Make CA, broker, device and simulator identities under ``folder``; returns a Pki of their paths."""
-    folder = _private_folder(folder)
+    folder = folders.make(folder)
     ca = _write_ca(folder, "ca", f"Latchkey desk CA ({slug})")
     broker = _write_server(folder, ca, "broker", LOOPBACK_NAMES)
     device = client(folder, ca, "device", system_uuid)
@@ -200,12 +202,6 @@ def write_private(path, content, replace=True):
 def _key_bytes(key, encoding):
     # The traditional form (SEC 1 for EC) is what every mbedtls build reads; PKCS#8 support is a build option there.
     return key.private_bytes(encoding, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
-
-
-def _private_folder(folder):
-    folder = Path(folder)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
 
 
 def _now():

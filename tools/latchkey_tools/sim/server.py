@@ -13,7 +13,7 @@ import socket
 import sys
 from pathlib import Path
 
-from latchkey_tools import filelock, uuids
+from latchkey_tools import filelock, folders, uuids
 from latchkey_tools.desk import children
 from latchkey_tools.sim import pki
 from latchkey_tools.sim.cloud import Cloud, CloudError
@@ -35,8 +35,7 @@ def bearer(folder):
 
 def sole_user(folder):
     """A context in which no other simulator has ``folder``, which is made; two would undo each other's changes."""
-    folder = Path(folder)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = folders.make(folder)
     refusal = CloudError(f"a simulator runs over {folder} already; stop it, or give another --folder")
     return filelock.user(folder / "lock", refusal)
 
