@@ -29,7 +29,14 @@ def run():
     except Exception as exc:
         sys.print_exception(exc)
         boots.end(crashed=True)
-        failed(board, boots, memory.was_short(exc))
+        if memory.was_short(exc):
+            found = ", ".join(["%s %d" % pair for pair in sorted(memory.heap().items())])
+            board.say("Latchkey: memory is too short to start. " + found)
+            board.say("What to do: use a frozen image (latchkey board image), or a board with PSRAM.")
+            if boots.safe:  # The next start would end so too, for ever.
+                return board.say("Latchkey: stopped. The serial cable works; a power cycle tries again.")
+        board.clock.sleep_ms(_CRASH_PAUSE_MS)
+        board.restart()
     else:
         board.sleep(sleep_ms)
 
@@ -49,14 +56,3 @@ def live(board, boots):
     import program
 
     return program.live(board, boots, awake)
-
-
-def failed(board, boots, short):
-    """Begin anew; but the safe state itself, if memory is too ``short`` for it, would end so for ever."""
-    if short:
-        board.say("Latchkey: memory is too short to start. " + memory.words())
-        board.say("What to do: use a frozen image (latchkey board image), or a board with PSRAM.")
-    if short and boots.safe:
-        return board.say("Latchkey: stopped. The serial cable works; a power cycle tries again.")
-    board.clock.sleep_ms(_CRASH_PAUSE_MS)
-    board.restart()

@@ -22,7 +22,7 @@ ROOTS = ("main", "boot", "cable", "board_config", *(name for name, *_ in lazy.ra
 # Modules in C of MicroPython 1.29 on ESP32, and what its manifest brings as Python: asyncio and the port's modules.
 BUILT_IN = set(
     "_thread array asyncio binascii cryptolib deflate errno esp32 gc hashlib io json machine math micropython network "
-    "os random select socket struct sys time tls uctypes vfs".split()
+    "os random select socket struct sys time tls uctypes utime vfs".split()
 )
 # `latchkey board image` freezes it in.
 BUILT_IN.add("latchkey_image")

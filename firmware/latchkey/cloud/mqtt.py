@@ -131,11 +131,15 @@ class Client(simple.MQTTClient):
         topic_bytes = self._number()
         if topic_bytes + head > size:
             raise LinkError("bad_packet")
-        index = self._topic_index(topic_bytes)
+        topic = None
+        if topic_bytes > max(map(len, self._topics)):  # a longer one than ours is skipped unread
+            Payload(self, topic_bytes).drain(self._buf)
+        else:
+            topic = self.sock.read(topic_bytes)
         pid = self._number() if qos else 0
         payload = Payload(self, size - head - topic_bytes)
-        if index >= 0:
-            self._on_publish(index, bool(op & 1), payload)
+        if topic in self._topics:
+            self._on_publish(self._topics.index(topic), bool(op & 1), payload)
         payload.drain(self._buf)
         if qos:
             self.sock.write(bytes((0x40, 2, pid >> 8, pid & 255)))
@@ -143,11 +147,3 @@ class Client(simple.MQTTClient):
     def _number(self):
         two = self.sock.read(2)
         return two[0] << 8 | two[1]
-
-    def _topic_index(self, length):
-        """Which of our topics comes next in the stream, or -1; a longer one than ours is skipped unread."""
-        if length > max([len(t) for t in self._topics]):
-            Payload(self, length).drain(self._buf)
-            return -1
-        topic = self.sock.read(length)
-        return self._topics.index(topic) if topic in self._topics else -1

@@ -217,21 +217,18 @@ class Keeper:
             code = "closed_early"
         self.close()
         if not self._checked and not self._clock.host_trusted:
-            code = self._doubt_time(code)
+            # Another time server is asked first next time: the one that answers first may be wrong for ever.
+            if code in _TIME_DOUBTS:
+                self._first_server += 1
+            if code in _DATES and self._synced_ms is not None:
+                code = "clock_doubted"
+            elif code == "cert_not_yet_valid":
+                code = "clock_unset"
         if self._trying:
             self._judge_attempt(code)
         self._since_ms = self._clock.now_ms()
         self._pause_ms = self._backoff.next_ms()
         self._state = ("waiting", code, e.detail)
-
-    def _doubt_time(self, code):
-        """``code`` of a failure while no handshake has checked the clock: another time server is asked first next
-        time, since the one that answers first may be wrong for ever."""
-        if code in _TIME_DOUBTS:
-            self._first_server += 1
-        if self._synced_ms is None:
-            return "clock_unset" if code == "cert_not_yet_valid" else code
-        return "clock_doubted" if code in _DATES else code
 
     def _judge_attempt(self, code):
         late = False

@@ -116,7 +116,9 @@ def _under(path, name):
     return path + "." + name if path else name
 
 
-def _text(value, path, least, most, alphabet=None):
+def _text(value, path, least, most, alphabet=None, or_null=False):
+    if or_null and value is None:
+        return None
     raw = value.encode() if isinstance(value, str) else b""
     if not isinstance(value, str) or not least <= len(raw) <= most:
         _wrong(path, "not a text of %d to %d bytes" % (least, most))
@@ -125,10 +127,6 @@ def _text(value, path, least, most, alphabet=None):
         if c not in alphabet if alphabet else c < 32:
             _wrong(path, "character")
     return value
-
-
-def _text_or_null(value, path, least, most):
-    return None if value is None else _text(value, path, least, most)
 
 
 def _uuid(value, path):
@@ -181,7 +179,7 @@ def _hosts(value, path, most):
 _FIELDS = {
     "system_uuid": (_uuid, ()),
     "slug": (_text, (1, 63, _NAME + b"_-")),
-    "issuer": (_text_or_null, (1, 256)),
+    "issuer": (_text, (1, 256, None, True)),
     "name": (_text, (0, 64)),
     "model": (_text, (0, 32)),
     "dev": (_flag, ()),

@@ -46,7 +46,9 @@ def read(data):
     ap_passphrase = passphrase(document.get("ap_passphrase"), "ap_passphrase")
     found = settings.made_of(config, wifi_passphrase, ap_passphrase)
     update_keys = _update_keys(document.get("update_keys"))
-    credentials = _credentials(document.get("credentials"))
+    der = checked(document.get("credentials"), _DER + _HTTPS, "credentials")
+    names = _DER + _HTTPS if _HTTPS[0] in der or _HTTPS[1] in der else _DER
+    credentials = {name: _der(der.get(name), "credentials." + name) for name in names}
     unix_s = document.get("time_unix_s")
     # Milliseconds, the usual mistake, lie beyond what flash can hold.
     if type(unix_s) is not int or not 0 < unix_s < 1 << 32:
@@ -94,13 +96,6 @@ def wifi_key(text, field):
     except ValueError:
         pass
     raise ConfigError("invalid_field", field, "8 to 63 characters, or 64 hexadecimal digits.")
-
-
-def _credentials(der):
-    """Bytes of the DER files by name."""
-    checked(der, _DER + _HTTPS, "credentials")
-    names = _DER + _HTTPS if _HTTPS[0] in der or _HTTPS[1] in der else _DER
-    return {name: _der(der.get(name), "credentials." + name) for name in names}
 
 
 def _der(text, field):

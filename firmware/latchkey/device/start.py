@@ -54,7 +54,12 @@ class Boots:
         count = Slots(store, "starts", b"b").read(1) if counts_cycles else None
         self._cycles = count[0] if count else 0
         self._settles_s = _CYCLE_S
-        self.gesture = self._count_cycle() if counts_cycles and cause == "power" else None
+        self.gesture = None
+        if counts_cycles and cause == "power":
+            self.keep_cycles(min(self._cycles + 1, 255))
+            # The count stays until the reset is carried out: a power cut may come first.
+            if self._cycles >= _CYCLES_OPEN:
+                self.gesture = "reset" if self._cycles >= _CYCLES_RESET else "long"
         self._write(True)
 
     def settled(self, uptime_s):
@@ -77,13 +82,6 @@ class Boots:
         self.crashes = min(self.crashes + 1, 255) if crashed else 0
         self.floor_unix_s = max(self.floor_unix_s, floor_unix_s)
         self._write(False, sleep_ms)
-
-    def _count_cycle(self):
-        self.keep_cycles(min(self._cycles + 1, 255))
-        # The count stays until the reset is carried out: a power cut may come first.
-        if self._cycles >= _CYCLES_RESET:
-            return "reset"
-        return "long" if self._cycles >= _CYCLES_OPEN else None
 
     def keep_cycles(self, count):
         """Count on from here; a count that flash refuses is as before, or a row would never end."""

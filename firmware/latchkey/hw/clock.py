@@ -8,21 +8,10 @@ its host, is boards/desk/adapters/deskclock.py.
 
 import time
 
+# Another name of the same module. CPython's has none of these: tests bring them under this one.
+from utime import sleep_ms, ticks_diff, ticks_ms
+
 from latchkey.limits import const
-
-try:
-    from time import sleep_ms, ticks_diff, ticks_ms  # pyright: ignore[reportAssignmentType]
-except ImportError:  # CPython lacks these; its integers do not wrap
-
-    def ticks_ms():
-        return time.monotonic_ns() // 1000000  # pyright: ignore[reportAttributeAccessIssue]
-
-    def ticks_diff(later, earlier):
-        return later - earlier
-
-    def sleep_ms(ms):
-        time.sleep(ms / 1000)
-
 
 _UNIX_OF_2000 = const(946684800)
 _MARK_MS = const(1 << 24)  # 4.7 hours

@@ -43,11 +43,6 @@ def heap():
     return found
 
 
-def words():
-    """The same as a text for the console."""
-    return ", ".join(["%s %d" % pair for pair in sorted(heap().items())])
-
-
 def was_short(exc):
     """Whether ``exc`` says that memory was too short: in Python, ENOMEM, or in MicroPython's words for ESP-IDF's
     failures ("WiFi Out of Memory", "can't create thread")."""

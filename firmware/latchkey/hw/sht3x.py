@@ -21,18 +21,13 @@ class Sht3x:
         """(temperature_c, humidity_pct), each rounded to a tenth; OSError if there is no whole answer."""
         self._i2c.writeto(self._address, _MEASURE)
         self._sleep_ms(_WAIT_MS)
-        self._i2c.readfrom_into(self._address, self._buffer)
-        return convert(self._buffer)
-
-
-def convert(answer):
-    """The same pair from the sensor's six bytes: two words, each with its CRC; OSError if either is wrong."""
-    view = memoryview(answer)
-    if crc8(view[:2]) != answer[2] or crc8(view[3:5]) != answer[5]:
-        raise OSError("crc")
-    temperature = (answer[0] << 8) | answer[1]
-    humidity = (answer[3] << 8) | answer[4]
-    return (round(-45 + 175 * temperature / 65535, 1), round(100 * humidity / 65535, 1))
+        answer = self._buffer  # two words, each with its CRC
+        self._i2c.readfrom_into(self._address, answer)
+        if crc8(answer[:2]) != answer[2] or crc8(answer[3:5]) != answer[5]:
+            raise OSError("crc")
+        temperature = (answer[0] << 8) | answer[1]
+        humidity = (answer[3] << 8) | answer[4]
+        return (round(-45 + 175 * temperature / 65535, 1), round(100 * humidity / 65535, 1))
 
 
 def crc8(data):
