@@ -206,6 +206,15 @@ class TestFolders(unittest.TestCase):
                 with self.assertRaises((OSError, ValueError)):
                     file.read(1)
 
+    def test_a_release_that_waits_for_another_token_is_read_back_again(self):
+        payload = listed(RELEASE)
+        self.carrier.begin(WANTED)
+        self.assertEqual(send(self.carrier, payload), payload)
+        self.assertEqual(b"".join([bytes(part) for part in self.carrier.pieces()]), payload)
+        self.carrier.begin(WANTED)
+        with self.assertRaises(LatchkeyError):
+            send(self.carrier, payload[:-1])
+
     def test_what_rots_on_flash_is_seen(self):
         payload = listed(RELEASE)
         self.carrier.begin(WANTED)

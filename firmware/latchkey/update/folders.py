@@ -43,7 +43,6 @@ class Folders:
         self._own = path
         self._other = path[:-1] + ("b" if path[-1] == "a" else "a")
         self._lines = self._file = self._line = None  # _line: a bytearray while the list arrives
-        self._left = self._count = self._blocks = self._number = 0
 
     @property
     def running(self):
@@ -153,10 +152,11 @@ class Folders:
         """Generator: the payload as flash has it, in pieces that are valid until the next. LatchkeyError
         "payload_refused" if it does not hold what its list says."""
         try:
-            whole = self._lines and not self._left and self._lines.readline() == b"\n"
+            whole = self._left < 0 or self._lines and not self._left and self._lines.readline() == b"\n"
             self._close()
             if not whole:
                 raise _refused()
+            self._left = -1  # It is read again if the token was refused before the switch.
             buffer = memoryview(bytearray(_PIECE_BYTES))
             yield from _read(self._other + _LIST, buffer)
             with open(self._other + _LIST, "rb") as lines:
