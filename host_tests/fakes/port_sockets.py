@@ -62,8 +62,19 @@ async def ready(port_socket, write=False):
             remove(sock)
 
 
+class Asyncio:
+    """``asyncio`` with MicroPython's ``sleep_ms``."""
+
+    def __getattr__(self, name):
+        return getattr(asyncio, name)
+
+    def sleep_ms(self, ms):
+        return asyncio.sleep(ms / 1000)
+
+
 def install(server, connection):
     """Modules of latchkey.net."""
     names = {name: getattr(socket, name) for name in ("getaddrinfo", "SOL_SOCKET", "SO_REUSEADDR")}
     server.socket = types.SimpleNamespace(socket=PortSocket, **names)
     server.ready = connection.ready = ready
+    server.asyncio = connection.asyncio = Asyncio()

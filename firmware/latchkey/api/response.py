@@ -6,8 +6,6 @@ from latchkey.limits import const
 
 _PIECE_BYTES = const(256)
 
-_REASONS = {202: "Accepted", 302: "Found"}
-
 
 class Response:
     """``status``, ``body`` bytes, a list of them for a long one, or None for one that ends with the connection;
@@ -27,7 +25,7 @@ class Response:
 
     def head(self, length, close):
         """Bytes of the head. ``length`` None: the body ends with the connection."""
-        reason = self.code or _REASONS.get(self.status, "OK")
+        reason = self.code or ("Accepted" if self.status == 202 else "Found" if self.status == 302 else "OK")
         out = ["HTTP/1.1 %d %s" % (self.status, reason), "Content-Type: " + self.media]
         if length is not None:
             out.append("Content-Length: %d" % length)

@@ -12,9 +12,6 @@ from latchkey.api.request import CONTINUE
 from latchkey.errors import LatchkeyError
 from latchkey.limits import const
 
-sleep_ms = getattr(asyncio, "sleep_ms", None) or (lambda ms: asyncio.sleep(ms / 1000))
-
-
 REQUEST_MS = 10000  # a request, or an answer
 IDLE_MS = 5000  # until the next request
 PIECE_MS = 60000  # a piece of a body that is taken in pieces
@@ -183,7 +180,7 @@ class Connection:
         self.deadline = None
         if self.reader and not self.reader.held:
             self._server.take_back(self)
-        await sleep_ms(0)
+        await asyncio.sleep_ms(0)
         return len(view)
 
     async def _read(self, view):
@@ -237,7 +234,7 @@ class Connection:
             await self._write(part)
             if length is None:  # A stream: something is due again in a while.
                 self.deadline = None
-                await sleep_ms(_EVENT_POLL_MS)
+                await asyncio.sleep_ms(_EVENT_POLL_MS)
                 self._read_now(_DROPPED)  # Gone, if the listener has left.
         if response.after:
             response.after()
@@ -253,7 +250,7 @@ class Connection:
                     await ready(self.socket, True)
         except OSError:
             raise Gone()
-        await sleep_ms(0)  # One who sends request after request must not keep the loop.
+        await asyncio.sleep_ms(0)  # One who sends request after request must not keep the loop.
 
 
 def ready(sock, write=False):

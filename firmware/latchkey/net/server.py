@@ -13,7 +13,7 @@ import socket
 from latchkey.api.request import Reader
 from latchkey.hw import memory
 from latchkey.limits import const
-from latchkey.net.connection import Connection, ready, sleep_ms
+from latchkey.net.connection import Connection, ready
 
 CONNECTIONS = 4
 _HEAD_BYTES = const(3072)  # a buffer holds a whole head
@@ -43,9 +43,8 @@ class Server:
         self.api = api
         self.now_ms = board.clock.now_ms
         self.tls = tls
-        self._listen_at = board.listen
-        self._channel = board.radio.channel
-        self._places = (CONNECTIONS - _TLS_SESSIONS if tls else CONNECTIONS, _TLS_SESSIONS)  # plain, HTTPS
+        self._board = board
+        self._places = CONNECTIONS - _TLS_SESSIONS if tls else CONNECTIONS  # of the plain port
         self._readers = [Reader(bytearray(_HEAD_BYTES)) for _ in range(_READERS)]
         self._open = []  # Connection, the oldest first
         self.turned_away = self.too_short = 0
@@ -53,7 +52,7 @@ class Server:
 
     async def start(self):
         """Bind and begin to serve; OSError if an address is taken."""
-        host, *ports = self._listen_at
+        host, *ports = self._board.listen
         for port, tls in zip(ports, (None, self.tls) if self.tls else (None,)):
             listener = socket.socket()
             listener.setblocking(False)
@@ -81,14 +80,14 @@ class Server:
                 await ready(listener)  # pyright: ignore[reportGeneralTypeIssues]  MicroPython awaits generators
                 await self._welcome(listener, tls)
             except _NO_CALLER:
-                await sleep_ms(_WAIT_MS)  # One caller's fault must not close the port.
+                await asyncio.sleep_ms(_WAIT_MS)  # One caller's fault must not close the port.
 
     async def _welcome(self, listener, tls):
         bytearray(512)  # accept() would lose a connection for which memory is too short
         sock, address = listener.accept()
         try:
             peer = peer_text(address)
-            channel = self._channel(peer)
+            channel = self._board.radio.channel(peer)
             if channel is None:
                 return sock.close()
             if tls and not memory.tls_fits():
@@ -96,7 +95,7 @@ class Server:
                 return sock.close()
             if tls:
                 channel = "tls"
-            while len(self._on(channel)) >= self._places[channel == "tls"]:
+            while len(self._on(channel)) >= (_TLS_SESSIONS if tls else self._places):
                 await self._give_way(self._on(channel), peer)
             sock.setblocking(False)
             place = Connection(self, sock, tls, peer, channel)
@@ -119,7 +118,7 @@ class Server:
             grace_ms = _TLS_GRACE_MS if place.channel == "tls" and place.reader else _GRACE_MS
             if self.now_ms() - (place.since if peer else place.lent) >= grace_ms:
                 return self._turn_away(place)
-        await sleep_ms(_WAIT_MS)
+        await asyncio.sleep_ms(_WAIT_MS)
 
     def _on(self, channel):
         """Connections on the same port as ``channel``."""
@@ -134,7 +133,7 @@ class Server:
             place.strange += 1
             return place.strange < _STRANGER_REQUESTS
         others = [other for other in self._on(place.channel) if other.granted and other is not place]
-        if len(others) + 1 < self._places[place.channel == "tls"]:
+        if len(others) + 1 < (_TLS_SESSIONS if place.channel == "tls" else self._places):
             return True
         for other in others:
             if other.phase == "idle":
@@ -157,7 +156,7 @@ class Server:
 
     async def _sweep(self):
         while True:
-            await sleep_ms(_SWEEP_MS)
+            await asyncio.sleep_ms(_SWEEP_MS)
             try:
                 self._cancel_late()
             except MemoryError:

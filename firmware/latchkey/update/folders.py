@@ -25,8 +25,8 @@ _LINE_BYTES = const(139)  # 64 of the hash, 8 digits, the name, two spaces, the 
 _FILES = const(200)
 _DEEP = const(4)  # names in a path: each folder on the way takes memory when a release is removed
 _SPARE_BLOCKS = const(24)  # settings and token list can be stored beside a release; the list of files takes up to 7
-_LIST = "/list"  # is there while a release arrives; no payload can name it
-_LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789_./-"
+_LIST = const("/list")  # is there while a release arrives; no payload can name it
+_LETTERS = const(b"abcdefghijklmnopqrstuvwxyz0123456789_./-")
 
 
 def running():
@@ -118,7 +118,7 @@ class Folders:
             for at in range(len(piece)):
                 self._line.append(piece[at])
                 if len(self._line) > _LINE_BYTES:
-                    raise _refused()
+                    raise LatchkeyError("payload_refused")
                 if piece[at] == 10:
                     file.write(self._line)
                     if len(self._line) == 1:
@@ -136,7 +136,7 @@ class Folders:
         self._lines = self._lines or open(self._other + _LIST, "rb")
         line = self._lines.readline()
         if line == b"\n":
-            raise _refused()
+            raise LatchkeyError("payload_refused")
         _, size, name = _parts(line)
         folder = self._other
         for part in name.split("/")[:-1]:
@@ -144,7 +144,7 @@ class Folders:
             self._blocks -= 2 * _make(folder)  # LittleFS keeps a folder in a pair of blocks
         self._blocks -= -(-size // _BLOCK_BYTES)
         if self._blocks < 0:
-            raise _refused()  # Other bytes than the maker's can be sent with a manifest.
+            raise LatchkeyError("payload_refused")  # Other bytes than the maker's can be sent with a manifest.
         self._file = open(self._other + "/" + name, "wb")
         self._left = size
 
@@ -155,7 +155,7 @@ class Folders:
             whole = self._left < 0 or self._lines and not self._left and self._lines.readline() == b"\n"
             self._close()
             if not whole:
-                raise _refused()
+                raise LatchkeyError("payload_refused")
             self._left = -1  # It is read again if the token was refused before the switch.
             buffer = memoryview(bytearray(_PIECE_BYTES))
             yield from _read(self._other + _LIST, buffer)
@@ -168,7 +168,7 @@ class Folders:
                         hasher.update(piece)
                         yield piece
                     if hexlify(hasher.digest()) != digest:
-                        raise _refused()
+                        raise LatchkeyError("payload_refused")
                     line = lines.readline()
         except OSError as exc:
             raise store_error(exc)
@@ -255,14 +255,10 @@ def _judge(line, number):
     parts = line[:-1].split(b" ")
     # A tab in the hash would split the line again.
     if number > _FILES or len(parts) != 3 or len(parts[0]) != 64 or parts[0].strip(b"0123456789abcdef"):
-        raise _refused()
+        raise LatchkeyError("payload_refused")
     _, size, name = parts
     folders = name.split(b"/")
     bad = not size.isdigit() or len(size) > 8 or int(size) == 0 or len(name) > _NAME_BYTES
     bad = bad or len(folders) > _DEEP or any([folder in (b"", b".", b"..") for folder in folders])
     if bad or any([byte not in _LETTERS for byte in name]) or folders[-1].rsplit(b".", 1)[-1] not in (b"mpy", b"gz"):
-        raise _refused()
-
-
-def _refused():
-    return LatchkeyError("payload_refused")
+        raise LatchkeyError("payload_refused")
