@@ -21,13 +21,18 @@ help: ## print the targets
 
 NEED_PYTHON := import sys; v = sys.version_info; sys.exit("This needs Python 3.11 or later; $(PYTHON) is %d.%d.%d." % v[:3] if v < (3, 11) else 0)
 NEED_NETWORK := The first set-up needs a network, for pip and npm. What pip said is in $(VENV)/pip.log.
+# pip takes a package that it was killed over for installed. A pip that fails by itself leaves things as they were.
+UNFINISHED := $(VENV)/.unfinished
 INSTALL := install --disable-pip-version-check --retries 2 -c constraints.txt -e '.[test]'
 
 $(READY): pyproject.toml constraints.txt $(wildcard tools/node/*.json)
 	@$(PYTHON) -c '$(NEED_PYTHON)'
 	@echo "Installing pinned packages into $(VENV), once; it takes one to three minutes."
+	@test ! -e $(UNFINISHED) || rm -rf $(VENV)
+	@mkdir -p $(VENV) && touch $(UNFINISHED)
 	@$(PYTHON) -m venv $(VENV) || { echo "This needs Python's venv module (Debian: python3-venv)."; exit 2; }
-	@$(BIN)/pip $(INSTALL) > $(VENV)/pip.log 2>&1 || { echo "Packages were not installed. $(NEED_NETWORK)"; exit 2; }
+	@$(BIN)/pip $(INSTALL) > $(VENV)/pip.log 2>&1; status=$$?; test $$status -gt 127 || rm $(UNFINISHED); \
+		test $$status = 0 || { echo "Packages were not installed. $(NEED_NETWORK)"; exit 2; }
 	@$(BIN)/python -m latchkey_tools.boards.umqtt > /dev/null
 	@$(BIN)/python -m latchkey_tools.dev.wasm > /dev/null
 	@touch $@

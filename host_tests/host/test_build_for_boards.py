@@ -1,6 +1,9 @@
 """Changes of the build to sources for a board: same behaviour, fewer names."""
 
 import ast
+import io
+import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -88,3 +91,43 @@ def public_names(source):
     """Names that a module defines for others."""
     nodes = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef | ast.ClassDef)]
     return [n.name for n in nodes if not n.name.startswith("_")]
+
+
+def cut_off(path, data):
+    """As a write during which the process is killed."""
+    with open(path, "wb") as file:
+        file.write(data[: len(data) // 2])
+    raise KeyboardInterrupt
+
+
+def test_a_library_whose_fetch_was_cut_off_is_fetched_again(tmp_path, monkeypatch):
+    version, _sha256 = umqtt.pinned()
+    source = (umqtt.fetch() / "umqtt" / "simple.py").read_bytes()
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as packed:
+        member = tarfile.TarInfo(f"{umqtt.NAME}-{version}/umqtt/simple.py")
+        member.size = len(source)
+        packed.addfile(member, io.BytesIO(source))
+    monkeypatch.setattr(umqtt, "BUILD", tmp_path)
+    monkeypatch.setattr(umqtt, "download", lambda *_: archive.getvalue())
+    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+        dying.setattr(Path, "write_bytes", cut_off)
+        umqtt.fetch()
+    assert (umqtt.fetch() / "umqtt" / "simple.py").read_bytes() == source
+
+
+def test_a_build_that_was_cut_off_is_not_taken_for_the_one_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "BUILD", tmp_path)
+    (tmp_path / "main.py").write_text("x = 1\n")
+    monkeypatch.setattr(build, "sources", lambda: [(tmp_path / "main.py", Path("main.py"))])
+    first = (build.compile_for_board([]) / "main.mpy").read_bytes()
+    (tmp_path / "main.py").write_text("x = 2\n")
+    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+        dying.setattr(build, "_remove_stale", cut_off_after)
+        build.compile_for_board([])
+    (tmp_path / "main.py").write_text("x = 1\n")
+    assert (build.compile_for_board([]) / "main.mpy").read_bytes() == first
+
+
+def cut_off_after(*_):
+    raise KeyboardInterrupt

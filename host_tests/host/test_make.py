@@ -22,6 +22,15 @@ mkdir -p "$3/bin"
 printf '#!/bin/sh\\necho "ERROR: No matching distribution found for x" >&2\\nexit 1\\n' > "$3/bin/pip"
 chmod +x "$3/bin/pip"
 """
+# Makes a venv whose pip is killed in the middle, with make; a pip that finds what that one left would take it.
+CUT_OFF = """#!/bin/sh
+[ "$2" = venv ] || exec {python} "$@"
+mkdir -p "$3/bin"
+printf '#!/bin/sh\\ntrue\\n' > "$3/bin/python"
+printf '#!/bin/sh\\n[ ! -e "%s/half" ] || exit 1\\n[ ! -e "%s" ] || exit 0\\ntouch "%s" "%s/half"\\nkill -9 0\\n' \\
+    "$3" "$3.cut" "$3.cut" "$3" > "$3/bin/pip"
+chmod +x "$3/bin/pip" "$3/bin/python"
+"""
 
 
 def dry_run(*options):
@@ -84,6 +93,17 @@ def test_forms_and_hooks_are_read_and_clone_nothing():
     assert all((Path(sys.executable).parent / program).exists() for program in installed)
 
 
+def set_up(folder, script):
+    """(the stand-in of Python, the finished `make setup`)."""
+    python = folder / "python3"
+    python.write_text(script.format(python=sys.executable))
+    python.chmod(0o755)
+    env = {name: text for name, text in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
+    command = ["make", "setup", f"PYTHON={python}", f"VENV={folder / 'venv'}"]
+    how = {"cwd": build.ROOT, "env": env, "capture_output": True, "text": True, "start_new_session": True}
+    return python, subprocess.run(command, **how)
+
+
 @pytest.mark.parametrize(
     "script, said",
     [
@@ -92,15 +112,15 @@ def test_forms_and_hooks_are_read_and_clone_nothing():
     ],
 )
 def test_a_machine_that_lacks_something_reads_what_it_needs(tmp_path, script, said):
-    python = tmp_path / "python3"
-    python.write_text(script.format(python=sys.executable))
-    python.chmod(0o755)
-    done = subprocess.run(
-        ["make", "setup", f"PYTHON={python}", f"VENV={tmp_path / 'venv'}"],
-        cwd=build.ROOT,
-        env={name: text for name, text in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")},
-        capture_output=True,
-        text=True,
-    )
+    python, done = set_up(tmp_path, script)
     assert done.returncode == 2 and said.format(python=python) in done.stdout + done.stderr
     assert "ERROR: No matching" not in done.stdout + done.stderr
+
+
+def test_a_set_up_that_was_killed_begins_anew_and_one_that_failed_does_not(tmp_path):
+    assert set_up(tmp_path, CUT_OFF)[1].returncode == -9 and (tmp_path / "venv/half").exists()
+    again = set_up(tmp_path, CUT_OFF)[1]
+    assert again.returncode == 0 and "Ready." in again.stdout and not (tmp_path / "venv/half").exists(), again
+    (tmp_path / "venv/.ready").unlink()
+    assert set_up(tmp_path, OFFLINE)[1].returncode == 2 == set_up(tmp_path, OFFLINE)[1].returncode
+    assert (tmp_path / "venv/bin/python").exists()

@@ -214,3 +214,30 @@ def test_a_full_disk_names_the_file_that_could_not_be_written(tmp_path, monkeypa
     with pytest.raises(OSError, match="No space left on device") as found:
         pki.write_private(tmp_path / "wallet.json", b"x")
     assert found.value.filename == str(tmp_path / "wallet.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_secret_that_is_not_written_whole_leaves_what_was_there(tmp_path, replace):
+    path = tmp_path / "key.pem"
+    if replace:
+        path.write_bytes(b"before")
+    with pytest.raises(TypeError):
+        pki.write_private(path, "no bytes", replace)
+    assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [("key.pem", b"before")] * replace
+
+
+def test_certificates_whose_making_was_cut_off_are_made_anew(tmp_path, monkeypatch):
+    """As a kill between two files, or a full disk."""
+    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+        dying.setattr(pki, "client", ctrl_c)
+        pki.make(tmp_path)
+    assert not pki.is_whole(tmp_path) and (tmp_path / "broker.key.der").exists()
+    with pytest.raises(FileNotFoundError):
+        pki.load(tmp_path)
+    pki.make(tmp_path)
+    assert pki.is_whole(tmp_path) and pki.load(tmp_path).simulator.key_pem.exists()
+
+
+def ctrl_c(*_):
+    raise KeyboardInterrupt

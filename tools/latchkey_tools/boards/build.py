@@ -121,6 +121,8 @@ def compile_for_board(libraries, arch="x64", lines=False):
     state = hashlib.sha256(repr(given).encode()).hexdigest()
     stamp = out / ".state"
     if not stamp.exists() or stamp.read_text() != state:
+        # If this is interrupted, and the sources then become as they were.
+        stamp.unlink(missing_ok=True)
         _compile_all(out, texts, shorten.border(texts.values(), others), arch, lines)
         _remove_stale(out, sources())
         stamp.write_text(state)

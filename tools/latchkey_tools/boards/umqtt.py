@@ -11,7 +11,7 @@ import re
 import sys
 import tarfile
 
-from latchkey_tools.boards.build import BUILD, ROOT, BuildError
+from latchkey_tools.boards.build import BUILD, ROOT, BuildError, write
 
 NAME = "micropython-umqtt.simple"
 
@@ -50,8 +50,7 @@ def fetch():
     if not target.exists():
         with tarfile.open(fileobj=io.BytesIO(download(version, sha256))) as archive:
             source = archive.extractfile(f"{NAME}-{version}/umqtt/simple.py").read()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(source)
+        write(target, source)
     return folder
 
 

@@ -263,7 +263,7 @@ def _setting(change):
 def _own_broker(stack, folder, slug, kind, port):
     """The broker's port stays the same over all runs, since devices are provisioned for it."""
     certificates = folder / "pki"
-    if not (certificates / "broker.key.pem").exists():
+    if not pki.is_whole(certificates):
         pki.make(certificates, slug)
     kept = folder / "broker-port"
     broker = stack.enter_context(Broker(certificates, kind, port or kept_port(kept)))

@@ -10,6 +10,7 @@ passphrases, no serial book.
 """
 
 import datetime
+import errno
 import ipaddress
 import os
 from collections import namedtuple
@@ -41,11 +42,16 @@ def make(folder, slug="company-example", system_uuid="00000000-0000-4000-8000-00
     return Pki(folder, ca, broker, device, simulator)
 
 
+def is_whole(folder):
+    """Whether ``make`` has ended in ``folder``: the last of its files is there."""
+    return _paths(folder, "simulator")[-1].exists()
+
+
 def load(folder):
     """The Pki that ``make`` left in ``folder``."""
     folder = Path(folder)
     pki = Pki(folder, *(Identity(name, *_paths(folder, name)) for name in ("ca", "broker", "device", "simulator")))
-    if not pki.broker.key_pem.exists():
+    if not is_whole(folder):
         raise FileNotFoundError(f"no certificates in {folder}; make them with latchkey_tools.sim.pki.make")
     return pki
 
@@ -184,18 +190,37 @@ def _paths(folder, name):
 
 
 def write_private(path, content, replace=True):
-    """Write bytes to ``path`` with mode 0600 from the first moment on.
+    """Write bytes to ``path``, whole or not at all, with mode 0600 from the first moment on.
 
     A file or link that is there is replaced, unless ``replace`` is False; else FileExistsError is raised.
     """
     path = Path(path)
-    if replace and (path.is_file() or path.is_symlink()):
-        path.unlink()
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
+        if replace:
+            _replace(path, content)
+        else:
+            _write_new(path, content)
     except OSError as e:
-        e.filename = str(path)  # A full disk does not name it.
+        # A full disk names no file.
+        raise OSError(e.errno, e.strerror, str(path)) from None
+
+
+def _replace(path, content):
+    if os.path.lexists(path) and not (path.is_file() or path.is_symlink()):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.unlink(missing_ok=True)
+    _write_new(part, content)
+    part.replace(path)
+
+
+def _write_new(path, content):
+    file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+    try:
+        with file:
+            file.write(content)
+    except BaseException:
+        path.unlink()
         raise
 
 
