@@ -243,12 +243,13 @@ class TestMeanwhile(unittest.TestCase):
 
 
 class Stubborn(RamStore):
-    """``refuses``: the keys cannot be written."""
+    """``refuses``: the keys cannot be written, and with ``for_ever`` nothing can after they could not."""
 
-    refuses = False
+    refuses = for_ever = False
 
     def create(self, name):
         if self.refuses and name.startswith("update_keys"):
+            self.readonly = self.for_ever
             raise StoreError("store_failed")
         return RamStore.create(self, name)
 
@@ -277,11 +278,12 @@ class TestKeys(unittest.TestCase):
         record.save(store, highest)
         record.replace_release_key(store, KEYS[0], 1, KEYS)
         self.assertEqual(record.load(store), highest)
-        store.refuses = True
-        with self.assertRaises(StoreError):
-            record.replace_release_key(store, KEYS[1], 2, KEYS)
-        store.refuses = False
-        self.assertEqual((record.load(store), record.key_counter(record.keys(store))), (highest, 1))
+        for store.for_ever in (False, True):
+            store.refuses = True
+            with self.assertRaises(StoreError):
+                record.replace_release_key(store, KEYS[1], 2, KEYS)
+            store.refuses = store.readonly = False
+            self.assertEqual((record.load(store), record.key_counter(record.keys(store))), (highest, 1))
         record.replace_release_key(store, KEYS[1], 2, KEYS)
         kept = record.load(store)
         self.assertEqual((kept["counter"], kept["set_counter"], kept["sha256"]), (0, 0, ""))

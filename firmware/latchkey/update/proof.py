@@ -90,8 +90,7 @@ class Proof:
         store.keeps_format = False
 
     def _go_back(self, reason):
-        device = self._device
-        store = device.board.store
+        device, store = self._device, self._device.board.store
         with _record as record:
             kept = record.load(store)
             if kept["sent"]:

@@ -63,11 +63,12 @@ def key_counter(held):
 def replace_release_key(store, key, counter, held):
     """``key`` and its counter in the place of the first of ``held``. StoreError: all is as before. For another key the
     counters begin anew, and first: the key that leaked may have signed the highest."""
-    kept = load(store)
+    kept, slots = load(store), _key_slots(store)
     if key.public_key.n_be != held[0].public_key.n_be:
+        slots.write(pack(held))  # A full flash refuses this, and could not take the counters back later.
         save(store, dict(kept, **_NEW))
     try:
-        _key_slots(store).write(pack([Key(str(counter), key.public_key, key.alg), held[1]]))
+        slots.write(pack([Key(str(counter), key.public_key, key.alg), held[1]]))
     except NOT_STORED:
         save(store, kept)
         raise
