@@ -3,13 +3,14 @@
 import binascii
 import unittest
 
-from ram_store import PowerCut
+from ram_store import PowerCut, RamStore
 from setting_up import ISSUER, OWNER, Device
 
 from latchkey import uuids
 from latchkey.api import renewal
 from latchkey.api.request import host_name
 from latchkey.device import credentials
+from latchkey.errors import StoreError
 from latchkey.stores import tokenlist
 
 BROKER = {"broker": {"host": "mqtt.else.example"}}
@@ -301,6 +302,20 @@ class TestTokens(unittest.TestCase):
         self.assertEqual(device.code("GET", "/v1/tokens", role="Visitor"), (403, "insufficient_scope"))
 
 
+class RefusesOnce(RamStore):
+    """Flash that cannot read a file once, when ``at`` others have been read."""
+
+    def __init__(self, files, at):
+        RamStore.__init__(self, files)
+        self.at = at
+
+    def open(self, name):
+        self.at -= 1
+        if self.at == -1:
+            raise StoreError("store_failed")
+        return RamStore.open(self, name)
+
+
 class TestCertificate(unittest.TestCase):
     def test_a_new_pair_is_put_beside_the_old_one_and_tried(self):
         device = present()
@@ -343,6 +358,20 @@ class TestCertificate(unittest.TestCase):
             self.assertTrue(found in (old, new), (at, found))
             at += 1
         self.assertTrue(at > 5)
+
+    def test_a_pair_that_flash_cannot_read_once_is_not_lost(self):
+        for at in range(40):
+            device = present()
+            credentials.save(device.store, {"cert_der": b"\x30old", "key_der": b"\x30old key"})
+            renewal.keep(device, {"new_cert_der": b"\x30new", "new_key_der": b"\x30new key"})
+            device.store = device.board.store = RefusesOnce(device.store.files, at)
+            try:
+                device.settle_attempt(True)
+            except StoreError:
+                pass
+            found = device.again().credentials
+            kept = b"\x30new" in (found["cert_der"], found["new_cert_der"])
+            self.assertTrue(kept and b"\x30new key" in (found["key_der"], found["new_key_der"]), (at, found))
 
     def test_the_certificate_in_force_is_refused_with_whatever_key(self):
         device = present()

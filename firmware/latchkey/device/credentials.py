@@ -67,10 +67,11 @@ def begin(store, pair):
 def settle(store, kept):
     """The broker has taken the new pair (``kept``) or refused it. StoreError."""
     held = load(store)
+    if not held["new_cert_der"]:
+        return  # Flash cannot read it now: the next start tries it again.
     # A power cut may have put the certificate in the old one's place already: there is no way back then. It goes first,
     # since the key may be the old one again.
-    kept = kept or held["cert_der"] == held["new_cert_der"]
-    if kept and held["new_cert_der"]:
+    if kept or held["cert_der"] == held["new_cert_der"]:
         save(store, {"cert_der": held["new_cert_der"]})
         save(store, {"key_der": held["new_key_der"]})
     drop(store)
