@@ -125,7 +125,6 @@ class Ledger:
         return self._marks[2]
 
     def status(self):
-        """For diagnostics."""
         return dict(
             self._facts,
             tokens=len(self._records) // RECORD_BYTES,
@@ -271,8 +270,6 @@ class Ledger:
         for at in range(0, len(self._records), RECORD_BYTES):
             top = max(top, _moment(self._records, at))
         return struct.pack(_NOTE, mark, top, self._sum)
-
-    # Loading
 
     def _load(self):
         slots = self._slots

@@ -101,8 +101,6 @@ class Verifier:
         entry.opened = True
         return Grant(entry, roles, permissions, exp)
 
-    # V4, V5, V9
-
     def _check_signature(self, header, signing_input, signature, jti16, caller):
         """``jti16`` as claimed: it decides whether the token is tried now, never the answer."""
         keys = [key for key in jws.choose_keys(header, self._keystore.keys) if key.public_key.size == len(signature)]
@@ -121,8 +119,6 @@ class Verifier:
         self.budget.passed(caller)
         self._last_key = key
 
-    # V7: L1 to L4
-
     def _standing(self, entry, policy):
         """The ledger is read again only when it has changed."""
         if entry.ledger_generation != self._ledger.generation:
@@ -134,8 +130,6 @@ class Verifier:
         if state == "revoked" or state == "unlisted" and policy.unlisted == "refuse":
             raise TokenError(state)
         return entry.standing
-
-    # V8
 
     def _recall(self, digest):
         """Takes the entry out, or gives None."""

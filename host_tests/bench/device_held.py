@@ -41,6 +41,10 @@ class _Flash:
     def FileStore(_path, _outside):
         return _Flash.store
 
+    @staticmethod
+    def tried(act, *arguments):
+        return act(*arguments)
+
 
 class _Pause:
     """The result of ``asyncio.sleep``: one turn of the loop."""

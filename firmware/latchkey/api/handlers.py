@@ -170,8 +170,6 @@ class Api:
         response.lines = _lines(code, status, exc)
         return response
 
-    # Checks before the body
-
     def _route(self, request):
         name = "GET" if request.method == "HEAD" else request.method
         allowed = []
@@ -195,7 +193,7 @@ def _lines(code, status, exc):
         scope = ', scope="%s"' % exc.message if exc.message else ""
         return (bearer + ' error="insufficient_scope"' + scope,)
     if status == 429 or code in ("full_house", "no_memory"):
-        return ("Retry-After: %d" % (getattr(exc, "retry_after_s", None) or 1),)
+        return ("Retry-After: %d" % (exc.retry_after_s or 1),)
     if code == "method_not_allowed":
         return ("Allow: " + exc.message,)
     return _UPGRADE if code == "tls_required" else ()

@@ -70,8 +70,7 @@ class Device:
         self.ledger = Ledger(board.store, config["system_uuid"], board.ledger_tokens)
         parts = self.keystore, self.ledger, self.floor
         self.verifier = verifier(*parts, policy.from_config(config))
-        self.updates = Updates(*parts, self.settle_attempt, self.log.add)
-        self.updates.pinned = config["policy"]["keys"] == "pinned"
+        self.updates = Updates(*parts, self.settle_attempt, self.log.add, config["policy"]["keys"] == "pinned")
         self.pairing = Pairing(board.radio, self.uptime_s, self, self.log.add, board.hurry)
         if not self.safe:
             self.link = self._new_link(self, config)
@@ -90,8 +89,6 @@ class Device:
             self.pairing.open(not alone)
         if gesture == "long" or wake == "button":
             self.pairing.pressed()
-
-    # Facts
 
     @property
     def config(self):
@@ -215,8 +212,6 @@ class Device:
         room = None  # noqa: F841  Stored: what follows must not fail.
         self.settings = changed
 
-    # The link
-
     def link_to(self, config, tried=False):
         """Have the link follow ``config``; False if memory is too short for it: the link that there is goes on."""
         if self.link:
@@ -235,8 +230,6 @@ class Device:
         with lazy.credentials as credentials:
             credentials.settle(self.board.store, kept)
             self.credentials = self.link.credentials = credentials.load(self.board.store)
-
-    # Actions
 
     def turn(self):
         """Everything that the loop does at each of its turns; returns at once."""

@@ -122,10 +122,8 @@ def _text(value, path, least, most, alphabet=None, or_null=False):
     raw = value.encode() if isinstance(value, str) else b""
     if not isinstance(value, str) or not least <= len(raw) <= most:
         _wrong(path, "not a text of %d to %d bytes" % (least, most))
-    # Bytes: MicroPython keeps every character of a text that is walked.
-    for c in raw:
-        if c not in alphabet if alphabet else c < 32:
-            _wrong(path, "character")
+    if raw.strip(alphabet) if alphabet else raw and min(raw) < 32:
+        _wrong(path, "character")
     return value
 
 

@@ -50,8 +50,6 @@ class Pairing:
         self._leaves_s = None
         self._ap_until_s = self._scan_until_s = self._present_until_s = 0
 
-    # Presence
-
     def pressed(self):
         """Somebody is here: presence for ten minutes (A3)."""
         self._present_until_s = self._uptime_s() + _PRESENCE_S // self._hurry
@@ -82,8 +80,6 @@ class Pairing:
             self._radio.scanning = True
             self._scan_until_s = self._uptime_s() + _SCAN_WAIT_S
         self._open_for(_AP_OPEN_S)
-
-    # Attempts
 
     def check_idle(self):
         """LatchkeyError "attempt_running" while one is: what it would keep was made of the settings before."""
@@ -191,8 +187,6 @@ class Pairing:
         if attempt.cloud:
             self._owner.stale = True
         self._owner.note(dict(self._owner.settings["attempt"], state="failed", reason=reason), True)
-
-    # The access point
 
     def _follow_ap(self, now):
         wanted = now < self._ap_until_s and self._owner.settings["ap_passphrase"] is not None

@@ -75,12 +75,9 @@ def checked(given, known, path=""):
 
 def passphrase(text, field):
     """``text`` as WPA2 takes it: 8 to 63 printable ASCII characters (IEEE 802.11, Annex J.4), or None. ConfigError."""
-    if text is not None:
-        if not isinstance(text, str) or not 8 <= len(text) <= _PASSPHRASE_CHARS:
-            raise ConfigError("invalid_field", field, "8 to 63 characters.")
-        for c in text.encode():
-            if not 32 <= c <= 126:
-                raise ConfigError("invalid_field", field, "Only printable ASCII.")
+    raw = text.encode() if isinstance(text, str) else b""
+    if text is not None and (not 8 <= len(raw) <= _PASSPHRASE_CHARS or min(raw) < 32 or max(raw) > 126):
+        raise ConfigError("invalid_field", field, "8 to 63 characters of printable ASCII.")
     return text
 
 

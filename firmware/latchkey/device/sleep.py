@@ -38,7 +38,6 @@ class Awake:
         return max(self._every_s - uptime_s % self._every_s, 1) * 1000
 
     def status(self):
-        """For diagnostics."""
         return {"every_s": self._every_s, "window_every": _EVERY, "misses_live_lists": True}
 
     def glance(self, board, boots, measure):

@@ -79,7 +79,7 @@ class Boots:
         self.kept = kept
         if self._cycles and not crashed:
             self.keep_cycles(0)
-        self.crashes = min(self.crashes + 1, 255) if crashed else 0
+        self.crashes = self.crashes + 1 if crashed else 0
         self.floor_unix_s = max(self.floor_unix_s, floor_unix_s)
         self._write(False, sleep_ms)
 

@@ -6,7 +6,7 @@ watched. A device that lost its file system still knows its cloud, and that it h
 
 import esp32
 
-from latchkey.errors import StoreError
+from latchkey.hw.flash import tried
 from latchkey.limits import FACTORY_KEYS_BYTES, const
 
 _OUTSIDE_BYTES = const(64)
@@ -19,10 +19,7 @@ def read(name):
 
 def write(name, data):
     """Durable when this returns; StoreError if not."""
-    try:
-        _put("o_" + name, data)
-    except OSError as exc:
-        raise StoreError("store_failed", "errno %s" % exc.errno)
+    tried(_put, "o_" + name, data)
 
 
 def factory_keys():

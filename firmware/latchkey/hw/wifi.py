@@ -74,8 +74,6 @@ class Wifi:
         """The name for DHCP and mDNS; to be set before anything is active."""
         network.hostname(hostname)
 
-    # The station, on the loop
-
     def use(self, ssid, passphrase):
         """The network to join from now on, tried at the next turns; None for none: the station then only scans."""
         self._network = (ssid, passphrase) if ssid else None
@@ -119,8 +117,6 @@ class Wifi:
         both = (self._seen[2], self.ap_address if self.ap_open else None)
         return [address for address in both if address]
 
-    # The access point
-
     def open_ap(self, ssid, passphrase):
         """Open it with WPA2; without a passphrase it stays closed. ``ap_open`` says so. The chip has one channel:
         joining a network moves the access point there, and phones drop off."""
@@ -153,8 +149,6 @@ class Wifi:
                 return "ap"
         return "lan" if self._seen[0] else None
 
-    # Scans
-
     def scan(self):
         """Look who is on air: for two seconds or so nothing else happens in this thread. The station must be active."""
         since_ms = self._clock.now_ms()
@@ -169,8 +163,6 @@ class Wifi:
             self.networks = _strongest(found)
             self.scanned_ms = now_ms
             self.scanning = False
-
-    # Steps towards the network
 
     def _leave(self):
         self._trying = False

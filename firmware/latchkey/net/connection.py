@@ -117,8 +117,6 @@ class Connection:
             await self._linger()
         return not close
 
-    # Reading
-
     async def _request(self):
         """The next Request; FormatError; Gone."""
         while True:
@@ -212,8 +210,6 @@ class Connection:
         while now_ms() < end_ms:
             self._expect("answering", _QUIET_MS)
             await self._read(view)
-
-    # Writing
 
     async def _give(self, response, close, head_only):
         self.phase = "answering"

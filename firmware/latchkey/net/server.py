@@ -72,8 +72,6 @@ class Server:
             "tls_no_memory": self.too_short,
         }
 
-    # Places
-
     async def _accept(self, listener, tls):
         while True:
             try:
@@ -168,8 +166,6 @@ class Server:
             if place.deadline is not None and now_ms >= place.deadline:
                 place.task.cancel()
                 place.deadline = None
-
-    # Buffers
 
     async def lend(self, place):
         """A buffer for ``place``; like a place it is taken from a connection that has shown no token."""

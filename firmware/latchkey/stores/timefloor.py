@@ -110,7 +110,6 @@ class TimeFloor:
         self._saved = unix_s
 
     def status(self):
-        """For diagnostics."""
         return {
             "trusted": self.trusted,
             "source_set": self._source,

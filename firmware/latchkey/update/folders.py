@@ -260,5 +260,5 @@ def _judge(line, number):
     folders = name.split(b"/")
     bad = not size.isdigit() or len(size) > 8 or int(size) == 0 or len(name) > _NAME_BYTES
     bad = bad or len(folders) > _DEEP or any([folder in (b"", b".", b"..") for folder in folders])
-    if bad or any([byte not in _LETTERS for byte in name]) or folders[-1].rsplit(b".", 1)[-1] not in (b"mpy", b"gz"):
+    if bad or name.strip(_LETTERS) or folders[-1].rsplit(b".", 1)[-1] not in (b"mpy", b"gz"):
         raise LatchkeyError("payload_refused")
