@@ -102,10 +102,9 @@ _buffer = bytearray()
 
 
 def _agrees():
-    """Whether the kernel is right about one power, in which every product carries."""
-    n = (1 << 256) - 3
-    s = n - 2
-    return Modulus(n.to_bytes(32, "big"), 3).power(s.to_bytes(32, "big")) == pow(s, 3, n).to_bytes(32, "big")
+    """Whether the kernel is right about one power, in which every product carries: (n - 2)**3 is n - 8, modulo n."""
+    ones = b"\xff" * 31
+    return Modulus(ones + b"\xfd", 3).power(ones + b"\xfb") == ones + b"\xf5"
 
 
 try:

@@ -61,17 +61,12 @@ _UPGRADE = ("Upgrade: TLS/1.2, HTTP/1.1", "Connection: Upgrade")
 class Api:
     """The routes of one device.
 
-    device    facts and deeds of the composition:
-              .info() -> dict for GET /v1/info; .state() -> "unprovisioned", "pairing" or "ready";
-              .hosts() -> names and addresses (text, lower case, no port) of the device (A4);
-              .plain_http(path) -> "read", "control" or "configure": A2's cap, asked at every plain LAN request;
-              .diagnostics() -> dict; .log (device.log.LogRing); .pairing (device.pairing.Pairing);
-              .wireless: whether it joins networks itself; .restart(): called after its answer is out.
-    verifier  .verify(token_bytes, caller=peer_text) -> Grant, or TokenError; None while unprovisioned.
-    product   .name .state() .patch(dict) .identify() .on_change (products/*.py).
-    ``routes``: rows as of _ROUTES, all that this device serves.
-    ``refusals``: dict of how often each code was answered since start. ``changes`` of the product's state; ``streams``
-    of events that are open. ``visitor``: peer on the access point that asked for /v1/info last.
+    ``device``: latchkey.device.app.Device; ``verifier``: latchkey.verifier.Verifier, None while unprovisioned;
+    ``product``: ``.name .state() .patch(dict) .identify() .on_change`` (products/*.py).
+
+    ``.routes``: rows as of _ROUTES, all that this device serves. ``.refusals``: dict of how often each code was
+    answered since start. ``.changes`` of the product's state; ``.streams`` of events that are open. ``.visitor``: peer
+    on the access point that requested /v1/info last.
     """
 
     def __init__(self, device, verifier, product):

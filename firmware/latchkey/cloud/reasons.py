@@ -43,7 +43,7 @@ def tls_reason(args):
         return "no_memory"
     if number in _MBEDTLS:
         return _MBEDTLS[number]
-    text = " ".join([str(a) for a in args])
+    text = " ".join(map(str, args))
     for words, reason in _TLS_WORDS:
         if words in text:
             return reason

@@ -52,8 +52,8 @@ class Timing:
 def topics(config):
     """(key set topic, token list topic) as bytes, the System in one spelling: a broker compares byte by byte."""
     base = "drivr/v1/" + config["slug"]
-    ends = ("/jwks", "/authorization/localApiTokens/" + uuids.to_text(uuids.to_bytes(config["system_uuid"])))
-    return tuple([(base + end).encode() for end in ends])
+    system = uuids.to_text(uuids.to_bytes(config["system_uuid"]))
+    return (base + "/jwks").encode(), (base + "/authorization/localApiTokens/" + system).encode()
 
 
 def latest_unix_s(credentials, attempt):

@@ -34,9 +34,7 @@ class Server:
     """Serves ``api`` (latchkey.api.handlers.Api) at ``board.listen`` (host, port, HTTPS port), HTTPS with ``tls`` (an
     SSLContext). The plain port then answers only what is open and 426 (A2).
 
-    ``board.radio.channel``: callable from a plain peer's address (text) to "loopback", "ap" or "lan", or None for one
-    who cannot be there and is not answered. ``granted`` changes with every request that had a valid token,
-    ``answered`` with each of these that went well.
+    ``granted`` changes with every request that had a valid token, ``answered`` with each of these that went well.
     """
 
     def __init__(self, api, board, tls):

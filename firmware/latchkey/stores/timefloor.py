@@ -2,8 +2,6 @@
 
 The floor is the latest moment known to be past; it only ever rises, except over the serial cable. The clock is trusted
 from when a source set it in this boot and a TLS handshake that checked dates then succeeded.
-
-The clock adapter has ``unix_s() set_unix_s(s) now_ms() uptime_s() host_trusted``; it alone knows the epoch.
 """
 
 import struct
@@ -18,7 +16,7 @@ _FLOOR_SAVE_S = const(3600)
 
 
 class TimeFloor:
-    """``least_unix_s``: a moment known to be past from elsewhere (build time, RTC memory)."""
+    """``clock``: see hw/clock.py; ``least_unix_s``: a moment that is past (build time, RTC memory)."""
 
     def __init__(self, store, clock, least_unix_s=YEAR_2020_S):
         self._clock = clock
