@@ -80,6 +80,15 @@ def wait_closed(port, within_s=5):
     return False
 
 
+def test_the_last_words_of_a_broker_that_ended_are_in_the_error(certs, tmp_path, monkeypatch):
+    """Its log may be in a folder that goes with the command."""
+    died = broker.Broker(certs.folder)
+    died.log_path = tmp_path / "log"
+    monkeypatch.setattr(died, "_command", lambda: ["sh", "-c", "printf 'one\\nno such certificate\\n\\n'"])
+    with pytest.raises(broker.BrokerError, match="ended at once; the end of .*log: no such certificate$"):
+        died.start()
+
+
 def test_an_unknown_kind_is_refused_with_the_kinds_there_are(certs):
     with pytest.raises(ValueError, match="mosquitto, amqtt"):
         broker.Broker(certs.folder, "carrier-pigeon")

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from technician import OTHER_SYSTEM, SYSTEM
 
 from latchkey_tools.cli import practice_commands
 from latchkey_tools.desk import practice
+from latchkey_tools.desk.unix_board import DeskError
 from latchkey_tools.sim.broker import free_port
 
 PAGE = pages.ROOT / "docs" / "quickstart.md"
@@ -225,11 +227,36 @@ def test_ctrl_c_again_and_again_leaves_nothing(tmp_path):
         at.ends(130)
 
 
+def test_of_two_practices_at_once_each_has_ports_of_its_own(tmp_path):
+    """Both find the quickstart's ports free."""
+    worlds = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        worlds.append(practice.World(tmp_path / name))
+    try:
+        ports = [port for world in worlds for port in (world.broker.port, world.lamp.port)]
+        assert len(set(ports)) == 4, ports
+    finally:
+        for world in worlds:
+            world.stop()
+
+
+def test_a_port_that_somebody_else_has_is_named(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(DeskError, match="give another --port"):
+        practice.World(tmp_path, server.getsockname()[1])
+
+
 def test_quit_and_the_end_of_the_input_end_it(tmp_path):
-    with Terminal(tmp_path) as at:
+    """On a narrow terminal, after a line that no step has, and one that is not run."""
+    with Terminal(tmp_path, size=(24, 40)) as at:
         at.asks("1 of 8")
+        at.type("latchkey")
+        at.asks("[OPTIONS] COMMAND", "Not done.")
+        at.type("ls")
+        assert max(map(len, at.asks("A line begins with `latchkey`.").split("\n"))) <= 40
         at.type("quit")
-        assert "To begin again: " in at.ends(0)
+        said = at.ends(0)
+        assert "To begin again:" in said and "The practice has ended, and its files\nare removed.\n" in said
 
 
 @contextlib.contextmanager

@@ -48,13 +48,15 @@ def run(port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help
                 _take(world, step, f"{number} of {len(practice.STEPS)}. {step.title}")
         _say_next()
     except (EOFError, KeyboardInterrupt) as end:
-        print(f"\nThe practice has ended, and its files are removed.\nTo begin again: {show.latchkey()} practice")
+        print()
+        show.line("The practice has ended, and its files are removed.")
+        show.line(f"To begin again: {show.latchkey()} practice")
         raise typer.Exit(130 if isinstance(end, KeyboardInterrupt) else 0) from None
 
 
 def _say_first(world):
-    print(f"A cloud, a Wi-Fi network and a new bulb run on this machine, in the folder\n{world.folder}.\n")
-    print(_wrapped(HELP))
+    print(_wrapped("A cloud, a Wi-Fi network and a new bulb run on this machine, in the folder"))
+    print(f"{world.folder}.\n\n{_wrapped(HELP)}")
 
 
 @contextlib.contextmanager
@@ -85,7 +87,7 @@ def _take(world, step, title):
         line = _ask(world, step)
         if line == "again":
             _show(world, step, title)
-        elif line and _run_and_look(world, step, line):
+        elif line is not None and _run_and_look(world, step, line):
             return
 
 
@@ -110,7 +112,7 @@ def _ask(world, step):
     try:
         return _checked(typed)
     except ValueError as problem:
-        print(problem)
+        print(_wrapped(str(problem)))
     return None
 
 
@@ -190,7 +192,7 @@ What next:
 
 
 def _wrapped(text):
-    return textwrap.fill(text, min(_width(), 80))
+    return textwrap.fill(text, min(_width(), 80), break_long_words=False, break_on_hyphens=False)
 
 
 def _width():

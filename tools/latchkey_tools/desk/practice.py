@@ -7,6 +7,7 @@ docs/quickstart.md has the same lines.
 import contextlib
 import json
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -27,6 +28,9 @@ from latchkey_tools.sim.cloud import published_key_set
 EXAMPLES = build.BOARDS / "desk" / "practice"
 # The ports of docs/quickstart.md, if nobody else has them.
 API_PORT, BROKER_PORT = 8080, 8883
+# The practice that has this name may take them; of two that start at once both would find them free. An abstract
+# name (unix(7)) leaves no file.
+CLAIM = "\0latchkey-practice"
 # Addresses of boards/desk/standins/network.py: the bulb's access point, and a laptop in its network and in the owner's.
 ACCESS_POINT, AT_ACCESS_POINT, IN_LAN = "127.4.0.1", "127.4.0.2", "127.7.0.20"
 # Files that a factory has ready, and their names among the simulator's.
@@ -42,17 +46,22 @@ class World:
     def __init__(self, folder, port=0):
         if sys.platform != "linux":
             raise DeskError("practice needs Linux, where one machine has many loopback addresses; try `latchkey demo`")
+        if port and taken(port, ""):
+            raise DeskError(f"port {port} is in use by another program: end that, or give another --port")
         self.folder = Path(folder)
         config = json.loads((EXAMPLES / "lamp.json").read_text())
         self.system, slug = config["system_uuid"], config["slug"]
         self.wallet = Wallet(self.folder / "wallet")
         made = pki.make(self.folder / "sim" / "pki", slug, self.system)
-        self.broker = Broker(made.folder, port=_port(BROKER_PORT, "127.0.0.1"))
+        self._claim = socket.socket(socket.AF_UNIX)
+        alone = _bound(self._claim, CLAIM)
+        self.broker = Broker(made.folder, port=_port(BROKER_PORT, "127.0.0.1", alone))
         self.sim = Simulator(self.folder / "sim", slug, self.broker, [self.system])
         config["broker"]["port"] = self.broker.port
         (self.folder / "lamp.json").write_text(json.dumps(config, indent=2))
         (self.folder / "air.json").write_bytes((EXAMPLES / "air.json").read_bytes())
-        self.lamp = Desk(self.folder / "lamp", port or _port(API_PORT, ""), air=self.folder / "air.json", pins=True)
+        port = port or _port(API_PORT, "", alone)
+        self.lamp = Desk(self.folder / "lamp", port, air=self.folder / "air.json", pins=True)
 
     def start(self):
         self.broker.start()
@@ -67,6 +76,7 @@ class World:
         self.lamp.close()
         self.sim.stop()
         self.broker.stop()
+        self._claim.close()
 
     def environment(self, words):
         """Variables for a line, so that nothing of the user's own is read or changed."""
@@ -246,5 +256,14 @@ STEPS = (
 )
 
 
-def _port(wanted, host):
-    return free_port() if taken(wanted, host) else wanted
+def _bound(claim, name):
+    """Whether the socket ``claim`` has got ``name``, which no other socket on this machine has."""
+    try:
+        claim.bind(name)
+        return True
+    except OSError:
+        return False
+
+
+def _port(wanted, host, alone):
+    return wanted if alone and not taken(wanted, host) else free_port()

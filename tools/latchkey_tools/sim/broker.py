@@ -135,11 +135,17 @@ class Broker:
         deadline = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < deadline:
             if not self.running:
-                raise BrokerError(f"{self.kind} ended at once; its words are in {self.log_path}")
+                raise BrokerError(f"{self.kind} ended at once; {self._last_words()}")
             if self._is_up():
                 return
             time.sleep(0.05)
-        raise BrokerError(f"{self.kind} did not answer within {READY_WITHIN_S} s; its words are in {self.log_path}")
+        raise BrokerError(f"{self.kind} did not answer within {READY_WITHIN_S} s; {self._last_words()}")
+
+    def _last_words(self):
+        """For an error: the folder of the log may be gone when somebody reads that."""
+        lines = self.log_path.read_text(errors="replace").split("\n")
+        said = next((line for line in reversed(lines) if line.strip()), "nothing")
+        return f"the end of {self.log_path}: {said.strip()}"
 
     def _is_up(self):
         """With a flawed certificate (tests) no client of ours would connect: listening has to do."""
