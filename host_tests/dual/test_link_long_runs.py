@@ -146,6 +146,19 @@ class TimeServers(unittest.TestCase):
                 keeper.turn()
             self.assertEqual((self.asked, keeper._state[0]), (["a", "b"], "online"))
 
+    def test_a_correction_ends_no_trust_while_the_broker_is_away(self):
+        keeper = self.keeper(a=NOW)
+        keeper.turn()
+        self.assertEqual([m[0] for m in self.link.messages], ["time", "tls"])
+        self.clock.pass_s(7 * 3600)
+        for server_s, corrected in ((30, True), (90, False)):
+            self.link.messages.clear()
+            keeper._synced_ms, now_s = -DAY_S * 1000, self.clock.unix_s()
+            ntp._ask_one = lambda *_parts, found=now_s + server_s: found
+            keeper._ask_time()
+            self.assertEqual(self.link.messages, [])
+            self.assertEqual(self.clock.unix_s() >= now_s + 30, corrected)
+
     def test_a_certificate_that_is_too_old_by_the_floor_itself_is_too_old(self):
         keeper = self.keeper(a=None)
         keeper._floor_unix_s = NOW + 2 * DAY_S

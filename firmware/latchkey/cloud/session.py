@@ -201,7 +201,9 @@ class Keeper:
         if unix_s is not None:
             self._synced_ms = self._clock.now_ms()
             self._clock.set_unix_s(unix_s)
-            self._link.put(("time",))
+            # A clock that TLS has checked was only corrected: it stays trusted, though no broker may answer now.
+            if not self._checked:
+                self._link.put(("time",))
 
     def _believable(self, unix_s):
         # Once TLS has checked the clock the floor follows it, so an unchecked answer may then only correct its drift.
