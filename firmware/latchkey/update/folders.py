@@ -43,6 +43,7 @@ class Folders:
         self._own = path
         self._other = path[:-1] + ("b" if path[-1] == "a" else "a")
         self._lines = self._file = self._line = None  # _line: a bytearray while the list arrives
+        self._left = self._count = self._blocks = self._number = 0
 
     @property
     def running(self):
