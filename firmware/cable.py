@@ -11,11 +11,11 @@ import os
 
 from board_config import Board
 
-from latchkey import jwk, strictjson
+from latchkey import strictjson
 from latchkey.device import credentials, settings
 from latchkey.device import provision as provision_
 from latchkey.errors import ConfigError, LatchkeyError
-from latchkey.keystore import KeyStore
+from latchkey.keystore import KeyStore, factory_keys
 from latchkey.ledger import Ledger
 from latchkey.stores.timefloor import TimeFloor
 
@@ -89,7 +89,7 @@ def status():
     kept = settings.load(board.store)[0]
     config = kept["config"] if kept else {"system_uuid": None, "dev": False}
     dev = config["dev"]
-    keys = KeyStore(board.store, jwk.factory_keys(board.factory_keys(), dev), dev)
+    keys = KeyStore(board.store, factory_keys(board.factory_keys(), dev), dev)
     return {"system_uuid": config["system_uuid"], "keys": keys.status()}
 
 

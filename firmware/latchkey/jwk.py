@@ -54,24 +54,9 @@ def parse_key_set(data, dev: bool = True) -> KeySet:
     return keys
 
 
-def admitted(keys: list, dev: bool) -> list:
-    """``keys`` without those of the simulator (``kid`` begins "SIM-"), unless the device is for development (A10).
-
-    KeySetError("no_usable_key") if none remains.
-    """
-    if not dev:
-        keys = [key for key in keys if not _simulated(key)]
-    if not keys:
-        raise KeySetError("no_usable_key")
-    return keys
-
-
-def factory_keys(data: bytes | None, dev: bool) -> KeySet | None:
-    """The usable keys of a JWKS (bytes) that the maker wrote outside the file system; None if there are none."""
-    try:
-        return parse_key_set(data, dev) if data else None
-    except KeySetError:
-        return None
+def counts(key: Key, dev: bool) -> bool:
+    """Whether ``key`` counts: one of the simulator (``kid`` begins "SIM-") on a device for development alone (A10)."""
+    return dev or not (key.kid or "").startswith("SIM-")
 
 
 def parse_key(members) -> Key:
@@ -102,10 +87,6 @@ def _need(usable):
         raise KeySetError("key_refused")
 
 
-def _simulated(key):
-    return (key.kid or "").startswith("SIM-")
-
-
 def _admit(keys, twice, item, dev):
     """Take the key in ``item`` if it is usable, new, and there is room; count it otherwise."""
     keys.refused += 1
@@ -116,7 +97,7 @@ def _admit(keys, twice, item, dev):
         key = parse_key(strictjson.parse(item))
     except (FormatError, KeySetError):
         return
-    if not dev and _simulated(key):
+    if not counts(key, dev):
         return
     for held in keys:
         if key.kid is not None and held.kid == key.kid:

@@ -7,7 +7,7 @@ The caller decides who may replace keys (K4, policy ``keys``).
 import struct
 
 from latchkey.errors import KeySetError
-from latchkey.jwk import Key, admitted
+from latchkey.jwk import Key, counts, parse_key_set
 from latchkey.limits import KEYS_HELD, KID_CHARS, RSA_MAX_BITS, const
 from latchkey.rsa import PublicKey
 from latchkey.stores.slots import Slots
@@ -123,10 +123,21 @@ class KeyStore:
             keys = unpack(payload)
             # The first version stored no moment.
             self.heard_unix_s = self._noted_unix_s = int.from_bytes(payload[len(pack(keys)) :][:4], "little")
-            return admitted(keys, dev)
-        except (KeySetError, ValueError) as exc:
-            self.refuse("no_usable_key" if getattr(exc, "code", "") == "no_usable_key" else "store_damaged")
+            keys = [key for key in keys if counts(key, dev)]
+            if not keys:
+                self.refuse("no_usable_key")
+            return keys
+        except (KeySetError, ValueError):
+            self.refuse("store_damaged")
             return []
+
+
+def factory_keys(data, dev):
+    """The usable keys of a JWKS (bytes) that the maker wrote outside the file system; None if there are none."""
+    try:
+        return parse_key_set(data, dev) if data else None
+    except KeySetError:
+        return None
 
 
 def pack(keys):

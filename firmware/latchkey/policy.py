@@ -52,19 +52,6 @@ class Policy:
         return PERMISSIONS[:level]
 
 
-def from_config(config: dict) -> Policy:
-    """The Policy of a validated configuration document (``latchkey.device.config``)."""
-    p = config["policy"]
-    return Policy(
-        config["system_uuid"],
-        config["issuer"],
-        p["skew_s"],
-        p["unlisted"],
-        p["clock_unset"],
-        config["roles"],
-    )
-
-
 def _one_of(value, allowed):
     if value not in allowed:
         raise ValueError(value)

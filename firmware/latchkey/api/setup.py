@@ -5,7 +5,6 @@ Loaded for one such request and unloaded again (latchkey.device.lazy). Each hand
 trust settings is drawn here.
 """
 
-from latchkey import policy
 from latchkey.api.handlers import as_json
 from latchkey.device import config as config_
 from latchkey.device import provision, settings
@@ -107,7 +106,7 @@ def _by(device, request, names):
 
 def _check_not_shut_out(device, request, config):
     """The token of this request has to configure under the new policy too. LatchkeyError "locks_out", "verify_busy"."""
-    then = policy.from_config(config)
+    then = settings.policy_of(config)
     try:
         grant = device.verifier.verify(request.token, request.peer, then)
         shut = "configure" not in grant.permissions

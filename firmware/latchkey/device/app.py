@@ -7,7 +7,7 @@ setting, and whether it works.
 import json
 import sys
 
-from latchkey import __version__, bignum, jwk, policy, sha512
+from latchkey import __version__, bignum, sha512
 from latchkey.api.handlers import Api, firmware
 from latchkey.cloud.messages import Updates
 from latchkey.device import certdates, lazy
@@ -15,7 +15,7 @@ from latchkey.device import settings as settings_
 from latchkey.device.log import LogRing
 from latchkey.device.pairing import Pairing
 from latchkey.errors import NOT_STORED, StoreError
-from latchkey.keystore import KeyStore
+from latchkey.keystore import KeyStore, factory_keys
 from latchkey.ledger import Ledger
 from latchkey.stores.slots import ROOM
 from latchkey.stores.timefloor import TimeFloor
@@ -66,10 +66,10 @@ class Device:
     def _begin(self, config, verifier):
         """The parts that a device has once it is provisioned."""
         board, dev = self.board, config["dev"]
-        self.keystore = KeyStore(board.store, jwk.factory_keys(board.factory_keys(), dev), dev)
+        self.keystore = KeyStore(board.store, factory_keys(board.factory_keys(), dev), dev)
         self.ledger = Ledger(board.store, config["system_uuid"], board.ledger_tokens)
         parts = self.keystore, self.ledger, self.floor
-        self.verifier = verifier(*parts, policy.from_config(config))
+        self.verifier = verifier(*parts, settings_.policy_of(config))
         self.updates = Updates(*parts, self.settle_attempt, self.log.add, config["policy"]["keys"] == "pinned")
         self.pairing = Pairing(board.radio, self.uptime_s, self, self.log.add, board.hurry)
         if not self.safe:
@@ -183,7 +183,7 @@ class Device:
     def keep(self, config, by=None, **parts):
         """A configuration at once with ``parts`` of the settings. ``by``: who changes which trust settings when (jti,
         names, unix_s), or None."""
-        made = policy.from_config(config)
+        made = settings_.policy_of(config)
         if by:
             parts["trust"] = settings_.with_trust(self.settings["trust"], by)
             self.log.add("trust: %s by %s" % (", ".join(by[1]), by[0]))

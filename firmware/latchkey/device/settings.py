@@ -13,6 +13,7 @@ from latchkey.api.response import pieces
 from latchkey.device import lazy
 from latchkey.errors import NOT_STORED, LatchkeyError
 from latchkey.limits import const
+from latchkey.policy import Policy
 from latchkey.stores.slots import Slots
 
 # A configuration with every default written out is longer than what was judged.
@@ -70,6 +71,12 @@ def made_of(config, wifi_passphrase, ap_passphrase):
 def idle():
     """The record of a device on which nothing was tried since it was reset or made."""
     return {"state": "idle", "what": None, "ssid": "", "address": None, "reason": ""}
+
+
+def policy_of(config):
+    """The latchkey.policy.Policy of a configuration."""
+    p, roles = config["policy"], config["roles"]
+    return Policy(config["system_uuid"], config["issuer"], p["skew_s"], p["unlisted"], p["clock_unset"], roles)
 
 
 def with_trust(trust, by):
