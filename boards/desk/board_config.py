@@ -82,7 +82,7 @@ class Board:
 
     def watchdog(self):
         """The console, which is looked at as often; the process is looked after by whoever started it."""
-        return desk_options.console.open()
+        return desk_options.console
 
     def wake(self):
         """Why a deep sleep ended: "button", "timer", or None if there was none."""

@@ -19,38 +19,19 @@ import _thread
 import os
 import select
 import sys
-import termios
 import time
 
 import fileblocks
 import vfs
 
-# <termios.h> of Linux and of macOS.
-_ISIG = 1 if sys.platform == "linux" else 0x80
-
 
 class Console:
-    """Ctrl-C before the prompt, as a byte that main looks for between two turns of its loop, where a chip raises it.
-    The unix port raises it out of its signal handler: where that cuts off a garbage collection the heap stays locked,
-    so that nothing can be saved, and between two programs nothing catches it. So the terminal of a new process sends
-    no signal. It is still line by line, which shows outside that a program runs, and Ctrl-C ends a line."""
+    """Ctrl-C as a byte that main looks for between two turns of its loop, where a chip raises it too. The terminal is
+    line by line, which shows outside that a program runs. See tools/latchkey_tools/desk/serialport.py."""
 
     def __init__(self):
         self._poll = select.poll()
         self._poll.register(sys.stdin, select.POLLIN)
-
-    def open(self):
-        self._signals(False)
-        return self
-
-    def close(self):
-        """Code that is typed at the prompt does not look for Ctrl-C."""
-        self._signals(True)
-
-    def _signals(self, wanted):
-        modes = termios.tcgetattr(0)
-        modes[3] = modes[3] & ~_ISIG | (_ISIG if wanted else 0)
-        termios.tcsetattr(0, termios.TCSANOW, modes)
 
     def look(self, _turns=None):
         """KeyboardInterrupt if Ctrl-C was typed. Called as a chip's watchdog is, which it feeds."""
@@ -195,10 +176,7 @@ if desk_options.air:
 mount()
 sys.path[:] = [".frozen", "/flash/lib", "/flash"]
 sys.modules["desk_options"] = desk_options
-try:
-    if is_file("boot.py"):
-        run_script("boot.py")
-    if desk_options.run_main and is_file("main.py"):
-        run_main()
-finally:
-    desk_options.console.close()
+if is_file("boot.py"):
+    run_script("boot.py")
+if desk_options.run_main and is_file("main.py"):
+    run_main()

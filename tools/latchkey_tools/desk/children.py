@@ -27,7 +27,8 @@ def die_with_parent():
 def spawn(command, controlling_terminal=False, **options):
     """Popen in a session of its own, so that Ctrl-C at our terminal is ours to handle, killed if we die.
 
-    ``controlling_terminal``: standard input is a terminal that becomes the session's, so that its Ctrl-C is a signal.
+    ``controlling_terminal``: standard input is a terminal that becomes the session's. Its end, at our death, ends the
+    process also where the kernel has no PR_SET_PDEATHSIG.
     """
     prepare = _with_terminal if controlling_terminal else die_with_parent
     return subprocess.Popen([str(c) for c in command], start_new_session=True, preexec_fn=prepare, **options)

@@ -1,9 +1,9 @@
 """A process behind a pseudo-terminal that looks like a board on a serial port.
 
-The device has a terminal of its own (so that Ctrl-C reaches it as a signal). A second pseudo-terminal is the serial
-port that `mpremote` opens. A thread carries bytes between the two, copies what the device says to a log, starts the
-process again when it ends, and answers a soft reset the way a chip's REPL does. A process that ended to sleep is
-started again when its timer or its button says so.
+The device has a terminal of its own. A second pseudo-terminal is the serial port that `mpremote` opens. A thread
+carries bytes between the two, copies what the device says to a log, starts the process again when it ends, and answers
+a soft reset the way a chip's REPL does. A process that ended to sleep is started again when its timer or its button
+says so.
 """
 
 import fcntl
@@ -20,8 +20,9 @@ from latchkey_tools.desk import children
 
 _TICK_S = 0.02
 _CRASH_PAUSE_S = 0.2
-_HOLD_S = 3.0
-_STUCK_S = 5.0
+# How long a program of the flash has to look for Ctrl-C; what is typed at the prompt does not look.
+_LOOKS_WITHIN_S = 5.0
+_AT_PROMPT_S = 0.1
 # A pseudo-terminal has room for 12 KB, a deploy's facts are as long, and mpremote reads them when it gets to run.
 _UNREAD_BYTES = 1024 * 1024
 _CTRL_A, _CTRL_B, _CTRL_C = 1, 2, 3
@@ -178,9 +179,8 @@ class Bridge:
         self._raw = False
         self._enter_raw_at_prompt = False
         self._held = b""
-        self._hold_until = 0.0
-        self._interrupted_until = self._stuck_at = 0.0
-        self._since_interrupt = b""
+        self._interrupted_until = 0.0
+        self._prompted = self._broken_off = False
         self._tail = b""
         self._returns = b""
 
@@ -200,10 +200,8 @@ class Bridge:
             self._pass_on(held)
         if self._port in ready:
             self._from_client()
-        if self._held:
+        if self.running:
             self._release()
-        if self._stuck_at and time.monotonic() > self._stuck_at:
-            self._break_off()
 
     def _somebody_listens(self):
         poll = select.poll()
@@ -228,22 +226,15 @@ class Bridge:
     def _pass_on(self, data):
         self._tail = (self._tail + data)[-16:]
         self._say(data)
-        if self._tail.endswith((b">>> ", b">")):
-            self._interrupted_until = self._stuck_at = 0.0  # it has outlived the interrupt
-        if self._enter_raw_at_prompt and self._tail.endswith(b">>> "):
-            self._enter_raw_at_prompt = False
-            self._to_device(bytes((_CTRL_A,)))
-
-    def _break_off(self):
-        """A Ctrl-C met the interpreter with a lock in its hands, which it then waits for without end."""
-        self._stuck_at = 0.0
-        if self._program_runs():
-            self._process.send_signal(signal.SIGKILL)
+        if self._tail.endswith(b">>> "):
+            self._prompted = True
+            if self._enter_raw_at_prompt:
+                self._enter_raw_at_prompt = False
+                self._to_device(bytes((_CTRL_A,)))
 
     def _ended(self):
         """The process ended by itself: 0 is the REPL's Ctrl-D, SIGKILL its own reset, anything else a crash."""
-        raw, held = self._raw, self._since_interrupt + self._held
-        interrupted = time.monotonic() < self._interrupted_until
+        raw, held, broken_off = self._raw, self._held, self._broken_off
         status = self._reap()
         if not self._wanted:
             return
@@ -256,13 +247,10 @@ class Bridge:
         else:
             time.sleep(_CRASH_PAUSE_S)
         stay_in_repl = cause == "soft" and raw
-        # The unix port raises a Ctrl-C at any moment, also while its heap is locked, which then stays locked and ends
-        # it, or has it wait. A chip does not: it would be at its prompt now, with what was typed next still to come.
-        broken_off = cause != "soft" and interrupted
         self._start(cause, not (stay_in_repl or broken_off))
         self._raw = self._enter_raw_at_prompt = stay_in_repl
         if broken_off:
-            self._raw, self._held, self._hold_until = raw, held, time.monotonic() + _HOLD_S
+            self._raw, self._held, self._interrupted_until = raw, held, time.monotonic() + _LOOKS_WITHIN_S
 
     def _from_client(self):
         try:
@@ -279,27 +267,30 @@ class Bridge:
 
     def _release(self):
         """Pass input on. After a Ctrl-C to a running program the rest waits for the prompt: the interpreter throws
-        away what is typed before it (tcsetattr with TCSAFLUSH)."""
-        if self._held and self._hold_until and self._program_runs() and time.monotonic() < self._hold_until:
+        away what is typed before it (tcsetattr with TCSAFLUSH).
+
+        The unix port would raise Ctrl-C out of its signal handler, at any moment: in the middle of a garbage
+        collection the heap then stays locked, between two programs nothing catches it. So Ctrl-C is never a signal.
+        A program of the flash looks for it (boards/desk/start.py); one that does not loses its process, and the next
+        begins at the prompt.
+        """
+        if self._interrupted_until and self._program_runs():
+            if time.monotonic() > self._interrupted_until:
+                self._broken_off = True
+                self._process.send_signal(signal.SIGKILL)
             return
-        self._hold_until = 0.0
-        interrupt = self._held.find(bytes((_CTRL_C,)))
-        if interrupt >= 0 and self._program_runs():
-            self._to_device(self._held[: interrupt + 1])
-            self._held = self._held[interrupt + 1 :]
-            now = time.monotonic()
-            self._hold_until, self._stuck_at = now + _HOLD_S, now + _STUCK_S
-            self._interrupted_until = self._stuck_at + _HOLD_S
-            self._since_interrupt = b""
-            return
-        data, self._held = self._held, b""
-        if time.monotonic() < self._interrupted_until:
-            self._since_interrupt += data
-        self._to_device(data)
+        self._interrupted_until = 0.0
+        end = len(self._held)
+        if bytes((_CTRL_C,)) in self._held and self._program_runs():
+            end = self._held.index(_CTRL_C) + 1
+            self._interrupted_until = time.monotonic() + (_AT_PROMPT_S if self._prompted else _LOOKS_WITHIN_S)
+        self._to_device(self._held[:end])
+        self._held = self._held[end:]
 
     def _program_runs(self):
-        """The REPL reads single keys; while a program runs the terminal is line by line."""
-        return self.running and bool(termios.tcgetattr(self._device)[3] & termios.ICANON)
+        """While a program runs the terminal is line by line; the REPL reads single keys, also during raw paste."""
+        line_by_line = termios.tcgetattr(self._device)[3] & termios.ICANON
+        return bool(line_by_line) or self._raw and not self._tail.endswith((b">>> ", b">"))
 
     def _to_device(self, data):
         if self.running and data:
@@ -325,8 +316,7 @@ def _written(fd, data):
 
 
 def _set_modes(fd):
-    """No echo: a board does not echo, and what is typed may be secret while this is logged. Ctrl-C ends a
-    line and sends a signal only once boards/desk/start.py has reached the prompt."""
+    """No echo: a board does not echo, and what is typed may be secret while this is logged. Ctrl-C ends a line."""
     modes = termios.tcgetattr(fd)
     modes[3] &= ~(termios.ECHO | termios.ECHOE | termios.ECHOK | termios.ECHOCTL | termios.ISIG)
     modes[6][termios.VEOL] = bytes((_CTRL_C,))
