@@ -150,14 +150,14 @@ class TimeServers(unittest.TestCase):
         keeper = self.keeper(a=NOW)
         keeper.turn()
         self.assertEqual([m[0] for m in self.link.messages], ["time", "tls"])
-        self.clock.pass_s(7 * 3600)
-        for server_s, corrected in ((30, True), (90, False)):
+        for days, server_s, corrected in ((1, 30, True), (1, 90, False), (90, 90, True), (90, 900, False)):
             self.link.messages.clear()
-            keeper._synced_ms, now_s = -DAY_S * 1000, self.clock.unix_s()
+            self.clock.pass_s(days * DAY_S)
+            now_s = self.clock.unix_s()
             ntp._ask_one = lambda *_parts, found=now_s + server_s: found
             keeper._ask_time()
             self.assertEqual(self.link.messages, [])
-            self.assertEqual(self.clock.unix_s() >= now_s + 30, corrected)
+            self.assertEqual(self.clock.unix_s() - now_s, server_s if corrected else 0)
 
     def test_a_certificate_that_is_too_old_by_the_floor_itself_is_too_old(self):
         keeper = self.keeper(a=None)

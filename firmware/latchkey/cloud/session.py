@@ -20,6 +20,7 @@ from latchkey.stores.timefloor import CLOCK_AHEAD_S
 
 _TOPIC_WORDS = ("jwks", "localApiTokens")
 _NTP_AGAIN_MS = const(6 * 3600 * 1000)
+_DRIFT_MS = const(10000000)  # in which a clock may go wrong by a second: 100 ppm
 _NO_END = const(0xFFFFFFFF)
 # Dates were wrong, or may have been: chips leave out mbedTLS's texts.
 _DATES = ("cert_expired", "cert_not_yet_valid")
@@ -208,7 +209,8 @@ class Keeper:
     def _believable(self, unix_s):
         # Once TLS has checked the clock the floor follows it, so an unchecked answer may then only correct its drift.
         if self._checked:
-            return abs(unix_s - self._clock.unix_s()) <= CLOCK_AHEAD_S
+            passed_ms = self._clock.now_ms() - self._synced_ms
+            return abs(unix_s - self._clock.unix_s()) <= CLOCK_AHEAD_S + passed_ms // _DRIFT_MS
         return self._floor_unix_s <= unix_s <= self._latest_unix_s
 
     def _lost(self, e):
