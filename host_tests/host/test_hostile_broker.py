@@ -82,6 +82,13 @@ def instead_of_suback(data):
     return script
 
 
+def endless_instead_of_suback(peer):
+    peer.expect(0x10)
+    peer.send(CONNACK)
+    while True:
+        peer.send(publish(b"elsewhere", b"x") * 50)
+
+
 def drip(peer):
     peer.welcome()
     for byte in publish(KEYS_TOPIC, key_set("slow")):
@@ -125,6 +132,7 @@ ENDINGS = {
     "a CONNACK of another length": (instead_of_connack(b"\x20\x03\x00\x00\x00"), "bad_packet"),
     "a CONNACK that refuses": (instead_of_connack(b"\x20\x02\x00\x05"), "broker_refused"),
     "silence for a SUBACK": (instead_of_suback(b""), "stalled"),
+    "messages without end for a SUBACK": (endless_instead_of_suback, "stalled"),
     "a SUBACK for another packet": (instead_of_suback(suback(999)), "bad_packet"),
     "a SUBACK with an unknown code": (instead_of_suback(suback(1, 3)), "bad_packet"),
     "a SUBACK of another length": (instead_of_suback(b"\x90\x04\x00\x01\x00\x00"), "bad_packet"),

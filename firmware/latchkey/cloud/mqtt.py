@@ -16,6 +16,7 @@ _SUBACK = const(0x90)
 _PINGRESP = const(0xD0)
 _PACKET_BYTES = const(2097152 + 65536)  # a list at its longest (L7) and its topic
 _BUFFER_BYTES = const(256)
+_BEFORE_ANSWER = const(64)  # packets; a broker sends what it retained, and no more, before it grants a subscription
 
 
 class Payload:
@@ -75,11 +76,12 @@ class Client(simple.MQTTClient):
         self.sock.operation(self._timing.packet_ms, 0)
         size = len(body)
         self.sock.write(b"\x82" + (bytes((size,)) if size < 128 else bytes((size & 127 | 128, size >> 7))) + body)
-        while True:
+        for _ in range(_BEFORE_ANSWER):
             self.sock.operation(self._timing.packet_ms, 1)
             answer = self._packet(self.sock.read(1)[0])
             if answer is not None:
                 return answer < 0x80
+        raise LinkError("stalled")
 
     def turn(self, wait_ms):
         """Serve one packet, or wait up to ``wait_ms`` for it; keep the connection alive."""
