@@ -165,6 +165,10 @@ def test_mpremote_installs_the_kernel_as_a_package_of_its_own(arch, tmp_path):
         ('module("x.mpy")', "a .py file"),
         ('module("x.py")\nmodule("x.py")', "twice"),
         ('module("../a/x.py")', "leave the image"),
+        ('modul("x.py")', "a/manifest.py: NameError: name 'modul' is not defined"),
+        ('module("x.py"', "a/manifest.py: SyntaxError: '(' was never closed (manifest.py, line 1)"),
+        ("module()", "a/manifest.py: TypeError: "),
+        ("\0", "a/manifest.py: "),
     ],
 )
 def test_a_manifest_that_micropython_would_refuse_is_refused(tmp_path, text, words):

@@ -3,8 +3,10 @@
 import base64
 import hashlib
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import textwrap
@@ -140,12 +142,35 @@ def test_a_signing_command_gets_the_bytes_on_its_standard_input_and_no_secret_is
         ("", "names no program"),
         ("yes", "wrote over 512 bytes"),
         ("sign 'it", "--sign-command sign 'it: No closing quotation"),
+        ("sh -c 'kill -9 $$'", "was ended by signal 9"),
     ],
 )
 def test_a_signing_command_that_fails_writes_no_file(maker, tmp_path, command, words):
     out = tmp_path / "x.latchkey"
     done = maker.run("release", "sign", small(tmp_path), "--counter", 1, "--sign-command", command, "-o", out)
     assert done.status in (1, 2) and words in done.err and not out.exists()
+
+
+def test_a_signing_command_that_hangs_is_ended(maker, tmp_path, monkeypatch):
+    monkeypatch.setattr(keys, "_SIGN_WITHIN_S", 0.2)
+    out = tmp_path / "x.latchkey"
+    words = ("release", "sign", small(tmp_path), "--counter", 1, "-o", out, "--sign-command")
+    for command in ("sleep 60", "sh -c 'yes | head -c 200; exec sleep 60'", "sh -c 'exec >&-; exec sleep 60'"):
+        done = maker.run(*words, command)
+        assert done.status == 1 and "did not end within" in done.err and not out.exists(), done
+
+
+def test_a_signing_command_may_leave_a_program_behind(maker, tmp_path):
+    """As an agent that keeps the PIN: it holds the output open."""
+    out = tmp_path / "x.latchkey"
+    sign = f"sleep 60 & echo $! > {tmp_path}/pid; openssl dgst -sha256 -sign {maker.key}"
+    words = ("release", "sign", small(tmp_path), "--counter", 1, "-o", out)
+    words += ("--sign-command", shlex.join(["sh", "-c", sign]))
+    try:
+        assert maker.run(*words, "--public", maker.public).err == ""
+        assert "nobody has checked the signature: give --public" in maker.run(*words).err
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("name", ["release.pem", "release.pub.pem", "small.payload", "small.json", "link"])
@@ -311,6 +336,10 @@ def jws(head, members, end=b"\n"):
     )
 
 
+RELEASE = {"product": "bulb", "boards": ["desk"], "kind": "files", "version": "1", "room": 1, "counter": 1}
+RELEASE |= {"size": 0, "sha256": ""}
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -325,6 +354,10 @@ def jws(head, members, end=b"\n"):
         jws({"alg": "RS256", "typ": "latchkey-release-key"}, {"counter": 1, "n": "x" * 2048, "e": ""}),
         jws({"alg": "RS256", "typ": ["latchkey-release"]}, []),
         jws([], []),
+        jws({"alg": "RS256", "typ": "latchkey-release"}, RELEASE | {"boards": [1]}),
+        jws({"alg": "RS256", "typ": "latchkey-release"}, RELEASE).replace(b".AA", b".A+"),
+        jws({"alg": "RS256", "typ": "latchkey-release"}, RELEASE).replace(b".AA", b".A!"),
+        b".".join([base64.urlsafe_b64encode(b"[" * 1200), b"e30", b"AA"]) + b"\n",
     ],
 )
 def test_another_file_is_said_not_to_be_signed_here(maker, tmp_path, content):
@@ -380,3 +413,24 @@ def test_the_lines_of_updates_md_make_the_files_that_it_names(maker, tmp_path, m
 def test_updates_md_says_every_reason_why_a_release_goes_back():
     text = (build.ROOT / "docs/updates.md").read_text()
     assert [reason for reason in advice.UPDATE_REASONS if f"`{reason}`" not in text] == []
+
+
+@pytest.mark.parametrize("out", [".", "", "/"])
+def test_an_output_without_a_name_is_refused(maker, out):
+    done = maker.run("release", "build", "--board", "desk", "--version", "1", "-o", out)
+    assert done.status == 1 and "--out names no file" in done.err
+
+
+def test_an_unknown_list_in_a_manifest_is_shown(maker, tmp_path):
+    (tmp_path / "x").write_bytes(jws({"alg": "RS256", "typ": "latchkey-release"}, RELEASE | {"more": [1, None]}))
+    assert "more       1, None" in maker.run("release", "show", tmp_path / "x").out
+
+
+def test_facts_or_a_key_that_nest_too_deep_are_refused(maker, tmp_path):
+    path = small(tmp_path)
+    (tmp_path / "small.json").write_text('{"a":' * 5000)
+    (tmp_path / "deep.jwk").write_text('{"n":' * 5000)
+    words = ("release", "sign", path, "--counter", 1, "--key", maker.key, "-o", tmp_path / "x")
+    assert "small.json does not describe" in maker.run(*words).err
+    small(tmp_path)
+    assert "deep.jwk is not a JWK" in maker.run(*words, "--public", tmp_path / "deep.jwk").err

@@ -6,6 +6,7 @@ from latchkey_tools.boards.build import BuildError
 from latchkey_tools.boards.catalog import BoardError
 from latchkey_tools.boards.deploy import DeployError
 from latchkey_tools.boards.flash import FlashError
+from latchkey_tools.boards.manifest import ManifestError
 from latchkey_tools.boards.mpremote import CableError
 from latchkey_tools.boards.production import LineError
 from latchkey_tools.boards.selftest import SelftestError
@@ -23,7 +24,8 @@ from latchkey_tools.sim.publisher import Refused
 REFUSALS = (Refused, Unsafe)
 PROBLEMS = (BrokerError, BuildError, DeskError, SimulatorError, CloudError, ValueError, OSError)
 PROBLEMS += (CloudRefusal, Refusal, Unreachable, WalletError)
-PROBLEMS += (BoardError, DeployError, FlashError, ImageRefused, LineError, SelftestError, CableError)
+PROBLEMS += (BoardError, DeployError, FlashError, ImageRefused, LineError, ManifestError, SelftestError)
+PROBLEMS += (CableError,)
 
 _TODO = {
     errno.ENOENT: "check how it is written",

@@ -70,7 +70,9 @@ def compile_file(source, target, arch, embedded_name, lines=True):
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
     if done.returncode != 0:
         part.unlink(missing_ok=True)
-        raise BuildError(done.stderr.strip() or f"mpy-cross failed on {source}")
+        # It prints a traceback of one place.
+        said = done.stderr.strip().removeprefix("Traceback (most recent call last):\n").strip()
+        raise BuildError(f"{source} was not compiled: {said or 'mpy-cross failed'}; correct it")
     part.replace(target)
 
 

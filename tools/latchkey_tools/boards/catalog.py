@@ -15,6 +15,15 @@ STARTER = COMMON / "start"
 TRIED = "1.26.1 and 1.29.0"
 # Chip (board.json's mcu) to the architecture of mpy-cross.
 ARCHITECTURES = {"esp32": "xtensawin", "esp32s3": "xtensawin", "esp32c3": "rv32imc", "unix": "x64"}
+# (member of board.json, whether its value is good, what it has to be)
+_FACTS = (
+    ("mcu", lambda value: isinstance(value, str) and value in ARCHITECTURES, f"one of {', '.join(ARCHITECTURES)}"),
+    ("takes", lambda value: value in ("image", "mpy"), "image or mpy"),
+    ("micropython", lambda value: isinstance(value, str), "a version, such as 1.26.1"),
+    ("product", lambda value: isinstance(value, str), "a text"),
+    ("deploy_options", lambda value: isinstance(value, dict), "an object, which may be empty"),
+    ("heap_kb", lambda value: value is None or type(value) is int, "a whole number, or left out"),
+)
 
 
 class BoardError(Exception):
@@ -53,10 +62,22 @@ def board(name):
     """The Board called ``name``; BoardError with the names there are."""
     if name not in names():
         raise BoardError(f"there is no board {name!r}; there are: {', '.join(names())}")
-    facts = json.loads((folder(name) / "board.json").read_text())
+    facts = _facts(folder(name) / "board.json")
     offset = facts["deploy_options"].get("flash_offset")
     way = facts["takes"], facts["micropython"], facts.get("heap_kb")
     return Board(name, facts["mcu"], facts["product"], offset, *way)
+
+
+def _facts(path):
+    """The content of a board.json; BoardError for a mistake of its maker's."""
+    try:
+        facts = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as problem:
+        raise BoardError(f"{path} is not JSON: {problem}; correct it") from None
+    for name, is_good, form in _FACTS:
+        if not isinstance(facts, dict) or not is_good(facts.get(name)):
+            raise BoardError(f"{path}: {name} has to be {form}; boards/esp32-bulb/board.json is an example")
+    return facts
 
 
 def refusal(board, version):

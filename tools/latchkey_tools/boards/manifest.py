@@ -40,7 +40,7 @@ class Manifest:
         with contextlib.chdir(path.parent):
             names = ("include", "require", "package", "module", "freeze", "freeze_mpy", "metadata")
             calls = {name: getattr(self, name) for name in names}
-            exec(compile(path.read_text(), path, "exec"), calls | {"options": _Options(options)})
+            _run(path, calls | {"options": _Options(options)})
 
     def require(self, name):
         self.required.add(name)
@@ -102,6 +102,16 @@ class _Options:
 
     def __getattr__(self, name):
         return self._given.get(name, self._defaults.get(name))
+
+
+def _run(path, names):
+    """Run the manifest at ``path``, a program of the board's maker; ManifestError for any mistake in it."""
+    try:
+        exec(compile(path.read_bytes(), path, "exec"), names)
+    except ManifestError:
+        raise
+    except Exception as problem:
+        raise ManifestError(f"{path}: {type(problem).__name__}: {problem}; correct it") from None
 
 
 def _is_elsewhere(path):

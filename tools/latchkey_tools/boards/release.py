@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from latchkey_tools.boards import build, catalog, page, umqtt
+from latchkey_tools.boards import build, catalog, manifest, page, umqtt
 
+_MAIN = "firmware/main.py"
 _PAGE = "latchkey/api/page_gz.py"
 
 
@@ -21,7 +22,9 @@ def _sources(board, simple):
     found = catalog.frozen(board.name)
     files = dict(found.files)
     # An image starts its own main.py; the starter of a flash imports the firmware's.
-    files["main.py"] = files.pop("firmware/main.py")
+    if _MAIN not in files:
+        raise manifest.ManifestError(f"the manifest.py of {board.name} does not include ../common/manifest.py; add it")
+    files["main.py"] = files.pop(_MAIN)
     # Bytes of a module lie in RAM, but in an image.
     module = files.pop(_PAGE, None)
     if module:

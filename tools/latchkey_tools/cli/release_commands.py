@@ -196,7 +196,7 @@ def _facts(found, fault, good):
         yield "new key", keys.thumbprint(found.members)
     for name, value in found.members.items():
         if name not in ("n", "e"):
-            yield name, ", ".join(value) if isinstance(value, list) else _moment(name, value)
+            yield name, ", ".join(map(str, value)) if isinstance(value, list) else _moment(name, value)
     yield "payload", f"damaged: {fault}" if fault else "whole"
     yield "signature", {None: "not checked: give --public", True: "good", False: "not of that key"}[good]
 
@@ -215,13 +215,15 @@ _KINDS = {
 def _write(out, typ, members, data, how, *read, other=None):
     key, command, alg, public = how
     if bool(key) == (command is not None):
-        raise typer.BadParameter("name the key: --key FILE, or --sign-command COMMAND")
+        raise typer.BadParameter("give --key FILE or --sign-command COMMAND, one of them")
     theirs = keys.public(public) if public else None
     signer = keys.by_key(key, alg) if key else keys.by_command(command, alg)
     content = manifest.signed(typ, members, signer, alg, data, theirs, other)
     boards_build.write(out, content, key, public, *read)
     what = _what(members) if typ == manifest.RELEASE else _KINDS[typ]
     show.line(f"{out}: {what}, counter {members['counter']}, {out.stat().st_size:,} bytes")
+    if command and not public:
+        show.say("nobody has checked the signature: give --public with the key that devices have")
 
 
 def _what(members):

@@ -38,6 +38,8 @@ def make(board_name, version, out, image=None, product=None, **how):
 
 
 def facts_path(payload_path):
+    if not Path(payload_path).name:
+        raise ValueError("--out names no file; write one, such as sensor.payload")
     return Path(payload_path).with_suffix(".json")
 
 
@@ -46,7 +48,7 @@ def built(path):
     data, facts = reading.content(path), facts_path(path)
     try:
         members = json.loads(reading.content(facts))
-    except (ValueError, FileNotFoundError):
+    except (ValueError, RecursionError, FileNotFoundError):
         members = None
     if not isinstance(members, dict) or not manifest.described(data).items() <= members.items():
         raise ValueError(f"{facts} does not describe {path}: give a payload; `latchkey release build` makes both files")
@@ -55,7 +57,11 @@ def built(path):
 
 def product_of(board):
     """The product's name as its board_config.py has it; ValueError where it is not a text of the class."""
-    tree = ast.parse((catalog.folder(board.name) / "board_config.py").read_text())
+    path = catalog.folder(board.name) / "board_config.py"
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except SyntaxError as problem:
+        raise ValueError(f"{path} is not Python: {problem}; correct it") from None
     for node in ast.walk(tree):
         names = [target.id for target in getattr(node, "targets", ()) if isinstance(target, ast.Name)]
         if names == ["product_name"] and isinstance(node.value, ast.Constant):

@@ -6,8 +6,11 @@ A signer is ``sign(data) -> bytes``: RSASSA-PKCS1-v1_5 with SHA-256 or SHA-512 (
 import contextlib
 import hashlib
 import json
+import os
+import select
 import shlex
 import subprocess
+import time
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -21,6 +24,8 @@ from latchkey_tools.sim.signing import b64url, b64url_int, unb64url
 HASHES = {"RS256": hashes.SHA256(), "RS512": hashes.SHA512()}
 # The keys that a device verifies with (firmware/latchkey/jwk.py).
 _LEAST_BITS, _MOST_BITS = 2048, 4096
+# Somebody may have to type a PIN, or to touch a device.
+_SIGN_WITHIN_S = 300
 _CALL = "it reads what is to be signed on standard input, and writes the bare signature to standard output"
 
 
@@ -73,7 +78,8 @@ def by_command(command, alg):
         status, signature = _answer(words, data)
         long = len(signature) * 8 > _MOST_BITS
         if status and not long:
-            raise ValueError(f"the signing command {words[0]} ended with exit status {status}; {_CALL}")
+            ended = f"ended with exit status {status}" if status > 0 else f"was ended by signal {-status}"
+            raise ValueError(f"the signing command {words[0]} {ended}; {_CALL}")
         if long or len(signature) * 8 < _LEAST_BITS:
             count = f"over {_MOST_BITS // 8}" if long else len(signature)
             wrote = f"wrote {count} bytes, which is not a signature by {alg}"
@@ -94,13 +100,42 @@ def fits(key, alg, data, signature):
 
 def _answer(words, data):
     """(exit status, the first bytes written, one more than a signature has at most) of a program that gets ``data``."""
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+    deadline = time.monotonic() + _SIGN_WITHIN_S
+    try:
+        program = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    except OSError as problem:
+        raise ValueError(f"--sign-command {words[0]}: {problem.strerror}; check how it is written") from None
+    try:
         with contextlib.suppress(BrokenPipeError), program.stdin as given:
             given.write(data)
-        # Closed then: one that writes without end ends.
-        with program.stdout as written:
-            found = written.read(_MOST_BITS // 8 + 1)
-    return program.returncode, found
+        found = _first_bytes(program, deadline)
+        # One that writes without end ends.
+        program.stdout.close()
+        return program.wait(max(deadline - time.monotonic(), 1)), found
+    except subprocess.TimeoutExpired:
+        late = f"the signing command {words[0]} did not end within {_SIGN_WITHIN_S // 60} minutes"
+        raise ValueError(f"{late}; see what it waits for, and run the same again") from None
+    finally:
+        program.kill()
+        program.stdout.close()
+        program.wait()
+
+
+def _first_bytes(program, deadline):
+    """Until it ends: a program that it started may keep its output open."""
+    found = b""
+    while len(found) <= _MOST_BITS // 8:
+        ended = program.poll() is not None
+        if time.monotonic() > deadline:
+            raise subprocess.TimeoutExpired(program.args, _SIGN_WITHIN_S)
+        if select.select([program.stdout], [], [], 0 if ended else 0.1)[0]:
+            part = os.read(program.stdout.fileno(), _MOST_BITS // 8 + 1 - len(found))
+            if not part:
+                break
+            found += part
+        elif ended:
+            break
+    return found
 
 
 def _of_pem(path, content):
@@ -117,7 +152,7 @@ def _of_jwk(path, content):
         members = json.loads(content)
         n, e = (int.from_bytes(unb64url(members[name]), "big") for name in ("n", "e"))
         return rsa.RSAPublicNumbers(e, n).public_key()
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{path} is not a JWK of an RSA key; give a PEM file, or one JWK with n and e") from None
 
 

@@ -65,10 +65,11 @@ def read(path):
     content = reading.content(path)
     line, end, data = content.partition(b"\n")
     try:
-        header, members = (json.loads(_bytes(part)) for part in line.split(b".")[:2])
+        parts = [_bytes(part) for part in line.split(b".")]
+        header, members = map(json.loads, parts[:2])
         typ, alg = header["typ"], header["alg"]
-        good = end and len(line) <= MOST_BYTES and line.count(b".") == 2 and alg in HASHES and _whole(typ, members)
-    except (ValueError, KeyError, TypeError):
+        good = end and len(line) <= MOST_BYTES and len(parts) == 3 and alg in HASHES and _whole(typ, members)
+    except (ValueError, KeyError, TypeError, RecursionError):
         good = False
     if not good:
         raise ValueError(f"{path} is not a file that `latchkey release` made; check which file it is")
@@ -121,6 +122,8 @@ def _whole(typ, members):
 
 
 def _fits(value, kind):
+    if kind is list and not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
+        return False
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
@@ -129,4 +132,7 @@ def _part(value):
 
 
 def _bytes(part):
+    # b64decode takes the + and / of the other alphabet too.
+    if not re.fullmatch(rb"[\w-]*", part):
+        raise ValueError("this is not base64url")
     return base64.b64decode(part + b"=" * (-len(part) % 4), b"-_", validate=True)
