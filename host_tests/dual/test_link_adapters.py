@@ -67,6 +67,18 @@ class TestNtp(unittest.TestCase):
             self.assertTrue(ntp.parse(bad, STAMP) is None)
         self.assertTrue(ntp.parse(good, b"x" * 8) is None)
 
+    def test_names_that_nobody_answers_pass_for_no_standstill(self):
+        def unanswered(host, *_more):
+            steps.append(host)
+            raise OSError(-202)
+
+        steps, ask_one, ntp._ask_one = [], ntp._ask_one, unanswered
+        try:
+            self.assertTrue(ntp.ask(("a", "b"), None, None, lambda: steps.append("alive"), None) is None)
+        finally:
+            ntp._ask_one = ask_one
+        self.assertEqual(steps, ["alive", "a", "alive", "b"])
+
 
 class TestInbox(unittest.TestCase):
     def test_messages_come_out_in_their_order_and_none_is_dropped(self):

@@ -18,6 +18,7 @@ def ask(hosts, clock, timing, alive, believable):
     """Unix seconds from the first of ``hosts`` whose answer is ``believable(unix_s)``, else None; LinkError from
     ``alive()`` passes."""
     for host in hosts:
+        alive()  # Names that nobody answers take 20 s each, and the watchdog waits for 60.
         try:
             unix_s = _ask_one(host, clock, timing, alive)
         except (OSError, ValueError, IndexError):
