@@ -170,8 +170,7 @@ class Wifi:
         try:
             self._wlan.disconnect()
         except OSError:
-            # The driver has nothing to leave.
-            pass
+            pass  # The driver has nothing to leave.
 
     def _connect(self, now_ms):
         self._before = self._wlan.status()
@@ -182,8 +181,7 @@ class Wifi:
         try:
             self._wlan.connect(*self._network)
         except OSError:
-            # The driver is busy: this try has failed.
-            pass
+            pass  # The driver is busy: this try has failed.
         self._tell(None)
 
     def _look(self, now_ms):
