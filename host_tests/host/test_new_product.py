@@ -203,6 +203,17 @@ def test_a_file_that_makes_no_product_is_refused(tmp_path):
         assert done.status == 2 and "leave out" in done.err, done
 
 
+def test_a_mistake_that_keeps_the_firmware_from_starting_is_shown_at_once(tmp_path):
+    (tmp_path / "bad.py").write_text("import nowhere\n\n\ndef product(board):\n    pass\n")
+    done = Keyboard(tmp_path).run(
+        "vboard", "--folder", tmp_path / "board", "--product-file", tmp_path / "bad.py", apart=True
+    )
+    assert (
+        done.status == 1 and "the firmware did not start: " in done.err and 'bad.py", line 1, in <module>' in done.err
+    )
+    assert done.err.endswith("ImportError: no module named 'nowhere'\n")
+
+
 def test_its_board_passes_the_tests_of_boards(tmp_path):
     shutil.copytree(catalog.FOLDER, tmp_path / "boards")
     (tmp_path / "boards/my-plug").mkdir()

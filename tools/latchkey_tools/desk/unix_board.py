@@ -15,6 +15,7 @@ a chip.
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 import threading
@@ -37,6 +38,8 @@ BOARD = build.BOARDS / "desk"
 IMAGE_SIZE = 2 * 1024 * 1024
 READY_WITHIN_S = 30
 DOCUMENT = "/flash/provision.json"
+# At the end of a console: the program has ended, and the prompt waits.
+_BANNER = re.compile(r"^MicroPython .*\n.*\n>>> \Z", re.M)
 
 
 class DeskError(Exception):
@@ -142,9 +145,10 @@ class Desk:
 
     def power_on(self, wait=True):
         """Give it power; ``wait`` until its local API answers. Returns self."""
+        told = len(self.log_text())
         self._bridge.power_on()
         if wait:
-            self.wait_ready()
+            self.wait_ready(has_failed=lambda: self._has_failed(told))
         return self
 
     def power_cut(self):
@@ -162,12 +166,14 @@ class Desk:
         """Power off for good; the serial port is gone, the image and the log stay."""
         self._bridge.close()
 
-    def wait_ready(self, within_s=READY_WITHIN_S):
+    def wait_ready(self, within_s=READY_WITHIN_S, has_failed=lambda: False):
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             try:
                 return self.info()
             except httpx.HTTPError:
+                if has_failed():
+                    raise DeskError(f"the firmware did not start: {self.last_words()}") from None
                 time.sleep(0.05)
         raise DeskError(f"the device did not answer within {within_s} s; its last words: {self.last_words()}")
 
@@ -180,7 +186,12 @@ class Desk:
         return self.log_path.read_text(errors="replace")
 
     def last_words(self):
-        return " | ".join(self.log_text().strip().splitlines()[-6:]) or "(none)"
+        return " | ".join(_BANNER.sub("", self.log_text()).strip().splitlines()[-6:]) or "(none)"
+
+    def _has_failed(self, told):
+        """Whether the program has ended in a traceback since the console had ``told`` characters."""
+        said = self.log_text()[told:]
+        return "Traceback" in said and bool(_BANNER.search(said))
 
     def cut_uplink(self):
         """No Wi-Fi and no internet for the device; its local API stays reachable here."""
