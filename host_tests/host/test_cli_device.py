@@ -625,6 +625,23 @@ def test_a_wrong_port_of_a_device_with_https_leads_to_the_other(tech):
         assert "call its HTTPS port: https://127.0.0.1:PORT" in tech.run("device", "state", stub.url).err
 
 
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_device_without_memory_for_https_is_not_taken_for_one_without_https(reads):
+    """It closes at once. Where it has not read the question, the client sees a reset."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, Device(f"https://127.0.0.1:{listener.getsockname()[1]}") as it:
+
+        def close():
+            peer = listener.accept()[0]
+            peer.recv(1, socket.MSG_PEEK)
+            if reads:
+                peer.recv(4096)
+            peer.close()
+
+        threading.Thread(target=close, daemon=True).start()
+        with pytest.raises(Unreachable, match="closed the connection before TLS began; .* no memory for HTTPS"):
+            it.call("GET", "/v1/info", None)
+
+
 def test_wrong_usage_is_folded_at_blanks_too(tech):
     with tech.terminal("device", "set", "127.0.0.1", "on", "--token-fil", "a" * 30, size=(24, 40)) as screen:
         screen.expect_exact("option\r\n--token-fil;")

@@ -264,6 +264,8 @@ def test_factory_keys_that_a_board_does_not_take_leave_no_copy(tmp_path, monkeyp
 class Bench:
     """Stands in for SerialCable: boards by port, each a function of the label's passphrase called at the commit."""
 
+    small = False
+
     def __init__(self, **boards):
         self.boards = boards
 
@@ -281,7 +283,7 @@ class Bench:
 
     def json_lines(self, script):
         if script != production._COMMIT:
-            return [{"now": None, "masked": []}]
+            return [{"now": None, "masked": [], "small": self.small}]
         self.boards[self.port](self.document["ap_passphrase"])
         return [{"ok": True}]
 
@@ -489,6 +491,17 @@ def test_a_key_set_of_an_editor_that_marks_its_files_is_read(files, field, monke
     monkeypatch.setattr(Bench, "document", {"ap_passphrase": ""}, raising=False)
     production.provision_one(device(files, **{field: "marked.json"}), "a")
     assert b"\xef\xbb\xbf" not in b"".join(sent) and b'"n": ' in sent[0]
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_https_on_a_chip_without_psram_is_warned_of(files, monkeypatch, capsys, tmp_path, small):
+    ca = pki.make(tmp_path / "pki").ca
+    api = pki.server(tmp_path / "pki", ca, "api", [f"latchkey-{SYSTEMS[0][:8]}.local"])
+    board = Bench(a=str)
+    board.small = small
+    monkeypatch.setattr(production, "SerialCable", board)
+    production.provision_one(device(files, https_cert=str(api.cert_pem), https_key=str(api.key_pem)), "a")
+    assert ("too little memory for HTTPS" in capsys.readouterr().err) is small
 
 
 def is_file(word):

@@ -55,6 +55,25 @@ def test_a_board_that_says_nothing_is_given_up_soon():
         os.close(theirs)
 
 
+def test_a_board_that_takes_twenty_seconds_to_start_is_waited_for(monkeypatch):
+    ours, theirs = os.openpty()
+    passed_s = iter(range(0, 1000, 5))
+
+    def now_s():
+        s = next(passed_s)
+        if s == 20:
+            os.write(ours, b"started: ready\n")
+        return s
+
+    monkeypatch.setattr(mpremote.SerialCable, "run", lambda *_: "")
+    monkeypatch.setattr(mpremote.time, "monotonic", now_s)
+    try:
+        assert "started: ready" in mpremote.SerialCable(os.ttyname(theirs)).restart()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
 @pytest.mark.parametrize("printed", ["", '{"rows": 3, "differ": [], "power": "pow", "sha512": "viper"}'])
 def test_a_table_that_was_not_walked_to_its_end_is_no_success(monkeypatch, printed):
     monkeypatch.setattr(mpremote.SerialCable, "stopped", lambda *_: contextlib.nullcontext())

@@ -24,8 +24,11 @@ from latchkey_tools import filelock
 from latchkey_tools.boards import build
 from latchkey_tools.desk import children
 
-# mpremote says something at least at every file; a file of 20 KB takes 4 s at 115200 baud.
-QUIET_S = 30
+# mpremote says something at least at every file; a file of 20 KB takes 4 s at 115200 baud. To store a provisioned
+# document took an emulated ESP32 up to 40 s.
+QUIET_S = 60
+# How long a start is waited for; that ESP32 took 6 to 20 s.
+_START_S = 30
 # How long a board that failed already is waited for until its program runs again.
 _BRIEF_S = 5
 
@@ -152,13 +155,13 @@ class SerialCable:
     def restart(self):
         """Restart the board and wait until its program says that it has started, or an error; returns its output.
 
-        A booting board ignores its input. A silent board gets ten seconds.
+        A booting board ignores its input, so the next command would fail.
         """
         self.run("reset")
         if not os.path.exists(self.port):
             return ""  # by the network
         heard, data = "", b""
-        deadline = time.monotonic() + min(10, self._quiet_s)
+        deadline = time.monotonic() + min(_START_S, self._quiet_s)
         while time.monotonic() < deadline and (data or not started(heard)):
             try:
                 with serial.Serial(self.port, 115200, timeout=0.2, exclusive=True) as line:

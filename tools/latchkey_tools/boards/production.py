@@ -41,12 +41,14 @@ _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 # The passphrase comes masked by a pad that was made for this once: who keeps what a console says keeps no secret.
 _STATUS = """
-import json, cable
+import gc, json, sys, cable
 system = cable.status()["system_uuid"]
 kept = cable.ap_passphrase() if system else None
 masked = [a ^ b for a, b in zip((kept or "").encode(), %r)]
-print(json.dumps({"now": system, "masked": masked}))
+small = sys.platform == "esp32" and gc.mem_free() < 1 << 20
+print(json.dumps({"now": system, "masked": masked, "small": small}))
 """
+_HTTPS = "without PSRAM it has too little memory for HTTPS while it is connected to its broker. From its network it then"
 _COMMIT = 'import cable; cable.provision("provision.json")'
 _FACTORY = """
 from board_config import Board
@@ -340,7 +342,7 @@ def provision_one(
     cable = SerialCable(port, quiet_s)
     check(device)
     with cable.stopped(LineError):
-        had = _refuse_another(cable, device["system_uuid"], replace)
+        had = _refuse_another(cable, device, replace)
         made, label = document(device, ap_passphrase or (None if new_passphrase else had))
         keep(label)
         with cleared(cable, "provision.json", "factory.json"):
@@ -360,13 +362,16 @@ def cleared(cable, *names):
         raise
 
 
-def _refuse_another(cable, system, replace):
-    """The passphrase of the board's access point if the board is ``system`` already, or None."""
+def _refuse_another(cable, device, replace):
+    """The passphrase of the board's access point if the board is this System already, or None."""
+    system = device["system_uuid"]
     pad = secrets.token_bytes(64)
     status = next((one for one in cable.json_lines(LONG_WATCHDOG + _STATUS % pad) if "now" in one), {"now": None})
     now = status["now"] and status["now"].lower()
     if now and now != system and not replace:
         raise LineError(f"the board on {cable.port} is System {now} already; --replace makes it {system}")
+    if status.get("small") and device.get("https_cert"):
+        show.say(f"the board on {cable.port}: {_HTTPS} answers /v1/info only (docs/boards.md)")
     return bytes(a ^ b for a, b in zip(status["masked"], pad, strict=False)).decode() if now == system else None
 
 

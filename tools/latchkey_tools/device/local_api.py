@@ -34,6 +34,9 @@ _TODO = {
     "plain_http": "join its access point with this machine; for HTTPS give it a certificate over the serial cable",
 }
 _ASLEEP = "a sensor on battery may be asleep: press its button"
+# OpenSSL's word for an end, and that of a socket whose question nobody read.
+_ENDED = ("UNEXPECTED_EOF", "reset by peer")
+_SHORT = "without PSRAM a device that is connected to its broker has no memory for HTTPS (docs/boards.md)"
 _LOOK = "check the address, or `latchkey device find`"
 _MAX_ANSWER = 256 * 1024
 _MAX_WAIT_S = 30
@@ -252,6 +255,8 @@ class Device:
                 todo = "call the device that is meant, or give this one a certificate for that name"
                 return Unreachable(f"{words}; {todo}", "tls")
             return Unreachable(f"{words}; give the CA that signed it with --ca, and check the clock here", "tls")
+        if self.secure and isinstance(error, httpx.ConnectError) and any(sign in text for sign in _ENDED):
+            return Unreachable(f"{self.url} closed the connection before TLS began; {_SHORT}, or it is restarting", "tls")
         if "SSL" in text or "TLS" in text:
             return Unreachable(f"{self.url} does not speak HTTPS; try http://", "tls")
         if isinstance(error, httpx.TimeoutException):
