@@ -628,7 +628,10 @@ def test_a_wrong_port_of_a_device_with_https_leads_to_the_other(tech):
 @pytest.mark.parametrize("reads", [True, False])
 def test_a_device_without_memory_for_https_is_not_taken_for_one_without_https(reads):
     """It closes at once. Where it has not read the question, the client sees a reset."""
-    with socket.create_server(("127.0.0.1", 0)) as listener, Device(f"https://127.0.0.1:{listener.getsockname()[1]}") as it:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        Device(f"https://127.0.0.1:{listener.getsockname()[1]}") as it,
+    ):
 
         def close():
             peer = listener.accept()[0]

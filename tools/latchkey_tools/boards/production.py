@@ -48,7 +48,7 @@ masked = [a ^ b for a, b in zip((kept or "").encode(), %r)]
 small = sys.platform == "esp32" and gc.mem_free() < 1 << 20
 print(json.dumps({"now": system, "masked": masked, "small": small}))
 """
-_HTTPS = "without PSRAM it has too little memory for HTTPS while it is connected to its broker. From its network it then"
+_NO_HTTPS = "it has too little memory for HTTPS while it is connected to its broker, and answers /v1/info only then"
 _COMMIT = 'import cable; cable.provision("provision.json")'
 _FACTORY = """
 from board_config import Board
@@ -371,7 +371,7 @@ def _refuse_another(cable, device, replace):
     if now and now != system and not replace:
         raise LineError(f"the board on {cable.port} is System {now} already; --replace makes it {system}")
     if status.get("small") and device.get("https_cert"):
-        show.say(f"the board on {cable.port}: {_HTTPS} answers /v1/info only (docs/boards.md)")
+        show.say(f"the board on {cable.port}: {_NO_HTTPS} (docs/boards.md)")
     return bytes(a ^ b for a, b in zip(status["masked"], pad, strict=False)).decode() if now == system else None
 
 

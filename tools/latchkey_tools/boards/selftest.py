@@ -14,8 +14,8 @@ from latchkey_tools.boards import build, mpremote
 from latchkey_tools.sim.pki import write_private
 
 TABLE = build.ROOT / "host_tests" / "vectors" / "selftest.json"
-# The board is silent while the table travels: 26 s at 115200 baud, more than 60 on an emulated ESP32.
-QUIET_S = 2 * mpremote.QUIET_S
+# The board is silent while the table travels: 26 s at 115200 baud, two minutes on an emulated ESP32.
+QUIET_S = 5 * mpremote.QUIET_S
 # Memory for the walk, which follows as text.
 _FREE = """
 import gc, sys

@@ -256,7 +256,7 @@ class Device:
                 return Unreachable(f"{words}; {todo}", "tls")
             return Unreachable(f"{words}; give the CA that signed it with --ca, and check the clock here", "tls")
         if self.secure and isinstance(error, httpx.ConnectError) and any(sign in text for sign in _ENDED):
-            return Unreachable(f"{self.url} closed the connection before TLS began; {_SHORT}, or it is restarting", "tls")
+            return Unreachable(f"{self.url} closed the connection before TLS began; {_SHORT}", "tls")
         if "SSL" in text or "TLS" in text:
             return Unreachable(f"{self.url} does not speak HTTPS; try http://", "tls")
         if isinstance(error, httpx.TimeoutException):
