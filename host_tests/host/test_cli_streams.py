@@ -1,8 +1,12 @@
 """Every command with a standard stream that is closed, on a full disk, or a broken pipe; and in ASCII."""
 
 import json
+import os
+import pty
+import select
 import subprocess
 import sys
+import tty
 from pathlib import Path
 
 import pytest
@@ -159,3 +163,21 @@ def test_the_installed_command_says_what_is_closed(desk, line):
     shell = ["sh", "-c", f'exec "$0" -m latchkey_tools.cli.main {line}', LATCHKEY[0]]
     done = subprocess.run(shell, env=desk.tech.env, capture_output=True, text=True, timeout=60)
     assert done.stderr == CLOSED[line] and done.returncode == bool(CLOSED[line])
+
+
+def test_a_command_that_waits_for_lines_ends_with_its_reader(desk):
+    """As `| head -1`, while the board is silent."""
+    board, port = pty.openpty()
+    tty.setraw(port)
+    command = [*LATCHKEY, "board", "logs", "--port", os.ttyname(port)]
+    with subprocess.Popen(command, env=desk.tech.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            while not select.select([process.stdout], [], [], 0.2)[0]:
+                os.write(board, b"started\n")
+            assert b"started" in process.stdout.readline()
+            process.stdout.close()
+            assert process.wait(30) == 1 and process.stderr.read() == b""
+        finally:
+            process.kill()
+    os.close(board)
+    os.close(port)

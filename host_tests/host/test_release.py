@@ -210,7 +210,11 @@ def test_an_encrypted_key_is_asked_for_its_passphrase_at_the_terminal_only(maker
     maker.secrets.append("planted-passphrase")
     words = ("release", "sign", small(tmp_path), "--counter", 1, "--key", key, "-o", tmp_path / "x.latchkey")
     assert "there is no terminal to ask at; call this at one" in maker.run(*words).err
-    for typed, expected in (("wrong", "does not open"), ("planted-passphrase", r"bulb\s+1.2.0 for desk")):
+    for typed, expected in (
+        ("", "nothing was typed"),
+        ("wrong", "does not open"),
+        ("planted-passphrase", r"bulb\s+1.2.0 for desk"),
+    ):
         with maker.terminal(*words) as screen:
             screen.expect("not shown")
             screen.sendline(typed)

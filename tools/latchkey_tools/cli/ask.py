@@ -29,13 +29,14 @@ def word(question):
 
 
 def secret(question, without):
-    """The typed text, which is not shown; ValueError(``without``) if there is no terminal, or nothing is typed."""
-    typed = ""
-    if sys.stdin.isatty():
-        with ends():
-            typed = getpass.getpass(f"{question} (not shown): ")
-    if not typed:
+    """The typed text, which is not shown; ValueError if nothing is typed, and ValueError(``without``) if there is no
+    terminal."""
+    if not sys.stdin.isatty():
         raise ValueError(without)
+    with ends():
+        typed = getpass.getpass(f"{question} (not shown): ")
+    if not typed:
+        raise ValueError(f"{question}: nothing was typed; run the same again, and type it")
     return typed
 
 

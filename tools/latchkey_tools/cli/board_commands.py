@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from latchkey_tools.boards import build, catalog, deploy, flash, mpremote, production, selftest
 from latchkey_tools.boards import labels as printed
-from latchkey_tools.cli import ask, certificate_commands, options, show, token_commands
+from latchkey_tools.cli import ask, certificate_commands, options, show, streams, token_commands
 from latchkey_tools.image import command, recipe
 
 app = typer.Typer(no_args_is_help=True, help="Boards on a serial port: flash, deploy, provision, test.")
@@ -349,6 +349,7 @@ def logs(
     Example:
       latchkey board logs --port /dev/ttyUSB0
     """
+    streams.end_with_reader()
     end = time.monotonic() + seconds if seconds is not None else None
     for text in flash.console_lines(port, end):
         if as_json:

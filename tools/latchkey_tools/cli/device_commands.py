@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from latchkey_tools.cli import show, token_commands
+from latchkey_tools.cli import show, streams, token_commands
 from latchkey_tools.cli.advice import link_advice
 from latchkey_tools.cli.options import AsJson
 from latchkey_tools.device import access, answer_shapes
@@ -301,6 +301,7 @@ def events(
     Example:
       latchkey device events latchkey-792b6149.local
     """
+    streams.end_with_reader()
     seen = 0
     with Device(host, ca) as device:
         # The smallest call finds out which of several tokens the device accepts.

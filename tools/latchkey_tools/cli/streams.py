@@ -7,7 +7,10 @@ it. Remarks that cannot be written to standard error are lost, and the command c
 import errno
 import io
 import os
+import select
+import stat
 import sys
+import threading
 
 
 class _Output(io.FileIO):
@@ -39,6 +42,22 @@ def make_ready():
         sys.stdout = _text(_Output(1, "w", closefd=False), sys.stdout, "replace")
     if sys.stderr is sys.__stderr__:
         sys.stderr = _text(_Remarks(2, "w", closefd=False), sys.stderr, "backslashreplace")
+
+
+def end_with_reader():
+    """From now on the command ends when nobody reads its standard output any more. One that prints now and then would
+    notice that at its next line only, as after `| head -1`."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(raw, _Output) and stat.S_ISFIFO(os.fstat(1).st_mode):
+        threading.Thread(target=_wait_for_its_end, daemon=True).start()
+
+
+def _wait_for_its_end():
+    output = select.poll()
+    # No event: poll(2) reports a pipe without a reader always.
+    output.register(1, 0)
+    output.poll()
+    os._exit(1)
 
 
 def finish(status, say):
