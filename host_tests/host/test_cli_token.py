@@ -333,9 +333,9 @@ def test_the_cloud_is_not_asked_for_a_token_that_the_wallet_could_not_keep(tech)
     (tech.wallet / wallet.FILE_NAME).chmod(0o644)
     with cloud(made("createLocalApiToken", make_token())) as stub:
         assert create(tech, stub).status == 3 and stub.requests == []
-        for folder in ("/proc/nowallet", "/dev/null/wallet"):
+        for folder, todo in (("/proc/nowallet", "; check "), ("/dev/null/wallet", "; name another folder")):
             done = create(tech, stub, LATCHKEY_WALLET=folder)
-            assert done.status == 1 and "; check " in done.err and "Errno" not in done.err and stub.requests == []
+            assert done.status == 1 and todo in done.err and "Errno" not in done.err and stub.requests == []
 
 
 def test_a_token_that_is_lost_all_the_same_is_named_so_that_it_can_be_revoked(tech):
