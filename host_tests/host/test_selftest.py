@@ -74,6 +74,13 @@ def test_a_board_that_takes_twenty_seconds_to_start_is_waited_for(monkeypatch):
         os.close(theirs)
 
 
+def test_a_copy_that_broke_off_goes_before_the_next_one_comes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "selftest.json").write_bytes(b"half a table")
+    exec(selftest._WRITE, {})
+    assert os.listdir() == []
+
+
 @pytest.mark.parametrize("printed", ["", '{"rows": 3, "differ": [], "power": "pow", "sha512": "viper"}'])
 def test_a_table_that_was_not_walked_to_its_end_is_no_success(monkeypatch, printed):
     monkeypatch.setattr(mpremote.SerialCable, "stopped", lambda *_: contextlib.nullcontext())
