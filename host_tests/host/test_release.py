@@ -22,7 +22,8 @@ import latchkey
 from latchkey_tools.boards import build, catalog
 from latchkey_tools.boards.release import release
 from latchkey_tools.cli import advice
-from latchkey_tools.image import partitions
+from latchkey_tools.image import partitions, recipe
+from latchkey_tools.image.container import Download
 from latchkey_tools.release import keys, manifest, payload
 
 # Signs as a maker's program does, with the key file that it is given; beside that it says where it was called.
@@ -84,10 +85,10 @@ def test_a_release_of_an_image_is_the_program_of_the_frozen_image(maker, any_boa
     members = maker.data(*words, "--image", official, "--unlisted")
     named = any_board / "named.py"
     named.write_text(f'"""{latchkey.__doc__}"""\n\n__version__ = "7"\n')
-    words = ("--board", "small", "--image", official, "--unlisted", "--module", f"latchkey/__init__.py={named}")
-    maker.ok("board", "image", *words, "--out", any_board / "whole.bin")
-    _before, table, start = partitions.split((any_board / "whole.bin").read_bytes())
-    assert table.slots == 2 and out.read_bytes() == (any_board / "whole.bin").read_bytes()[start:]
+    whole, _report = recipe.make("small", official, {"latchkey/__init__.py": named}, unlisted=True, version="7")
+    _before, table, start = partitions.split(whole)
+    assert table.slots == 2 and out.read_bytes() == whole[start:]
+    assert Download(whole).app.made_from == b"latchkey 7 on v1.26.1"
     assert (members["kind"], members["product"]) == ("image", "plug")
     assert 0 <= members["room"] - members["size"] < 4096
 

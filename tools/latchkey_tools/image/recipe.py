@@ -28,12 +28,12 @@ _FROZEN = b"latchkey/__init__.py\0"
 _VERSION = re.compile(rb"MicroPython (v[0-9][0-9A-Za-z.-]*) on \d{4}-\d\d-\d\d")
 
 
-def make(board_name, image, own=None, heap_kb=None, unlisted=False):
+def make(board_name, image, own=None, heap_kb=None, unlisted=False, version=__version__):
     """``(bytes, Report)`` of an image for a board; Refused, BoardError or BuildError with words for the user.
 
     ``image``: path of MicroPython's download; ``own``: sources (path as frozen -> path) in addition to the board's, or
     instead of them; ``heap_kb``: of the first heap, by default as the board says; ``unlisted``: also an image that was
-    never tried.
+    never tried; ``version``: what the image calls itself.
     """
     board = catalog.board(board_name)
     raw = reading.content(image)
@@ -43,11 +43,11 @@ def make(board_name, image, own=None, heap_kb=None, unlisted=False):
          "SHA-256 with the official download, and give --unlisted")  # fmt: skip
     app = _download(image, raw).app
     need(app.chip.name == board.mcu, f"the image is for {app.chip.name}, but {board.name} is {board.mcu}")
-    version = _version(app)
-    too_old = catalog.refusal(board, version)
+    micropython = _version(app)
+    too_old = catalog.refusal(board, micropython)
     need(unlisted or not too_old, f"{too_old}. Take a newer image, or give --unlisted")
     mpys = _compile(_sources(board, app) | (own or {}), board.arch)
-    made_from = f"{MADE_BY}{__version__} on {version}"
+    made_from = f"{MADE_BY}{version} on {micropython}"
     heap = (heap_kb or board.heap_kb or 0) * 1024
 
     def described(parts):

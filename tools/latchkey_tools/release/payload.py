@@ -52,7 +52,8 @@ def of_image(board, version, image, own=None, **how):
         data = reading.content(image)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            data, _report = recipe.make(board.name, image, {_INIT: _named(version, folder)} | (own or {}), **how)
+            own = {_INIT: _named(version, folder)} | (own or {})
+            data, _report = recipe.make(board.name, image, own, version=version, **how)
     _before, table, start = partitions.split(data)
     need(table.slots > 1, "this image has one program slot, so such a device cannot be updated over the network")
     return data[start:]
