@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import time
 
 import imports
 import on_board
@@ -96,8 +97,8 @@ def test_the_walk_tells_what_is_lacking(text, lacking):
     assert found[1] == lacking and "m.py" in found[0]
 
 
-def test_what_a_manifest_freezes_starts_as_it_lies_there(tmp_path):
-    """As sources on the unix port, with the desk's board_config: names and the way in are those of a frozen image."""
+def frozen_tree(tmp_path):
+    """The folder of what a manifest freezes, with the desk's board_config; and what `board image` adds."""
     files = catalog.frozen("esp32-bulb").files
     files["board_config.py"] = catalog.folder("desk") / "board_config.py"
     files |= {name.name: path for path, name in build.desk_sources()}
@@ -107,10 +108,30 @@ def test_what_a_manifest_freezes_starts_as_it_lies_there(tmp_path):
         shutil.copy(path, tmp_path / "tree" / name)
     made_from = "latchkey 0.1.0 on v1.26.1"
     (tmp_path / "tree" / recipe.ITSELF).write_text(f"MADE_FROM = {made_from!r}\n")
-    with unix_board.Desk(tmp_path / "desk", tree=tmp_path / "tree", heapsize="2M", button=False) as board:
+    return tmp_path / "tree", made_from
+
+
+def test_what_a_manifest_freezes_starts_as_it_lies_there(tmp_path):
+    """As sources on the unix port: names and the way in are those of a frozen image."""
+    tree, made_from = frozen_tree(tmp_path)
+    with unix_board.Desk(tmp_path / "desk", tree=tree, heapsize="2M", button=False) as board:
         info = board.power_on().info()
         assert info["state"] == "unprovisioned" and info["image"] == made_from
         assert board.log_text().index(made_from) < board.log_text().index("started: ")
+
+
+def test_a_frozen_build_that_cannot_be_imported_is_restarted(tmp_path):
+    """The bootloader takes an unproven program back at a reset, so a prompt would keep the broken one for ever."""
+    tree, made_from = frozen_tree(tmp_path)
+    with open(tree / "board_config.py", "a") as file:
+        file.write('\nraise ValueError("a broken release")\n')
+    with unix_board.Desk(tmp_path / "desk", tree=tree, heapsize="2M", button=False) as board:
+        board.power_on(wait=False)
+        deadline = time.monotonic() + 60
+        while board.log_text().count(made_from) < 2:
+            assert time.monotonic() < deadline, board.log_text()
+            time.sleep(0.1)
+    assert "ValueError: a broken release" in board.log_text()
 
 
 def test_no_manifest_is_left_out():

@@ -1,5 +1,10 @@
 """The start of a frozen build. Frozen, a main.py is executed and not imported: ours is firmware.main."""
 
+import sys
+import time
+
+import machine
+
 try:
     import latchkey_image  # frozen in by `latchkey board image`
 
@@ -7,6 +12,14 @@ try:
 except ImportError:
     pass
 
-from firmware import main
+try:
+    from firmware import main
 
-main.run()
+    main.run()
+except KeyboardInterrupt:
+    raise
+except BaseException as exc:
+    # In a program slot an unproven release goes back at a reset, and nobody is at the prompt.
+    sys.print_exception(exc)
+    time.sleep(2)
+    machine.reset()
