@@ -87,6 +87,16 @@ def test_a_stream_for_which_memory_ends_before_its_answer_gives_its_place_back(d
             assert stream.status_code == 200
 
 
+def test_a_request_whose_network_is_left_before_it_is_whole_is_not_answered(device, monkeypatch):
+    with device.connect() as sock:
+        sock.sendall(hostile.PATCH + b"Expect: 100-continue\r\nContent-Length: 11\r\n\r\n")
+        assert sock.recv(1000).startswith(b"HTTP/1.1 100 ")
+        before = device.api.changes
+        monkeypatch.setattr(device.server.board, "channel", lambda _peer: None)
+        sock.sendall(hostile.BODY)
+        assert sock.recv(1000) == b"" and device.api.changes == before
+
+
 def test_a_listener_hears_a_change(device):
     with httpx.Client(base_url=device.url, headers=READ) as client, client.stream("GET", "/v1/events") as stream:
         lines = stream.iter_lines()

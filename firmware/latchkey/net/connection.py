@@ -43,7 +43,8 @@ class Connection:
         # After a failed handshake modtls does not close the socket under it; closing twice does no harm.
         self._sockets = (self.socket, sock)
         self._server = server
-        self.peer, self.channel = peer, channel
+        self.peer, self._came = peer, channel
+        self.channel = "tls" if tls else channel
         self.since = self.lent = server.now_ms()
         self.granted = False
         self.strange = 0
@@ -147,6 +148,8 @@ class Connection:
         else:
             body = bytearray(self._owed)
             await self._fill(memoryview(body))
+        if server.board.radio.channel(self.peer) != self._came:
+            raise Gone()  # The network that it came by is left: whoever is in none counts as present (A3).
         return server.api.answer(asked, body)
 
     async def _fill(self, view):

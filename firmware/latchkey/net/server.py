@@ -41,7 +41,7 @@ class Server:
         self.api = api
         self.now_ms = board.clock.now_ms
         self.tls = tls
-        self._board = board
+        self.board = board
         self._places = CONNECTIONS - _TLS_SESSIONS if tls else CONNECTIONS  # of the plain port
         self._readers = [Reader(bytearray(_HEAD_BYTES)) for _ in range(_READERS)]
         self._open = []  # Connection, the oldest first
@@ -50,7 +50,7 @@ class Server:
 
     async def start(self):
         """Bind and begin to serve; OSError if an address is taken."""
-        host, *ports = self._board.listen
+        host, *ports = self.board.listen
         for port, tls in zip(ports, (None, self.tls) if self.tls else (None,)):
             listener = socket.socket()
             listener.setblocking(False)
@@ -83,16 +83,15 @@ class Server:
         sock, address = listener.accept()
         try:
             peer = peer_text(address)
-            channel = self._board.radio.channel(peer)
+            channel = self.board.radio.channel(peer)
             if channel is None:
                 return sock.close()
             if tls and not memory.tls_fits():
                 self.too_short += 1
                 return sock.close()
-            if tls:
-                channel = "tls"
-            while len(self._on(channel)) >= (_TLS_SESSIONS if tls else self._places):
-                await self._give_way(self._on(channel), peer)
+            port = "tls" if tls else channel
+            while len(self._on(port)) >= (_TLS_SESSIONS if tls else self._places):
+                await self._give_way(self._on(port), peer)
             sock.setblocking(False)
             place = Connection(self, sock, tls, peer, channel)
             place.task = asyncio.create_task(place.serve())
