@@ -196,7 +196,7 @@ class Keeper:
         # The gateway first, which often is a time server. (MicroPython does not show DHCP's option 42.)
         gateway = self._radio.station()[3]
         hosts = ((gateway,) if gateway else ()) + tuple(self._config.get("ntp", ()))
-        first = self._first_server % max(len(hosts), 1)
+        first = self._first_server % (len(hosts) or 1)
         hosts = hosts[first:] + hosts[:first]
         unix_s = ntp.ask(hosts, self._clock, self._timing, self._alive_on_air, self._believable)
         if unix_s is not None:

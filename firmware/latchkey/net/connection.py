@@ -43,8 +43,7 @@ class Connection:
         # After a failed handshake modtls does not close the socket under it; closing twice does no harm.
         self._sockets = (self.socket, sock)
         self._server = server
-        self.peer, self._came = peer, channel
-        self.channel = "tls" if tls else channel
+        self.tls, self.peer, self.channel = tls, peer, channel
         self.since = self.lent = server.now_ms()
         self.granted = False
         self.strange = 0
@@ -104,11 +103,11 @@ class Connection:
             stays = server.may_stay(self)
             if pieces and response.length is None and not stays:
                 response = server.api.refusal(LatchkeyError("full_house"))
-            lost = asked is None or self._owed > 0  # where the next request would begin
+            lost = not asked or self._owed > 0  # where the next request would begin
             close = lost or asked.close or response.body is None or not stays
             if not lost and (close or not self.reader or not self.reader.held):
                 server.take_back(self)  # A stream would keep it for ever.
-            await self._give(response, close, asked is not None and asked.method == "HEAD")
+            await self._give(response, close, asked and asked.method == "HEAD")
         finally:  # MicroPython closes no generator by itself, and a stream would keep its place.
             if pieces:
                 pieces.close()
@@ -133,13 +132,13 @@ class Connection:
 
     async def _answer(self, asked):
         server = self._server
-        asked.channel, asked.peer, asked.tls_serves = self.channel, self.peer, server.tls is not None
+        asked.channel, asked.peer = "tls" if self.tls else self.channel, self.peer
+        asked.tls_serves = server.tls is not None
         self._owed = asked.length or 0
         self.granted = False
         server.api.admit(asked)
-        if asked.grant:
-            self.granted = True
-            server.granted += 1
+        self.granted = asked.grant is not None
+        server.granted += self.granted
         if asked.wants_continue and self._owed:
             await self._write(CONTINUE)
         take = asked.route[4]
@@ -148,7 +147,7 @@ class Connection:
         else:
             body = bytearray(self._owed)
             await self._fill(memoryview(body))
-        if server.board.radio.channel(self.peer) != self._came:
+        if server.board.radio.channel(self.peer) != self.channel:
             raise Gone()  # The network that it came by is left: whoever is in none counts as present (A3).
         return server.api.answer(asked, body)
 
@@ -197,7 +196,7 @@ class Connection:
         try:
             count = self.socket.readinto(view)
         except OSError:
-            raise Gone()
+            count = 0
         if count == 0:
             raise Gone()
         return count

@@ -21,11 +21,10 @@ def ask(hosts, clock, timing, alive, believable):
         alive()  # Names that nobody answers take 20 s each, and the watchdog waits for 60.
         try:
             unix_s = _ask_one(host, clock, timing, alive)
+            if unix_s is not None and believable(unix_s):
+                return unix_s
         except (OSError, ValueError, IndexError):
-            unix_s = None
-        if unix_s is not None and believable(unix_s):
-            return unix_s
-    return None
+            pass  # The next one may answer.
 
 
 def _ask_one(host, clock, timing, alive):
@@ -44,18 +43,16 @@ def _ask_one(host, clock, timing, alive):
                 unix_s = parse(sock.recv(_PACKET), stamp)
                 if unix_s is not None:
                     return unix_s
-        return None
     finally:
         sock.close()
 
 
 def parse(packet, stamp):
     """Unix seconds of a server's packet that answers ``stamp``, else None. Good until 2106."""
-    if len(packet) < _PACKET or packet[24:32] != stamp:
-        return None
-    leap, mode, stratum = packet[0] >> 6, packet[0] & 7, packet[1]
     seconds = int.from_bytes(packet[40:44], "big")
-    if mode != 4 or leap == 3 or not 1 <= stratum <= 15 or not seconds:
+    good = len(packet) >= _PACKET and packet[24:32] == stamp and seconds
+    # Mode 4: a server; leap 3: its clock is not set; stratum 0: a kiss of death.
+    if not good or packet[0] & 7 != 4 or packet[0] >> 6 == 3 or not 1 <= packet[1] <= 15:
         return None
     # Era 1 begins in 2036 and has the top bit clear.
     return seconds - _NTP_OF_1970 + (0 if seconds >> 31 else 1 << 32)

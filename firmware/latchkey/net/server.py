@@ -64,7 +64,7 @@ class Server:
         """Dict of counts for diagnostics."""
         return {
             "connections": len(self._open),
-            "tls_sessions": len(self._on("tls")),
+            "tls_sessions": len(self._open) - len(self._on(None)),
             "event_streams": self.api.streams,
             "turned_away": self.turned_away,
             "tls_no_memory": self.too_short,
@@ -89,9 +89,8 @@ class Server:
             if tls and not memory.tls_fits():
                 self.too_short += 1
                 return sock.close()
-            port = "tls" if tls else channel
-            while len(self._on(port)) >= (_TLS_SESSIONS if tls else self._places):
-                await self._give_way(self._on(port), peer)
+            while len(self._on(tls)) >= (_TLS_SESSIONS if tls else self._places):
+                await self._give_way(self._on(tls), peer)
             sock.setblocking(False)
             place = Connection(self, sock, tls, peer, channel)
             place.task = asyncio.create_task(place.serve())
@@ -110,14 +109,14 @@ class Server:
         place = max(strangers, key=lambda place: (not place.reader, peers.count(place.peer)), default=None)
         if place:
             # A client sends at once, but a handshake takes a while.
-            grace_ms = _TLS_GRACE_MS if place.channel == "tls" and place.reader else _GRACE_MS
+            grace_ms = _TLS_GRACE_MS if place.tls and place.reader else _GRACE_MS
             if self.now_ms() - (place.since if peer else place.lent) >= grace_ms:
                 return self._turn_away(place)
         await asyncio.sleep_ms(_WAIT_MS)
 
-    def _on(self, channel):
-        """Connections on the same port as ``channel``."""
-        return [place for place in self._open if (place.channel == "tls") == (channel == "tls")]
+    def _on(self, tls):
+        """Connections on the port of HTTPS; with None those on the other."""
+        return [place for place in self._open if place.tls is tls]
 
     def may_stay(self, place):
         """Whether ``place`` may be kept after this answer.
@@ -127,8 +126,8 @@ class Server:
         if not place.granted:
             place.strange += 1
             return place.strange < _STRANGER_REQUESTS
-        others = [other for other in self._on(place.channel) if other.granted and other is not place]
-        if len(others) + 1 < (_TLS_SESSIONS if place.channel == "tls" else self._places):
+        others = [other for other in self._on(place.tls) if other.granted and other is not place]
+        if len(others) + 1 < (_TLS_SESSIONS if place.tls else self._places):
             return True
         for other in others:
             if other.phase == "idle":
@@ -184,5 +183,4 @@ def peer_text(address):
     if isinstance(address, tuple):
         return address[0]
     # The unix port gives the raw sockaddr.
-    parts = socket.sockaddr(address)
-    return socket.inet_ntop(parts[0], parts[1])
+    return socket.inet_ntop(*socket.sockaddr(address)[:2])

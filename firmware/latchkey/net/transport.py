@@ -71,7 +71,7 @@ class Transport:
     def write(self, data, length=None):
         """Keep ``data`` (or its first ``length`` bytes) until the next read or ``flush``: umqtt writes a packet in
         pieces, each of which would travel as a TLS record of its own and wait for the other side's ACK."""
-        self._out += memoryview(data)[: len(data) if length is None else length]
+        self._out += memoryview(data)[:length]
 
     def flush(self):
         """Send what was written, all of it, before the deadline."""
@@ -142,11 +142,11 @@ class Transport:
         return get(True) if get else None
 
     def _connect_tcp(self, host, port):
+        failure = LinkError("dns")
         try:
             found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
         except (OSError, ValueError):
-            raise LinkError("dns")
-        failure = LinkError("dns")
+            raise failure
         # A name may have an IPv6 address first that leads nowhere.
         for info in found[:_ADDRESSES]:
             try:
