@@ -46,8 +46,8 @@ if made:
     found["image"] = made
 print(json.dumps(found))
 """
-# A frozen image is looked at after this and a restart. What a copy that broke off left would not go before its
-# successor is whole, and a file system of 320 KB has no room for both.
+# A frozen image is looked at after this and a restart. The remains of a copy that broke off would not go before
+# its successor is whole, and a file system of 320 KB has no room for both.
 _WRITE = """
 import json, os
 if "selftest.json" in os.listdir():
