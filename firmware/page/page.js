@@ -31,8 +31,11 @@ let token = "";
 let grant = null;
 let fields = {};
 let drawn = "";
-let live = null; // what ends the stream of states that is running
+// What ends the stream of states that is running.
+let live = null;
 let following = false;
+// The newest state of an event.
+let latest;
 
 const at = (id) => document.getElementById(id);
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -316,9 +319,16 @@ async function watch(mine) {
   }
 }
 
+// An event that came before the answer may be newer, and the next one may be long in coming.
+async function state(method, body) {
+  latest = null;
+  const answer = await call(method, "/v1/state", body);
+  return latest || answer;
+}
+
 async function poll() {
   try {
-    draw(await call("GET", "/v1/state"));
+    draw(await state("GET"));
     at("live").textContent = word("live_poll");
   } catch (refusal) {
     if (refusal.code !== "unreachable") throw refusal;
@@ -356,12 +366,13 @@ function take(event) {
   const part = (name) => (event.split("\n").find((line) => line.startsWith(name + ": ")) || "").slice(name.length + 2);
   if (part("event") === "end") throw new Refusal(JSON.parse(part("data")).code);
   if (part("event") !== "state") return;
-  draw(JSON.parse(part("data")));
+  draw((latest = JSON.parse(part("data"))));
   at("live").textContent = word("live_stream");
 }
 
 function draw(state) {
-  if (!grant) return; // The token was forgotten while this answer was on its way.
+  // The token was forgotten while this answer was on its way.
+  if (!grant) return;
   const shape = Object.keys(state).join();
   if (shape !== drawn) {
     drawn = shape;
@@ -438,10 +449,10 @@ async function change(name, input) {
   if (kind === "color") value = [1, 3, 5].map((from) => parseInt(input.value.slice(from, from + 2), 16));
   input.dataset.held = "1";
   try {
-    const state = await call("PATCH", "/v1/state", { [name]: value });
+    const seen = await state("PATCH", { [name]: value });
     tell("product-note");
     delete input.dataset.held;
-    draw(state);
+    draw(seen);
   } catch (refusal) {
     if (!(refusal instanceof Refusal)) throw refusal;
     delete input.dataset.held;
@@ -641,7 +652,8 @@ async function sent(mine, file, line, manifest) {
     }
     await pause(ATTEMPT_EVERY_MS);
     const { state, upload } = await release(mine, (now) => !still(now));
-    if (state === "unproven") return { state: "restarting" }; // This answer was lost.
+    // This answer was lost.
+    if (state === "unproven") return { state: "restarting" };
     const before = from;
     from = upload && upload.sha256 === manifest.sha256 ? upload.received : 0;
     if (from > before) tries = 0;

@@ -8,6 +8,7 @@ configuration too); names in capitals set limits. Lines on standard input comman
 
 import asyncio
 import gc
+import io
 import json
 import select
 import sys
@@ -155,8 +156,11 @@ def command(words, verifier, api, served):
     if words[0] == "calls":
         return verifier.calls
     if words[0] == "status":
-        return json.dumps(served.status())
+        return json.dumps(dict(served.status(), traceback=traceback.getvalue()))
     return "unknown"
+
+
+traceback = io.StringIO()
 
 
 async def main(port, options):
@@ -175,6 +179,7 @@ async def main(port, options):
         from latchkey.api import page
 
         page.opened = lambda: open(options["page"], "rb")
+    device.log._trace = lambda exc: sys.print_exception(exc, traceback)
     server.CONNECTIONS = int(options.get("connections", 16))
     served = server.Server(api, board, context_of(options))
     await served.start()

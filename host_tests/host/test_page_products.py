@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 
 import httpx
 import pytest
@@ -79,6 +80,22 @@ def test_a_colour_is_chosen_and_follows_the_device(over):
     phone.choose("#field-rgb", "#ff8000")
     phone.until(lambda: client.get("/v1/state").json()["rgb"], [255, 128, 0])
     client.patch("/v1/state", json={"rgb": [0, 9, 255]})
+    phone.until(lambda: phone.find("#field-rgb").get_attribute("value"), "#0009ff")
+
+
+def test_an_answer_that_comes_after_a_newer_event_does_not_undo_it(over, browser):
+    phone, _, client = over("rgb")
+    phone.until(lambda: phone.find("#field-rgb").get_attribute("value"), "#ffffff")
+    older = dict(client.get("/v1/state").json(), rgb=[255, 128, 0])
+
+    def late(_network, method, _host, path):
+        if (method, path) == ("PATCH", "/v1/state"):
+            client.patch("/v1/state", json={"rgb": [0, 9, 255]})
+            time.sleep(1)  # in which the event of it arrives
+            return 200, {"Content-Type": "application/json"}, json.dumps(older).encode()
+
+    browser.answer = late
+    phone.choose("#field-rgb", "#ff8000")
     phone.until(lambda: phone.find("#field-rgb").get_attribute("value"), "#0009ff")
 
 
