@@ -22,7 +22,7 @@ MISTAKES = [
     ("board.json", json.dumps(GOOD | {"heap_kb": "88"}), "board.json: heap_kb has to be a whole number, or left out; "),
     ("board.json", json.dumps(GOOD | {"deploy_options": None}), "board.json: deploy_options has to be an object"),
     ("board_config.py", "class Board(:\n", "board_config.py is not Python: invalid syntax (board_config.py, line 1)"),
-    ("manifest.py", "modul()\n", "manifest.py: NameError: name 'modul' is not defined"),
+    ("manifest.py", "modules()\n", "manifest.py: NameError: name 'modules' is not defined"),
     ("manifest.py", "", "the manifest.py of mine does not include ../common/manifest.py; add it"),
     ("plug.py", "def f(:\n", "plug.py was not compiled: File "),
 ]
