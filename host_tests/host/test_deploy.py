@@ -180,7 +180,8 @@ def test_a_file_that_did_not_arrive_whole_is_told(name):
 
 def test_power_lost_in_the_very_first_deploy_leaves_words_and_a_second_puts_it_right(empty):
     with pytest.raises(CableError):
-        deploy.deploy("desk", empty.serial, quiet_s=2, on_step=cut_at(empty, "verifying"))
+        deploy.deploy("desk", empty.serial, quiet_s=8, on_step=cut_at(empty, "verifying"))
+    assert not empty.running
     empty.power_on(wait=False)
     assert "no whole release" in empty.mpremote("exec", "exec(open('main.py').read())")
     report = deploy.deploy("desk", empty.serial)

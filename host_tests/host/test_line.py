@@ -199,7 +199,7 @@ def test_a_line_goes_on_past_a_failing_board_and_a_second_run_does_only_what_is_
     paths = (tmp_path / "report.json", tmp_path / "labels.csv")
     bad.power_cut()
     heard = []
-    run = production.Line(devices, [board.serial for board in row], *paths, quiet_s=3 if len(row) < 4 else 20)
+    run = production.Line(devices, [board.serial for board in row], *paths, quiet_s=8 if len(row) < 4 else 20)
     run.round(lambda device, result: heard.append(device["system_uuid"]))
     assert sorted(heard) == SYSTEMS[: len(row)] and len(run.left) == 1
     report = json.loads(paths[0].read_text())["devices"]
