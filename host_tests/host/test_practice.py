@@ -218,6 +218,26 @@ def test_a_signal_leaves_nothing(tmp_path, moment, number):
         at.ends(130)
 
 
+BEFORE_A_WAIT = """
+import signal, threading
+from latchkey_tools.desk import children
+
+children.stop_on_any_signal()
+# In another thread it does not interrupt the wait, as one that comes a moment before it.
+threading.Timer(0.3, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
+input()
+"""
+
+
+def test_a_signal_just_before_a_wait_ends_it():
+    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", BEFORE_A_WAIT], **pipes) as waits:
+        try:
+            assert waits.wait(30) == -signal.SIGINT and b"KeyboardInterrupt" in waits.stderr.read()
+        finally:
+            waits.kill()
+
+
 def test_ctrl_c_again_and_again_leaves_nothing(tmp_path):
     with Terminal(tmp_path) as at:
         at.asks("1 of 8")

@@ -1,5 +1,6 @@
 """Start a child process that does not outlive us, and end it for certain."""
 
+import atexit
 import ctypes
 import fcntl
 import os
@@ -10,6 +11,7 @@ import termios
 
 PIPE = subprocess.PIPE
 _PR_SET_PDEATHSIG = 1
+_WAKE_S = 0.5
 # Loaded here, since a forked child of a threaded parent must not wait for the import or loader lock.
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -53,9 +55,16 @@ def end(process, grace_s=3):
 
 
 def stop_on_any_signal():
-    """Let SIGTERM and a hang-up end this program as Ctrl-C does, and Ctrl-C too where a shell had it ignored."""
+    """Let SIGTERM and a hang-up end this program as Ctrl-C does, and Ctrl-C too where a shell had it ignored.
+
+    Python sees a signal that comes just before a wait, as at a prompt, only once something interrupts the wait. A timer
+    does that.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
+    signal.signal(signal.SIGALRM, lambda _number, _frame: None)
+    signal.setitimer(signal.ITIMER_REAL, _WAKE_S, _WAKE_S)
+    atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)  # Python drops the handler when it ends.
 
 
 def clean_up_undisturbed():
