@@ -5,7 +5,6 @@ Times are kept in Unix seconds and written out only in the messages.
 """
 
 import json
-import os
 import re
 import time
 from datetime import UTC, datetime, timedelta, timezone
@@ -247,10 +246,8 @@ class Cloud:
 
     def save(self):
         """OSError where it cannot be written. Then nothing has changed: what is answered as failed made no token."""
-        part = self.path.with_suffix(".part")
         try:
-            pki.write_private(part, json.dumps(self._data).encode())
-            os.replace(part, self.path)
+            pki.write_private(self.path, json.dumps(self._data).encode())
         except OSError:
             self._data = self._load() or self._data
             self._load_keys()
